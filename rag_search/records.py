@@ -1,0 +1,134 @@
+"""The records that travel through the pipeline. Frozen: a stage returns new ones and never edits its input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatMatrix = NDArray[np.float32]
+FloatVector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One Markdown file.
+
+    path: POSIX path, relative to the index's base folder when the file lies below it, else absolute.
+    title: front matter `title`, else the first heading, else the file name.
+    text: the decoded file without a byte order mark; line ends exactly as in the file.
+    metadata: the front matter, JSON values only.
+    updated: ISO date (`YYYY-MM-DD`) from the front matter (`updated`, `date`), else of the file's mtime, else "".
+    content_hash: SHA-256 of the file's bytes, hexadecimal.
+    """
+
+    path: str
+    title: str
+    text: str
+    metadata: Mapping[str, Any]
+    updated: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document. The chunks of a document partition it: `text == document.text[start:end]`.
+
+    chunk_id: row of its vector in the index; -1 before it is stored.
+    ordinal: 0-based position among the document's chunks.
+    heading_path: the headings it stands under, outermost first, as plain text, without the title of the document.
+    start, end: character offsets into `Document.text`.
+    line_start, line_end: 1-based, inclusive, of the first and last line that hold something of the chunk.
+    passage: what the models read: title, heading path and cleaned text (made in rag_search.chunking only).
+    """
+
+    path: str
+    title: str
+    ordinal: int
+    text: str
+    heading_path: tuple[str, ...]
+    start: int
+    end: int
+    line_start: int
+    line_end: int
+    passage: str
+    chunk_id: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """Token vectors of n passages, one after the other.
+
+    rows: int8 (total, token_dim): unit vectors times 127. lengths: int64 (n,), rows of each passage; sums to total.
+    """
+
+    rows: NDArray[np.int8]
+    lengths: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if int(self.lengths.sum()) != len(self.rows):
+            raise ValueError(f"{int(self.lengths.sum())} rows announced, {len(self.rows)} given")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What an embedder makes of n texts: float32 (n, dim) unit rows, and token vectors if the engine has them."""
+
+    vectors: FloatMatrix
+    tokens: TokenVectors | None = None
+
+    def __post_init__(self) -> None:
+        if self.tokens is not None and len(self.tokens.lengths) != len(self.vectors):
+            raise ValueError(f"{len(self.vectors)} vectors, but token vectors of {len(self.tokens.lengths)} texts")
+
+
+@dataclass(frozen=True, slots=True)
+class StageScores:
+    """The score of each stage that saw the hit; None where it did not. Higher is better; never compare two stages.
+
+    dense: dot product of unit vectors. lexical: BM25. fused: see rag_search.search. rerank: the reranker's score,
+    for engines that are calibrated a probability of relevance in [0, 1].
+    """
+
+    dense: float | None = None
+    lexical: float | None = None
+    fused: float | None = None
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk in a ranking. `rank` starts at 1; `score` is the score that decided the order; siblings are further
+    hits of the same document, grouped under its best one."""
+
+    chunk: Chunk
+    rank: int
+    score: float
+    scores: StageScores
+    siblings: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineNames:
+    """Who answered: embedder, reranker (None when switched off) and kind of vector search."""
+
+    embedder: str
+    reranker: str | None
+    index: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The answer to one query. `confident` is False when a calibrated reranker finds no hit above its threshold.
+    notes: sentences for `--explain` (an instruction that the engine cannot follow, passages cut, ...)."""
+
+    query: str
+    instruction: str | None
+    hits: tuple[Hit, ...]
+    engine: EngineNames
+    timings_ms: Mapping[str, float]
+    confident: bool = True
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,40 @@
+"""What a reranker is: it scores, and `rag_search.search` sorts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from rag_search.records import FloatVector, Hit, TokenVectors
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Query and passages to one finite score per passage, higher better.
+
+    name: for people. fingerprint: hash of what changes a score. follows_instructions: whether `instruction` changes
+    the scores. threshold: score under which a hit is no confident match; None when scores are not calibrated.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def follows_instructions(self) -> bool: ...
+    @property
+    def threshold(self) -> float | None: ...
+
+    def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        """Scores float32 (len(passages),) in the order of the passages."""
+        ...
+
+
+@runtime_checkable
+class StoredTokenReranker(Protocol):
+    """A reranker that can work from the token vectors in the index, without reading the passages again."""
+
+    def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
+        """Scores float32 (len(hits),). `tokens` holds the stored token vectors of the hits' chunks, in order;
+        `hits` carry the dense and lexical scores of stage one."""
+        ...

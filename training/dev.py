@@ -1,0 +1,91 @@
+"""Read the evaluation sets (BEIR layout) and the late-interaction arithmetic they are scored with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DevSet:
+    """One evaluation set: ids and texts of passages and queries, relevant passage ids per query id."""
+
+    name: str
+    passage_ids: list[str]
+    passages: list[str]
+    query_ids: list[str]
+    queries: list[str]
+    qrels: dict[str, set[str]]
+
+
+def read_set(folder: Path, qrels_name: str, name: str) -> DevSet:
+    """Read `corpus.jsonl`, `queries.jsonl` and `qrels/<qrels_name>.tsv`; only judged queries are kept."""
+    corpus = read_jsonl(folder / "corpus.jsonl")
+    qrels: dict[str, set[str]] = {}
+    for line in (folder / "qrels" / f"{qrels_name}.tsv").read_text("utf-8").split("\n")[1:]:
+        if line:
+            query_id, passage_id, score = line.split("\t")
+            if int(score) > 0:
+                qrels.setdefault(query_id, set()).add(passage_id)
+    queries = [q for q in read_jsonl(folder / "queries.jsonl") if q["_id"] in qrels]
+    return DevSet(
+        name,
+        [p["_id"] for p in corpus],
+        [f"{p['title']}\n{p['text']}".strip() for p in corpus],
+        [q["_id"] for q in queries],
+        [q["text"] for q in queries],
+        qrels,
+    )
+
+
+def read_jsonl(path: Path) -> list[dict[str, str]]:
+    """One JSON object a line; split on newline only, since texts may hold other line separators."""
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+
+
+def standard_sets(root: Path) -> list[DevSet]:
+    """The sets every table reports; XQuAD also as one English-question set per document language."""
+    sets = [
+        read_set(root / "python-docs", "faq", "python-docs faq (en)"),
+        read_set(root / "paddle-docs-zh", "faq", "paddle-docs-zh faq (zh)"),
+        read_set(root / "bilingual-zh2en", "faq", "bilingual faq (zh>en)"),
+        read_set(root / "scifact", "test", "scifact (en)"),
+        read_set(root / "xquad-mixed", "same-lang", "xquad same language"),
+        read_set(root / "xquad-mixed", "other-en-zh", "xquad en<>zh"),
+    ]
+    return sets
+
+
+def language_sets(root: Path) -> list[DevSet]:
+    """English XQuAD questions against the 240 paragraphs of each of the ten languages that are neither en nor zh."""
+    every = read_set(root / "xquad-mixed", "test", "xquad")
+    languages = sorted({pid.split("-")[0] for pid in every.passage_ids} - {"en", "zh"})
+    return [english_to(every, language) for language in languages]
+
+
+def english_to(every: DevSet, language: str) -> DevSet:
+    """The part of XQuAD with English questions and paragraphs in one language."""
+    english = replace(every, name=f"xquad en>{language}")
+    english = keep_queries(english, [i for i, q in enumerate(every.query_ids) if q.startswith("en-")])
+    return keep_passages(english, [i for i, p in enumerate(every.passage_ids) if p.startswith(f"{language}-")])
+
+
+def keep_queries(dev: DevSet, rows: list[int]) -> DevSet:
+    """The same set with only these queries."""
+    return replace(dev, query_ids=[dev.query_ids[i] for i in rows], queries=[dev.queries[i] for i in rows])
+
+
+def keep_passages(dev: DevSet, rows: list[int]) -> DevSet:
+    """The same set with only these passages."""
+    return replace(dev, passage_ids=[dev.passage_ids[i] for i in rows], passages=[dev.passages[i] for i in rows])
+
+
+def late_scores(query_tokens: np.ndarray, passage_tokens: list[np.ndarray]) -> np.ndarray:
+    """Mean over query tokens of the largest dot product with a passage's tokens, one score per passage."""
+    lengths = [len(tokens) for tokens in passage_tokens]
+    dots = query_tokens @ np.concatenate(passage_tokens).T  # (query tokens, all passage tokens)
+    starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    return np.maximum.reduceat(dots, starts, axis=1).mean(0)

@@ -1,0 +1,51 @@
+"""Encode many texts with the PyTorch encoder: length-sorted batches, bf16, tokens kept as int8 as the product does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from base import BaseTokenizer
+from model import Encoder, pad
+
+BATCH_TOKENS = 6144
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """`dense` (n, 384) float32 unit rows; `tokens` per text (length, 128) float32 unit rows (or int8-rounded)."""
+
+    dense: np.ndarray
+    tokens: list[np.ndarray]
+
+
+def encode(encoder: Encoder, tokenizer: BaseTokenizer, texts: list[str], *, max_tokens: int, pad_id: int) -> Vectors:
+    """Vectors of texts that already carry their `query: ` or `passage: ` prefix, in input order."""
+    ids = tokenizer.encode(texts, max_tokens)
+    dense = np.zeros((len(ids), encoder.projection.shape[0]), np.float32)
+    tokens: list[np.ndarray] = [np.zeros(0)] * len(ids)
+    encoder.eval()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for rows in batches([len(row) for row in ids]):
+            out = encoder(*pad([ids[i] for i in rows], pad_id))
+            dense[rows] = out.dense.float().numpy()
+            for i, vectors in zip(rows, out.tokens.float().numpy(), strict=True):
+                tokens[i] = vectors[: len(ids[i])].astype(np.float16)
+    return Vectors(dense, tokens)
+
+
+def batches(lengths: list[int]) -> list[list[int]]:
+    """Row numbers in batches of similar length, at most BATCH_TOKENS padded tokens each."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    out: list[list[int]] = [[]]
+    for i in order:
+        if out[-1] and (len(out[-1]) + 1) * lengths[i] > BATCH_TOKENS:
+            out.append([])
+        out[-1].append(i)
+    return out
+
+
+def to_int8(vectors: np.ndarray) -> np.ndarray:
+    """Unit vectors -> int8 with the fixed scale 127, as stored in an index."""
+    return np.rint(vectors.astype(np.float32) * 127).clip(-127, 127).astype(np.int8)

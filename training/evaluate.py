@@ -1,0 +1,131 @@
+"""Score a model on the evaluation sets: dense ranking, and late interaction over the dense top 50.
+
+    python evaluate.py --data DATA --out zero-shot.json
+    python evaluate.py --data DATA --checkpoint runs/long/step-900.pt --out trained.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from base import BaseTokenizer, read_base
+from dev import DevSet, language_sets, late_scores, standard_sets
+from encode import Vectors, encode, to_int8
+from model import Encoder
+
+CANDIDATES = 50
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Per judged query, in order: the rank of the first relevant passage (0 when not among the candidates)."""
+
+    dense: list[int]
+    late: list[int]
+    late_int8: list[int]
+
+
+def main() -> None:
+    """Write one JSON file: set name -> Outcome."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, help="a .pt of train.py; without it the zero-shot model")
+    parser.add_argument("--zero-shot", type=Path, required=True, help="zero-shot.npz")
+    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--only", help="only sets whose name contains this")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    scorer = Scorer(load_encoder(arguments.zero_shot, arguments.checkpoint), max_tokens=arguments.max_tokens)
+    sets = [*standard_sets(arguments.data), *language_sets(arguments.data)]
+    outcomes = {}
+    for dev in sets:
+        if arguments.only is None or arguments.only in dev.name:
+            started = time.time()
+            outcomes[dev.name] = asdict(scorer.score(dev))
+            print(dev.name, summary(Outcome(**outcomes[dev.name])), f"{time.time() - started:.0f} s", flush=True)
+    arguments.out.write_text(json.dumps(outcomes))
+
+
+def load_encoder(zero_shot: Path, checkpoint: Path | None) -> Encoder:
+    """The base model with its PCA projection, or the trained parameters over it."""
+    encoder = Encoder(read_base())
+    if checkpoint is None:
+        with np.load(zero_shot) as arrays, torch.no_grad():
+            encoder.mean.copy_(torch.from_numpy(arrays["mean"]))
+            encoder.projection.copy_(torch.from_numpy(arrays["projection"]))
+    else:
+        encoder.load_state_dict(torch.load(checkpoint, weights_only=True)["encoder"])
+    return encoder
+
+
+class Scorer:
+    """Encodes each text once, however many sets share it."""
+
+    def __init__(self, encoder: Encoder, *, max_tokens: int) -> None:
+        self.base = read_base()
+        self.tokenizer = BaseTokenizer(self.base)
+        self.encoder = encoder
+        self.max_tokens = max_tokens
+        self._dense: dict[str, np.ndarray] = {}
+        self._tokens: dict[str, np.ndarray] = {}
+
+    def score(self, dev: DevSet) -> Outcome:
+        """Rank all passages for every query of a set."""
+        passages = self._vectors([f"passage: {text}" for text in dev.passages])
+        queries = self._vectors([f"query: {text}" for text in dev.queries])
+        ids = np.array(dev.passage_ids)
+        outcome = Outcome([], [], [])
+        for row, query_id in enumerate(dev.query_ids):
+            relevant = np.isin(ids, list(dev.qrels[query_id]))
+            similarities = passages.dense @ queries.dense[row]
+            top = np.argsort(-similarities, kind="stable")[:CANDIDATES]
+            outcome.dense.append(first(relevant[top]))
+            query = queries.tokens[row].astype(np.float32)
+            tokens = [passages.tokens[i].astype(np.float32) for i in top]
+            outcome.late.append(first(relevant[top[order(late_scores(query, tokens))]]))
+            rounded = [to_int8(t).astype(np.float32) for t in tokens]
+            outcome.late_int8.append(
+                first(relevant[top[order(late_scores(to_int8(query).astype(np.float32), rounded))]])
+            )
+        return outcome
+
+    def _vectors(self, texts: list[str]) -> Vectors:
+        new = [text for text in dict.fromkeys(texts) if text not in self._dense]
+        if new:
+            made = encode(self.encoder, self.tokenizer, new, max_tokens=self.max_tokens, pad_id=self.base.pad)
+            self._dense.update(zip(new, made.dense, strict=True))
+            self._tokens.update(zip(new, made.tokens, strict=True))
+        return Vectors(np.stack([self._dense[t] for t in texts]), [self._tokens[t] for t in texts])
+
+
+def order(scores: np.ndarray) -> np.ndarray:
+    """Positions by falling score, ties in retrieval order."""
+    return np.argsort(-scores, kind="stable")
+
+
+def first(relevant: np.ndarray) -> int:
+    """Rank (from 1) of the first True, 0 if there is none."""
+    hits = np.flatnonzero(relevant)
+    return int(hits[0]) + 1 if len(hits) else 0
+
+
+def top1(ranks: Sequence[int]) -> float:
+    """Share of queries whose first passage is relevant."""
+    return float(np.mean(np.array(ranks) == 1))
+
+
+def summary(outcome: Outcome) -> str:
+    """One line of Top-1 figures."""
+    parts = (f"{name} {top1(ranks):.3f}" for name, ranks in asdict(outcome).items())
+    return f"n={len(outcome.dense)} " + " ".join(parts)
+
+
+if __name__ == "__main__":
+    main()

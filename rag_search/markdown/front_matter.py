@@ -1,0 +1,25 @@
+"""The YAML between two lines of dashes at the very top of a file."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_OPENING = re.compile(r"---[ \t]*(?:\r\n?|\n)")
+_CLOSING = re.compile(r"(?:\r\n?|\n|(?<=[\r\n]))(?:---|\.\.\.)[ \t]*(?:\r\n?|\n|\Z)")
+
+
+class FrontMatter(NamedTuple):
+    """yaml: what stands between the dashes. end: offset of the first character after the closing line."""
+
+    yaml: str
+    end: int
+
+
+def front_matter(text: str) -> FrontMatter:
+    """The front matter of `text`; without one, or when it is never closed, `FrontMatter("", 0)`."""
+    if not (opening := _OPENING.match(text)):
+        return FrontMatter("", 0)
+    if not (closing := _CLOSING.search(text, opening.end() - 1)):
+        return FrontMatter("", 0)
+    return FrontMatter(text[opening.end() : closing.start()], closing.end())

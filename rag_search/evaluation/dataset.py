@@ -1,0 +1,150 @@
+"""Questions, judgments and documents of an evaluation set.
+
+Two layouts are read. BEIR: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text, ...}, `qrels/NAME.tsv`
+(query-id, corpus-id, score). Markdown tree: `docs/` judged by path relative to it, from `qrels.tsv` or from
+`qrels/pages-*.tsv`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rag_search.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class EvalQuery:
+    """One question. kind and lang group the report; lang is guessed from the script when the file does not say."""
+
+    query_id: str
+    text: str
+    instruction: str | None
+    kind: str
+    lang: str
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """queries: those of the split, judged ones first in file order. qrels: query id -> document id -> grade > 0;
+    a query without a key there has no answer in the corpus. docs: folder of a Markdown tree, None for BEIR."""
+
+    name: str
+    root: Path
+    qrels_name: str
+    queries: tuple[EvalQuery, ...]
+    qrels: Mapping[str, Mapping[str, int]]
+    docs: Path | None
+
+    @property
+    def judged(self) -> tuple[EvalQuery, ...]:
+        return tuple(query for query in self.queries if query.query_id in self.qrels)
+
+    @property
+    def unanswerable(self) -> tuple[EvalQuery, ...]:
+        """Questions marked as having no answer (kind `none`)."""
+        return tuple(q for q in self.queries if q.kind == "none" and q.query_id not in self.qrels)
+
+
+def load_dataset(root: Path, *, qrels: str | None = None, split: str | None = None) -> Dataset:
+    """Read a set. `qrels`: name of the judgments, needed when there are several and none is called `test`.
+
+    Raises InputError for a missing folder, file, name or split, and for a line that cannot be read.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root} is no folder.", remedy="Name a folder with queries.jsonl and qrels.")
+    qrels_file = _qrels_file(root, qrels)
+    by_path = qrels_file.parent == root or qrels_file.stem.startswith("pages-")
+    judgments = _read_qrels(qrels_file)
+    queries = [q for q in _read_queries(root / "queries.jsonl") if q.query_id in judgments or q.kind == "none"]
+    wanted = [q for q in queries if split is None or not q.split or q.split == split]
+    if not wanted:
+        splits = sorted({q.split for q in queries})
+        raise InputError(f"{root} has no judged question in split {split!r}.", remedy=f"Splits: {', '.join(splits)}")
+    docs = root / "docs" if by_path else None
+    if docs is None and not (root / "corpus.jsonl").is_file():
+        raise InputError(f"{root / 'corpus.jsonl'} is missing.", remedy="A BEIR folder holds it beside queries.jsonl.")
+    return Dataset(root.resolve().name, root, qrels_file.stem, tuple(wanted), judgments, docs)
+
+
+def read_corpus(path: Path) -> Iterator[tuple[str, str, str]]:
+    """(id, title, text) of each line of a BEIR corpus."""
+    for number, row in _read_jsonl(path):
+        try:
+            yield str(row["_id"]), str(row.get("title") or ""), str(row["text"])
+        except KeyError as error:
+            raise InputError(f"{path}:{number} has no field {error}.") from error
+
+
+def _qrels_file(root: Path, name: str | None) -> Path:
+    if name is None and (root / "qrels.tsv").is_file():
+        return root / "qrels.tsv"
+    found = sorted((root / "qrels").glob("*.tsv"))
+    names = [file.stem for file in found]
+    if not found:
+        raise InputError(f"{root} has neither qrels.tsv nor qrels/*.tsv.")
+    wanted = name or ("test" if "test" in names else names[0] if len(names) == 1 else None)
+    if wanted is None or wanted not in names:
+        what = "several judgments" if wanted is None else f"no judgments {wanted!r}"
+        raise InputError(f"{root / 'qrels'} has {what}.", remedy=f"Pass --qrels with one of: {', '.join(names)}")
+    return root / "qrels" / f"{wanted}.tsv"
+
+
+def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
+    qrels: dict[str, dict[str, int]] = {}
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
+        fields = line.rstrip("\r").split("\t")
+        if fields == [""] or (number == 1 and not fields[-1].lstrip("-").isdigit()):
+            continue
+        if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
+            raise InputError(f"{path}:{number} is not `query-id<TAB>document-id<TAB>grade`: {line[:80]!r}.")
+        if int(fields[2]) > 0:
+            qrels.setdefault(fields[0], {})[fields[1]] = int(fields[2])
+    return qrels
+
+
+def _read_queries(path: Path) -> Iterator[EvalQuery]:
+    for number, row in _read_jsonl(path):
+        extra = row.get("metadata") or {}
+        try:
+            text = str(row["text"])
+            yield EvalQuery(
+                query_id=str(row["_id"]),
+                text=text,
+                instruction=row.get("instruction") or None,
+                kind=str(row.get("kind") or extra.get("type") or "-"),
+                lang=str(row.get("lang") or extra.get("lang") or guess_language(text)),
+                split=str(row.get("split") or ""),
+            )
+        except KeyError as error:
+            raise InputError(f"{path}:{number} has no field {error}.") from error
+
+
+def _read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        lines = path.read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{number} is not JSON: {error}.") from error
+        if not isinstance(row, dict):
+            raise InputError(f"{path}:{number} is not a JSON object.")
+        yield number, row
+
+
+def guess_language(text: str) -> str:
+    """`zh` when the text holds Han characters and no kana, `en` when its letters are Latin, else `other`."""
+    kana = any("\u3040" <= char <= "\u30ff" for char in text)
+    if any("\u4e00" <= char <= "\u9fff" for char in text) and not kana:
+        return "zh"
+    letters = [char for char in text if char.isalpha()]
+    return "en" if letters and all(char.isascii() for char in letters) else "other"

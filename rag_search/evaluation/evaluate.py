@@ -1,0 +1,128 @@
+"""Run systems over the questions of a dataset and measure them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rag_search.evaluation.dataset import Dataset, EvalQuery
+from rag_search.evaluation.measures import PairedTest, bootstrap_interval, mean, paired_test, per_query
+from rag_search.search import Searcher, SearchOptions, System
+
+SYSTEMS: tuple[System, ...] = ("dense", "bm25", "hybrid", "rerank")
+EVERYTHING = float("-inf")  # min_score under which nothing is hidden
+
+DocumentId = Callable[[str], str]  # stored path -> the id that the judgments use
+
+
+@dataclass(frozen=True, slots=True)
+class SystemResult:
+    """One system on one dataset.
+
+    values: measure -> query id -> value. run: query id -> (document id, score), best first. latency_ms: per query.
+    refused: ids of queries for which the system had no confident match, judged and unanswerable alike.
+    """
+
+    system: System
+    values: Mapping[str, Mapping[str, float]]
+    run: Mapping[str, Sequence[tuple[str, float]]]
+    latency_ms: Mapping[str, float]
+    refused: frozenset[str]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return {name: mean(values) for name, values in self.values.items()}
+
+    @property
+    def top1_ci(self) -> tuple[float, float]:
+        return bootstrap_interval(list(self.values["top1"].values()))
+
+    @property
+    def latency(self) -> dict[str, float]:
+        times = list(self.latency_ms.values())
+        return {
+            "mean": float(np.mean(times)),
+            "p50": float(np.quantile(times, 0.5)),
+            "p95": float(np.quantile(times, 0.95)),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All systems on one dataset. significance: "A vs B" -> paired test of Top-1."""
+
+    dataset: Dataset
+    systems: tuple[SystemResult, ...]
+    significance: Mapping[str, PairedTest]
+
+    def by(self, group: Callable[[EvalQuery], str]) -> dict[str, dict[str, float]]:
+        """Top-1 of each system for each group of judged queries (`kind`, `lang`), with the number of queries."""
+        members: dict[str, list[str]] = defaultdict(list)
+        for query in self.dataset.judged:
+            members[group(query)].append(query.query_id)
+        return {
+            name: {
+                "queries": len(ids),
+                **{s.system: float(np.mean([s.values["top1"][query_id] for query_id in ids])) for s in self.systems},
+            }
+            for name, ids in sorted(members.items())
+        }
+
+
+def evaluate(
+    searcher: Searcher,
+    dataset: Dataset,
+    *,
+    document_id: DocumentId,
+    systems: Sequence[System] = SYSTEMS,
+    options: SearchOptions | None = None,
+    on_query: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Ask every question of every system, one at a time, as a person would (latency is that of a warm process)."""
+    options = replace(options or SearchOptions(), top_k=10_000, min_score=EVERYTHING, group=True)
+    results = tuple(
+        _evaluate_system(searcher, dataset, document_id, replace(options, system=system), on_query)
+        for system in systems
+    )
+    by_name = {result.system: result for result in results}
+    pairs = [(a, b) for a, b in (("rerank", "dense"), ("rerank", "hybrid")) if a in by_name and b in by_name]
+    return Evaluation(
+        dataset=dataset,
+        systems=results,
+        significance={
+            f"{a} vs {b}": paired_test(by_name[a].values["top1"], by_name[b].values["top1"])  # type: ignore[index]
+            for a, b in pairs
+        },
+    )
+
+
+def _evaluate_system(
+    searcher: Searcher,
+    dataset: Dataset,
+    document_id: DocumentId,
+    options: SearchOptions,
+    on_query: Callable[[], None],
+) -> SystemResult:
+    run: dict[str, list[tuple[str, float]]] = {}
+    latency: dict[str, float] = {}
+    refused = set()
+    threshold = searcher.reranker.threshold if searcher.reranker and options.system == "rerank" else None
+    searcher.search(dataset.queries[0].text, options)  # warm: the first query pays for lazy set-up
+    for query in dataset.queries:
+        result = searcher.search(_literal(query.text), replace(options, instruction=query.instruction))
+        run[query.query_id] = [(document_id(hit.chunk.path), hit.score) for hit in result.hits]
+        latency[query.query_id] = result.timings_ms["total"]
+        if not result.hits or (threshold is not None and result.hits[0].score < threshold):
+            refused.add(query.query_id)
+        on_query()
+    judged = {query.query_id: dataset.qrels[query.query_id] for query in dataset.judged}
+    rankings = {query_id: [document for document, _ in run[query_id]] for query_id in judged}
+    return SystemResult(options.system, per_query(rankings, judged), run, latency, frozenset(refused))
+
+
+def _literal(text: str) -> str:
+    """The question as text: a leading bracket in a dataset is part of the question."""
+    return "\\" + text if text.startswith("[") else text

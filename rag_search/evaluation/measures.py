@@ -1,0 +1,93 @@
+"""Metrics of a run, by ir_measures, and what can be said of them from a sample of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ir_measures import RR, R, Success, iter_calc, nDCG
+from ir_measures import ScoredDoc as _ScoredDoc
+from numpy.typing import NDArray
+
+MEASURES = {"top1": Success @ 1, "rr@10": RR @ 10, "ndcg@10": nDCG @ 10, "r@50": R @ 50}
+RESAMPLES = 10_000
+SEED = 20240501
+
+Qrels = Mapping[str, Mapping[str, int]]
+Run = Mapping[str, Sequence[str]]  # query id -> document ids, best first
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """System A against B on the same queries: wins and losses at Top-1, the mean difference with its 95 % bootstrap
+    interval, and the two-sided p of a sign-flip randomisation test (Smucker et al. 2007)."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    wins: tuple[str, ...]
+    losses: tuple[str, ...]
+
+
+def per_query(run: Run, qrels: Qrels) -> dict[str, dict[str, float]]:
+    """measure name -> query id -> value. A judged query that the run lacks scores 0.
+
+    trec_eval breaks ties of scores by document id, so ranks are handed over as strictly falling scores.
+    """
+    scored = [
+        _ScoredDoc(query_id, document_id, float(-rank))
+        for query_id, ranking in run.items()
+        for rank, document_id in enumerate(ranking)
+    ]
+    names = {str(measure): name for name, measure in MEASURES.items()}
+    values = {name: dict.fromkeys(qrels, 0.0) for name in MEASURES}
+    for metric in iter_calc(list(MEASURES.values()), {q: dict(d) for q, d in qrels.items()}, scored):
+        values[names[str(metric.measure)]][metric.query_id] = float(metric.value)
+    return values
+
+
+def mean(values: Mapping[str, float]) -> float:
+    """Mean over queries, 0 when there are none."""
+    return float(np.mean(list(values.values()))) if values else 0.0
+
+
+def bootstrap_interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean over queries (Efron 1979), with a fixed seed."""
+    sample = np.asarray(values, dtype=np.float64)
+    if len(sample) == 0:
+        return 0.0, 0.0
+    means = np.array([sample[rows].mean() for rows in _resamples(len(sample))])
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_test(a: Mapping[str, float], b: Mapping[str, float]) -> PairedTest:
+    """Compare two systems query by query; `a` and `b` hold the same query ids."""
+    ids = sorted(a)
+    difference = np.array([a[query_id] - b[query_id] for query_id in ids])
+    low, high = bootstrap_interval(difference.tolist())
+    return PairedTest(
+        difference=float(difference.mean()) if ids else 0.0,
+        low=low,
+        high=high,
+        p_value=_sign_flip_p(difference),
+        wins=tuple(query_id for query_id, d in zip(ids, difference, strict=True) if d > 0),
+        losses=tuple(query_id for query_id, d in zip(ids, difference, strict=True) if d < 0),
+    )
+
+
+def _sign_flip_p(difference: NDArray[np.float64]) -> float:
+    moved = difference[difference != 0]
+    if len(moved) == 0:
+        return 1.0
+    rng = np.random.default_rng(SEED)
+    observed = abs(moved.sum())
+    flips = rng.choice([-1.0, 1.0], size=(RESAMPLES, len(moved)))
+    as_extreme = int((np.abs(flips @ moved) >= observed - 1e-12).sum())
+    return (as_extreme + 1) / (RESAMPLES + 1)
+
+
+def _resamples(n: int) -> NDArray[np.int64]:
+    return np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))

@@ -1,0 +1,53 @@
+"""Dense and lexical rankings to one list of candidates.
+
+Each list is standardised on its own (z-scores), because a cosine and a BM25 score have no common unit, and the sum
+`z(dense) + lexical_weight * z(lexical)` orders the union. A hit that one list misses takes that list's lowest score:
+it is known to be no better than that. On three dev sets this beat reciprocal rank fusion by 2-4 points of Top-1,
+since ranks throw away how clear a win was; RRF is kept as the comparison of `benchmarks/ablations.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEXICAL_WEIGHT = 0.5
+RRF_K = 60  # Cormack et al. 2009
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float32]
+
+
+def fuse(dense: tuple[Ids, Scores], lexical: tuple[Ids, Scores], *, weight: float = LEXICAL_WEIGHT) -> tuple[Ids, Scores]:
+    """Union of two rankings, (n,) ids and (n,) fused scores, best first; ties by id.
+
+    An empty list contributes nothing: the other one decides alone.
+    """
+    ids = np.union1d(dense[0], lexical[0]).astype(np.int64)
+    fused = _standardised(ids, *dense) + weight * _standardised(ids, *lexical)
+    order = np.lexsort((ids, -fused))
+    return ids[order], fused[order].astype(np.float32)
+
+
+def reciprocal_rank_fusion(rankings: Iterable[Ids], *, k: int = RRF_K) -> tuple[Ids, Scores]:
+    """Sum of 1 / (k + rank) over the rankings, best first; ties by id."""
+    fused: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, chunk_id in enumerate(ranking.tolist(), 1):
+            fused[chunk_id] = fused.get(chunk_id, 0.0) + 1.0 / (k + rank)
+    ids = np.array(sorted(fused, key=lambda chunk_id: (-fused[chunk_id], chunk_id)), dtype=np.int64)
+    return ids, np.array([fused[chunk_id] for chunk_id in ids.tolist()], dtype=np.float32)
+
+
+def _standardised(ids: Ids, known: Ids, scores: Scores) -> NDArray[np.float64]:
+    """z-scores of `ids` (ascending), the lowest known one where `known` lacks an id; zeros when nothing is known."""
+    out = np.zeros(len(ids))
+    if len(known) == 0:
+        return out
+    spread = float(scores.std()) or 1.0
+    z = (scores.astype(np.float64) - float(scores.mean())) / spread
+    out[:] = z.min()
+    out[np.searchsorted(ids, known)] = z
+    return out

@@ -1,0 +1,131 @@
+"""A search result as data: json, jsonl, csv, md, files. Field names are a promise; `schema` says which."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rag_search.records import Hit, SearchResult
+from rag_search.render.places import Places
+from rag_search.render.snippet import snippet
+from rag_search.text import plain
+
+SCHEMA = 1
+CSV_FIELDS = ("query", "rank", "score", "path", "line_start", "line_end", "title", "heading_path", "text")
+
+
+def as_dict(result: SearchResult, places: Places) -> dict[str, Any]:
+    """The JSON document of one query; documented in docs/json.md."""
+    return {
+        "schema": SCHEMA,
+        "query": result.query,
+        "instruction": result.instruction,
+        "engine": {
+            "embedder": result.engine.embedder,
+            "reranker": result.engine.reranker,
+            "index": result.engine.index,
+        },
+        "timings_ms": {stage: round(ms, 3) for stage, ms in result.timings_ms.items()},
+        "confident": result.confident,
+        "notes": list(result.notes),
+        "hits": [_hit(hit, places) for hit in result.hits],
+    }
+
+
+def _hit(hit: Hit, places: Places) -> dict[str, Any]:
+    chunk, scores = hit.chunk, hit.scores
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "path": places.shown(chunk.path),
+        "line_start": chunk.line_start,
+        "line_end": chunk.line_end,
+        "title": chunk.title,
+        "heading_path": list(chunk.heading_path),
+        "text": chunk.text,
+        "scores": {
+            "dense": scores.dense,
+            "lexical": scores.lexical,
+            "fused": scores.fused,
+            "rerank": scores.rerank,
+        },
+        "siblings": [
+            {"line_start": other.chunk.line_start, "line_end": other.chunk.line_end, "score": other.score}
+            for other in hit.siblings
+        ],
+    }
+
+
+def to_json(results: Sequence[SearchResult], places: Places) -> str:
+    """One document for one query, a list of them for many."""
+    documents = [as_dict(result, places) for result in results]
+    return json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False, indent=2) + "\n"
+
+
+def to_jsonl(results: Sequence[SearchResult], places: Places) -> str:
+    """One line per hit, with the query in it. U+2028 and its like are escaped, so that any line reader agrees."""
+    lines = []
+    for result in results:
+        for hit in result.hits:
+            line = json.dumps({"query": result.query, **_hit(hit, places)}, ensure_ascii=False)
+            lines.append(line.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085"))
+    return "".join(line + "\n" for line in lines)
+
+
+def to_csv(results: Sequence[SearchResult], places: Places) -> str:
+    """RFC 4180 with a header line; heading path joined by " > "."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(CSV_FIELDS)
+    for result in results:
+        for hit in result.hits:
+            row = {**_hit(hit, places), "query": result.query, "heading_path": " > ".join(hit.chunk.heading_path)}
+            writer.writerow([_cell(row[name]) for name in CSV_FIELDS])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A cell that a spreadsheet does not run as a formula, without NUL bytes."""
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\x00", "")
+    return "'" + value if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def to_markdown(results: Sequence[SearchResult], places: Places) -> str:
+    """A list with links, to paste into an issue or a chat."""
+    lines = []
+    for result in results:
+        lines.append(f"**{_md(result.query)}**\n")
+        if not result.hits:
+            lines.append("no confident match\n")
+        for hit in result.hits:
+            where = f"{places.shown(hit.chunk.path)}:{hit.chunk.line_start}"
+            heading = _md(" > ".join((hit.chunk.title, *hit.chunk.heading_path)))
+            lines.append(f"{hit.rank}. {heading} — `{plain(where).replace('`', '')}` ({hit.score:.2f})")
+            lines.append(f"   > {_md(snippet(hit.chunk.text, result.query))}\n")
+    return "\n".join(lines) + "\n"
+
+
+def _md(text: str) -> str:
+    """Document text as Markdown text: no link, no emphasis and no HTML of its own."""
+    return "".join("\\" + char if char in "\\`*_[]<>#|~" else char for char in plain(text))
+
+
+def to_files(results: Sequence[SearchResult], places: Places) -> str:
+    """`path:line` of each hit, for editors and xargs."""
+    return "".join(
+        f"{plain(places.shown(hit.chunk.path))}:{hit.chunk.line_start}\n" for result in results for hit in result.hits
+    )
+
+
+FORMATS: Mapping[str, Callable[[Sequence[SearchResult], Places], str]] = {
+    "json": to_json,
+    "jsonl": to_jsonl,
+    "csv": to_csv,
+    "md": to_markdown,
+    "files": to_files,
+}

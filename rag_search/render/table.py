@@ -1,0 +1,93 @@
+"""A search result for people: a rich table with rank, score, title > heading path, `path:line` and a snippet.
+
+Everything that comes from a document passes through `plain` and `rich.text.Text`: no escape sequence and no markup of
+its own reaches the terminal.
+"""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from rag_search.records import Hit, SearchResult, StageScores
+from rag_search.render.places import Places
+from rag_search.render.snippet import highlights, snippet
+from rag_search.text import plain
+
+
+def print_table(console: Console, result: SearchResult, places: Places, *, explain: bool = False) -> None:
+    """Print the hits of one query, or one line that says there are none."""
+    if result.hits:
+        console.print(_table(result, places, width=console.width, explain=explain))
+    else:
+        console.print(Text("no confident match", style="yellow"))
+        for note in result.notes:
+            console.print(Text(plain(note), style="dim"))
+    if explain:
+        _print_explanation(console, result)
+
+
+def _table(result: SearchResult, places: Places, *, width: int, explain: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, expand=False, pad_edge=False, show_lines=False, header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True, style="bold")
+    table.add_column("score", justify="right", no_wrap=True)
+    if explain:
+        table.add_column("stages", no_wrap=True, style="dim")
+    table.add_column("passage", overflow="fold", ratio=1)
+    for hit in result.hits:
+        cells: list[RenderableType] = [Text(str(hit.rank)), _score(hit.score)]
+        if explain:
+            cells.append(_stages(hit.scores))
+        table.add_row(*cells, _passage(hit, result.query, places, width), end_section=False)
+    return table
+
+
+def _passage(hit: Hit, query: str, places: Places, width: int) -> Group:
+    lines: list[RenderableType] = [_heading(hit), _place(hit, places), _snippet(hit, query, width)]
+    if hit.siblings:
+        others = ", ".join(f":{other.chunk.line_start}" for other in hit.siblings[:4])
+        lines.append(Text(f"also at {others}", style="dim"))
+    return Group(*lines, Text(""))
+
+
+def _heading(hit: Hit) -> Text:
+    heading = Text(plain(hit.chunk.title), style="bold cyan")
+    for part in hit.chunk.heading_path:
+        heading.append(" › ", style="dim").append(plain(part), style="cyan")
+    return heading
+
+
+def _place(hit: Hit, places: Places) -> Text:
+    link = f"{places.absolute(hit.chunk.path).as_uri()}#L{hit.chunk.line_start}"
+    shown = f"{plain(places.shown(hit.chunk.path))}:{hit.chunk.line_start}"
+    return Text(shown, style=Style(color="green", link=link), overflow="fold")
+
+
+def _snippet(hit: Hit, query: str, width: int) -> Text:
+    text = Text(snippet(hit.chunk.text, query, width=max(120, min(3 * width, 360))), overflow="fold")
+    for start, stop in highlights(text.plain, query):
+        text.stylize("bold yellow", start, stop)
+    return text
+
+
+def _score(score: float) -> Text:
+    return Text(f"{score:.2f}", style="bold green" if score >= 0.5 else "yellow")
+
+
+def _stages(scores: StageScores) -> Text:
+    """The score of each stage on a line of its own."""
+    rows = (("dense", scores.dense), ("bm25", scores.lexical), ("fused", scores.fused), ("rerank", scores.rerank))
+    return Text("\n".join(f"{name:<6} {'-' if value is None else format(value, '.3f'):>7}" for name, value in rows))
+
+
+def _print_explanation(console: Console, result: SearchResult) -> None:
+    engine = result.engine
+    console.print(Text(f"embedder: {engine.embedder}\nreranker: {engine.reranker or 'none'}\nindex: {engine.index}"))
+    if result.instruction:
+        console.print(Text(f"instruction: {plain(result.instruction)}"))
+    console.print(Text(", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items()), style="dim"))
+    for note in result.notes:
+        console.print(Text(f"note: {plain(note)}", style="yellow"))

@@ -1,0 +1,228 @@
+"""A query, from text to ranked hits: embed, retrieve, fuse, rerank, order.
+
+    "[面向新手] 如何解决Redis连接超时"
+      -> instruction "面向新手" + text
+      -> dense top 100 and BM25 top 100 -> fused -> 50 candidates
+      -> the reranker scores 50 passages -> its score decides the order -> 5 hits, best chunk of each document first
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.embed.base import Embedder
+from rag_search.errors import EngineError
+from rag_search.fusion import fuse
+from rag_search.lexical import terms
+from rag_search.query_text import Query, parse_query
+from rag_search.records import (
+    Chunk,
+    EngineNames,
+    FloatMatrix,
+    FloatVector,
+    Hit,
+    SearchResult,
+    StageScores,
+    TokenVectors,
+)
+from rag_search.rerank.base import Reranker, StoredTokenReranker
+
+DEPTH = 100  # rows asked of each first-stage list; fusing deeper lists did not raise R@50 on the dev sets
+
+System = Literal["bm25", "dense", "hybrid", "rerank"]
+Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]
+_NOTHING: Ranking = (np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+class Index(Protocol):
+    """What a search reads; `rag_search.index.reader.IndexReader` is the real one."""
+
+    @property
+    def kind(self) -> str: ...
+    def search_dense(
+        self, vectors: FloatMatrix, top_k: int, *, allowed: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+    def search_lexical(
+        self, terms: Sequence[str], top_k: int, *, allowed: NDArray[np.int64] | None = None
+    ) -> Ranking: ...
+    def select(
+        self, *, path_glob: Sequence[str] = (), where: Mapping[str, str] | None = None, since: str | None = None
+    ) -> NDArray[np.int64] | None: ...
+    def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]: ...
+    def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix: ...
+    def token_vectors(self, chunk_ids: Sequence[int]) -> TokenVectors: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """top_k: hits wanted. candidates: depth of stage one. min_score: hide hits that score less; None leaves it to
+    the reranker's own threshold, which hides everything when even the best hit is below it. group: one hit per
+    document, its other candidates as siblings."""
+
+    top_k: int = 5
+    candidates: int = 50
+    system: System = "rerank"
+    instruction: str | None = None
+    min_score: float | None = None
+    paths: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+    since: str | None = None
+    group: bool = True
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """The two stages over one index. `reranker` None: stage one decides the order."""
+
+    index: Index
+    embedder: Embedder
+    reranker: Reranker | None = None
+
+    def search(self, raw: str, options: SearchOptions | None = None) -> SearchResult:
+        """Answer one query.
+
+        Raises InputError for a query with nothing to search, EngineError when an engine fails.
+        """
+        options = options or SearchOptions()
+        query = parse_query(raw, instruction=options.instruction)
+        clock = _Clock()
+        hits = self._candidates(query, options, clock)
+        reranker = self.reranker if options.system == "rerank" else None
+        if reranker is not None and hits:
+            with clock("rerank"):
+                hits = _ordered(hits, self._rerank(reranker, query, hits))
+        if options.group:
+            hits = _grouped(hits)
+        return self._result(query, options, hits, reranker, clock)
+
+    def _candidates(self, query: Query, options: SearchOptions, clock: _Clock) -> list[Hit]:
+        depth = max(DEPTH, options.candidates)
+        allowed = self.index.select(path_glob=options.paths, where=options.where, since=options.since)
+        dense = lexical = _NOTHING
+        vector = None
+        if options.system != "bm25":
+            with clock("embed"):
+                vector = self.embedder.embed_queries([query.text], instruction=query.instruction)
+            with clock("dense"):
+                ids, scores = self.index.search_dense(vector, depth, allowed=allowed)
+                found = ids[0] >= 0
+                dense = ids[0][found], scores[0][found]
+        if options.system != "dense":
+            with clock("lexical"):
+                lexical = self.index.search_lexical(terms(query.text), depth, allowed=allowed)
+        with clock("fuse"):
+            ids, fused = fuse(dense, lexical)
+            ids, fused = ids[: options.candidates], fused[: options.candidates]
+            return self._hits(ids, fused, vector, lexical, options.system)
+
+    def _hits(
+        self,
+        ids: NDArray[np.int64],
+        fused: NDArray[np.float32],
+        vector: FloatMatrix | None,
+        lexical: Ranking,
+        system: System,
+    ) -> list[Hit]:
+        """Hits with the scores of stage one. Every candidate gets its dense score, found by it or not: the rows are
+        at hand, and the reranker can then weigh all candidates alike."""
+        wanted = ids.tolist()
+        dense = self.index.vectors(wanted) @ vector[0] if vector is not None and wanted else None
+        bm25 = dict(zip(lexical[0].tolist(), lexical[1].tolist(), strict=True))
+        hits = []
+        for row, chunk in enumerate(self.index.chunks(wanted)):
+            scores = StageScores(
+                dense=None if dense is None else float(dense[row]),
+                lexical=bm25.get(chunk.chunk_id),
+                fused=float(fused[row]),
+            )
+            single = {"bm25": scores.lexical, "dense": scores.dense}.get(system)
+            hits.append(Hit(chunk, row + 1, float(fused[row]) if single is None else single, scores))
+        return hits
+
+    def _rerank(self, reranker: Reranker, query: Query, hits: Sequence[Hit]) -> FloatVector:
+        if isinstance(reranker, StoredTokenReranker) and self.embedder.token_dim:
+            scores = reranker.score_stored(
+                query.text, hits, self.index.token_vectors([hit.chunk.chunk_id for hit in hits])
+            )
+        else:
+            scores = reranker.score(query.text, [hit.chunk.passage for hit in hits], instruction=query.instruction)
+        if scores.shape != (len(hits),) or not np.isfinite(scores).all():
+            raise EngineError(
+                f"{reranker.name} answered {len(scores)} scores for {len(hits)} passages, or one that is no number.",
+                remedy="Run: ragsearch doctor",
+            )
+        return scores
+
+    def _result(
+        self, query: Query, options: SearchOptions, hits: list[Hit], reranker: Reranker | None, clock: _Clock
+    ) -> SearchResult:
+        notes = _instruction_notes(query, self.embedder, reranker)
+        threshold = reranker.threshold if reranker else None
+        confident = bool(hits) and (threshold is None or hits[0].score >= threshold)
+        if options.min_score is not None:
+            hits = [hit for hit in hits if hit.score >= options.min_score]
+            confident = bool(hits)
+        elif hits and not confident:
+            best = hits[0].chunk
+            notes.append(f"closest passage: {best.path}:{best.line_start}, score {hits[0].score:.2f} < {threshold:.2f}")
+            hits = []
+        return SearchResult(
+            query=query.text,
+            instruction=query.instruction,
+            hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits[: options.top_k], 1)),
+            engine=EngineNames(self.embedder.name, reranker.name if reranker else None, self.index.kind),
+            timings_ms=clock.finish(),
+            confident=confident,
+            notes=tuple(notes),
+        )
+
+
+def _ordered(hits: Sequence[Hit], scores: FloatVector) -> list[Hit]:
+    """The reranker's score decides; ties keep the order of retrieval."""
+    order = np.argsort(-scores, kind="stable").tolist()
+    return [
+        replace(hits[i], score=float(scores[i]), scores=replace(hits[i].scores, rerank=float(scores[i]))) for i in order
+    ]
+
+
+def _grouped(hits: Sequence[Hit]) -> list[Hit]:
+    """The best hit of each document in order, with the document's other hits as siblings."""
+    by_path: dict[str, list[Hit]] = {}
+    for hit in hits:
+        by_path.setdefault(hit.chunk.path, []).append(hit)
+    return [replace(first, siblings=tuple(rest)) for first, *rest in by_path.values()]
+
+
+def _instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | None) -> list[str]:
+    if query.instruction is None:
+        return []
+    deaf = [
+        engine.name for engine in (embedder, reranker) if engine is not None and not engine.follows_instructions
+    ]
+    return [f"{' and '.join(deaf)} cannot follow the instruction {query.instruction!r}"] if deaf else []
+
+
+class _Clock:
+    """Milliseconds of each stage and of all together."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._stages[stage] = (time.perf_counter() - start) * 1000
+
+    def finish(self) -> dict[str, float]:
+        return {**self._stages, "total": (time.perf_counter() - self._start) * 1000}
+
+

@@ -1,0 +1,106 @@
+"""Convert once: the weights become an ONNX graph, the vocabulary a piece table, in one folder of the cache.
+
+The folder appears under its final name only when it is whole and on disk; its name holds the fingerprint of everything
+it was made from. Two processes may convert at once: the first rename wins, the other throws its own work away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag_search.embed.builtin.network import load_network, network_hash
+from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
+from rag_search.errors import EngineError
+
+RECIPE = "1 int8"  # raise the number whenever a change of graph, prefixes or pooling changes a vector
+GRAPH = "encoder.onnx"
+TABLE = "pieces.i32"
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """Files of a finished conversion."""
+
+    folder: Path
+
+    @property
+    def graph(self) -> Path:
+        return self.folder / GRAPH
+
+    @property
+    def table(self) -> Path:
+        return self.folder / TABLE
+
+
+def fingerprint_of(network: Path) -> str:
+    """Hash of all that decides a vector: shipped weights, network file, recipe."""
+    return hashlib.sha256("\n".join((FILE_SHA256, network_hash(network), RECIPE)).encode()).hexdigest()
+
+
+def ensure_converted(cache_dir: Path, weights: Path, network: Path) -> Converted:
+    """The converted model in `cache_dir`, made now (about two seconds, 27 MB) if it is not there. Raises EngineError."""
+    folder = cache_dir / f"builtin-{network.stem}-{fingerprint_of(network)[:16]}"
+    if not folder.is_dir():
+        try:
+            _convert(folder, weights, network)
+        except OSError as error:
+            raise EngineError(
+                f"cannot write the converted builtin model to {folder}: {error.strerror or error}.",
+                remedy="Free 30 MB there, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
+            ) from error
+    return Converted(folder)
+
+
+def _convert(folder: Path, weights: Path, network: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        verify_weights(weights)
+        file = E5File(weights)
+        _write_graph(work / GRAPH, file, network)
+        _write_table(work / TABLE, file)
+        _publish(work, folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write_graph(path: Path, file: E5File, network: Path) -> None:
+    from rag_search.embed.builtin.graph import build_graph  # onnx takes 0.2 s to import, and only converting needs it
+
+    _write(path, build_graph(load_network(file, network), "int8").SerializeToString())
+
+
+def _write_table(path: Path, file: E5File) -> None:
+    from rag_search.embed.builtin.pieces import build_table
+
+    _write(path, build_table(file).tobytes())
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _publish(work: Path, folder: Path) -> None:
+    _sync_folder(work)
+    try:
+        work.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was quicker, with the same content
+            raise
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

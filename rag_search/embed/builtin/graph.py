@@ -1,0 +1,171 @@
+"""The encoder as an ONNX graph, already fused: BERT with post-norm layers and exact GELU (Devlin et al. 2019).
+
+    embeddings float32 (n, t, 384)   word embeddings, gathered outside from the mapped file; no padding
+    -> dense   float32 (n, 384)      mean over the tokens, unit length
+    -> units   float32 (n, t, 128)   centred, projected token vectors of unit length
+    -> tokens  int8    (n, t, 128)   `units` times 127, rounded
+
+The graph is built from ONNX Runtime's own operators (com.microsoft), so nothing is left to optimise when it is loaded
+and the file does not depend on the CPU it was made on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from rag_search.embed.builtin.network import TOKEN_DIM, Network
+from rag_search.embed.builtin.weights import Shape
+
+Precision = Literal["int8", "q4", "q8", "fp32"]
+_BLOCK = 32
+_INT7 = 64
+
+
+def build_graph(network: Network, precision: Precision) -> onnx.ModelProto:
+    """The model of the module docstring; `precision` is how the layers' matrices are multiplied."""
+    graph = _Graph(precision)
+    x = _embed(graph, network)
+    for layer in range(network.shape.layers):
+        x = _layer(graph, network, layer, x)
+    _pool(graph, x)
+    _project(graph, network, x)
+    return graph.model(network.shape)
+
+
+def _embed(graph: _Graph, network: Network) -> str:
+    length = graph.node("Shape", ["embeddings"], start=1, end=2)
+    positions = graph.node("Slice", [graph.constant(network.positions), graph.ints([0]), length])
+    total = graph.node("Add", ["embeddings", positions])
+    return graph.node(
+        "LayerNormalization",
+        [total, graph.constant(network.tensors["emb.ln.w"]), graph.constant(network.tensors["emb.ln.b"])],
+        epsilon=network.shape.eps,
+    )
+
+
+def _layer(graph: _Graph, network: Network, layer: int, x: str) -> str:
+    part = {name: network.tensors[f"l{layer}.{name}"] for name in _LAYER_TENSORS}
+    query, key, value = graph.linear(x, [(part[f"{name}.w"], part[f"{name}.b"]) for name in "qkv"])
+    attended = graph.fused("MultiHeadAttention", [query, key, value], num_heads=network.shape.heads)
+    (out,) = graph.linear(attended, [(part["ao.w"], part["ao.b"])])
+    x = graph.add_norm(out, x, part["aln.w"], part["aln.b"], eps=network.shape.eps)
+    (up,) = graph.linear(x, [(part["fi.w"], None)])
+    up = graph.fused("BiasGelu", [up, graph.constant(part["fi.b"])])
+    (down,) = graph.linear(up, [(part["fo.w"], part["fo.b"])])
+    return graph.add_norm(down, x, part["oln.w"], part["oln.b"], eps=network.shape.eps)
+
+
+_LAYER_TENSORS = tuple(f"{name}.{kind}" for name in ("q", "k", "v", "ao", "aln", "fi", "fo", "oln") for kind in "wb")
+
+
+def _pool(graph: _Graph, x: str) -> None:
+    mean = graph.node("ReduceMean", [x], axes=[1], keepdims=0)
+    graph.node("LpNormalization", [mean], output="dense", axis=-1, p=2)
+
+
+def _project(graph: _Graph, network: Network, x: str) -> None:
+    offset = -network.mean @ network.projection  # (x - mean) @ projection, with one pass less
+    projected = graph.node("MatMul", [x, graph.constant(network.projection)])
+    centred = graph.node("Add", [projected, graph.constant(offset.astype(np.float32))])
+    graph.node("LpNormalization", [centred], output="units", axis=-1, p=2)
+    scaled = graph.node("Mul", ["units", graph.constant(np.array(127, np.float32))])
+    graph.node("Cast", [graph.node("Round", [scaled])], output="tokens", to=TensorProto.INT8)
+
+
+@dataclass
+class _Graph:
+    """Collects nodes and constants; every method adds and returns the name of what it made."""
+
+    precision: Precision
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+
+    def node(self, op: str, inputs: list[str], *, output: str = "", domain: str = "", **attributes: Any) -> str:
+        name = output or f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [name], domain=domain, **attributes))
+        return name
+
+    def fused(self, op: str, inputs: list[str], **attributes: Any) -> str:
+        return self.node(op, inputs, domain="com.microsoft", **attributes)
+
+    def constant(self, array: NDArray[Any]) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def ints(self, values: list[int]) -> str:
+        return self.constant(np.array(values, np.int64))
+
+    def add_norm(self, x: str, skip: str, weight: NDArray[Any], bias: NDArray[Any], *, eps: float) -> str:
+        return self.fused("SkipLayerNormalization", [x, skip, self.constant(weight), self.constant(bias)], epsilon=eps)
+
+    def linear(self, x: str, parts: list[tuple[NDArray[Any], NDArray[Any] | None]]) -> list[str]:
+        """x @ weight.T + bias for each (weight, bias); the parts share the quantisation of x."""
+        if self.precision == "fp32":
+            return [self._plain(x, weight, bias) for weight, bias in parts]
+        if self.precision == "int8":
+            quantised = [f"v{len(self.nodes)}{suffix}" for suffix in ("", "_scale", "_zero")]
+            self.nodes.append(helper.make_node("DynamicQuantizeLinear", [x], quantised))
+            return [self._int8(quantised, weight, bias) for weight, bias in parts]
+        return [self._blockwise(x, weight, bias) for weight, bias in parts]
+
+    def _plain(self, x: str, weight: NDArray[Any], bias: NDArray[Any] | None) -> str:
+        product = self.node("MatMul", [x, self.constant(weight.T)])
+        return product if bias is None else self.node("Add", [product, self.constant(bias)])
+
+    def _int8(self, x: list[str], weight: NDArray[Any], bias: NDArray[Any] | None) -> str:
+        """Per-channel symmetric weights; activations as unsigned bytes with one scale for the tensor.
+
+        Weights have 7 bits: ONNX Runtime's kernel for AVX2 without VNNI adds pairs of products in 16 bits, and
+        2 * 255 * 64 just fits. One file is then right on every CPU; unsigned weights would be, too, at half the speed.
+        """
+        scales = np.maximum(np.abs(weight).max(axis=1), 1e-12) / _INT7
+        rows = np.rint(weight / scales[:, None]).astype(np.int8)
+        inputs = [
+            x[0], self.constant(rows.T), x[1], self.constant(scales.astype(np.float32)),
+            x[2], self.constant(np.zeros(len(rows), np.int8)),
+        ]  # fmt: skip
+        return self.fused("MatMulIntegerToFloat", inputs if bias is None else [*inputs, self.constant(bias)])
+
+    def _blockwise(self, x: str, weight: NDArray[Any], bias: NDArray[Any] | None) -> str:
+        """Weights in blocks of 32 with a scale each; activations quantised row by row, block by block."""
+        bits = 4 if self.precision == "q4" else 8
+        n, k = weight.shape
+        blocks = weight.reshape(n, k // _BLOCK, _BLOCK)
+        packed, scales = _quantise_blocks(blocks, bits)
+        inputs = [x, self.constant(packed), self.constant(scales), "", ""]
+        if bias is not None:
+            inputs.append(self.constant(bias))
+        return self.fused("MatMulNBits", inputs, K=k, N=n, bits=bits, block_size=_BLOCK, accuracy_level=4)
+
+    def model(self, shape: Shape) -> onnx.ModelProto:
+        def tensor(name: str, kind: int, dims: list[Any]) -> onnx.ValueInfoProto:
+            return helper.make_tensor_value_info(name, kind, dims)
+
+        inputs = [tensor("embeddings", TensorProto.FLOAT, ["n", "t", shape.hidden])]
+        outputs = [
+            tensor("dense", TensorProto.FLOAT, ["n", shape.hidden]),
+            tensor("units", TensorProto.FLOAT, ["n", "t", TOKEN_DIM]),
+            tensor("tokens", TensorProto.INT8, ["n", "t", TOKEN_DIM]),
+        ]
+        graph = helper.make_graph(self.nodes, "e5", inputs, outputs, self.constants)
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def _quantise_blocks(blocks: NDArray[np.float32], bits: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Blocks (n, b, 32) to MatMulNBits' unsigned weights (zero point in the middle) and scales (n, b)."""
+    middle = 1 << (bits - 1)
+    # The signed extreme goes to -middle, as in Q4_0: weights that come from Q4_0 are kept exactly.
+    extremes = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=2)[..., None], axis=2)[..., 0]
+    scales = (extremes / -middle).astype(np.float32)
+    safe = np.where(scales == 0, 1, scales)
+    weights = np.clip(np.rint(blocks / safe[..., None]) + middle, 0, 2 * middle - 1).astype(np.uint8)
+    packed = weights if bits == 8 else weights[..., 0::2] | (weights[..., 1::2] << 4)
+    return packed, scales

@@ -1,0 +1,55 @@
+"""A hash table from piece to id, made once, mapped from disk and read without loading the vocabulary.
+
+Open addressing, linear probing: int32 slots, id + 1, 0 for empty; the hash is CRC-32 of the piece's UTF-8 bytes.
+A match is checked against the piece itself, so a wrong or damaged slot can never give a wrong id silently.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.embed.builtin.weights import E5File
+
+SLOTS = 1 << 20  # for 250,002 pieces: a probe that misses looks at 1.3 slots
+_MASK = SLOTS - 1
+
+
+def build_table(file: E5File) -> NDArray[np.int32]:
+    """The slots. Special tokens are left out: "</s>" in a document is text."""
+    offsets, blob = file.piece_offsets().tolist(), bytes(file.piece_blob())
+    slots = [0] * SLOTS
+    for piece in range(file.pieces):
+        if piece in file.special_ids:
+            continue
+        slot = zlib.crc32(blob[offsets[piece] : offsets[piece + 1]]) & _MASK
+        while slots[slot]:
+            slot = (slot + 1) & _MASK
+        slots[slot] = piece + 1
+    return np.array(slots, np.int32)
+
+
+class PieceTable:
+    """Looks pieces up in the mapped table and in the mapped vocabulary."""
+
+    def __init__(self, file: E5File, path: Path) -> None:
+        self._slots = memoryview(np.memmap(path, np.int32, mode="r", shape=(SLOTS,)))
+        self._offsets = memoryview(file.piece_offsets())
+        self._blob = file.piece_blob()
+        self._scores = memoryview(file.piece_scores())
+
+    def find(self, piece: bytes) -> int:
+        """Id of the piece, or -1."""
+        slots, slot = self._slots, zlib.crc32(piece) & _MASK
+        while candidate := slots[slot]:
+            if self._blob[self._offsets[candidate - 1] : self._offsets[candidate]] == piece:
+                return int(candidate - 1)
+            slot = (slot + 1) & _MASK
+        return -1
+
+    def score(self, piece: int) -> float:
+        """Log probability of the piece."""
+        return float(self._scores[piece])

@@ -1,0 +1,122 @@
+"""Late interaction (ColBERT, Khattab & Zaharia 2020) over the builtin encoder's token vectors, calibrated.
+
+A passage's raw score is the mean over the query's tokens of the largest dot product with the passage's tokens. A
+logistic model blends it with the scores of stage one and turns it into a probability that the passage answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
+
+CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
+_BLOCK_ROWS = 4096  # token vectors turned to float32 at a time: 2 MB, so that they stay in the cache
+
+
+class TokenEncoder(Protocol):
+    """What the reranker needs of an embedder: token vectors of a query and of passages, comparable by dot product."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    def encode_query(self, query: str) -> tuple[FloatVector, FloatMatrix]: ...
+    def encode_documents(self, passages: Sequence[str]) -> Encoded: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """sigmoid(bias + late * interaction + dense * cosine + lexical * share) is the probability of relevance;
+    `share` is the BM25 score over the largest of the candidates. Below `threshold` a hit is no confident match."""
+
+    bias: float
+    late: float
+    dense: float
+    lexical: float
+    threshold: float
+
+
+def load_calibration(path: Path = CALIBRATION) -> Calibration:
+    """The weights that benchmarks/calibrate.py wrote."""
+    stored = json.loads(path.read_text(encoding="utf-8"))["calibration"]
+    return Calibration(**stored)
+
+
+def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
+    """Mean over the query's unit token vectors (q, dim) of the best dot product with each passage: float32 (n,).
+
+    A passage without tokens scores 0.
+    """
+    best = np.zeros((len(query), len(tokens.lengths)), np.float32)
+    ends = np.cumsum(tokens.lengths)
+    first = 0
+    while first < len(ends):
+        start = ends[first] - tokens.lengths[first]
+        last = max(first + 1, int(np.searchsorted(ends, start + _BLOCK_ROWS, side="right")))
+        filled = first + np.flatnonzero(tokens.lengths[first:last])
+        if len(filled):
+            products = query @ tokens.rows[start : ends[last - 1]].astype(np.float32).T  # (q, rows)
+            best[:, filled] = np.maximum.reduceat(products, (ends - tokens.lengths - start)[filled], axis=1)
+        first = last
+    return (best.mean(axis=0) / 127).astype(np.float32)
+
+
+class LateInteractionReranker:
+    """Reranker and StoredTokenReranker: scores are probabilities of relevance in [0, 1].
+
+    Without a `calibration` it takes the packaged one.
+    """
+
+    def __init__(self, embedder: TokenEncoder, calibration: Calibration | None = None) -> None:
+        self._embedder = embedder
+        self._calibration = calibration or load_calibration()
+
+    @property
+    def name(self) -> str:
+        return "late interaction (builtin)"
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(f"{self._embedder.fingerprint}\n{self._calibration}".encode()).hexdigest()
+
+    @property
+    def follows_instructions(self) -> bool:
+        return False
+
+    @property
+    def threshold(self) -> float | None:
+        return self._calibration.threshold
+
+    def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        """Probabilities for passages that are encoded on the spot; there is no lexical score to blend in."""
+        vector, units = self._embedder.encode_query(query)
+        encoded = self._embedder.encode_documents(passages)
+        if encoded.tokens is None:
+            raise TypeError("the embedder makes no token vectors")
+        dense = encoded.vectors @ vector
+        return self._probability(late_interaction(units, encoded.tokens), dense, np.zeros(len(passages), np.float32))
+
+    def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
+        """Probabilities from the token vectors in the index and the hits' scores of stage one."""
+        _vector, units = self._embedder.encode_query(query)
+        late = late_interaction(units, tokens)
+        lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
+        share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
+        return self._probability(late, self._dense(hits), share)
+
+    def _dense(self, hits: Sequence[Hit]) -> FloatVector:
+        """Cosines of stage one; a hit that only BM25 found lies below all that the dense search kept."""
+        known = [hit.scores.dense for hit in hits if hit.scores.dense is not None]
+        lowest = min(known, default=0.0)
+        return np.array([lowest if hit.scores.dense is None else hit.scores.dense for hit in hits], np.float32)
+
+    def _probability(self, late: FloatVector, dense: FloatVector, share: FloatVector) -> FloatVector:
+        weights = self._calibration
+        logit = weights.bias + weights.late * late + weights.dense * dense + weights.lexical * share
+        return (1 / (1 + np.exp(-logit))).astype(np.float32)

@@ -1,17 +1,17 @@
 """Everything that ragsearch raises on purpose.
 
-    RagSearchError               message + remedy; the command line prints both and exits with 2
-    |-- InputError               a path, a query or a file that cannot be used
-    |-- ConfigError              an unknown key, a bad value, two options that exclude each other
-    |-- MissingExtraError        an optional package is not installed; the remedy is the pip line
-    |-- EngineError              a model, a server or a GPU that did not answer as it must
-    |   `-- KnownAnswerError     it answered, and the answer is wrong (see rag_search.known_answers)
-    |-- IndexStoreError          the index on disk
-    |   |-- IndexMissingError    there is none yet
-    |   |-- IndexLockedError     another writer holds it
-    |   |-- FingerprintError     it was made by another embedder
-    |   `-- IndexCorruptError    what is on disk contradicts itself
-    `-- ServerError              a ragsearch server refused or failed
+RagSearchError               message + remedy; the command line prints both and exits with 2
+|-- InputError               a path, a query or a file that cannot be used
+|-- ConfigError              an unknown key, a bad value, two options that exclude each other
+|-- MissingExtraError        an optional package is not installed; the remedy is the pip line
+|-- EngineError              a model, a server or a GPU that did not answer as it must
+|   `-- KnownAnswerError     it answered, and the answer is wrong (see rag_search.known_answers)
+|-- IndexStoreError          the index on disk
+|   |-- IndexMissingError    there is none yet
+|   |-- IndexLockedError     another writer holds it
+|   |-- FingerprintError     it was made by another embedder
+|   `-- IndexCorruptError    what is on disk contradicts itself
+`-- ServerError              a ragsearch server refused or failed
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ class MissingExtraError(RagSearchError):
     """An optional package is missing; the remedy is the pip line that installs it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"the package {package!r} is not installed.", remedy=f"Run: pip install 'ragsearch[{extra}]'"
-        )
+        super().__init__(f"the package {package!r} is not installed.", remedy=f"Run: pip install 'ragsearch[{extra}]'")
         self.package = package
         self.extra = extra
 

@@ -20,7 +20,9 @@ Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 
 
-def fuse(dense: tuple[Ids, Scores], lexical: tuple[Ids, Scores], *, weight: float = LEXICAL_WEIGHT) -> tuple[Ids, Scores]:
+def fuse(
+    dense: tuple[Ids, Scores], lexical: tuple[Ids, Scores], *, weight: float = LEXICAL_WEIGHT
+) -> tuple[Ids, Scores]:
     """Union of two rankings, (n,) ids and (n,) fused scores, best first; ties by id.
 
     An empty list contributes nothing: the other one decides alone.

@@ -1,9 +1,9 @@
 """A query, from text to ranked hits: embed, retrieve, fuse, rerank, order.
 
-    "[面向新手] 如何解决Redis连接超时"
-      -> instruction "面向新手" + text
-      -> dense top 100 and BM25 top 100 -> fused -> 50 candidates
-      -> the reranker scores 50 passages -> its score decides the order -> 5 hits, best chunk of each document first
+"[面向新手] 如何解决Redis连接超时"
+  -> instruction "面向新手" + text
+  -> dense top 100 and BM25 top 100 -> fused -> 50 candidates
+  -> the reranker scores 50 passages -> its score decides the order -> 5 hits, best chunk of each document first
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.base import Embedder
-from rag_search.errors import EngineError
 from rag_search.fusion import fuse
 from rag_search.lexical import terms
 from rag_search.query_text import Query, parse_query
@@ -32,7 +31,7 @@ from rag_search.records import (
     StageScores,
     TokenVectors,
 )
-from rag_search.rerank.base import Reranker, StoredTokenReranker
+from rag_search.rerank.base import Reranker, StoredTokenReranker, check_scores
 
 DEPTH = 100  # rows asked of each first-stage list; fusing deeper lists did not raise R@50 on the dev sets
 
@@ -153,11 +152,7 @@ class Searcher:
             )
         else:
             scores = reranker.score(query.text, [hit.chunk.passage for hit in hits], instruction=query.instruction)
-        if scores.shape != (len(hits),) or not np.isfinite(scores).all():
-            raise EngineError(
-                f"{reranker.name} answered {len(scores)} scores for {len(hits)} passages, or one that is no number.",
-                remedy="Run: ragsearch doctor",
-            )
+        check_scores(scores, len(hits), reranker.name)
         return scores
 
     def _result(
@@ -203,9 +198,7 @@ def _grouped(hits: Sequence[Hit]) -> list[Hit]:
 def _instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | None) -> list[str]:
     if query.instruction is None:
         return []
-    deaf = [
-        engine.name for engine in (embedder, reranker) if engine is not None and not engine.follows_instructions
-    ]
+    deaf = [engine.name for engine in (embedder, reranker) if engine is not None and not engine.follows_instructions]
     return [f"{' and '.join(deaf)} cannot follow the instruction {query.instruction!r}"] if deaf else []
 
 
@@ -224,5 +217,3 @@ class _Clock:
 
     def finish(self) -> dict[str, float]:
         return {**self._stages, "total": (time.perf_counter() - self._start) * 1000}
-
-

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rag_search.evaluation.evaluate import Evaluation, SystemResult
 from rag_search.evaluation.measures import PairedTest
+from rag_search.evaluation.trec import trec_run, trec_token
 
 SCHEMA = 1
 
@@ -88,17 +89,10 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
-def trec_run(run: Mapping[str, Sequence[tuple[str, float]]], tag: str) -> Iterator[str]:
-    """`qid Q0 docid rank score tag` lines; white space in a document id would break the format and is escaped."""
-    for query_id, ranking in run.items():
-        for rank, (document_id, score) in enumerate(ranking, 1):
-            yield f"{query_id} Q0 {_token(document_id)} {rank} {score:.6f} {tag}\n"
-
-
 def _qrels_lines(evaluation: Evaluation) -> Iterator[str]:
     for query in evaluation.dataset.judged:
         for document_id, grade in evaluation.dataset.qrels[query.query_id].items():
-            yield f"{query.query_id} 0 {_token(document_id)} {grade}\n"
+            yield f"{query.query_id} 0 {trec_token(document_id)} {grade}\n"
 
 
 def _win_loss_lines(evaluation: Evaluation) -> Iterator[str]:
@@ -134,7 +128,3 @@ def _test(test: PairedTest) -> dict[str, Any]:
         "wins": len(test.wins),
         "losses": len(test.losses),
     }
-
-
-def _token(text: str) -> str:
-    return "%20".join(text.split())

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
+from rag_search.errors import EngineError
 from rag_search.records import FloatVector, Hit, TokenVectors
 
 
@@ -38,3 +41,13 @@ class StoredTokenReranker(Protocol):
         """Scores float32 (len(hits),). `tokens` holds the stored token vectors of the hits' chunks, in order;
         `hits` carry the dense and lexical scores of stage one."""
         ...
+
+
+def check_scores(scores: FloatVector, wanted: int, name: str) -> None:
+    """Raise EngineError unless there is one finite score for each passage."""
+    if scores.shape != (wanted,):
+        raise EngineError(
+            f"{name} answered {scores.size} scores for {wanted} passages.", remedy="Run: ragsearch doctor"
+        )
+    if not np.isfinite(scores).all():
+        raise EngineError(f"{name} answered a score that is no finite number.", remedy="Run: ragsearch doctor")

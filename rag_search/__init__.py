@@ -1,0 +1,47 @@
+"""ragsearch puts the passage that answers a question first, over any folder of Markdown, in any language.
+
+    from rag_search import ingest, query
+
+Names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rag_search.api import ingest, query, searching
+    from rag_search.errors import RagSearchError
+    from rag_search.ingestion import IngestReport
+    from rag_search.records import Chunk, Document, Hit, SearchResult, StageScores
+    from rag_search.search import Searcher, SearchOptions
+
+__all__ = [
+    "Chunk",
+    "Document",
+    "Hit",
+    "IngestReport",
+    "RagSearchError",
+    "SearchOptions",
+    "SearchResult",
+    "Searcher",
+    "StageScores",
+    "ingest",
+    "query",
+    "searching",
+]
+
+_HOMES = {
+    **dict.fromkeys(("ingest", "query", "searching"), "rag_search.api"),
+    **dict.fromkeys(("Chunk", "Document", "Hit", "SearchResult", "StageScores"), "rag_search.records"),
+    **dict.fromkeys(("Searcher", "SearchOptions"), "rag_search.search"),
+    "IngestReport": "rag_search.ingestion",
+    "RagSearchError": "rag_search.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rag_search' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

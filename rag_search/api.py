@@ -1,0 +1,65 @@
+"""The two verbs of the command line, for Python.
+
+    import rag_search
+
+    rag_search.ingest(["docs"])
+    for hit in rag_search.query("how do I rotate the keys?").hits:
+        print(hit.score, hit.chunk.path, hit.chunk.line_start)
+
+`searching` keeps the engine loaded for many queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from rag_search import wiring
+from rag_search.config import load_config
+from rag_search.ingestion import IngestOptions, IngestReport
+from rag_search.ingestion import ingest as _ingest
+from rag_search.records import SearchResult
+from rag_search.search import Searcher, SearchOptions
+
+
+def ingest(
+    paths: Sequence[str | PathLike[str]],
+    *,
+    index: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    rebuild: bool = False,
+) -> IngestReport:
+    """Make the index equal to the folders `paths`.
+
+    index: name, or path with a slash; None: what the settings say. settings: dotted keys, e.g.
+    {"ingest.max_tokens": 512}, above environment and files. Failures of single files are in the report.
+    Raises RagSearchError (InputError, IndexLockedError, FingerprintError, ...).
+    """
+    config = load_config({**(settings or {}), "index": index})
+    limits = config.settings.ingest
+    options = IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20))
+    embedder = wiring.make_embedder(config.settings)
+    with wiring.writing(config, embedder, rebuild=rebuild) as writer:
+        return _ingest(writer, embedder, [Path(path) for path in paths], base=config.base_dir, options=options)
+
+
+def query(
+    text: str,
+    *,
+    index: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    options: SearchOptions | None = None,
+) -> SearchResult:
+    """The passages that answer `text`, best first. Loads the engine each time; see `searching`."""
+    with searching(index=index, settings=settings) as searcher:
+        return searcher.search(text, options)
+
+
+@contextmanager
+def searching(*, index: str | None = None, settings: Mapping[str, Any] | None = None) -> Iterator[Searcher]:
+    """A warm searcher over one generation of the index: `searcher.search(text, options)`."""
+    with wiring.searching(load_config({**(settings or {}), "index": index})) as searcher:
+        yield searcher

@@ -1,0 +1,67 @@
+"""The command line. Each command lives in a module of its own; this one only gathers them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version as distribution_version
+from typing import Annotated
+
+import typer
+
+from rag_search.cli import evaluate, health, ingest, query, rerank
+from rag_search.cli.common import FAILED
+from rag_search.errors import RagSearchError
+
+app = typer.Typer(
+    name="ragsearch",
+    help="Puts the passage that answers a question first, over any folder of Markdown.",
+    epilog='Start with: ragsearch ingest ./docs, then: ragsearch query "how do I ..."',
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(ingest.ingest)
+app.command()(query.query)
+app.command()(rerank.rerank)
+app.command()(evaluate.evaluate)
+app.command()(health.status)
+app.command()(health.doctor)
+app.command()(health.verify)
+app.add_typer(health.config_app, name="config")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ragsearch {distribution_version('ragsearch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Puts the passage that answers a question first, over any folder of Markdown."""
+
+
+def main() -> None:
+    """Entry point: errors made on purpose become one clear line and exit code 2."""
+    try:
+        app()
+    except RagSearchError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        if error.remedy:
+            typer.echo(f"  {error.remedy}", err=True)
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        # the reader of a pipe went away (`| head`); keep the interpreter from complaining while it shuts down
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""`ragsearch evaluate`: how often the right passage is first, with and without reranking."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag_search.cli.common import IndexOption, ProfileOption, load, out, talk
+
+if TYPE_CHECKING:
+    from rag_search.evaluation.evaluate import Evaluation
+    from rag_search.search import System
+
+
+class Format(StrEnum):
+    """How an evaluation is printed."""
+
+    table = "table"
+    json = "json"
+    md = "md"
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="BEIR folder, or a folder with docs/ and qrels.tsv.")],
+    qrels: Annotated[str | None, typer.Option(help="Name of the judgments: qrels/NAME.tsv.")] = None,
+    systems: Annotated[str, typer.Option(help="Comma-separated.")] = "dense,bm25,hybrid,rerank",
+    split: Annotated[str | None, typer.Option(help="Only questions of this split.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
+    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="Folder for reports, run files and a plot.")] = None,
+    index: IndexOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Measure Top-1 hit rate, RR@10, nDCG@10, R@50 and latency of each system on a judged set.
+
+    The documents are ingested into an index of their own, kept in the cache, so a second run starts at once.
+
+    Example: ragsearch evaluate corpus --split test
+    """
+    from rag_search.evaluation.report import as_dict, to_markdown
+    from rag_search.measuring import measure
+
+    config = load(profile=profile, index=index)
+    with _bar() as on_progress:
+        evaluation = measure(
+            config, folder, qrels=qrels, split=split, systems=_systems(systems), limit=limit, on_progress=on_progress
+        )
+    if out_dir:
+        _save(evaluation, out_dir)
+    if output is Format.json:
+        typer.echo(json.dumps(as_dict(evaluation), ensure_ascii=False, indent=2))
+    elif output is Format.md:
+        typer.echo(to_markdown(evaluation))
+    else:
+        from rag_search.render.evaluation import print_evaluation
+
+        print_evaluation(out(), evaluation)
+
+
+def _systems(text: str) -> Sequence[System]:
+    from rag_search.errors import InputError
+    from rag_search.evaluation.evaluate import SYSTEMS
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in SYSTEMS:
+            raise InputError(f"unknown system {name!r}.", remedy=f"Systems: {', '.join(SYSTEMS)}")
+    return [system for system in SYSTEMS if system in names]
+
+
+def _save(evaluation: Evaluation, folder: Path) -> None:
+    from rag_search.evaluation.report import write_report
+    from rag_search.render.plot import plot_top1
+
+    files = write_report(evaluation, folder)
+    for suffix in (".png", ".svg"):
+        plot_top1(evaluation, folder / f"top1{suffix}")
+    talk().print(f"wrote {len(files) + 2} files to {folder}")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress of ingest and of questions on a terminal; silence elsewhere."""
+    from rich.progress import Progress
+
+    console = talk()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("reading", total=None)
+        yield lambda stage, done, total: progress.update(task, description=stage, completed=done, total=total)

@@ -1,0 +1,119 @@
+"""`status`, `doctor`, `verify`, `config show`: what is there and whether it is sound."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, talk
+
+config_app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
+
+
+def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
+    """Say what is in the index."""
+    from rag_search.index import open_reader
+
+    config = load(index=index)
+    with open_reader(config.index_dir) as reader:
+        facts = {
+            "index": str(config.index_dir),
+            "generation": str(reader.generation),
+            "embedder": reader.manifest.embedder_name,
+            "dim": reader.manifest.dim,
+            "search": reader.kind,
+            "roots": list(reader.roots),
+            **asdict(reader.counts),
+        }
+    _print_facts(facts, as_json=as_json)
+
+
+def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: ProfileOption = None) -> None:
+    """Check everything a query needs. Exits with 2 if anything fails."""
+    from rich.text import Text
+
+    from rag_search.doctor import examine
+    from rag_search.text import plain
+
+    findings = []
+    console = out()
+    for finding in examine(load(index=index, profile=profile)):
+        findings.append(finding)
+        if not as_json:
+            colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.state]
+            line = Text(f"{finding.state:<5}", style=colour).append(f"{finding.check:<10}", style="bold")
+            console.print(line.append(plain(finding.detail)), soft_wrap=True)
+            if finding.remedy:
+                console.print(Text(f"     {finding.remedy}"), soft_wrap=True)
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
+    if any(finding.state == "fail" for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def verify(as_json: JsonOption = False, index: IndexOption = None) -> None:
+    """Re-check hashes, counts, vector norms and the full-text index. Exits with 2 if anything is wrong."""
+    from rag_search.index import verify as verify_index
+    from rag_search.text import plain
+
+    config = load(index=index)
+    problems = verify_index(config.index_dir)
+    if as_json:
+        typer.echo(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False, indent=2))
+    else:
+        for problem in problems:
+            out().print(plain(str(problem)), soft_wrap=True)
+    if problems:
+        talk().print(f"{len(problems)} problems. Rebuild with: ragsearch ingest --rebuild")
+        raise typer.Exit(FAILED)
+    if not as_json:
+        out().print("the index is sound")
+
+
+@config_app.command("show")
+def config_show(
+    as_json: JsonOption = False,
+    index: IndexOption = None,
+    profile: ProfileOption = None,
+    changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the defaults.")] = False,
+) -> None:
+    """Print every setting, its value and its origin."""
+    from rag_search.config import flatten_settings
+
+    config = load(index=index, profile=profile)
+    rows = {
+        key: {"value": _shown(value), "origin": config.origins.get(key, "defaults")}
+        for key, value in flatten_settings(config.settings)
+        if key in config.origins or not changed
+    }
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("setting", "value", "origin"):
+        table.add_column(name, overflow="fold")
+    for key, row in rows.items():
+        style = "" if row["origin"] == "defaults" else "bold"
+        table.add_row(Text(key, style=style), Text("-" if row["value"] is None else str(row["value"])), row["origin"])
+    out().print(table)
+
+
+def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    for name, value in facts.items():
+        shown = ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
+        out().print(f"{name:<14} {shown}", soft_wrap=True)
+
+
+def _shown(value: Any) -> Any:
+    """A value as JSON; secrets stay stars."""
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,0 +1,174 @@
+"""`ragsearch ingest`: make the index equal to the folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, talk
+
+if TYPE_CHECKING:
+    from rag_search.config import Config
+    from rag_search.ingestion import IngestOptions, IngestReport, Plan, Step
+
+
+def ingest(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Folders or files; none: the folders known.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and follow changes until interrupted.")] = False,
+    only: Annotated[bool, typer.Option("--only", help="Remove what lies under other folders than these.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Start anew, for another embedder.")] = False,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept a folder without Markdown.")] = False,
+    as_json: JsonOption = False,
+    index: IndexOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Make the index equal to the folders: add, update and remove documents.
+
+    Safe to interrupt and to repeat. Exits with 2 if any file failed; its last good version stays.
+
+    Example: ragsearch ingest ./docs
+    """
+    from rag_search.ingestion import IngestOptions
+
+    config = load(index=index, profile=profile)
+    settings = config.settings.ingest
+    options = IngestOptions(
+        max_tokens=settings.max_tokens,
+        max_bytes=int(settings.max_file_mb * 2**20),
+        prune=only,
+        allow_empty=allow_empty,
+    )
+    roots = _roots(config, paths or [])
+    if dry_run:
+        _dry_run(config, roots, options, as_json=as_json)
+        return
+    report = _sync(config, roots, options, rebuild=rebuild, as_json=as_json)
+    if watch:
+        _watch(config, roots, options)
+    if report.failed:
+        raise typer.Exit(FAILED)
+
+
+def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
+    if paths:
+        return list(paths)
+    from rag_search.errors import InputError
+    from rag_search.index import open_reader
+
+    with open_reader(config.index_dir) as reader:
+        roots = [Path(root) for root in reader.roots]
+    if not roots:
+        raise InputError("no folder is known yet.", remedy="Run: ragsearch ingest ./docs")
+    return roots
+
+
+def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, as_json: bool) -> None:
+    from rag_search.errors import IndexMissingError
+    from rag_search.index import open_reader
+    from rag_search.ingestion import plan_sync
+
+    try:
+        with open_reader(config.index_dir) as reader:
+            known = reader.files()
+    except IndexMissingError:
+        known = {}
+    _print_plan(plan_sync(known, roots, base=config.base_dir, options=options), as_json=as_json)
+
+
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
+    from rag_search.text import plain
+
+    groups = {
+        "new": [source.path for source in plan.new],
+        "changed": [source.path for source in plan.changed],
+        "removed": list(plan.removed),
+        "failed": [f"{failure.path}: {failure.reason}" for failure in plan.failed],
+    }
+    if as_json:
+        typer.echo(json.dumps({**groups, "unchanged": plan.unchanged}, ensure_ascii=False))
+        return
+    for name, paths in groups.items():
+        for path in paths:
+            typer.echo(f"{name:<8} {plain(path)}")
+    counts = ", ".join(f"{len(paths)} {name}" for name, paths in groups.items())
+    typer.echo(f"would change: {counts}; {plan.unchanged} unchanged")
+
+
+def _sync(
+    config: Config, roots: Sequence[Path], options: IngestOptions, *, rebuild: bool = False, as_json: bool = False
+) -> IngestReport:
+    from rag_search import wiring
+    from rag_search.ingestion import ingest as run_ingest
+
+    embedder = wiring.make_embedder(config.settings)
+    with wiring.writing(config, embedder, rebuild=rebuild) as writer, _progress() as on_step:
+        report = run_ingest(writer, embedder, roots, base=config.base_dir, options=options, on_step=on_step)
+    _print_report(report, as_json=as_json)
+    return report
+
+
+def _watch(config: Config, roots: Sequence[Path], options: IngestOptions) -> None:
+    from watchfiles import watch
+
+    console = talk()
+    console.print(f"watching {', '.join(str(root) for root in roots)}; Ctrl-C ends it")
+    # the engine stays loaded from one sync to the next, the writer's lock does not
+    for _changes in watch(*roots, raise_interrupt=False):
+        _sync(config, roots, options)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Step], None]]:
+    """A bar with rate and time left on a terminal; silence elsewhere."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.fields[documents]}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    console = talk()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("ingest", total=None, documents="reading", rate="")
+
+        def on_step(step: Step) -> None:
+            speed = progress.tasks[0].elapsed or 0.0
+            rate = f"{step.tokens / speed:,.0f} tokens/s" if speed else ""
+            progress.update(
+                task,
+                total=step.bytes_total,
+                completed=step.bytes,
+                documents=f"{step.documents}/{step.documents_total} documents",
+                rate=rate,
+            )
+
+        yield on_step
+
+
+def _print_report(report: IngestReport, *, as_json: bool) -> None:
+    from rag_search.text import plain
+
+    if as_json:
+        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+        return
+    console = talk()
+    for failure in report.failed:
+        console.print(f"failed  {plain(failure.path)}: {plain(failure.reason)}", style="red", soft_wrap=True)
+    for path in report.empty:
+        console.print(f"empty   {plain(path)}", style="yellow", soft_wrap=True)
+    rate = report.tokens / report.seconds if report.seconds else 0.0
+    out().print(
+        f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
+        f"{len(report.failed)} failed; {report.chunks} chunks, {report.embedded} embedded "
+        f"({report.tokens:,} tokens, {rate:,.0f} tokens/s) in {report.seconds:.1f} s",
+        soft_wrap=True,
+    )

@@ -1,0 +1,166 @@
+"""`ragsearch query`: the passages that answer a question, best first."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, load, out, places, talk
+
+if TYPE_CHECKING:
+    from rag_search.config import Config
+    from rag_search.records import SearchResult
+    from rag_search.search import SearchOptions
+
+
+class Format(StrEnum):
+    """How hits are printed."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    md = "md"
+    files = "files"
+
+
+def query(
+    text: Annotated[str | None, typer.Argument(help="The question; `-` reads it from stdin.")] = None,
+    top_k: Annotated[int | None, typer.Option("-k", "--top-k", min=1, help="Results wanted.")] = None,
+    candidates: Annotated[int | None, typer.Option(min=1, help="Depth of stage one.")] = None,
+    rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Let stage two decide the order.")] = True,
+    instruct: Annotated[str | None, typer.Option(help="Instruction for engines that follow one.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Hide hits that score less.")] = None,
+    path: Annotated[list[str] | None, typer.Option(help="Only documents whose path matches.", metavar="GLOB")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="Only this front matter.", metavar="KEY=VALUE")] = None,
+    since: Annotated[str | None, typer.Option(help="Only documents updated since.", metavar="YYYY-MM-DD")] = None,
+    group: Annotated[bool, typer.Option("--group/--no-group", help="One hit per document.")] = True,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the score and the time of each stage.")] = False,
+    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+    batch: Annotated[Path | None, typer.Option(help="Answer a file of queries, one a line or JSON lines.")] = None,
+    trec: Annotated[Path | None, typer.Option(help="Also write a TREC run file.")] = None,
+    index: IndexOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Find the passages that answer a question.
+
+    A leading [...] is an instruction: ragsearch query "[2024年最新] Redis 部署". Exit code 0: found, 1: no confident
+    match, 2: error.
+
+    Example: ragsearch query "如何解决Redis连接超时" -k 3
+    """
+    from rag_search.search import SearchOptions
+
+    config = load(index=index, profile=profile, search__top_k=top_k, search__candidates=candidates)
+    settings = config.settings.search
+    options = SearchOptions(
+        top_k=settings.top_k,
+        candidates=settings.candidates,
+        system="rerank" if rerank else "hybrid",
+        instruction=instruct,
+        min_score=settings.min_score if min_score is None else min_score,
+        paths=tuple(path or ()),
+        where=_where(where or []),
+        since=_since(since),
+        group=group,
+    )
+    queries = _queries(text, batch)
+    results = _answer(config, [question for _, question in queries], options)
+    if trec:
+        _write_trec(trec, [query_id for query_id, _ in queries], results)
+    _print(results, config, output, explain=explain)
+    raise typer.Exit(FOUND if any(result.hits for result in results) else NOTHING)
+
+
+def _answer(config: Config, questions: Sequence[str], options: SearchOptions) -> list[SearchResult]:
+    from rag_search import wiring
+
+    with wiring.searching(config, rerank=options.system == "rerank") as searcher:
+        return [searcher.search(question, options) for question in questions]
+
+
+def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:
+    """(id, question) pairs from the argument, stdin or the batch file."""
+    from rag_search.errors import InputError
+
+    if (text is None) == (batch is None):
+        raise InputError("give one question, or --batch FILE.", remedy='Example: ragsearch query "..."')
+    if batch is None:
+        return [("1", sys.stdin.read() if text == "-" else str(text))]
+    try:
+        content = sys.stdin.read() if str(batch) == "-" else batch.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{batch} cannot be read: {error}.") from error
+    lines = [line.strip() for line in content.split("\n") if line.strip()]
+    if not lines:
+        raise InputError(f"{batch} holds no query.", remedy="Write one query a line.")
+    return [_batch_line(line, number) for number, line in enumerate(lines, 1)]
+
+
+def _batch_line(line: str, number: int) -> tuple[str, str]:
+    if not line.startswith("{"):
+        return str(number), line
+    from rag_search.errors import InputError
+
+    try:
+        row = json.loads(line)
+        return str(row.get("_id", number)), str(row["text"])
+    except (json.JSONDecodeError, KeyError) as error:
+        raise InputError(f"query {number} of the batch is not JSON with a field `text`: {error}.") from error
+
+
+def _where(pairs: Sequence[str]) -> dict[str, str]:
+    from rag_search.errors import InputError
+
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--where {pair!r} is not KEY=VALUE.", remedy="Example: --where category=api")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _since(text: str | None) -> str | None:
+    from rag_search.errors import InputError
+
+    if text is None:
+        return None
+    try:
+        return datetime.date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise InputError(f"--since {text!r} is no date.", remedy="Example: --since 2024-01-31") from error
+
+
+def _print(results: Sequence[SearchResult], config: Config, output: Format, *, explain: bool) -> None:
+    if output is not Format.table:
+        from rag_search.render.formats import FORMATS
+
+        sys.stdout.write(FORMATS[output.value](results, places(config)))
+        return
+    from rich.text import Text
+
+    from rag_search.render.table import print_table
+    from rag_search.text import plain
+
+    console = out()
+    for result in results:
+        if len(results) > 1:
+            console.print(Text(f"\n{plain(result.query)}", style="bold"))
+        print_table(console, result, places(config), explain=explain)
+
+
+def _write_trec(path: Path, query_ids: Sequence[str], results: Sequence[SearchResult]) -> None:
+    from rag_search.evaluation.trec import trec_run
+
+    rows = [(hit.chunk.path, hit.score) for result in results for hit in result.hits]
+    runs = {
+        query_id: [(hit.chunk.path, hit.score) for hit in result.hits]
+        for query_id, result in zip(query_ids, results, strict=True)
+    }
+    path.write_text("".join(trec_run(runs, "ragsearch")), "utf-8")
+    talk().print(f"wrote {len(rows)} lines to {path}")

@@ -1,0 +1,63 @@
+"""`ragsearch rerank`: score passages that are in no index."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag_search.cli.common import FOUND, JsonOption, ProfileOption, load, out
+
+
+def rerank(
+    query: Annotated[str, typer.Argument(help="The question; a leading [...] is an instruction.")],
+    file: Annotated[Path, typer.Argument(help="Passages separated by blank lines; `-` reads stdin.")] = Path("-"),
+    top_k: Annotated[int | None, typer.Option("-k", "--top-k", min=1, help="Only the best.")] = None,
+    instruct: Annotated[str | None, typer.Option(help="Instruction for engines that follow one.")] = None,
+    as_json: JsonOption = False,
+    profile: ProfileOption = None,
+) -> None:
+    """Score and rank passages against a question.
+
+    Example: ragsearch rerank "redis timeout" passages.txt
+    """
+    from rag_search import wiring
+    from rag_search.query_text import parse_query
+    from rag_search.reranking import rank_passages
+
+    parsed = parse_query(query, instruction=instruct)
+    passages = _read_passages(file)
+    settings = load(profile=profile).settings
+    reranker = wiring.make_standalone_reranker(settings)
+    ranked = rank_passages(reranker, parsed.text, passages, instruction=parsed.instruction)[:top_k]
+    if as_json:
+        rows = [{"rank": r.rank, "index": r.index, "score": r.score, "text": r.text} for r in ranked]
+        document = {"schema": 1, "query": parsed.text, "instruction": parsed.instruction, "reranker": reranker.name}
+        typer.echo(json.dumps({**document, "results": rows}, ensure_ascii=False, indent=2))
+    else:
+        from rag_search.render.passages import passages_table
+
+        out().print(passages_table(ranked))
+    raise typer.Exit(FOUND)
+
+
+def _read_passages(file: Path) -> list[str]:
+    from rag_search.errors import InputError
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {error}.", remedy="Name a UTF-8 text file.") from error
+    passages = split_passages(text)
+    if not passages:
+        raise InputError("there are no passages.", remedy="Separate passages by blank lines.")
+    return passages
+
+
+def split_passages(text: str) -> list[str]:
+    """Passages of a text in which blank lines stand between them."""
+    return [part.strip() for part in re.split(r"\r?\n[ \t]*\r?\n", text) if part.strip()]

@@ -1,0 +1,95 @@
+"""Is everything that a query needs in order? Each check answers ok, warn or fail, with the exact remedy."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rag_search.config import Config
+from rag_search.errors import IndexMissingError, RagSearchError
+
+State = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """check: what was looked at. detail: what was seen. remedy: what to do, empty when nothing."""
+
+    check: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+Check = Callable[[Config], Iterator[Finding]]
+
+
+def examine(config: Config, *, checks: Sequence[Check] | None = None) -> Iterator[Finding]:
+    """Run the checks one after the other; an error that a check did not expect is a finding too."""
+    for check in checks or CHECKS:
+        try:
+            yield from check(config)
+        except RagSearchError as error:
+            yield Finding(check.__name__.strip("_"), "fail", error.message, error.remedy)
+
+
+def _python(_: Config) -> Iterator[Finding]:
+    yield Finding("python", "ok", f"{sys.version.split()[0]} on {sys.platform}, {os.cpu_count()} cores")
+
+
+def _sqlite(_: Config) -> Iterator[Finding]:
+    with sqlite3.connect(":memory:") as connection:
+        options = {row[0] for row in connection.execute("PRAGMA compile_options")}
+    connection.close()
+    if "ENABLE_FTS5" in options:
+        yield Finding("sqlite", "ok", f"{sqlite3.sqlite_version} with FTS5")
+    else:
+        yield Finding(
+            "sqlite", "fail", f"{sqlite3.sqlite_version} without FTS5", "Use a Python whose sqlite3 has FTS5."
+        )
+
+
+def _faiss(_: Config) -> Iterator[Finding]:
+    """faiss-cpu and faiss-gpu own the same module; pip installs both and removing one breaks the other."""
+    owners = sorted(set(importlib.metadata.packages_distributions().get("faiss", [])))
+    if not owners:
+        yield Finding("faiss", "fail", "not installed", "Run: pip install 'ragsearch[cpu]'")
+    elif len(owners) > 1:
+        remedy = f"Run: pip uninstall -y {' '.join(owners)}, then install the one extra you want."
+        yield Finding("faiss", "fail", f"the module has {len(owners)} owners: {', '.join(owners)}", remedy)
+    else:
+        yield Finding("faiss", "ok", f"{owners[0]} {importlib.metadata.version(owners[0])}")
+
+
+def _cache(config: Config) -> Iterator[Finding]:
+    folder = config.settings.cache_dir
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if os.access(existing, os.W_OK):
+        yield Finding("cache", "ok", str(folder))
+    else:
+        yield Finding("cache", "fail", f"{folder} cannot be written", "Set cache_dir or RAGSEARCH_CACHE_DIR.")
+
+
+def _engine(config: Config) -> Iterator[Finding]:
+    from rag_search import wiring
+
+    backends = wiring.choose_backends(config.settings)
+    yield Finding("profile", "ok", f"{backends.profile}: {backends.reason}")
+    embedder = wiring.make_embedder(config.settings)
+    yield Finding("embedder", "ok", f"{embedder.name}, {embedder.dim} dimensions")
+    reranker = wiring.make_reranker(config.settings, embedder)
+    yield Finding("reranker", "ok" if reranker else "warn", reranker.name if reranker else "switched off")
+    try:
+        with wiring.open_reader(config.index_dir) as reader:
+            wiring.check_fingerprint(reader, embedder)
+            yield Finding("index", "ok", f"{config.index_dir}: {reader.counts.documents} documents")
+    except IndexMissingError as error:
+        yield Finding("index", "warn", error.message, error.remedy)
+
+
+CHECKS: tuple[Check, ...] = (_python, _sqlite, _faiss, _cache, _engine)

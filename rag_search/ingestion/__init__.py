@@ -1,0 +1,7 @@
+"""Folders and texts into the index."""
+
+from rag_search.ingestion.ingest import ingest, ingest_texts
+from rag_search.ingestion.plan import plan_sync
+from rag_search.ingestion.reports import Failure, IngestOptions, IngestReport, Plan, Step
+
+__all__ = ["Failure", "IngestOptions", "IngestReport", "Plan", "Step", "ingest", "ingest_texts", "plan_sync"]

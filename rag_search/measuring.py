@@ -1,0 +1,79 @@
+"""An evaluation from settings: ingest the set into an index of its own in the cache, then ask its questions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rag_search import wiring
+from rag_search.config import Config
+from rag_search.errors import FingerprintError, MissingExtraError
+from rag_search.evaluation.dataset import Dataset, load_dataset, read_corpus
+from rag_search.index import open_reader, open_writer
+from rag_search.ingestion import IngestOptions, Step, ingest, ingest_texts
+from rag_search.search import Searcher, SearchOptions, System
+
+try:
+    from rag_search.evaluation.evaluate import SYSTEMS, Evaluation, evaluate
+except ModuleNotFoundError as error:
+    raise MissingExtraError(str(error.name), "eval") from error
+
+Progress = Callable[[str, int, int], None]
+
+
+def measure(
+    config: Config,
+    folder: Path,
+    *,
+    qrels: str | None = None,
+    split: str | None = None,
+    systems: Sequence[System] = SYSTEMS,
+    limit: int | None = None,
+    on_progress: Progress = lambda *_: None,
+) -> Evaluation:
+    """Evaluate `systems` on the set in `folder` with the engines of the settings."""
+    dataset = load_dataset(folder, qrels=qrels, split=split)
+    if limit:
+        dataset = replace(dataset, queries=dataset.queries[:limit])
+    settings = config.settings
+    embedder = wiring.make_embedder(settings)
+    place = index_of(config, dataset)
+    options = IngestOptions(settings.ingest.max_tokens, int(settings.ingest.max_file_mb * 2**20), prune=True)
+    _fill(place, dataset, embedder, options, on_progress)
+    total, done = len(dataset.queries) * len(systems), iter(range(1, 10**9))
+    with open_reader(place) as reader:
+        return evaluate(
+            Searcher(reader, embedder, wiring.make_reranker(settings, embedder)),
+            dataset,
+            document_id=lambda path: path,
+            systems=systems,
+            options=SearchOptions(candidates=settings.search.candidates),
+            on_query=lambda: on_progress("asking", next(done), total),
+        )
+
+
+def index_of(config: Config, dataset: Dataset) -> Path:
+    """The cached index of a set: one for each folder and way of reading it."""
+    key = f"{dataset.root.resolve()}|{dataset.docs is not None}|{config.settings.ingest.max_tokens}"
+    return config.settings.cache_dir / "evaluate" / f"{dataset.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def _fill(
+    place: Path, dataset: Dataset, embedder: wiring.Embedder, options: IngestOptions, on_progress: Progress
+) -> None:
+    def on_step(step: Step) -> None:
+        on_progress("ingesting", step.bytes, step.bytes_total)
+
+    manifest = wiring.manifest_of(embedder)
+    try:
+        writer = open_writer(place, manifest)
+    except FingerprintError:  # a cache of ours, made by another engine: nothing of the user's is lost
+        writer = open_writer(place, manifest, rebuild=True)
+    with writer:
+        if dataset.docs is not None:
+            ingest(writer, embedder, [dataset.docs], base=dataset.docs.resolve(), options=options, on_step=on_step)
+        else:
+            rows = read_corpus(dataset.root / "corpus.jsonl")
+            ingest_texts(writer, embedder, rows, options=options, on_step=on_step)

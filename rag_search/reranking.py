@@ -1,0 +1,36 @@
+"""Passages that are in no index, scored and ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rag_search.errors import InputError
+from rag_search.rerank.base import Reranker, check_scores
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPassage:
+    """rank: from 1. index: 0-based position in the input. score: the reranker's."""
+
+    rank: int
+    index: int
+    score: float
+    text: str
+
+
+def rank_passages(
+    reranker: Reranker, query: str, passages: Sequence[str], *, instruction: str | None = None
+) -> list[RankedPassage]:
+    """All passages, best first; ties keep the order of the input.
+
+    Raises InputError for no passages, EngineError when scores are missing or no numbers.
+    """
+    if not passages:
+        raise InputError("there are no passages to score.")
+    scores = reranker.score(query, passages, instruction=instruction)
+    check_scores(scores, len(passages), reranker.name)
+    order = np.argsort(-scores, kind="stable").tolist()
+    return [RankedPassage(rank, i, float(scores[i]), passages[i]) for rank, i in enumerate(order, 1)]

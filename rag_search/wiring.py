@@ -1,0 +1,121 @@
+"""Settings to objects: the only place that imports an engine, and only the one that is wanted."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rag_search.config import Config, Settings
+from rag_search.embed.base import Embedder
+from rag_search.errors import ConfigError, FingerprintError
+from rag_search.index import IndexManifest, IndexReader, IndexWriter, open_reader, open_writer
+from rag_search.lexical import LEXICAL_VERSION
+from rag_search.rerank.base import Reranker
+from rag_search.search import Searcher
+
+Profile = Literal["builtin", "gpu", "served"]
+
+_EMBEDDERS = {"builtin": "builtin", "gpu": "sentence-transformers", "served": "openai"}
+_RERANKERS = {"builtin": "late-interaction", "gpu": "vllm", "served": "rerank-api"}
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """The engines that the settings name, and why the profile is the one it is."""
+
+    profile: Profile
+    embedder: str
+    reranker: str
+    reason: str
+
+
+def choose_backends(settings: Settings) -> Backends:
+    """Profile and backends. An explicit setting always wins; without one, `gpu` when it can work, else `builtin`."""
+    if settings.profile:
+        profile, reason = settings.profile, "set by the profile"
+    elif _has_cuda() and all(importlib.util.find_spec(name) for name in ("vllm", "sentence_transformers")):
+        profile, reason = "gpu", "a CUDA device and the gpu extra are here"
+    else:
+        profile, reason = "builtin", "no CUDA device with the gpu extra"
+    embedder = settings.embedder.backend or _EMBEDDERS[profile]
+    reranker = settings.reranker.backend or _RERANKERS[profile]
+    if reranker == "late-interaction" and embedder != "builtin":
+        raise ConfigError(
+            f"the late-interaction reranker reads the builtin embedder's token vectors, not those of {embedder!r}.",
+            remedy="Set reranker.backend to vllm, rerank-api, cross-encoder or none.",
+        )
+    return Backends(profile, embedder, reranker, reason)
+
+
+def make_embedder(settings: Settings) -> Embedder:
+    """The embedder of stage one. Raises MissingExtraError or EngineError with the remedy."""
+    backend = choose_backends(settings).embedder
+    if backend == "builtin":
+        from rag_search.embed.builtin.engine import BuiltinEmbedder
+
+        return BuiltinEmbedder(cache_dir=settings.cache_dir)
+    raise ConfigError(f"unknown embedder backend {backend!r}.")
+
+
+def make_reranker(settings: Settings, embedder: Embedder) -> Reranker | None:
+    """The reranker of stage two, None when it is switched off."""
+    backend = choose_backends(settings).reranker
+    if backend == "none":
+        return None
+    if backend == "late-interaction":
+        from rag_search.embed.builtin.engine import BuiltinEmbedder
+        from rag_search.rerank.late_interaction import LateInteractionReranker
+
+        assert isinstance(embedder, BuiltinEmbedder)  # choose_backends saw to it
+        return LateInteractionReranker(embedder)
+    raise ConfigError(f"unknown reranker backend {backend!r}.")
+
+
+def manifest_of(embedder: Embedder) -> IndexManifest:
+    """What an index made by this embedder says of itself."""
+    return IndexManifest(
+        embedder_name=embedder.name,
+        embedder_fingerprint=embedder.fingerprint,
+        dim=embedder.dim,
+        token_dim=embedder.token_dim,
+        lexical_version=LEXICAL_VERSION,
+    )
+
+
+@contextmanager
+def writing(config: Config, embedder: Embedder, *, rebuild: bool = False) -> Iterator[IndexWriter]:
+    """The index, open for writing by this embedder. Raises FingerprintError, IndexLockedError."""
+    with open_writer(config.index_dir, manifest_of(embedder), rebuild=rebuild) as writer:
+        yield writer
+
+
+@contextmanager
+def searching(config: Config, *, rerank: bool = True) -> Iterator[Searcher]:
+    """A searcher over the index. Raises IndexMissingError, FingerprintError."""
+    with open_reader(config.index_dir) as reader:
+        yield make_searcher(config.settings, reader, rerank=rerank)
+
+
+def make_searcher(settings: Settings, reader: IndexReader, *, rerank: bool = True) -> Searcher:
+    """Engines for an open index. Raises FingerprintError when the index is another embedder's."""
+    embedder = make_embedder(settings)
+    check_fingerprint(reader, embedder)
+    return Searcher(reader, embedder, make_reranker(settings, embedder) if rerank else None)
+
+
+def check_fingerprint(reader: IndexReader, embedder: Embedder) -> None:
+    """Refuse to search vectors of one embedder with queries of another."""
+    made_by = reader.manifest
+    if made_by.embedder_fingerprint != embedder.fingerprint or made_by.lexical_version != LEXICAL_VERSION:
+        raise FingerprintError(
+            f"the index was made by {made_by.embedder_name}; this is {embedder.name} or another version of it.",
+            remedy="Rebuild it: ragsearch ingest --rebuild",
+        )
+
+
+def _has_cuda() -> bool:
+    return Path("/proc/driver/nvidia/version").exists()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_OPENING = re.compile(r"---[ \t]*(?:\r\n?|\n)")
+_OPENING = re.compile(r"---[ \t]*(?:\r\n?|\n)(?![ \t]*[\r\n])")
 _CLOSING = re.compile(r"(?:\r\n?|\n|(?<=[\r\n]))(?:---|\.\.\.)[ \t]*(?:\r\n?|\n|\Z)")
+
+_FIRST_KEY = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n?|\n))*[\w\"'][^\r\n:]*:(?:[ \t\r\n]|\Z)")
 
 
 class FrontMatter(NamedTuple):
@@ -17,9 +19,15 @@ class FrontMatter(NamedTuple):
 
 
 def front_matter(text: str) -> FrontMatter:
-    """The front matter of `text`; without one, or when it is never closed, `FrontMatter("", 0)`."""
+    """The front matter of `text`; without one, or when it is never closed, `FrontMatter("", 0)`.
+
+    A file may also begin with a horizontal rule; so the first thing after the dashes has to be a key, or the end.
+    """
     if not (opening := _OPENING.match(text)):
         return FrontMatter("", 0)
     if not (closing := _CLOSING.search(text, opening.end() - 1)):
         return FrontMatter("", 0)
-    return FrontMatter(text[opening.end() : closing.start()], closing.end())
+    yaml = text[opening.end() : max(opening.end(), closing.start())]
+    if yaml.strip() and not _FIRST_KEY.match(yaml):
+        return FrontMatter("", 0)
+    return FrontMatter(yaml, closing.end())

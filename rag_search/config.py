@@ -134,8 +134,11 @@ def load_config(flags: Mapping[str, Any] | None = None, *, cwd: Path | None = No
     ]
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    known = known_keys()
     for origin, layer in layers:
         for key, value in _flatten(layer):
+            if key not in known:
+                raise ConfigError(f"unknown setting {key!r} ({origin}).", remedy=_did_you_mean(key, known))
             origins[key] = _name_origin(origin, key)
             _put(merged, key, value)
     try:
@@ -192,8 +195,6 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     origin = origins.get(key, "defaults")
-    if problem["type"] == "extra_forbidden":
-        return ConfigError(f"unknown setting {key!r} ({origin}).", remedy=_did_you_mean(key, known_keys()))
     return ConfigError(f"setting {key!r} ({origin}): {problem['msg']}.", remedy="See: ragsearch config show")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from rag_search.config import Config, Settings
 from rag_search.embed.base import Embedder
@@ -17,8 +17,12 @@ from rag_search.lexical import LEXICAL_VERSION
 from rag_search.rerank.base import Reranker
 from rag_search.search import Searcher
 
+if TYPE_CHECKING:
+    from rag_search.embed.builtin.network import Model
+
 Profile = Literal["builtin", "gpu", "served"]
 
+DEFAULT_MODEL = "zero-shot"
 _EMBEDDERS = {"builtin": "builtin", "gpu": "sentence-transformers", "served": "openai"}
 _RERANKERS = {"builtin": "late-interaction", "gpu": "vllm", "served": "rerank-api"}
 
@@ -61,7 +65,16 @@ def make_embedder(settings: Settings) -> Embedder:
     raise ConfigError(f"unknown embedder backend {backend!r}.")
 
 
-def make_reranker(settings: Settings, embedder: Embedder) -> Reranker | None:
+def _builtin_model(name: str | None) -> Model:
+    from rag_search.embed.builtin.network import Model
+
+    for model in get_args(Model):
+        if model == (name or DEFAULT_MODEL):
+            return cast("Model", model)
+    raise ConfigError(f"unknown builtin model {name!r}.", remedy=f"Models: {', '.join(get_args(Model))}")
+
+
+def make_reranker(settings: Settings, embedder: Embedder | None) -> Reranker | None:
     """The reranker of stage two, None when it is switched off."""
     backend = choose_backends(settings).reranker
     if backend == "none":
@@ -70,9 +83,20 @@ def make_reranker(settings: Settings, embedder: Embedder) -> Reranker | None:
         from rag_search.embed.builtin.engine import BuiltinEmbedder
         from rag_search.rerank.late_interaction import LateInteractionReranker
 
-        assert isinstance(embedder, BuiltinEmbedder)  # choose_backends saw to it
+        if not isinstance(embedder, BuiltinEmbedder):
+            raise TypeError(f"choose_backends let {type(embedder).__name__} through")
         return LateInteractionReranker(embedder)
     raise ConfigError(f"unknown reranker backend {backend!r}.")
+
+
+def make_standalone_reranker(settings: Settings) -> Reranker:
+    """A reranker for passages that are in no index."""
+    backend = choose_backends(settings).reranker
+    embedder = make_embedder(settings) if backend == "late-interaction" else None
+    reranker = make_reranker(settings, embedder)
+    if reranker is None:
+        raise ConfigError("the reranker is switched off.", remedy="Set reranker.backend to something else than none.")
+    return reranker
 
 
 def manifest_of(embedder: Embedder) -> IndexManifest:

@@ -1,0 +1,49 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from rag_search.evaluation.measures import bootstrap_interval, paired_test, per_query
+
+QRELS = {"q1": {"a": 2, "b": 1}, "q2": {"c": 1}, "q3": {"z": 1}}
+RUN = {"q1": ["b", "x", "a"], "q2": ["c"]}
+
+
+def test_metrics_by_hand() -> None:
+    values = per_query(RUN, QRELS)
+    assert values["top1"] == {"q1": 1.0, "q2": 1.0, "q3": 0.0}
+    assert values["rr@10"] == {"q1": 1.0, "q2": 1.0, "q3": 0.0}
+    ideal = 2 / math.log2(2) + 1 / math.log2(3)
+    assert values["ndcg@10"]["q1"] == pytest.approx((1 / math.log2(2) + 2 / math.log2(4)) / ideal)
+    assert values["r@50"] == {"q1": 1.0, "q2": 1.0, "q3": 0.0}
+
+
+def test_the_order_given_is_the_order_measured_whatever_the_ids() -> None:
+    for ranking in (["a", "b", "c"], ["c", "b", "a"], ["b", "a", "c"]):
+        assert per_query({"q": ranking}, {"q": {ranking[0]: 1}})["top1"] == {"q": 1.0}
+        assert per_query({"q": ranking}, {"q": {ranking[1]: 1}})["rr@10"] == {"q": 0.5}
+
+
+@given(st.integers(1, 200), st.floats(0.05, 0.95))
+def test_the_interval_holds_the_mean_and_shrinks_with_the_root_of_n(n: int, p: float) -> None:
+    values = (np.random.default_rng(0).random(n) < p).astype(float)
+    low, high = bootstrap_interval(values.tolist())
+    assert 0 <= low <= values.mean() <= high <= 1
+    assert high - low <= 4.2 * 0.5 / math.sqrt(n)
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(12, 2), (5, 5), (3, 0), (20, 8)])
+def test_sign_flips_agree_with_the_exact_sign_test(wins: int, losses: int) -> None:
+    a = {f"q{i}": 1.0 for i in range(wins)} | {f"l{i}": 0.0 for i in range(losses)}
+    b = {query_id: 1.0 - value for query_id, value in a.items()}
+    test = paired_test(a, b)
+    assert (len(test.wins), len(test.losses)) == (wins, losses)
+    assert test.difference == pytest.approx((wins - losses) / (wins + losses))
+    assert test.p_value == pytest.approx(binomtest(wins, wins + losses).pvalue, abs=0.02)
+
+
+def test_no_difference_is_no_evidence() -> None:
+    assert paired_test({"q": 1.0}, {"q": 1.0}).p_value == 1.0

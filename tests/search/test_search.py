@@ -1,0 +1,109 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from rag_search.errors import EngineError
+from rag_search.records import FloatVector
+from rag_search.search import Searcher, SearchOptions
+from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
+
+TEXTS = {
+    "pool.md": ["redis connection pool timeout maxTotal", "redis pool sizes"],
+    "codes.md": ["error codes redis timeout", "error codes mysql"],
+    "install.md": ["install docker and see redis"],
+    "kafka.md": ["kafka consumer lag"],
+}
+
+
+def searcher(reranker: OverlapReranker | None = None) -> Searcher:
+    embedder = WordEmbedder()
+    return Searcher(MemoryIndex(TEXTS, embedder), embedder, reranker)
+
+
+def paths(result: object) -> list[str]:
+    return [hit.chunk.path for hit in result.hits]  # type: ignore[attr-defined]
+
+
+def test_the_rerankers_score_decides_the_order() -> None:
+    result = searcher(OverlapReranker()).search("redis timeout pool")
+    assert paths(result)[:2] == ["pool.md", "codes.md"]
+    assert [hit.rank for hit in result.hits] == [1, 2, 3, 4]
+    assert result.hits[0].score == result.hits[0].scores.rerank == pytest.approx(1.0)
+    assert result.engine.reranker == "overlap"
+
+
+def test_ties_keep_the_order_of_retrieval() -> None:
+    plain = searcher().search("redis", SearchOptions(system="hybrid", group=False))
+    tied = searcher(OverlapReranker()).search("redis", SearchOptions(group=False))
+    with_redis = [hit.chunk.chunk_id for hit in plain.hits if "redis" in hit.chunk.text]
+    assert [hit.chunk.chunk_id for hit in tied.hits if "redis" in hit.chunk.text] == with_redis
+
+
+def test_siblings_are_grouped_under_the_best_chunk_of_a_document() -> None:
+    result = searcher(OverlapReranker()).search("redis pool sizes")
+    best = result.hits[0]
+    assert (best.chunk.path, best.chunk.ordinal) == ("pool.md", 1)
+    assert [sibling.chunk.ordinal for sibling in best.siblings] == [0]
+    flat = searcher(OverlapReranker()).search("redis pool sizes", SearchOptions(group=False, top_k=50))
+    assert paths(flat).count("pool.md") == 2
+
+
+def test_every_candidate_carries_its_true_dense_score() -> None:
+    result = searcher(OverlapReranker()).search("kafka lag", SearchOptions(group=False))
+    for hit in result.hits:
+        assert hit.scores.dense == pytest.approx(float(word_vector(hit.chunk.text) @ word_vector("kafka lag")), abs=1e-6)
+
+
+def test_candidates_bound_what_the_reranker_sees() -> None:
+    result = searcher(OverlapReranker()).search("redis", SearchOptions(candidates=2, group=False, top_k=10))
+    assert len(result.hits) == 2
+
+
+def test_nothing_above_the_threshold_is_no_confident_match() -> None:
+    result = searcher(OverlapReranker(cutoff=0.9)).search("weather on mars")
+    assert (result.hits, result.confident) == ((), False)
+    assert "closest passage" in result.notes[-1]
+    shown = searcher(OverlapReranker(cutoff=0.9)).search("weather on mars", SearchOptions(min_score=0.0))
+    assert shown.hits
+
+
+def test_min_score_hides_weak_hits() -> None:
+    result = searcher(OverlapReranker()).search("redis timeout pool", SearchOptions(min_score=0.5))
+    assert paths(result) == ["pool.md", "codes.md"]
+
+
+def test_paths_filter_every_stage() -> None:
+    result = searcher(OverlapReranker()).search("redis", SearchOptions(paths=("kafka.md", "install.md")))
+    assert set(paths(result)) <= {"kafka.md", "install.md"}
+
+
+def test_an_instruction_that_an_engine_cannot_follow_is_said() -> None:
+    result = searcher(OverlapReranker()).search("[for beginners] redis")
+    assert result.instruction == "for beginners"
+    assert result.notes == ("words cannot follow the instruction 'for beginners'",)
+
+
+def test_the_instruction_is_never_searched_as_text() -> None:
+    with_it = searcher().search("[kafka] redis pool", SearchOptions(system="hybrid"))
+    without = searcher().search("redis pool", SearchOptions(system="hybrid"))
+    assert [hit.score for hit in with_it.hits] == [hit.score for hit in without.hits]
+
+
+@pytest.mark.parametrize("answer", [np.array([1.0], np.float32), np.array([np.nan] * 6, np.float32)])
+def test_missing_or_broken_scores_are_an_error_and_never_a_ranking(answer: FloatVector) -> None:
+    class Broken(OverlapReranker):
+        def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+            return answer
+
+    with pytest.raises(EngineError, match="overlap answered"):
+        searcher(Broken()).search("redis")
+
+
+@pytest.mark.parametrize("system", ["bm25", "dense", "hybrid"])
+def test_single_systems_order_by_their_own_score(system: str) -> None:
+    result = searcher().search("redis timeout", SearchOptions(system=system, group=False))  # type: ignore[arg-type]
+    scores = [hit.score for hit in result.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert result.engine.reranker is None
+    assert set(result.timings_ms) >= {"fuse", "total"}

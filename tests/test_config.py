@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+
+from rag_search.config import find_project_file, known_keys, load_config
+from rag_search.errors import ConfigError
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without settings of its own: user config and data under tmp_path."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    (tmp_path / "config" / "ragsearch").mkdir(parents=True)
+    (tmp_path / "project" / "deep").mkdir(parents=True)
+    return tmp_path
+
+
+def write_user(home: Path, text: str) -> Path:
+    path = home / "config" / "ragsearch" / "config.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def write_project(home: Path, text: str) -> Path:
+    path = home / "project" / "ragsearch.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_each_layer_wins_over_the_ones_below(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = write_user(home, "[search]\ntop_k = 1\ncandidates = 11\nmin_score = 0.1\n[ingest]\nmax_tokens = 64\n")
+    project = write_project(home, "[search]\ntop_k = 2\ncandidates = 12\nmin_score = 0.2\n")
+    monkeypatch.setenv("RAGSEARCH_SEARCH__TOP_K", "3")
+    monkeypatch.setenv("RAGSEARCH_SEARCH__CANDIDATES", "13")
+    config = load_config({"search.top_k": 4, "search.candidates": None}, cwd=home / "project" / "deep")
+    search = config.settings.search
+    assert (search.top_k, search.candidates, search.min_score) == (4, 13, 0.2)
+    assert config.settings.ingest.max_tokens == 64
+    assert config.origins == {
+        "search.top_k": "flag",
+        "search.candidates": "RAGSEARCH_SEARCH__CANDIDATES",
+        "search.min_score": str(project),
+        "ingest.max_tokens": str(user),
+    }
+
+
+@pytest.mark.parametrize("text", ["[search]\ntopk = 3\n", "profil = 'gpu'\n", "[serch]\ntop_k = 3\n", "search = 3\n"])
+def test_an_unknown_key_is_an_error_with_a_suggestion(home: Path, text: str) -> None:
+    path = write_project(home, text)
+    with pytest.raises(ConfigError, match="unknown setting") as raised:
+        load_config(cwd=path.parent)
+    assert str(path) in raised.value.message
+    assert "Did you mean" in raised.value.remedy or "config show" in raised.value.remedy
+
+
+def test_an_unknown_variable_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGSEARCH_SEARCH__TOPK", "3")
+    with pytest.raises(ConfigError) as raised:
+        load_config(cwd=home)
+    assert raised.value.remedy == "Did you mean RAGSEARCH_SEARCH__TOP_K?"
+
+
+@pytest.mark.parametrize("text", ["[search]\ntop_k = 0\n", "[search]\ntop_k = 'many'\n", "profile = 'tpu'\n"])
+def test_a_bad_value_names_key_and_file(home: Path, text: str) -> None:
+    path = write_project(home, text)
+    with pytest.raises(ConfigError, match="setting '(search.top_k|profile)'") as raised:
+        load_config(cwd=path.parent)
+    assert str(path) in raised.value.message
+
+
+def test_broken_toml_names_the_file(home: Path) -> None:
+    path = write_project(home, "[search\n")
+    with pytest.raises(ConfigError, match="cannot be read") as raised:
+        load_config(cwd=path.parent)
+    assert str(path) in raised.value.message
+
+
+def test_a_secret_is_never_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGSEARCH_RERANKER__API_KEY", "hunter2")
+    assert "hunter2" not in repr(load_config(cwd=home).settings)
+
+
+def test_the_index_lies_beside_the_project_file_else_in_the_data_folder(home: Path) -> None:
+    assert load_config(cwd=home).index_dir == home / "data" / "ragsearch" / "indexes" / "default"
+    write_project(home, "index = 'docs'\n")
+    inside = load_config(cwd=home / "project" / "deep")
+    assert inside.index_dir == home / "project" / "indexes" / "docs"
+    assert inside.base_dir == home / "project"
+    assert load_config({"index": str(home / "elsewhere")}, cwd=home).index_dir == home / "elsewhere"
+
+
+def test_the_nearest_project_file_counts(home: Path) -> None:
+    outer = write_project(home, "")
+    assert find_project_file(home / "project" / "deep") == outer
+    inner = home / "project" / "deep" / "ragsearch.toml"
+    inner.write_text("")
+    assert find_project_file(home / "project" / "deep") == inner
+
+
+def test_every_key_is_dotted_once_at_most() -> None:
+    assert {"profile", "search.top_k", "server.port"} <= set(known_keys())

@@ -1,0 +1,66 @@
+"""Imports point down the layers, siblings do not import each other, heavy packages stay in their leaves."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import rag_search
+
+PACKAGE = Path(rag_search.__file__).parent
+LAYERS = {
+    0: {"records", "errors", "text"},
+    1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text"},
+    2: {"ingestion", "search", "reranking", "evaluation"},
+    3: {"config", "wiring", "render", "measuring", "doctor", "api"},
+    4: {"cli", "serve", "integrations"},
+}
+LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
+# inside a layer only these may look sideways: one is the base of the other
+SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"), ("measuring", "wiring"),
+            ("measuring", "config"), ("wiring", "config"), ("doctor", "wiring"), ("doctor", "config"),
+            ("api", "wiring"), ("api", "config"), ("evaluation", "search"), ("render", "config")}  # fmt: skip
+HEAVY = {"torch", "vllm", "sentence_transformers", "faiss", "gradio", "fastapi", "onnxruntime", "numpy", "pydantic"}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative = path.relative_to(PACKAGE)
+        yield relative.parts[0].removesuffix(".py"), ast.parse(path.read_text("utf-8"))
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """First name below rag_search of every import in the file, lazy ones included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("rag_search"):
+            rest = node.module.split(".")[1:]
+            yield from [rest[0]] if rest else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("rag_search."))
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {name for name, _ in modules()} - {"__init__"} <= set(LAYER_OF)
+
+
+def test_imports_point_down() -> None:
+    wrong = [
+        f"{name} imports {other}"
+        for name, tree in modules()
+        if name != "__init__"
+        for other in imported(tree)
+        if other != name and (name, other) not in SIDEWAYS and LAYER_OF[other] >= LAYER_OF[name] < 4
+    ]
+    assert wrong == []
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from rag_search.cli.app import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print('HEAVY', sorted(set({sorted(HEAVY)}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("HEAVY []")

@@ -1,0 +1,20 @@
+"""The index on disk: see STORE in `rag_search.index.layout`."""
+
+from __future__ import annotations
+
+from rag_search.index.layout import FileState, IndexCounts, IndexManifest
+from rag_search.index.reader import IndexReader, open_reader
+from rag_search.index.vectors import VectorRows, VectorSearch
+from rag_search.index.writer import IndexWriter, open_writer
+
+__all__ = [
+    "FileState",
+    "IndexCounts",
+    "IndexManifest",
+    "IndexReader",
+    "IndexWriter",
+    "VectorRows",
+    "VectorSearch",
+    "open_reader",
+    "open_writer",
+]

@@ -1,0 +1,66 @@
+"""Which chunks a search may return: by path, by front matter, by date."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.errors import InputError
+
+_PLAIN = "CASE {0}.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({0}.value AS TEXT) END"
+# A value is equal, or one item of a list is. Values are compared as the text one would type.
+_METADATA = f"""EXISTS (SELECT 1 FROM json_each(documents.metadata) AS entry WHERE entry.key = ? AND (
+    (entry.type != 'array' AND {_PLAIN.format("entry")} = ?) OR (entry.type = 'array' AND EXISTS (
+        SELECT 1 FROM json_each(entry.value) AS item WHERE {_PLAIN.format("item")} = ?))))"""
+_SPECIAL = re.compile(r"[*?\[]")
+
+
+def select(
+    database: sqlite3.Connection, *, path_glob: Sequence[str], where: Mapping[str, str], since: str | None
+) -> NDArray[np.int64] | None:
+    """Sorted ids of the chunks whose document meets every condition; None when there is no condition.
+
+    path_glob: one of the patterns must match (see `_path_condition`). where: front matter values. since: ISO date;
+    documents without a date are left out. Raises InputError for a `since` that is no date.
+    """
+    conditions: list[str] = []
+    values: list[str] = []
+    if path_glob:
+        parts = [_path_condition(pattern) for pattern in path_glob]
+        conditions.append("(" + " OR ".join(condition for condition, _ in parts) + ")")
+        values.extend(value for _, patterns in parts for value in patterns)
+    for key, value in where.items():
+        conditions.append(_METADATA)
+        values.extend((key, value, value))
+    if since is not None:
+        conditions.append("updated >= ?")
+        values.append(_iso_date(since))
+    if not conditions:
+        return None
+    found = database.execute(
+        "SELECT chunks.id FROM documents JOIN chunks ON chunks.document = documents.id"
+        f" WHERE {' AND '.join(conditions)} ORDER BY chunks.id",
+        values,
+    )
+    return np.array([chunk_id for (chunk_id,) in found], np.int64)
+
+
+def _path_condition(pattern: str) -> tuple[str, list[str]]:
+    """`docs` is the file or folder of that name; `docs/*.md` matches below `docs` at any depth; `**/a.md` also
+    matches `a.md`; a leading `./` says nothing."""
+    pattern = pattern.removeprefix("./").rstrip("/")
+    if not _SPECIAL.search(pattern):
+        return "(path = ? OR substr(path, 1, length(?)) = ?)", [pattern, pattern + "/", pattern + "/"]
+    return "(path GLOB ? OR path GLOB ?)", [pattern, pattern.removeprefix("**/")]
+
+
+def _iso_date(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise InputError(f"{text!r} is not a date.", remedy="Write it as 2026-01-31.") from error

@@ -1,0 +1,247 @@
+"""The one writer of an index.
+
+    append rows -> fdatasync -> one SQLite transaction
+
+`commit` returns when everything since the last one is durable; a process killed before that leaves the index as it
+was. Rows that were appended but never committed are cut off when the next writer opens it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from rag_search.errors import IndexStoreError
+from rag_search.index import rows, state
+from rag_search.index.compaction import compact, needs_compaction
+from rag_search.index.database import connect, store_errors
+from rag_search.index.disk import DISK, Disk
+from rag_search.index.layout import FileState, IndexManifest
+from rag_search.index.lock import WriterLock
+from rag_search.index.recovery import create_store, has_store, recover, salvaged_roots
+from rag_search.index.segments import Segment
+from rag_search.records import Chunk, Document, Encoded, TokenVectors
+
+
+def open_writer(path: Path, manifest: IndexManifest, *, rebuild: bool = False, disk: Disk = DISK) -> IndexWriter:
+    """Open the index in the folder `path` for writing, or make an empty one. rebuild: drop what it holds first.
+
+    Raises IndexLockedError while another writer has it, FingerprintError when it was made with another manifest,
+    IndexCorruptError, IndexStoreError.
+    """
+    with store_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lock = WriterLock(path)
+        try:
+            if rebuild or not has_store(path):
+                create_store(path, manifest, roots=salvaged_roots(path) if rebuild else (), disk=disk)
+            return _opened(path, manifest, lock, disk)
+        except BaseException:
+            lock.release()
+            raise
+
+
+def _opened(path: Path, manifest: IndexManifest, lock: WriterLock, disk: Disk) -> IndexWriter:
+    database = connect(path, writer=True)
+    try:
+        state.read_manifest(database).require_match(manifest, path=path)
+        return IndexWriter(path, manifest, database, recover(database, path, disk=disk), lock=lock, disk=disk)
+    except BaseException:
+        database.close()
+        raise
+
+
+class IndexWriter:
+    """Made by `open_writer`; use it in a `with` block. Not for several threads.
+
+    After a failed write the index on disk is as of the last commit, and this object only refuses: open a new one.
+    Leaving the block drops what was not committed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: IndexManifest,
+        database: sqlite3.Connection,
+        segments: dict[str, Segment],
+        *,
+        lock: WriterLock,
+        disk: Disk,
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._database = database
+        self._segments = segments
+        self._lock = lock
+        self._disk = disk
+        self._failed = False
+        self._committed_changes = database.total_changes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def files(self) -> dict[str, FileState]:
+        """State of every document, by path."""
+        with self._reading():
+            found = self._database.execute("SELECT path, size, mtime_ns, content_hash FROM documents ORDER BY path")
+            return {path: FileState(size, mtime_ns, digest) for path, size, mtime_ns, digest in found}
+
+    def stored(self, passages: Sequence[str]) -> dict[str, Encoded]:
+        """What the embedder made of those of `passages` that some document holds: one row each."""
+        with self._reading():
+            return {
+                passage: encoded
+                for passage in dict.fromkeys(passages)
+                if (encoded := self._encoded(rows.passage_hash(passage))) is not None
+            }
+
+    def put(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        encoded: Encoded,
+        terms: Sequence[str],
+        *,
+        state: FileState,
+    ) -> None:
+        """Store a document in place of its older version; durable after `commit`.
+
+        encoded: one row per chunk. terms: the terms of each chunk, joined by spaces. Raises InputError for text that
+        cannot be stored and ValueError for parts that do not fit together; nothing is written then.
+        """
+        self._check(document, chunks, encoded, terms)
+        with self._writing():
+            rows.delete_document(self._database, document.path)
+            first_row = self._segments["vectors"].append(encoded.vectors, self._disk)
+            tokens = encoded.tokens.rows if encoded.tokens else None
+            first_token = 0 if tokens is None else self._segments["tokens"].append(tokens, self._disk)
+            number = rows.insert_document(self._database, document, state=state, empty=not chunks)
+            rows.insert_chunks(
+                self._database, number, chunks, encoded, terms, first_row=first_row, first_token=first_token
+            )
+
+    def touch(self, path: str, state: FileState) -> None:
+        """Note that a file's size or mtime changed and its content did not."""
+        with self._writing():
+            self._database.execute(
+                "UPDATE documents SET size = ?, mtime_ns = ?, content_hash = ? WHERE path = ?",
+                (state.size, state.mtime_ns, state.content_hash, path),
+            )
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove documents; a path that is not there is no error."""
+        with self._writing():
+            for path in paths:
+                rows.delete_document(self._database, path)
+
+    def roots(self) -> list[str]:
+        """The folders that this index is kept equal to."""
+        with self._reading():
+            return [root for (root,) in self._database.execute("SELECT path FROM roots ORDER BY path")]
+
+    def set_roots(self, roots: Iterable[str]) -> None:
+        wanted = sorted(set(roots))
+        if wanted == self.roots():
+            return
+        with self._writing():
+            self._database.execute("DELETE FROM roots")
+            self._database.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in wanted])
+
+    def commit(self) -> None:
+        """Make everything since the last commit durable and visible to new readers, or nothing of it."""
+        if self._database.total_changes == self._committed_changes:
+            return
+        with self._writing():
+            for segment in self._segments.values():
+                segment.sync(self._disk)
+            state.write_segments(self._database, self._segments)
+            state.write_generation(self._database, state.read_generation(self._database) + 1)
+            self._database.execute("COMMIT")
+            self._committed_changes = self._database.total_changes
+
+    def compact_if_needed(self) -> bool:
+        """Compact when a quarter of the rows are dead; whether it did."""
+        self.commit()
+        with self._reading():
+            needed = needs_compaction(self._database, self._segments["vectors"].rows)
+        if needed:
+            self.compact()
+        return needed
+
+    def compact(self) -> None:
+        """Write the living rows into new segments and let go of the old ones. Chunk ids change; open readers keep
+        the generation they have."""
+        self.commit()
+        with self._writing():
+            self._segments = compact(self._database, self.path, self._segments, disk=self._disk)
+            self._committed_changes = self._database.total_changes
+
+    def close(self) -> None:
+        """Drop what was not committed and let the next writer in."""
+        for segment in self._segments.values():
+            segment.close()
+        self._database.close()
+        self._lock.release()
+
+    def _check(self, document: Document, chunks: Sequence[Chunk], encoded: Encoded, terms: Sequence[str]) -> None:
+        rows.check_document(document, chunks, encoded, terms)
+        if encoded.vectors.shape[1] != self.manifest.dim:
+            raise ValueError(f"vectors of {encoded.vectors.shape[1]} columns, the index has {self.manifest.dim}")
+        token_dim = encoded.tokens.rows.shape[1] if encoded.tokens else 0
+        if token_dim != self.manifest.token_dim:
+            raise ValueError(f"token vectors of {token_dim} columns, the index has {self.manifest.token_dim}")
+
+    def _encoded(self, passage_hash: bytes) -> Encoded | None:
+        row = self._database.execute(
+            "SELECT id, token_start, token_rows FROM chunks WHERE passage_hash = ? LIMIT 1", (passage_hash,)
+        ).fetchone()
+        if row is None:
+            return None
+        first, token_start, token_rows = (np.array([number], np.int64) for number in row)
+        vectors = self._segments["vectors"].read(first, np.ones(1, np.int64))
+        if "tokens" not in self._segments:
+            return Encoded(vectors)
+        return Encoded(vectors, TokenVectors(self._segments["tokens"].read(token_start, token_rows), token_rows))
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        self._refuse_after_failure()
+        with store_errors(self.path):
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A write, in the open transaction or a new one. Any failure ends this writer: after an fsync that failed
+        nobody can tell what the disk holds, so only a fresh look at the committed state may go on."""
+        self._refuse_after_failure()
+        try:
+            with store_errors(self.path):
+                if not self._database.in_transaction:
+                    self._database.execute("BEGIN IMMEDIATE")
+                yield
+        except BaseException:
+            self._failed = True
+            self._rollback()
+            raise
+
+    def _rollback(self) -> None:
+        try:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass  # the first error is the one to report; closing the connection rolls back as well
+
+    def _refuse_after_failure(self) -> None:
+        if self._failed:
+            raise IndexStoreError(f"the last write to {self.path} failed.", remedy="Open a new writer.")

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, Hit, StageScores, TokenVectors
+from rag_search.rerank.base import Reranker, StoredTokenReranker
+from rag_search.rerank.late_interaction import (
+    Calibration,
+    LateInteractionReranker,
+    late_interaction,
+    load_calibration,
+)
+
+DIM = 16
+CALIBRATION = Calibration(bias=-4.0, late=6.0, dense=2.0, lexical=1.0, threshold=0.3)
+
+
+def units(rng: np.random.Generator, count: int) -> FloatMatrix:
+    vectors = rng.normal(size=(count, DIM)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def stored(vectors: FloatMatrix, lengths: Sequence[int]) -> TokenVectors:
+    return TokenVectors(np.rint(vectors * 127).astype(np.int8), np.array(lengths, np.int64))
+
+
+def naive(query: FloatMatrix, tokens: TokenVectors) -> list[float]:
+    scores, start = [], 0
+    for length in tokens.lengths.tolist():
+        rows = tokens.rows[start : start + length].astype(float) / 127
+        best = [max((float(q @ row) for row in rows), default=0.0) for q in query]
+        scores.append(sum(best) / len(best))
+        start += length
+    return scores
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 40), max_size=12), st.integers(1, 9), st.integers(0, 1000))
+def test_blocks_agree_with_loops(lengths: list[int], query_tokens: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    query, tokens = units(rng, query_tokens), stored(units(rng, sum(lengths)), lengths)
+    np.testing.assert_allclose(late_interaction(query, tokens), naive(query, tokens), atol=1e-5)
+
+
+def test_more_tokens_than_a_block_and_one_passage_longer_than_a_block() -> None:
+    rng = np.random.default_rng(1)
+    lengths = [3000, 0, 3000, 9000, 1, 0, 200, 4096]
+    query, tokens = units(rng, 3), stored(units(rng, sum(lengths)), lengths)
+    np.testing.assert_allclose(late_interaction(query, tokens), naive(query, tokens), atol=1e-5)
+
+
+class SignEncoder:
+    """Encodes a text as one unit vector per word: the axis numbered by the word's length."""
+
+    fingerprint = "sign"
+
+    def __init__(self) -> None:
+        self.queries: list[str] = []
+
+    def encode_query(self, query: str) -> tuple[FloatVector, FloatMatrix]:
+        self.queries.append(query)
+        return self._encode(query)
+
+    def encode_documents(self, passages: Sequence[str]) -> Encoded:
+        made = [self._encode(passage) for passage in passages]
+        rows = np.concatenate([np.empty((0, DIM), np.float32), *(tokens for _, tokens in made)])
+        vectors = np.array([vector for vector, _ in made], np.float32).reshape(-1, DIM)
+        return Encoded(vectors, stored(rows, [len(tokens) for _, tokens in made]))
+
+    def _encode(self, text: str) -> tuple[FloatVector, FloatMatrix]:
+        tokens = np.eye(DIM, dtype=np.float32)[[len(word) for word in text.split()]]
+        mean = tokens.sum(axis=0)
+        return (mean / np.linalg.norm(mean)).astype(np.float32), tokens
+
+
+def hit(dense: float | None, lexical: float | None) -> Hit:
+    chunk = Chunk("a.md", "A", 0, "text", (), 0, 4, 1, 1, "A\ntext")
+    return Hit(chunk, 1, 0.0, StageScores(dense=dense, lexical=lexical))
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+@pytest.fixture
+def reranker() -> LateInteractionReranker:
+    return LateInteractionReranker(SignEncoder(), CALIBRATION)
+
+
+def test_it_is_both_kinds_of_reranker(reranker: LateInteractionReranker) -> None:
+    assert isinstance(reranker, Reranker)
+    assert isinstance(reranker, StoredTokenReranker)
+    assert reranker.threshold == 0.3
+    assert not reranker.follows_instructions
+
+
+def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> None:
+    tokens = stored(np.eye(DIM, dtype=np.float32)[[1, 2, 3, 1]], [2, 1, 1])
+    hits = [hit(0.5, 10.0), hit(0.9, None), hit(None, 5.0)]
+    scores = reranker.score_stored("a bb", hits, tokens)  # the query is the axes 1 and 2
+    expected = [
+        sigmoid(-4 + 6 * 1.0 + 2 * 0.5 + 1.0),
+        sigmoid(-4 + 6 * 0.0 + 2 * 0.9),
+        sigmoid(-4 + 6 * 0.5 + 2 * 0.5 + 0.5),  # without a dense score it counts as the lowest known one
+    ]
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+    assert scores.dtype == np.float32
+
+
+def test_probabilities_of_texts(reranker: LateInteractionReranker) -> None:
+    scores = reranker.score("a bb", ["a bb", "ccc", "bb ccc"])
+    np.testing.assert_allclose(scores, [sigmoid(-4 + 6 + 2), sigmoid(-4), sigmoid(-4 + 3 + 2 * 0.5)], rtol=1e-4)
+
+
+def test_nothing_to_score(reranker: LateInteractionReranker) -> None:
+    nothing = TokenVectors(np.empty((0, DIM), np.int8), np.empty(0, np.int64))
+    assert reranker.score_stored("a", [], nothing).shape == (0,)
+    assert reranker.score("a", []).shape == (0,)
+
+
+def test_the_fingerprint_covers_embedder_and_calibration(reranker: LateInteractionReranker) -> None:
+    other = Calibration(bias=-4.0, late=6.0, dense=2.0, lexical=1.5, threshold=0.3)
+    assert LateInteractionReranker(SignEncoder(), CALIBRATION).fingerprint == reranker.fingerprint
+    assert LateInteractionReranker(SignEncoder(), other).fingerprint != reranker.fingerprint
+
+
+def test_the_packaged_calibration_is_sound() -> None:
+    calibration = load_calibration()
+    assert calibration.late > 0
+    assert calibration.lexical >= 0
+    assert 0 < calibration.threshold < 1

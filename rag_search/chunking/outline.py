@@ -10,7 +10,6 @@ from rag_search.markdown.blocks import Block, iter_blocks
 from rag_search.markdown.front_matter import front_matter
 from rag_search.markdown.inline import Edit, plain_inline
 from rag_search.markdown.lines import line_of, line_starts
-from rag_search.text import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def _sections(blocks: Sequence[Block], lines: int, title: str, labels: set[str])
         heading = blocks[head]
         while above and above[-1][0] >= heading.level:
             above.pop()
-        above.append((heading.level, plain(plain_inline(heading.content, labels=labels)).strip()))
+        above.append((heading.level, plain_inline(heading.content, labels=labels)))
         path = tuple(name for _, name in above if name and name != title)
         end = blocks[border].start if border < len(blocks) else lines
         yield Section(path, heading.start, end, tuple(blocks[head:border]))

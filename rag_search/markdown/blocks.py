@@ -3,7 +3,7 @@
 Differences from `MarkdownIt().parse`, each because a hostile or merely huge file made the original slow or fat:
 the inline parser never runs; a table is one block (the original makes three tokens a cell); tokens are turned into
 blocks one top-level block at a time; link definitions may span DEFINITION_LINES lines; containers nest MAX_NESTING
-deep, and what lies deeper is plain text of its container; a text of more than MAX_LINES lines is cut at blank lines only.
+deep, and what lies deeper is plain text of its container; a text of more than MAX_LINES lines is cut at blank lines.
 """
 
 from __future__ import annotations

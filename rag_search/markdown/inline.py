@@ -33,19 +33,137 @@ _MARKS = re.compile(r"\\|`+|\*+|_+|~~+|!?\[|\]|<|&|\{")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _TAG = re.compile(rf"</?([A-Za-z][A-Za-z0-9.:-]{{0,60}})((?:[ \t\r\n/][^<>]{{0,{MAX_TAG_CHARS}}})?)>")
 _ALT = re.compile(r"""[ \t\r\n]alt=["']([^"'<>]*)["']""")
-_ANCHOR = re.compile(r"\{[#.][^{}\r\n]{0,200}\}")
+_ANCHOR = re.compile(r"\{[ \t]?[#.:][^{}\r\n]{0,200}\}")
 _LABEL = re.compile(r"\[([^\[\]]{0,999})\]")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _INLINE_TAGS = frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q s samp small span strike "
-    "strong sub sup time tt u var wbr".split()
+    # fmt: off
+    [
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+    ]
+    # fmt: on
 )
 _BLOCK_TAGS = frozenset(
-    "address article aside audio base blockquote body br button canvas caption center col colgroup dd details dialog "
-    "div dl dt embed fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 head header hgroup hr html iframe img "
-    "input legend li link main map menu meta meter nav noscript object ol optgroup option output p param picture pre "
-    "progress rp rt ruby script section select slot source style summary svg table tbody td template textarea tfoot "
-    "th thead title tr track ul video".split()
+    # fmt: off
+    [
+        "address",
+        "article",
+        "aside",
+        "audio",
+        "base",
+        "blockquote",
+        "body",
+        "br",
+        "button",
+        "canvas",
+        "caption",
+        "center",
+        "col",
+        "colgroup",
+        "dd",
+        "details",
+        "dialog",
+        "div",
+        "dl",
+        "dt",
+        "embed",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "head",
+        "header",
+        "hgroup",
+        "hr",
+        "html",
+        "iframe",
+        "img",
+        "input",
+        "legend",
+        "li",
+        "link",
+        "main",
+        "map",
+        "menu",
+        "meta",
+        "meter",
+        "nav",
+        "noscript",
+        "object",
+        "ol",
+        "optgroup",
+        "option",
+        "output",
+        "p",
+        "param",
+        "picture",
+        "pre",
+        "progress",
+        "rp",
+        "rt",
+        "ruby",
+        "script",
+        "section",
+        "select",
+        "slot",
+        "source",
+        "style",
+        "summary",
+        "svg",
+        "table",
+        "tbody",
+        "td",
+        "template",
+        "textarea",
+        "tfoot",
+        "th",
+        "thead",
+        "title",
+        "tr",
+        "track",
+        "ul",
+        "video",
+    ]
+    # fmt: on
 )
 
 
@@ -55,7 +173,8 @@ def plain_inline(text: str, *, labels: Set[str] = frozenset()) -> str:
 
 
 def apply_edits(text: str, edits: list[Edit]) -> str:
-    pieces, position = [], 0
+    pieces: list[str] = []
+    position = 0
     for edit in edits:
         pieces += text[position : edit.start], edit.text
         position = edit.end

@@ -25,7 +25,7 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
             "embedder": reader.manifest.embedder_name,
             "dim": reader.manifest.dim,
             "search": reader.kind,
-            "roots": list(reader.roots),
+            "roots": reader.roots(),
             **asdict(reader.counts),
         }
     _print_facts(facts, as_json=as_json)

@@ -63,7 +63,7 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
     from rag_search.index import open_reader
 
     with open_reader(config.index_dir) as reader:
-        roots = [Path(root) for root in reader.roots]
+        roots = [Path(root) for root in reader.roots()]
     if not roots:
         raise InputError("no folder is known yet.", remedy="Run: ragsearch ingest ./docs")
     return roots
@@ -163,6 +163,8 @@ def _print_report(report: IngestReport, *, as_json: bool) -> None:
     console = talk()
     for failure in report.failed:
         console.print(f"failed  {plain(failure.path)}: {plain(failure.reason)}", style="red", soft_wrap=True)
+    for skipped in report.skipped:
+        console.print(f"skipped {plain(skipped.path)}: {plain(skipped.reason)}", style="dim", soft_wrap=True)
     for path in report.empty:
         console.print(f"empty   {plain(path)}", style="yellow", soft_wrap=True)
     rate = report.tokens / report.seconds if report.seconds else 0.0

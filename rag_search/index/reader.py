@@ -23,7 +23,7 @@ from rag_search.index import filters, rows, state
 from rag_search.index.backends import choose_vector_search
 from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.database import connect, is_initialised, store_errors
-from rag_search.index.layout import DATABASE, REBUILD, IndexCounts
+from rag_search.index.layout import DATABASE, REBUILD, FileState, IndexCounts
 from rag_search.index.segments import Segment
 from rag_search.index.vectors import VectorRows, VectorSearch
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
@@ -181,6 +181,11 @@ class IndexReader:
         """Paths of all documents, sorted."""
         with self._query() as database:
             return [path for (path,) in database.execute("SELECT path FROM documents ORDER BY path")]
+
+    def files(self) -> dict[str, FileState]:
+        """Path -> state of the file that each document was read from."""
+        with self._query() as database:
+            return rows.load_files(database)
 
     def roots(self) -> list[str]:
         """The folders that the index is kept equal to."""

@@ -112,6 +112,12 @@ def load_chunks(database: sqlite3.Connection, ids: Sequence[int]) -> list[Chunk]
     return [found[int(chunk_id)] for chunk_id in ids]
 
 
+def load_files(database: sqlite3.Connection) -> dict[str, FileState]:
+    """State of the file of every document, by path."""
+    found = database.execute("SELECT path, size, mtime_ns, content_hash FROM documents ORDER BY path")
+    return {path: FileState(size, mtime_ns, digest) for path, size, mtime_ns, digest in found}
+
+
 def load_document(database: sqlite3.Connection, path: str) -> Document | None:
     row = database.execute(
         "SELECT id, title, metadata, updated, content_hash, text FROM documents WHERE path = ?", (path,)

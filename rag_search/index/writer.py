@@ -19,12 +19,13 @@ import numpy as np
 
 from rag_search.errors import IndexStoreError
 from rag_search.index import rows, state
+from rag_search.index.ann import EXACT_BYTES, build_ann, needs_ann
 from rag_search.index.compaction import compact, needs_compaction
-from rag_search.index.database import connect, store_errors
+from rag_search.index.database import connect, has_store, store_errors
 from rag_search.index.disk import DISK, Disk
 from rag_search.index.layout import FileState, IndexManifest
 from rag_search.index.lock import WriterLock
-from rag_search.index.recovery import create_store, has_store, recover, salvaged_roots
+from rag_search.index.recovery import create_store, recover, salvaged_roots
 from rag_search.index.segments import Segment
 from rag_search.records import Chunk, Document, Encoded, TokenVectors
 
@@ -94,8 +95,7 @@ class IndexWriter:
     def files(self) -> dict[str, FileState]:
         """State of every document, by path."""
         with self._reading():
-            found = self._database.execute("SELECT path, size, mtime_ns, content_hash FROM documents ORDER BY path")
-            return {path: FileState(size, mtime_ns, digest) for path, size, mtime_ns, digest in found}
+            return rows.load_files(self._database)
 
     def stored(self, passages: Sequence[str]) -> dict[str, Encoded]:
         """What the embedder made of those of `passages` that some document holds: one row each."""
@@ -170,14 +170,21 @@ class IndexWriter:
             self._database.execute("COMMIT")
             self._committed_changes = self._database.total_changes
 
-    def compact_if_needed(self) -> bool:
-        """Compact when a quarter of the rows are dead; whether it did."""
+    def maintain(self, *, exact_bytes: int = EXACT_BYTES) -> None:
+        """What keeps searches fast, to be called after an ingest: compact when a quarter of the rows are dead, build
+        or renew the approximate cache when there are more than `exact_bytes` of vectors.
+
+        Raises MissingExtraError when the cache is due and FAISS is not installed; everything else is done by then.
+        """
         self.commit()
         with self._reading():
-            needed = needs_compaction(self._database, self._segments["vectors"].rows)
-        if needed:
+            compact_now = needs_compaction(self._database, self._segments["vectors"].rows)
+        if compact_now:
             self.compact()
-        return needed
+        with self._reading():
+            build_now = needs_ann(state.read_ann(self._database), self._segments["vectors"], exact_bytes=exact_bytes)
+        if build_now:
+            self.build_ann()
 
     def compact(self) -> None:
         """Write the living rows into new segments and let go of the old ones. Chunk ids change; open readers keep
@@ -185,6 +192,13 @@ class IndexWriter:
         self.commit()
         with self._writing():
             self._segments = compact(self._database, self.path, self._segments, disk=self._disk)
+            self._committed_changes = self._database.total_changes
+
+    def build_ann(self) -> None:
+        """Build the approximate cache over all rows. Takes about 7 s for a million rows of 384 columns."""
+        self.commit()
+        with self._writing():
+            build_ann(self._database, self.path, self._segments["vectors"], disk=self._disk)
             self._committed_changes = self._database.total_changes
 
     def close(self) -> None:

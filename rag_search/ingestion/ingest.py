@@ -9,6 +9,7 @@ there. A file that fails keeps its last good version in the index and is reporte
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -52,13 +53,14 @@ def ingest(
     store = Store(writer, embedder, options.max_tokens)
     work = sorted((*plan.new, *plan.changed), key=lambda source: source.path)
     failed = _store_files(store, work, options, on_step)
-    writer.compact_if_needed()
+    writer.maintain()
     return IngestReport(
         new=sum(source.path in store.paths for source in plan.new),
         changed=sum(source.path in store.paths for source in plan.changed),
         unchanged=plan.unchanged,
         removed=len(plan.removed),
         failed=(*plan.failed, *failed),
+        skipped=plan.skipped,
         empty=tuple(store.empty),
         chunks=store.chunks,
         embedded=store.embedded,
@@ -97,13 +99,14 @@ def ingest_texts(
     gone = sorted(set(known) - seen)
     writer.remove(gone)
     writer.commit()
-    writer.compact_if_needed()
+    writer.maintain()
     changed = len(store.paths & set(known))
     return IngestReport(
         new=len(store.paths) - changed,
         changed=changed,
         unchanged=unchanged,
         removed=len(gone),
+        failed=tuple(store.failures),
         empty=tuple(store.empty),
         chunks=store.chunks,
         embedded=store.embedded,
@@ -126,7 +129,7 @@ def _store_files(store: Store, work: Sequence[SourceFile], options: IngestOption
         store.add(document, _state(source, document.content_hash))
         on_step(Step(number, len(work), done, total, store.tokens))
     store.flush()
-    return failed
+    return failed + store.failures
 
 
 def _state(source: SourceFile, content_hash: str) -> FileState:
@@ -134,5 +137,5 @@ def _state(source: SourceFile, content_hash: str) -> FileState:
 
 
 def _merged_roots(known: Iterable[str], roots: Sequence[Path], *, prune: bool) -> list[str]:
-    named = {str(root.absolute()) for root in roots}
+    named = {os.path.abspath(root.expanduser()) for root in roots}
     return sorted(named if prune else named | set(known))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from rag_search.corpus import Walk, walk
+from rag_search.corpus import Problem, SourceFile, walk
 from rag_search.errors import InputError
 from rag_search.index import FileState
 from rag_search.ingestion.reports import Failure, IngestOptions, Plan
@@ -21,58 +23,65 @@ def plan_sync(
     an unmounted folder must not empty the index.
     """
     options = options or IngestOptions()
-    found = walk(roots, base=base)
-    _refuse_empty(found, known, roots, options)
-    failed = [Failure(problem.path, problem.reason) for problem in found.problems]
-    new, changed, touched, unchanged = [], [], [], 0
-    for source in found.files:
+    problems: list[Problem] = []
+    sources = list(walk(roots, base=base, on_problem=problems.append))
+    if not sources and not options.allow_empty:
+        raise _nothing_found(roots, problems, known)
+    plan = _compare(sources, known)
+    return replace(
+        plan,
+        removed=tuple(_gone(known, sources, problems, roots, base, options)),
+        failed=(*(Failure(problem.path, problem.message) for problem in problems if problem.failed), *plan.failed),
+        skipped=tuple(Failure(problem.path, problem.message) for problem in problems if not problem.failed),
+    )
+
+
+def _compare(sources: Sequence[SourceFile], known: Mapping[str, FileState]) -> Plan:
+    new: list[SourceFile] = []
+    changed: list[SourceFile] = []
+    touched: list[SourceFile] = []
+    failed: list[Failure] = []
+    for source in sources:
         state = known.get(source.path)
         if state is None:
             new.append(source)
-        elif (state.size, state.mtime_ns) == (source.size, source.mtime_ns):
-            unchanged += 1
-        else:
+        elif (state.size, state.mtime_ns) != (source.size, source.mtime_ns):
             try:
                 same = state.content_hash == _hash_file(source.absolute)
             except OSError as error:
                 failed.append(Failure(source.path, f"cannot be read: {error.strerror}"))
                 continue
             (touched if same else changed).append(source)
-    return Plan(
-        new=tuple(new),
-        changed=tuple(changed),
-        touched=tuple(touched),
-        unchanged=unchanged + len(touched),
-        removed=tuple(_gone(known, found, roots, base, options)),
-        failed=tuple(failed),
-    )
+    unchanged = len(sources) - len(new) - len(changed) - len(failed)
+    return Plan(tuple(new), tuple(changed), tuple(touched), unchanged, failed=tuple(failed))
 
 
-def _refuse_empty(found: Walk, known: Mapping[str, FileState], roots: Sequence[Path], options: IngestOptions) -> None:
-    if found.files or options.allow_empty:
-        return
+def _nothing_found(roots: Sequence[Path], problems: Sequence[Problem], known: Mapping[str, FileState]) -> InputError:
     names = ", ".join(str(root) for root in roots)
-    if found.problems:
-        raise InputError(f"nothing under {names} could be read: {found.problems[0].path}: {found.problems[0].reason}.")
     kept = f" The index keeps the {len(known)} documents it has." if known else ""
-    raise InputError(
-        f"no Markdown files under {names}.{kept}",
-        remedy="Name a folder with .md files" + (", or pass --allow-empty to remove them." if known else "."),
-    )
+    if problems:
+        return InputError(f"nothing under {names} can be read: {problems[0].path}: {problems[0].message}.{kept}")
+    remedy = "Name a folder with .md files" + (", or pass --allow-empty to remove them." if known else ".")
+    return InputError(f"no Markdown files under {names}.{kept}", remedy=remedy)
 
 
 def _gone(
-    known: Mapping[str, FileState], found: Walk, roots: Sequence[Path], base: Path, options: IngestOptions
+    known: Mapping[str, FileState],
+    sources: Sequence[SourceFile],
+    problems: Sequence[Problem],
+    roots: Sequence[Path],
+    base: Path,
+    options: IngestOptions,
 ) -> Iterator[str]:
     """Known paths that are no longer there. What lies under a folder that could not be read is not gone."""
-    present = {source.path for source in found.files}
-    unreadable = [(base / problem.path).absolute() for problem in found.problems]
-    resolved = [root.absolute().resolve() for root in roots]
-    for path in sorted(known):
-        place = (base / path).absolute()
-        if path in present or any(place.is_relative_to(folder) for folder in unreadable):
+    present = {source.path for source in sources}
+    unreadable = [base / problem.path for problem in problems if problem.failed]
+    tops = [Path(os.path.abspath(root.expanduser())) for root in roots]  # noqa: PTH100 (as `walk` names them)
+    for path in sorted(set(known) - present):
+        place = base / path
+        if any(place.is_relative_to(folder) for folder in unreadable):
             continue
-        if options.prune or any(place.is_relative_to(root) for root in resolved):
+        if options.prune or any(place.is_relative_to(top) for top in tops):
             yield path
 
 

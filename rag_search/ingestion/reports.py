@@ -9,7 +9,7 @@ from rag_search.corpus import SourceFile
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A path that could not be ingested, and why in one sentence."""
+    """A path that was not ingested, and why."""
 
     path: str
     reason: str
@@ -25,12 +25,14 @@ class Plan:
     unchanged: int = 0
     removed: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
+    skipped: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
     """What one run did. embedded: passages that had to be embedded; tokens: theirs, in the embedder's own count.
-    empty: documents without text. chunks: of new and changed documents."""
+    empty: documents without text. skipped: left out on purpose, such as a link that leads in a circle. chunks: of new
+    and changed documents."""
 
     new: int = 0
     changed: int = 0
@@ -38,6 +40,7 @@ class IngestReport:
     removed: int = 0
     failed: tuple[Failure, ...] = ()
     empty: tuple[str, ...] = ()
+    skipped: tuple[Failure, ...] = ()
     chunks: int = 0
     embedded: int = 0
     tokens: int = 0

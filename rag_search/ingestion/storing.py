@@ -9,7 +9,9 @@ import numpy as np
 
 from rag_search.chunking import chunk_document
 from rag_search.embed.base import Embedder
+from rag_search.errors import InputError
 from rag_search.index import FileState, IndexWriter
+from rag_search.ingestion.reports import Failure
 from rag_search.lexical import terms
 from rag_search.records import Chunk, Document, Encoded, TokenVectors
 
@@ -34,6 +36,7 @@ class Store:
     max_tokens: int
     paths: set[str] = field(default_factory=set)
     empty: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     chunks: int = 0
     embedded: int = 0
     tokens: int = 0
@@ -61,12 +64,20 @@ class Store:
             stop = start + len(prepared.chunks)
             chunk_terms = [" ".join(terms(chunk.passage)) for chunk in prepared.chunks]
             rows = _rows(encoded, start, stop)
-            self.writer.put(prepared.document, prepared.chunks, rows, chunk_terms, state=prepared.state)
             start = stop
+            try:
+                self.writer.put(prepared.document, prepared.chunks, rows, chunk_terms, state=prepared.state)
+            except InputError as error:  # text that the database cannot hold; the others go on
+                self.failures.append(Failure(prepared.document.path, error.message))
+                continue
+            self._count(prepared)
         self.writer.commit()
-        self.paths.update(prepared.document.path for prepared in group)
-        self.empty.extend(prepared.document.path for prepared in group if not prepared.chunks)
-        self.chunks += start
+
+    def _count(self, prepared: Prepared) -> None:
+        self.paths.add(prepared.document.path)
+        self.chunks += len(prepared.chunks)
+        if not prepared.chunks:
+            self.empty.append(prepared.document.path)
 
     def _encode(self, passages: Sequence[str]) -> Encoded:
         """Vectors of the passages, in order; a passage that the index has already is not embedded again."""

@@ -1,0 +1,176 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from rag_search.errors import InputError
+from rag_search.index import IndexManifest, open_reader, open_writer
+from rag_search.ingestion import IngestOptions, IngestReport, ingest, ingest_texts, plan_sync
+from rag_search.lexical import LEXICAL_VERSION
+from tests.fakes import WordEmbedder
+
+EMBEDDER = WordEmbedder(tokens=True)
+MANIFEST = IndexManifest(
+    embedder_name=EMBEDDER.name,
+    embedder_fingerprint=EMBEDDER.fingerprint,
+    dim=EMBEDDER.dim,
+    token_dim=EMBEDDER.token_dim,
+    lexical_version=LEXICAL_VERSION,
+)
+
+
+class Counting(WordEmbedder):
+    """A WordEmbedder that remembers which passages it was asked to encode."""
+
+    def __init__(self) -> None:
+        super().__init__(tokens=True)
+        object.__setattr__(self, "seen", [])
+
+    def encode_documents(self, passages):  # type: ignore[no-untyped-def]
+        self.seen.extend(passages)  # type: ignore[attr-defined]
+        return super().encode_documents(passages)
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.md").write_text("# Alpha\n\nredis timeout and pools\n", "utf-8")
+    (folder / "b.md").write_text("# Beta\n\nkafka lag\n\n## More\n\nconsumer groups\n", "utf-8")
+    (folder / "deep" / "c.md").write_text("# 伽马\n\n连接池配置\n", "utf-8")
+    return folder
+
+
+def sync(docs: Path, embedder: WordEmbedder = EMBEDDER, *more: Path, **options: bool) -> IngestReport:
+    with open_writer(docs.parent / "index", MANIFEST) as writer:
+        return ingest(writer, embedder, [docs, *more], base=docs.parent, options=IngestOptions(**options))
+
+
+def stored(docs: Path) -> dict[str, str]:
+    with open_reader(docs.parent / "index") as reader:
+        return {path: reader.document(path).text for path in reader.documents()}
+
+
+def on_disk(docs: Path) -> dict[str, str]:
+    return {path.relative_to(docs.parent).as_posix(): path.read_text("utf-8") for path in sorted(docs.rglob("*.md"))}
+
+
+def counts(report: IngestReport) -> tuple[int, int, int, int, int]:
+    return report.new, report.changed, report.unchanged, report.removed, len(report.failed)
+
+
+def test_the_index_becomes_equal_to_the_folder(docs: Path) -> None:
+    assert counts(sync(docs)) == (3, 0, 0, 0, 0)
+    assert stored(docs) == on_disk(docs)
+    (docs / "a.md").write_text("# Alpha\n\nsomething else\n", "utf-8")
+    (docs / "b.md").unlink()
+    (docs / "new.md").write_text("new\n", "utf-8")
+    assert counts(sync(docs)) == (1, 1, 1, 1, 0)
+    assert stored(docs) == on_disk(docs)
+    assert counts(sync(docs)) == (0, 0, 3, 0, 0)
+
+
+def test_a_touched_file_is_not_embedded_again(docs: Path) -> None:
+    sync(docs)
+    os.utime(docs / "a.md", ns=(1, 1))
+    embedder = Counting()
+    assert counts(sync(docs, embedder)) == (0, 0, 3, 0, 0)
+    assert embedder.seen == []  # type: ignore[attr-defined]
+    assert sync(docs, embedder).unchanged == 3
+
+
+def test_only_passages_not_seen_before_are_embedded(docs: Path) -> None:
+    sync(docs)
+    text = (docs / "b.md").read_text("utf-8")
+    (docs / "b.md").write_text(text.replace("consumer groups", "static members"), "utf-8")
+    embedder = Counting()
+    report = sync(docs, embedder)
+    assert counts(report) == (0, 1, 2, 0, 0)
+    assert report.embedded == len(embedder.seen)  # type: ignore[attr-defined]
+    assert all("static members" in passage for passage in embedder.seen)  # type: ignore[attr-defined]
+
+
+def test_a_failed_file_is_named_and_keeps_its_last_good_version(docs: Path) -> None:
+    sync(docs)
+    good = (docs / "a.md").read_text("utf-8")
+    (docs / "a.md").write_bytes(b"# broken \xff\xfe\xfa utf-8 and more")
+    report = sync(docs)
+    assert [failure.path for failure in report.failed] == ["docs/a.md"]
+    assert "UTF-8" in report.failed[0].reason
+    assert stored(docs)["docs/a.md"] == good
+
+
+@pytest.mark.parametrize("content", [b"NUL \x00 byte", b"x" * (2**20 + 1)])
+def test_binary_and_oversized_files_fail_alone(docs: Path, content: bytes) -> None:
+    (docs / "odd.md").write_bytes(content)
+    with open_writer(docs.parent / "index", MANIFEST) as writer:
+        report = ingest(writer, EMBEDDER, [docs], base=docs.parent, options=IngestOptions(max_bytes=2**20))
+    assert counts(report) == (3, 0, 0, 0, 1)
+
+
+def test_an_emptied_folder_does_not_empty_the_index(docs: Path) -> None:
+    sync(docs)
+    before = stored(docs)
+    for path in docs.rglob("*.md"):
+        path.unlink()
+    with pytest.raises(InputError, match="keeps the 3 documents") as raised:
+        sync(docs)
+    assert "--allow-empty" in raised.value.remedy
+    assert stored(docs) == before
+    assert counts(sync(docs, allow_empty=True)) == (0, 0, 0, 3, 0)
+    assert stored(docs) == {}
+
+
+def test_a_missing_folder_is_an_error_and_nothing_is_lost(docs: Path) -> None:
+    sync(docs)
+    before = stored(docs)
+    with pytest.raises(InputError):
+        sync(docs.with_name("dosc"))
+    assert stored(docs) == before
+
+
+def test_other_folders_stay_unless_pruned(docs: Path) -> None:
+    other = docs.parent / "other"
+    other.mkdir()
+    (other / "x.md").write_text("other text\n", "utf-8")
+    sync(docs)
+    with open_writer(docs.parent / "index", MANIFEST) as writer:
+        assert ingest(writer, EMBEDDER, [other], base=docs.parent).removed == 0
+        assert writer.roots() == sorted([str(docs), str(other)])
+    assert len(stored(docs)) == 4
+    with open_writer(docs.parent / "index", MANIFEST) as writer:
+        report = ingest(writer, EMBEDDER, [other], base=docs.parent, options=IngestOptions(prune=True))
+    assert (report.removed, list(stored(docs))) == (3, ["other/x.md"])
+
+
+def test_a_blank_document_is_reported_and_harmless(docs: Path) -> None:
+    (docs / "blank.md").write_text("  \n\n", "utf-8")
+    report = sync(docs)
+    assert report.empty == ("docs/blank.md",)
+    assert counts(sync(docs)) == (0, 0, 4, 0, 0)
+
+
+def test_the_plan_reads_and_changes_nothing(docs: Path) -> None:
+    sync(docs)
+    (docs / "a.md").write_text("changed\n", "utf-8")
+    (docs / "b.md").unlink()
+    (docs / "new.md").write_text("new\n", "utf-8")
+    before = stored(docs)
+    with open_reader(docs.parent / "index") as reader:
+        plan = plan_sync(reader.files(), [docs], base=docs.parent)
+    assert [source.path for source in plan.new] == ["docs/new.md"]
+    assert [source.path for source in plan.changed] == ["docs/a.md"]
+    assert plan.removed == ("docs/b.md",)
+    assert stored(docs) == before
+
+
+def test_texts_without_files_are_synced_by_id(tmp_path: Path) -> None:
+    place = tmp_path / "index"
+    with open_writer(place, MANIFEST) as writer:
+        first = ingest_texts(writer, EMBEDDER, [("d1", "One", "alpha"), ("d2", "", "beta")])
+        second = ingest_texts(writer, EMBEDDER, [("d1", "One", "alpha"), ("d3", "", "gamma")])
+    assert counts(first) == (2, 0, 0, 0, 0)
+    assert counts(second) == (1, 0, 1, 1, 0)
+    with open_reader(place) as reader:
+        assert reader.documents() == ["d1", "d3"]
+        assert reader.document("d1").title == "One"

@@ -1,10 +1,11 @@
-"""The index on disk: see STORE in `rag_search.index.layout`."""
+"""The index on disk. Start with `layout` (the files), then `writer` and `reader`."""
 
 from __future__ import annotations
 
 from rag_search.index.layout import FileState, IndexCounts, IndexManifest
 from rag_search.index.reader import IndexReader, open_reader
 from rag_search.index.vectors import VectorRows, VectorSearch
+from rag_search.index.verify import Problem, verify
 from rag_search.index.writer import IndexWriter, open_writer
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "IndexManifest",
     "IndexReader",
     "IndexWriter",
+    "Problem",
     "VectorRows",
     "VectorSearch",
     "open_reader",
     "open_writer",
+    "verify",
 ]

@@ -91,6 +91,17 @@ def is_initialised(database: sqlite3.Connection) -> bool:
     return database.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
 
 
+def has_store(folder: Path) -> bool:
+    """Whether an index was ever committed here. Raises sqlite3.Error for a file that is no database."""
+    if not (folder / DATABASE).exists():
+        return False
+    database = connect(folder)
+    try:
+        return is_initialised(database)
+    finally:
+        database.close()
+
+
 @contextmanager
 def store_errors(folder: Path) -> Iterator[None]:
     """Turn failures of SQLite and of the file system into IndexStoreError with path and remedy."""

@@ -37,6 +37,9 @@ class Disk:
     def truncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)
 
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
     def rename(self, source: Path, target: Path) -> None:
         source.rename(target)
 

@@ -1,44 +1,86 @@
 """Vector search by FAISS: exact straight on the mapped file, and the approximate cache for large indexes.
 
-Two settings cost a factor of 8 when left alone, so this module makes them when it is loaded, which is when a large
-index is searched:
-- `OPENBLAS_CORETYPE` must be set before the import of faiss: the wheel's own OpenBLAS takes new CPUs for a Prescott.
-- `distance_compute_blas_threshold`: the scan without BLAS is faster for batches under about 1600 queries.
+The cache is a flat product quantiser, 4 bits for every 2 columns (FastScan): it scans all rows in registers, gives
+500 candidates, and these are scored again from the exact vectors. Recall@50 0.998 on real vectors, also when the
+codebook was trained on another domain; IVF stayed at 0.73 with a comparable budget, HNSW cannot delete.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag_search.errors import MissingExtraError
-from rag_search.index.vectors import IdMatrix, Ids, VectorRows, VectorSearch, padded, scan, top
-from rag_search.records import FloatMatrix
+from rag_search.index.vectors import IdMatrix, Ids, VectorRows, VectorSearch, in_sorted, padded, scan, top
+from rag_search.records import FloatMatrix, FloatVector
+
+CANDIDATES = 500
+_TRAINING_ROWS = 65_536
+_ADD_ROWS = 65_536
+_SELECTIVE = 0.1  # a filter that leaves less than this share of the rows is scanned exactly
 
 
-def _openblas_core() -> str | None:
-    """The kernel set of this CPU in OpenBLAS's own words; None where the automatic choice is right."""
+@contextmanager
+def _loader_settings() -> Iterator[None]:
+    """What the libraries of the faiss wheel read once, when they are loaded; a user's own setting wins.
+
+    OPENBLAS_CORETYPE: its OpenBLAS takes new CPUs for a Prescott, a factor of 8 on batches. OMP_WAIT_POLICY: threads
+    that spin at barriers made batches 10 times slower on a machine with other work.
+    """
+    ours = {"OPENBLAS_CORETYPE": _openblas_core(), "OMP_WAIT_POLICY": "PASSIVE"}
+    ours = {name: value for name, value in ours.items() if value and name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
+
+
+def _openblas_core() -> str:
+    """The kernel set of this CPU in OpenBLAS's own words; empty where its choice is right."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
-        return None
-    return "SkylakeX" if "avx512f" in flags else "Haswell" if "avx2" in flags else None
+        return ""
+    return "SkylakeX" if "avx512f" in flags else "Haswell" if "avx2" in flags else ""
 
 
-if _core := _openblas_core():
-    os.environ.setdefault("OPENBLAS_CORETYPE", _core)
+with _loader_settings():
+    try:
+        import faiss
+    except ImportError as error:
+        raise MissingExtraError("faiss", "cpu") from error
 
-try:
-    import faiss
-except ImportError as error:
-    raise MissingExtraError("faiss", "cpu") from error
-
-faiss.cvar.distance_compute_blas_threshold = 1600
+faiss.cvar.distance_compute_blas_threshold = 1600  # below that many queries the scan without BLAS is faster
+_THREADS = faiss.omp_get_max_threads()
 
 
 def open_search(rows: VectorRows) -> VectorSearch:
-    return ExactSearch(rows)
+    """Approximate where there is a sound cache, else exact: a cache that is gone or damaged costs time, not answers."""
+    index = _read_cache(rows)
+    return ExactSearch(rows) if index is None else ApproximateSearch(rows, index)
+
+
+def build(matrix: FloatMatrix) -> NDArray[np.uint8]:
+    """The cache over all rows of `matrix` (n, dim), n > 0, as the bytes of a file. A million rows of 384 take 7 s."""
+    index = faiss.index_factory(matrix.shape[1], f"PQ{matrix.shape[1] // 2}x4fs", faiss.METRIC_INNER_PRODUCT)
+    faiss.omp_set_num_threads(_THREADS)
+    # Evenly spread, not random: the same rows give the same cache.
+    step = -(-len(matrix) // _TRAINING_ROWS)
+    index.train(np.ascontiguousarray(matrix[::step]))
+    for start in range(0, len(matrix), _ADD_ROWS):
+        index.add(matrix[start : start + _ADD_ROWS])
+    data: NDArray[np.uint8] = faiss.serialize_index(index)
+    return data
 
 
 @dataclass(frozen=True)
@@ -51,16 +93,75 @@ class ExactSearch:
     def search(self, queries: FloatMatrix, top_k: int, *, allowed: Ids | None = None) -> tuple[IdMatrix, FloatMatrix]:
         if allowed is not None:
             return scan(queries, top_k, self.rows, self.rows.living(allowed))
-        living = self.rows.segment.rows - len(self.rows.dead)
-        wanted = min(top_k, living)
+        total = self.rows.segment.rows
+        wanted = min(top_k, total - len(self.rows.dead))
         fetch = top_k + 16 if len(self.rows.dead) else top_k
         while True:
-            best = self._fetch(queries, min(fetch, self.rows.segment.rows), top_k)
+            best = self._nearest(queries, min(fetch, total), top_k)
             if all(len(ids) >= wanted for ids, _ in best):
                 return padded(best, top_k)
             fetch *= 2  # knn cannot leave out dead rows, so look further down
 
-    def _fetch(self, queries: FloatMatrix, fetch: int, top_k: int) -> list[tuple[Ids, FloatMatrix]]:
+    def _nearest(self, queries: FloatMatrix, fetch: int, top_k: int) -> list[tuple[Ids, FloatVector]]:
+        _use_threads(len(queries))
         scores, ids = faiss.knn(queries, self.rows.matrix, fetch, metric=faiss.METRIC_INNER_PRODUCT)
         alive = ~self.rows.is_dead(ids)
         return [top(row[keep], values[keep], top_k) for row, values, keep in zip(ids, scores, alive, strict=True)]
+
+
+@dataclass(frozen=True)
+class ApproximateSearch:
+    """The cache for the rows it covers, a scan for newer ones, exact scores for all."""
+
+    rows: VectorRows
+    index: Any
+
+    @property
+    def kind(self) -> str:
+        return f"approximate (faiss PQ{self.index.d // 2}x4fs)"
+
+    def search(self, queries: FloatMatrix, top_k: int, *, allowed: Ids | None = None) -> tuple[IdMatrix, FloatMatrix]:
+        living = None if allowed is None else self.rows.living(allowed)
+        if living is not None and len(living) < _SELECTIVE * self.rows.segment.rows:
+            return scan(queries, top_k, self.rows, living)
+        candidates = self._candidates(queries, top_k, living)
+        available = self.rows.segment.rows - len(self.rows.dead) if living is None else len(living)
+        newer_ids, newer_scores = scan(queries, top_k, self.rows, self.rows.living(allowed, start=self.index.ntotal))
+        best = []
+        for i, query in enumerate(queries):
+            newer = newer_ids[i] >= 0
+            ids = np.concatenate([candidates[i], newer_ids[i][newer]])
+            if len(ids) < min(top_k, available):  # the filter hit what the cache thinks is near: no shortcut then
+                return scan(queries, top_k, self.rows, self.rows.living(allowed))
+            scores = self.rows.gather(candidates[i]) @ query
+            best.append(top(ids, np.concatenate([scores, newer_scores[i][newer]]), top_k))
+        return padded(best, top_k)
+
+    def _candidates(self, queries: FloatMatrix, top_k: int, living: Ids | None) -> list[Ids]:
+        """Rows worth an exact look, for each query. FastScan takes no filter, so ask for more and drop."""
+        total = self.rows.segment.rows
+        share = (total - len(self.rows.dead) if living is None else len(living)) / total
+        fetch = min(self.index.ntotal, int(max(CANDIDATES, 5 * top_k) / share))
+        _use_threads(len(queries))
+        _, found = self.index.search(queries, fetch)
+        if living is None:
+            return [ids[(ids >= 0) & ~self.rows.is_dead(ids)] for ids in found]
+        return [ids[in_sorted(ids, living)] for ids in found]
+
+
+def _read_cache(rows: VectorRows) -> Any | None:
+    """The cache that meta.db names; None when it is missing or not as it was written."""
+    if rows.ann is None:
+        return None
+    try:
+        data = (rows.folder / rows.ann.name).read_bytes()
+    except OSError:
+        return None
+    if zlib.crc32(data) != rows.ann.checksum:
+        return None
+    return faiss.deserialize_index(np.frombuffer(data, np.uint8))
+
+
+def _use_threads(queries: int) -> None:
+    """One thread for a single query: the barrier costs more than the second core gives. Counts for this thread only."""
+    faiss.omp_set_num_threads(1 if queries == 1 else _THREADS)

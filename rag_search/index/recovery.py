@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rag_search.errors import IndexCorruptError, IndexStoreError
 from rag_search.index import state
-from rag_search.index.database import SCHEMA, connect, is_initialised
+from rag_search.index.database import SCHEMA, connect, has_store
 from rag_search.index.disk import Disk
 from rag_search.index.layout import DATABASE, REBUILD, IndexManifest, derived_files
 from rag_search.index.segments import Segment
@@ -69,17 +69,6 @@ def clear_store(folder: Path, *, disk: Disk) -> None:
     for file in (folder / f"{DATABASE}-wal", folder / f"{DATABASE}-shm", *derived_files(folder)):
         disk.remove(file)
     disk.sync_folder(folder)
-
-
-def has_store(folder: Path) -> bool:
-    """Whether an index was ever committed here. Raises sqlite3.Error for a file that is no database."""
-    if not (folder / DATABASE).exists():
-        return False
-    database = connect(folder)
-    try:
-        return is_initialised(database)
-    finally:
-        database.close()
 
 
 def salvaged_roots(folder: Path) -> list[str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from rag_search.errors import IndexCorruptError, InputError
-from rag_search.index.layout import REBUILD, FileState
+from rag_search.errors import InputError
+from rag_search.index.layout import FileState
 from rag_search.records import Chunk, Document, Encoded
 
 _CHUNK_COLUMNS = """chunks.id, path, title, ordinal, heading_path, start, end, line_start, line_end, chunks.text,
@@ -66,15 +65,13 @@ def insert_chunks(
     encoded: Encoded,
     terms: Sequence[str],
     *,
+    checksums: Sequence[int],
     first_row: int,
     first_token: int,
 ) -> None:
-    """Chunks whose vectors stand in the segment from `first_row` on, their token vectors from `first_token` on."""
-    if not chunks:
-        return
+    """Chunks whose vectors stand in their segment from `first_row` on, their token vectors from `first_token` on."""
     lengths = encoded.tokens.lengths.tolist() if encoded.tokens else [0] * len(chunks)
     starts = [0, *np.cumsum(lengths, dtype=np.int64).tolist()]
-    checksums = row_checksums(encoded)
     database.executemany(
         f"INSERT INTO chunks VALUES ({', '.join('?' * 15)})",
         (
@@ -90,17 +87,6 @@ def delete_document(database: sqlite3.Connection, path: str) -> None:
     """Remove a document and its chunks; triggers bury its rows and its terms. Nothing happens if it is not there."""
     database.execute("DELETE FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?)", (path,))
     database.execute("DELETE FROM documents WHERE path = ?", (path,))
-
-
-def row_checksums(encoded: Encoded) -> list[int]:
-    """CRC-32 of each text's vector followed by its token vectors, as they stand in the segments."""
-    sums = [zlib.crc32(np.ascontiguousarray(row, "<f4").tobytes()) for row in encoded.vectors]
-    if encoded.tokens is None:
-        return sums
-    ends = np.cumsum(encoded.tokens.lengths)[:-1]
-    return [
-        zlib.crc32(part.tobytes(), crc) for part, crc in zip(np.split(encoded.tokens.rows, ends), sums, strict=True)
-    ]
 
 
 def load_chunks(database: sqlite3.Connection, ids: Sequence[int]) -> list[Chunk]:
@@ -148,13 +134,6 @@ def token_runs(database: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[i
 def json_list(ids: Sequence[int]) -> str:
     """Ids as one bound value, so that any number of them fits."""
     return json.dumps([int(i) for i in ids])
-
-
-def require_one(row: Any, what: str) -> Any:
-    """The row of a table that always has it; IndexCorruptError when it is missing."""
-    if row is None:
-        raise IndexCorruptError(f"meta.db has no {what}.", remedy=REBUILD)
-    return row
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:

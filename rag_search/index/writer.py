@@ -15,19 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from rag_search.errors import IndexStoreError
 from rag_search.index import rows, state
 from rag_search.index.ann import EXACT_BYTES, build_ann, needs_ann
 from rag_search.index.compaction import compact, needs_compaction
 from rag_search.index.database import connect, has_store, store_errors
 from rag_search.index.disk import DISK, Disk
+from rag_search.index.encodings import find_encoded, row_checksums
 from rag_search.index.layout import FileState, IndexManifest
 from rag_search.index.lock import WriterLock
 from rag_search.index.recovery import create_store, recover, salvaged_roots
 from rag_search.index.segments import Segment
-from rag_search.records import Chunk, Document, Encoded, TokenVectors
+from rag_search.records import Chunk, Document, Encoded
 
 
 def open_writer(path: Path, manifest: IndexManifest, *, rebuild: bool = False, disk: Disk = DISK) -> IndexWriter:
@@ -103,7 +102,7 @@ class IndexWriter:
             return {
                 passage: encoded
                 for passage in dict.fromkeys(passages)
-                if (encoded := self._encoded(rows.passage_hash(passage))) is not None
+                if (encoded := find_encoded(self._database, self._segments, passage)) is not None
             }
 
     def put(
@@ -128,7 +127,14 @@ class IndexWriter:
             first_token = 0 if tokens is None else self._segments["tokens"].append(tokens, self._disk)
             number = rows.insert_document(self._database, document, state=state, empty=not chunks)
             rows.insert_chunks(
-                self._database, number, chunks, encoded, terms, first_row=first_row, first_token=first_token
+                self._database,
+                number,
+                chunks,
+                encoded,
+                terms,
+                checksums=row_checksums(encoded),
+                first_row=first_row,
+                first_token=first_token,
             )
 
     def touch(self, path: str, state: FileState) -> None:
@@ -178,13 +184,10 @@ class IndexWriter:
         """
         self.commit()
         with self._reading():
-            compact_now = needs_compaction(self._database, self._segments["vectors"].rows)
-        if compact_now:
-            self.compact()
-        with self._reading():
-            build_now = needs_ann(state.read_ann(self._database), self._segments["vectors"], exact_bytes=exact_bytes)
-        if build_now:
-            self.build_ann()
+            if needs_compaction(self._database, self._segments["vectors"].rows):
+                self.compact()
+            if needs_ann(state.read_ann(self._database), self._segments["vectors"], exact_bytes=exact_bytes):
+                self.build_ann()
 
     def compact(self) -> None:
         """Write the living rows into new segments and let go of the old ones. Chunk ids change; open readers keep
@@ -215,18 +218,6 @@ class IndexWriter:
         token_dim = encoded.tokens.rows.shape[1] if encoded.tokens else 0
         if token_dim != self.manifest.token_dim:
             raise ValueError(f"token vectors of {token_dim} columns, the index has {self.manifest.token_dim}")
-
-    def _encoded(self, passage_hash: bytes) -> Encoded | None:
-        row = self._database.execute(
-            "SELECT id, token_start, token_rows FROM chunks WHERE passage_hash = ? LIMIT 1", (passage_hash,)
-        ).fetchone()
-        if row is None:
-            return None
-        first, token_start, token_rows = (np.array([number], np.int64) for number in row)
-        vectors = self._segments["vectors"].read(first, np.ones(1, np.int64))
-        if "tokens" not in self._segments:
-            return Encoded(vectors)
-        return Encoded(vectors, TokenVectors(self._segments["tokens"].read(token_start, token_rows), token_rows))
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

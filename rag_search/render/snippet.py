@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from rich.cells import cell_len, set_cell_size
+
 from rag_search.lexical import terms
 from rag_search.text import plain
 
@@ -12,24 +14,25 @@ _SENTENCE_END = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n+")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
-def snippet(text: str, query: str, *, width: int = 240) -> str:
-    """At most about `width` characters of `text` on one line, safe for a terminal, with `…` where it was cut."""
+def snippet(text: str, query: str, *, cells: int = 240) -> str:
+    """One line of at most `cells` terminal cells (a CJK character takes two), safe to print, `…` where it was cut.
+
+    It starts at the best sentence and takes in what follows; what stands before it only when there is room left.
+    """
     sentences = _sentences(text)
     if not sentences:
         return ""
-    best = _best(sentences, query)
-    start = stop = best
-    size = len(sentences[best])
-    while size < width and (stop + 1 < len(sentences) or start > 0):
-        grow_down = stop + 1 < len(sentences)
-        if grow_down:
-            stop += 1
-        else:
-            start -= 1
-        size += len(sentences[stop if grow_down else start]) + 1
-    window = _cut(" ".join(sentences[start : stop + 1]), width)
-    more_after = stop + 1 < len(sentences) and not window.endswith("…")
-    return ("… " if start > 0 else "") + window + (" …" if more_after else "")
+    start = _best(sentences, query)
+    stop = start + 1
+    room = cells - 4 - cell_len(sentences[start])
+    while stop < len(sentences) and room > 0:
+        room -= cell_len(sentences[stop]) + 1
+        stop += 1
+    while start > 0 and room > cell_len(sentences[start - 1]):
+        start -= 1
+        room -= cell_len(sentences[start]) + 1
+    lead = "… " if start > 0 else ""
+    return lead + _cut(" ".join(sentences[start:stop]), cells - cell_len(lead), more=stop < len(sentences))
 
 
 def highlights(text: str, query: str) -> Iterator[tuple[int, int]]:
@@ -47,11 +50,11 @@ def _sentences(text: str) -> list[str]:
 
 
 def _strip_markup(line: str) -> str:
-    """One line without heading marks, list bullets, table rules and fence lines."""
+    """One line without list bullets; blank for headings (they are shown above), table rules and fence lines."""
     line = " ".join(line.split())
-    if re.fullmatch(r"[-|:=\s`~+*#]*", line) or line.startswith(("```", "~~~")):
+    if re.fullmatch(r"[-|:=\s`~+*#]*", line) or re.match(r"#{1,6}\s|```|~~~", line):
         return ""
-    return re.sub(r"^(#{1,6}|[-*+>]|\d+[.)])\s+", "", line).strip("| ")
+    return re.sub(r"^([-*+>]|\d+[.)])\s+", "", line).strip("| ")
 
 
 def _best(sentences: Sequence[str], query: str) -> int:
@@ -61,5 +64,8 @@ def _best(sentences: Sequence[str], query: str) -> int:
     return max(range(len(sentences)), key=lambda i: (weights[i], -i))
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+def _cut(text: str, cells: int, *, more: bool) -> str:
+    """`text` in `cells`, with an ellipsis when something is missing after it."""
+    if cell_len(text) <= cells - 2:
+        return text + (" …" if more else "")
+    return set_cell_size(text, cells - 1).rstrip() + "…"

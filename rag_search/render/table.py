@@ -17,6 +17,9 @@ from rag_search.render.places import Places
 from rag_search.render.snippet import highlights, snippet
 from rag_search.text import plain
 
+SNIPPET_LINES = 3
+MARGIN = 18  # columns that rank and score take, and what line breaks waste
+
 
 def print_table(console: Console, result: SearchResult, places: Places, *, explain: bool = False) -> None:
     """Print the hits of one query, or one line that says there are none."""
@@ -67,7 +70,7 @@ def _place(hit: Hit, places: Places) -> Text:
 
 
 def _snippet(hit: Hit, query: str, width: int) -> Text:
-    text = Text(snippet(hit.chunk.text, query, width=max(120, min(3 * width, 360))), overflow="fold")
+    text = Text(snippet(hit.chunk.text, query, cells=SNIPPET_LINES * max(30, width - MARGIN)), overflow="fold")
     for start, stop in highlights(text.plain, query):
         text.stylize("bold yellow", start, stop)
     return text

@@ -1,0 +1,143 @@
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from rag_search.records import Chunk, EngineNames, Hit, SearchResult, StageScores
+from rag_search.render.formats import CSV_FIELDS, FORMATS
+from rag_search.render.places import Places
+from rag_search.render.snippet import highlights, snippet
+from rag_search.render.table import print_table
+
+PLACES = Places(Path("/srv/project"), Path("/srv/project"))
+HOSTILE = "[bold red]x[/] \x1b[31mred\x1b[0m \x1b]0;title\x07 <script>alert(1)</script> \u202eevil\u202c \x9b2J \u2028 =1+1"
+
+
+def chunk(text: str, *, path: str = "docs/a.md", title: str = "Title") -> Chunk:
+    return Chunk(path, title, 0, text, ("Part",), 0, len(text), 3, 9, text, 0)
+
+
+def result(*texts: str, **changes: object) -> SearchResult:
+    hits = tuple(
+        Hit(chunk(text), rank, 0.9 / rank, StageScores(0.8, None, 1.5, 0.9 / rank)) for rank, text in enumerate(texts, 1)
+    )
+    found = SearchResult("redis timeout", None, hits, EngineNames("e", "r", "i"), {"total": 1.23456})
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def table(shown: SearchResult, *, width: int, terminal: bool = False, explain: bool = False) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=terminal, highlight=False, emoji=False, markup=False)
+    print_table(console, shown, PLACES, explain=explain)
+    return out.getvalue()
+
+
+def test_json_has_the_promised_fields() -> None:
+    document = json.loads(FORMATS["json"]([result("some text")], PLACES))
+    assert document["schema"] == 1
+    assert document["engine"] == {"embedder": "e", "reranker": "r", "index": "i"}
+    assert document["timings_ms"] == {"total": 1.235}
+    (hit,) = document["hits"]
+    assert (hit["rank"], hit["score"], hit["path"], hit["line_start"], hit["line_end"]) == (1, 0.9, "docs/a.md", 3, 9)
+    assert (hit["title"], hit["heading_path"], hit["text"]) == ("Title", ["Part"], "some text")
+    assert hit["scores"] == {"dense": 0.8, "lexical": None, "fused": 1.5, "rerank": 0.9}
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_no_hits_are_still_a_valid_document(name: str) -> None:
+    text = FORMATS[name]([result()], PLACES)
+    if name == "json":
+        assert json.loads(text)["hits"] == []
+    elif name == "csv":
+        assert text == ",".join(CSV_FIELDS) + "\r\n"
+    elif name == "md":
+        assert "no confident match" in text
+    else:
+        assert text == ""
+
+
+def test_many_queries_are_a_list_in_json_and_lines_in_jsonl() -> None:
+    both = [result("a"), result("b", "c")]
+    assert [len(document["hits"]) for document in json.loads(FORMATS["json"](both, PLACES))] == [1, 2]
+    assert len(FORMATS["jsonl"](both, PLACES).split("\n")) == 4
+
+
+@given(st.text(max_size=200))
+def test_jsonl_stays_one_line_a_hit_and_csv_reads_back(text: str) -> None:
+    lines = FORMATS["jsonl"]([result(text)], PLACES)
+    assert len(lines.splitlines()) == 1
+    assert json.loads(lines)["text"] == text
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result(text)], PLACES), newline="")))
+    assert rows[0]["text"].removeprefix("'") == text.replace("\x00", "").removeprefix("'")
+
+
+def test_a_cell_is_never_a_formula() -> None:
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result('=HYPERLINK("http://x")')], PLACES), newline="")))
+    assert rows[0]["text"].startswith("'=")
+
+
+@pytest.mark.parametrize("name", ["md", "files"])
+def test_hostile_text_stays_text_in_files(name: str) -> None:
+    text = FORMATS[name]([result(HOSTILE)], PLACES)
+    assert not set(text) & {"\x1b", "\x07", "\x9b", "\u202e"}
+    assert "<script>" not in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_hostile_text_stays_text_in_the_table(terminal: bool) -> None:
+    clean = table(result("harmless"), width=100, terminal=terminal)
+    shown = table(result(HOSTILE), width=100, terminal=terminal)
+    assert "[bold red]x[/]" in shown  # markup is shown, not obeyed
+    for forbidden in ("\x07", "\x9b", "\u202e", "\x1b]0;"):
+        assert forbidden not in shown
+    if not terminal:
+        assert "\x1b" not in shown + clean
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_table_fits_the_terminal(width: int) -> None:
+    text = "连接池配置 maxTotal 太小会导致连接超时。" * 20
+    lines = table(result(text, "short", text), width=width, explain=True).split("\n")
+    assert max(cell_len(line) for line in lines) <= width
+    assert any("docs/a.md:3" in line for line in lines)
+
+
+def test_no_match_is_said_with_the_closest_passage() -> None:
+    shown = table(result(confident=False, notes=("closest passage: docs/a.md:3, score 0.12 < 0.40",)), width=80)
+    assert "no confident match" in shown
+    assert "docs/a.md:3" in shown
+
+
+@given(st.text(max_size=400), st.integers(20, 200))
+def test_a_snippet_is_one_safe_line_of_bounded_width(text: str, cells: int) -> None:
+    line = snippet(text, "redis timeout", cells=cells)
+    assert "\n" not in line
+    assert cell_len(line) <= cells
+
+
+def test_a_snippet_shows_the_sentence_that_the_query_is_about() -> None:
+    text = "# Head\n\nIntro words. " + "Filler sentence here. " * 20 + "Set maxWaitMillis to 300. After that restart."
+    assert "maxWaitMillis to 300" in snippet(text, "what is maxWaitMillis", cells=80)
+    chinese = "先说背景。" * 30 + "连接超时时调大 maxTotal。" + "其他。" * 30
+    assert "连接超时时调大" in snippet(chinese, "如何解决连接超时", cells=60)
+
+
+def test_highlights_mark_words_and_not_parts_of_words() -> None:
+    text = "pool and pools, Redis连接超时"
+    marked = {text[start:stop] for start, stop in highlights(text, "pool 连接超时")}
+    assert "pool" in marked
+    assert "连接" in marked
+    assert sum(text[a:b] == "pool" for a, b in highlights(text, "pool")) == 1
+
+
+def test_paths_are_shown_from_where_one_stands() -> None:
+    assert Places(Path("/srv/p"), Path("/srv")).shown("docs/a.md") == "p/docs/a.md"
+    assert Places(Path("/srv/p"), Path("/home")).shown("docs/a.md") == "/srv/p/docs/a.md"
+    assert Places(Path("/srv/p"), Path("/srv/p")).shown("/other/a.md") == "/other/a.md"

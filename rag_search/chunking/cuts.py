@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from rag_search.chunking.visible import VisibleText
 
+MAX_MARKS = 32  # accents on one letter; somebody who writes more gets them torn apart
+
 _GOOD_BORDERS = (
     re.compile(r"[。！？!?；;…．।॥؟۔\n\r][”’\"'）)\]】」』》]*|\.(?=[ \t])"),
     re.compile(r"[,，、：:\s][ \t]*"),
@@ -47,9 +49,10 @@ def _good_cut(visible: VisibleText, earliest: int, target: int, end: int) -> int
         for match in reversed(list(border.finditer(visible.text, earliest, target))):
             if _possible(visible, match.end()):
                 return match.end()
-    cut = target
-    while cut < end and not _possible(visible, cut):
-        cut = max(cut + 1, visible.outside_edits(cut))
+    cut = visible.outside_edits(target)
+    for nearby in range(cut, min(cut + MAX_MARKS, end)):
+        if _possible(visible, nearby):
+            return nearby
     return cut
 
 

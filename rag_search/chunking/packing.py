@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from rag_search.chunking.outline import Outline
 from rag_search.chunking.pieces import Piece
 
 TINY = 16  # a sixteenth of the budget: below that a section is joined with its neighbour
+
+MAX_INTRODUCTION = 4  # a quarter of the budget, and INTRODUCTION_PIECES pieces: more does not stay with what follows
+INTRODUCTION_PIECES = 20
 
 Path = tuple[str, ...]
 RoomOf = Callable[[Path], int]
@@ -47,55 +50,44 @@ def pack(pieces: Sequence[Piece], outline: Outline, *, room_of: RoomOf, max_toke
 def draft_of(pieces: Sequence[Piece], outline: Outline) -> Draft:
     """The path is that of the last section with text, if the others stand above it, else what all have in common."""
     with_text = [piece for piece in pieces if piece.tokens and not piece.heading] or pieces
-    paths = list(dict.fromkeys(outline.sections[piece.section].path for piece in with_text))
+    sections = dict.fromkeys(piece.section for piece in with_text)
+    return Draft(tuple(pieces), _shared([outline.sections[section].path for section in sections]))
+
+
+def _shared(paths: Sequence[Path]) -> Path:
     if all(stands_in(path, paths[-1]) for path in paths):
-        return Draft(tuple(pieces), paths[-1])
-    return Draft(tuple(pieces), _common(paths))
+        return paths[-1]
+    levels = takewhile(lambda level: len(set(level)) == 1, zip(*paths, strict=False))
+    return tuple(level[0] for level in levels)
 
 
 def stands_in(path: Path, longer: Path) -> bool:
     return longer[: len(path)] == path
 
 
-def _common(paths: Sequence[Path]) -> Path:
-    shortest, longest = min(paths), max(paths)
-    same = 0
-    while same < len(shortest) and same < len(longest) and shortest[same] == longest[same]:
-        same += 1
-    return shortest[:same]
-
-
 def _groups(pieces: Sequence[Piece], outline: Outline, *, max_tokens: int) -> Iterator[list[Piece]]:
     """Runs of sections that may share a chunk: a heading without text with what follows, tiny ones among themselves."""
     group: list[Piece] = []
-    for _, found in groupby(pieces, key=lambda piece: piece.section):
+    text, headings, above = 0, 0, Path()
+    for number, found in groupby(pieces, key=lambda piece: piece.section):
         section = list(found)
-        if group and not _joins(group, section, outline, max_tokens=max_tokens):
+        path = outline.sections[number].path
+        section_text = sum(piece.tokens for piece in section if not piece.heading)
+        if text == 0:
+            joins = headings <= max_tokens // MAX_INTRODUCTION
+        elif text < max_tokens // TINY:
+            below, beside = stands_in(above, path) and path != above, path[:-1] == above[:-1]
+            joins = below or (beside and section_text < max_tokens // TINY)
+        else:
+            joins = section_text == 0 and number == len(outline.sections) - 1
+        if group and not joins:
             yield group
-            group = []
+            group, text, headings = [], 0, 0
         group += section
-    if group:
-        yield group
-
-
-def _joins(group: Sequence[Piece], section: Sequence[Piece], outline: Outline, *, max_tokens: int) -> bool:
-    text = _text_tokens(group)
-    if text == 0:
-        return sum(piece.tokens for piece in group) <= max_tokens // 4
-    if text >= max_tokens // TINY:
-        return _text_tokens(section) == 0 and _is_last(section, outline)
-    above, path = draft_of(group, outline).path, outline.sections[section[0].section].path
-    if path[: len(above)] == above and len(path) > len(above):
-        return True
-    return path[:-1] == above[:-1] and _text_tokens(section) < max_tokens // TINY
-
-
-def _text_tokens(pieces: Sequence[Piece]) -> int:
-    return sum(piece.tokens for piece in pieces if not piece.heading)
-
-
-def _is_last(section: Sequence[Piece], outline: Outline) -> bool:
-    return section[0].section == len(outline.sections) - 1
+        text += section_text
+        headings += sum(piece.tokens for piece in section if piece.heading)
+        above = path if section_text or not text else above
+    yield group
 
 
 def _filled(pieces: Sequence[Piece], costs: Sequence[int], room: int) -> Iterator[Sequence[Piece]]:
@@ -105,7 +97,7 @@ def _filled(pieces: Sequence[Piece], costs: Sequence[int], room: int) -> Iterato
     first, tokens = 0, 0
     for position, (piece, cost) in enumerate(zip(pieces, costs, strict=True)):
         if tokens and cost and (tokens + cost > room or tokens + cost / 2 > target):
-            border = _border(pieces, first, position)
+            border = _border(pieces, costs, first, position, at_most=room // MAX_INTRODUCTION)
             if border > first:
                 yield pieces[first:border]
                 first, tokens = border, sum(costs[border:position]) + piece.lead_tokens * bool(piece.repeated)
@@ -113,9 +105,13 @@ def _filled(pieces: Sequence[Piece], costs: Sequence[int], room: int) -> Iterato
     yield pieces[first:]
 
 
-def _border(pieces: Sequence[Piece], first: int, position: int) -> int:
-    """Where to end a chunk that began at `first`, at the latest before `position`: an introduction goes on with what
-    it introduces. `first` when there is nothing but introductions."""
-    while position > first and pieces[position - 1].glued:
-        position -= 1
-    return position
+def _border(pieces: Sequence[Piece], costs: Sequence[int], first: int, position: int, *, at_most: int) -> int:
+    """Where a chunk ends that began at `first`, at the latest before `position`: an introduction goes on with what it
+    introduces. `first` when there is nothing but introductions."""
+    border, carried = position, 0
+    while border > first and pieces[border - 1].glued:
+        border -= 1
+        carried += costs[border]
+        if carried > at_most or position - border > INTRODUCTION_PIECES:
+            return position
+    return border

@@ -14,6 +14,7 @@ from collections.abc import Set
 from typing import NamedTuple
 
 from rag_search.markdown.blocks import label_key
+from rag_search.markdown.html_tags import BLOCK_TAGS, INLINE_TAGS
 
 MAX_TARGET_CHARS = 4_000
 MAX_PARENTHESES = 4  # nested in a target; without a bound, a million `](` would each read on to the last
@@ -36,135 +37,6 @@ _ALT = re.compile(r"""[ \t\r\n]alt=["']([^"'<>]*)["']""")
 _ANCHOR = re.compile(r"\{[ \t]?[#.:][^{}\r\n]{0,200}\}")
 _LABEL = re.compile(r"\[([^\[\]]{0,999})\]")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-_INLINE_TAGS = frozenset(
-    # fmt: off
-    [
-        "a",
-        "abbr",
-        "acronym",
-        "b",
-        "bdi",
-        "bdo",
-        "big",
-        "cite",
-        "code",
-        "data",
-        "del",
-        "dfn",
-        "em",
-        "font",
-        "i",
-        "ins",
-        "kbd",
-        "label",
-        "mark",
-        "q",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "time",
-        "tt",
-        "u",
-        "var",
-        "wbr",
-    ]
-    # fmt: on
-)
-_BLOCK_TAGS = frozenset(
-    # fmt: off
-    [
-        "address",
-        "article",
-        "aside",
-        "audio",
-        "base",
-        "blockquote",
-        "body",
-        "br",
-        "button",
-        "canvas",
-        "caption",
-        "center",
-        "col",
-        "colgroup",
-        "dd",
-        "details",
-        "dialog",
-        "div",
-        "dl",
-        "dt",
-        "embed",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "head",
-        "header",
-        "hgroup",
-        "hr",
-        "html",
-        "iframe",
-        "img",
-        "input",
-        "legend",
-        "li",
-        "link",
-        "main",
-        "map",
-        "menu",
-        "meta",
-        "meter",
-        "nav",
-        "noscript",
-        "object",
-        "ol",
-        "optgroup",
-        "option",
-        "output",
-        "p",
-        "param",
-        "picture",
-        "pre",
-        "progress",
-        "rp",
-        "rt",
-        "ruby",
-        "script",
-        "section",
-        "select",
-        "slot",
-        "source",
-        "style",
-        "summary",
-        "svg",
-        "table",
-        "tbody",
-        "td",
-        "template",
-        "textarea",
-        "tfoot",
-        "th",
-        "thead",
-        "title",
-        "tr",
-        "track",
-        "ul",
-        "video",
-    ]
-    # fmt: on
-)
 
 
 def plain_inline(text: str, *, labels: Set[str] = frozenset()) -> str:
@@ -291,9 +163,9 @@ class _Scan:
         name, attributes = tag.group(1).lower(), tag.group(2)
         if name in ("script", "style") and not self.text.startswith("/", start + 1):
             return self._through(f"</{name}>", start)
-        if name in _INLINE_TAGS:
+        if name in INLINE_TAGS:
             return self._edit(start, tag.end())
-        if name in _BLOCK_TAGS or "=" in attributes or attributes.strip().endswith("/"):
+        if name in BLOCK_TAGS or "=" in attributes or attributes.strip().endswith("/"):
             alt = _ALT.search(attributes) if name == "img" else None
             return self._edit(start, tag.end(), html.unescape(alt.group(1)[:MAX_ALT_CHARS]) if alt else " ")
         return tag.end()  # `List<String>`, `<your-name>`: text that somebody forgot to escape

@@ -100,6 +100,15 @@ class StageScores:
 
 
 @dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another hit in the same document: where it is and what it scored."""
+
+    line_start: int
+    line_end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk in a ranking. `rank` starts at 1; `score` is the score that decided the order; siblings are further
     hits of the same document, grouped under its best one."""
@@ -108,7 +117,7 @@ class Hit:
     rank: int
     score: float
     scores: StageScores
-    siblings: tuple[Hit, ...] = ()
+    siblings: tuple[Sibling, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from rag_search.records import (
     FloatVector,
     Hit,
     SearchResult,
+    Sibling,
     StageScores,
     TokenVectors,
 )
@@ -89,10 +90,36 @@ class Searcher:
 
         Raises InputError for a query with nothing to search, EngineError when an engine fails.
         """
-        options = options or SearchOptions()
-        query = parse_query(raw, instruction=options.instruction)
-        clock = _Clock()
-        hits = self._candidates(query, options, clock)
+        (result,) = self.search_many([(raw, options or SearchOptions())])
+        return result
+
+    def search_many(self, requests: Sequence[tuple[str, SearchOptions]]) -> list[SearchResult]:
+        """Answer several queries, each with its options, in order; all are embedded in one call of the model, and
+        each result's `embed` time is that of the call."""
+        asked = [(parse_query(raw, instruction=options.instruction), options) for raw, options in requests]
+        start = time.perf_counter()
+        vectors = self._embed(asked)
+        embed_ms = (time.perf_counter() - start) * 1000
+        return [
+            self._answer(query, options, vector, _Clock(embed=embed_ms if vector is not None else None))
+            for (query, options), vector in zip(asked, vectors, strict=True)
+        ]
+
+    def _embed(self, asked: Sequence[tuple[Query, SearchOptions]]) -> list[FloatMatrix | None]:
+        """One (1, dim) row per query, None for queries that only BM25 answers; one model call per instruction."""
+        vectors: list[FloatMatrix | None] = [None] * len(asked)
+        by_instruction: dict[str | None, list[int]] = {}
+        for number, (query, options) in enumerate(asked):
+            if options.system != "bm25":
+                by_instruction.setdefault(query.instruction, []).append(number)
+        for instruction, numbers in by_instruction.items():
+            rows = self.embedder.embed_queries([asked[n][0].text for n in numbers], instruction=instruction)
+            for row, number in enumerate(numbers):
+                vectors[number] = rows[row : row + 1]
+        return vectors
+
+    def _answer(self, query: Query, options: SearchOptions, vector: FloatMatrix | None, clock: _Clock) -> SearchResult:
+        hits = self._candidates(query, options, vector, clock)
         reranker = self.reranker if options.system == "rerank" else None
         if reranker is not None and hits:
             with clock("rerank"):
@@ -101,14 +128,11 @@ class Searcher:
             hits = _grouped(hits)
         return self._result(query, options, hits, reranker, clock)
 
-    def _candidates(self, query: Query, options: SearchOptions, clock: _Clock) -> list[Hit]:
+    def _candidates(self, query: Query, options: SearchOptions, vector: FloatMatrix | None, clock: _Clock) -> list[Hit]:
         depth = max(DEPTH, options.candidates)
         allowed = self.index.select(path_glob=options.paths, where=options.where, since=options.since)
         dense = lexical = _NOTHING
-        vector = None
-        if options.system != "bm25":
-            with clock("embed"):
-                vector = self.embedder.embed_queries([query.text], instruction=query.instruction)
+        if vector is not None:
             with clock("dense"):
                 ids, scores = self.index.search_dense(vector, depth, allowed=allowed)
                 found = ids[0] >= 0
@@ -119,6 +143,7 @@ class Searcher:
         with clock("fuse"):
             ids, fused = fuse(dense, lexical)
             ids, fused = ids[: options.candidates], fused[: options.candidates]
+        with clock("fetch"):
             return self._hits(ids, fused, vector, lexical, options.system)
 
     def _hits(
@@ -192,7 +217,10 @@ def _grouped(hits: Sequence[Hit]) -> list[Hit]:
     by_path: dict[str, list[Hit]] = {}
     for hit in hits:
         by_path.setdefault(hit.chunk.path, []).append(hit)
-    return [replace(first, siblings=tuple(rest)) for first, *rest in by_path.values()]
+    return [
+        replace(first, siblings=tuple(Sibling(o.chunk.line_start, o.chunk.line_end, o.score) for o in rest))
+        for first, *rest in by_path.values()
+    ]
 
 
 def _instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | None) -> list[str]:
@@ -205,9 +233,9 @@ def _instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | No
 class _Clock:
     """Milliseconds of each stage and of all together."""
 
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._stages: dict[str, float] = {}
+    def __init__(self, *, embed: float | None) -> None:
+        self._start = time.perf_counter() - (embed or 0.0) / 1000
+        self._stages = {} if embed is None else {"embed": embed}
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:

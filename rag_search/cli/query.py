@@ -83,7 +83,7 @@ def _answer(config: Config, questions: Sequence[str], options: SearchOptions) ->
     from rag_search import wiring
 
     with wiring.searching(config, rerank=options.system == "rerank") as searcher:
-        return [searcher.search(question, options) for question in questions]
+        return searcher.search_many([(question, options) for question in questions])
 
 
 def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:

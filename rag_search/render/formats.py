@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rag_search.records import Hit, SearchResult
@@ -52,10 +53,7 @@ def _hit(hit: Hit, places: Places) -> dict[str, Any]:
             "fused": scores.fused,
             "rerank": scores.rerank,
         },
-        "siblings": [
-            {"line_start": other.chunk.line_start, "line_end": other.chunk.line_end, "score": other.score}
-            for other in hit.siblings
-        ],
+        "siblings": [asdict(sibling) for sibling in hit.siblings],
     }
 
 

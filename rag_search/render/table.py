@@ -51,7 +51,7 @@ def _table(result: SearchResult, places: Places, *, width: int, explain: bool) -
 def _passage(hit: Hit, query: str, places: Places, width: int) -> Group:
     lines: list[RenderableType] = [_heading(hit), _place(hit, places), _snippet(hit, query, width)]
     if hit.siblings:
-        others = ", ".join(f":{other.chunk.line_start}" for other in hit.siblings[:4])
+        others = ", ".join(f":{other.line_start}" for other in hit.siblings[:4])
         lines.append(Text(f"also at {others}", style="dim"))
     return Group(*lines, Text(""))
 

@@ -44,7 +44,7 @@ def test_siblings_are_grouped_under_the_best_chunk_of_a_document() -> None:
     result = searcher(OverlapReranker()).search("redis pool sizes")
     best = result.hits[0]
     assert (best.chunk.path, best.chunk.ordinal) == ("pool.md", 1)
-    assert [sibling.chunk.ordinal for sibling in best.siblings] == [0]
+    assert [sibling.line_start for sibling in best.siblings] == [1]
     flat = searcher(OverlapReranker()).search("redis pool sizes", SearchOptions(group=False, top_k=50))
     assert paths(flat).count("pool.md") == 2
 
@@ -52,7 +52,9 @@ def test_siblings_are_grouped_under_the_best_chunk_of_a_document() -> None:
 def test_every_candidate_carries_its_true_dense_score() -> None:
     result = searcher(OverlapReranker()).search("kafka lag", SearchOptions(group=False))
     for hit in result.hits:
-        assert hit.scores.dense == pytest.approx(float(word_vector(hit.chunk.text) @ word_vector("kafka lag")), abs=1e-6)
+        assert hit.scores.dense == pytest.approx(
+            float(word_vector(hit.chunk.text) @ word_vector("kafka lag")), abs=1e-6
+        )
 
 
 def test_candidates_bound_what_the_reranker_sees() -> None:
@@ -107,3 +109,13 @@ def test_single_systems_order_by_their_own_score(system: str) -> None:
     assert scores == sorted(scores, reverse=True)
     assert result.engine.reranker is None
     assert set(result.timings_ms) >= {"fuse", "total"}
+
+
+def test_many_queries_answer_as_one_by_one() -> None:
+    asked = ["redis timeout", "[hint] kafka lag", "install docker"]
+    options = [SearchOptions(), SearchOptions(group=False), SearchOptions(system="bm25")]
+    engine = searcher(OverlapReranker())
+    together = engine.search_many(list(zip(asked, options, strict=True)))
+    alone = [engine.search(raw, option) for raw, option in zip(asked, options, strict=True)]
+    assert [result.hits for result in together] == [result.hits for result in alone]
+    assert [result.instruction for result in together] == [None, "hint", None]

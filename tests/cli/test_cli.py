@@ -1,0 +1,167 @@
+"""The commands as a person meets them, with the real builtin engine."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def indexed(project: Path, run: Run) -> Path:
+    assert run("ingest", "docs").code == 0
+    return project
+
+
+def test_two_commands_put_the_answer_first(project: Path, run: Run) -> None:
+    done = run("ingest", "docs")
+    assert done.code == 0
+    assert done.out.startswith("3 new, 0 changed, 0 unchanged, 0 removed, 0 failed; ")
+    found = run("query", "如何解决Redis连接超时")
+    assert found.code == 0
+    first = found.out.split("\n")[3]
+    assert "连接池配置指南" in first
+    assert "docs/redis.md:" in found.out
+
+
+def test_json_of_a_query(indexed: Path, run: Run) -> None:
+    done = run("query", "[面向新手] 如何解决Redis连接超时", "--format", "json", "-k", "1")
+    document = json.loads(done.out)
+    assert (done.code, document["schema"]) == (0, 1)
+    assert (document["query"], document["instruction"]) == ("如何解决Redis连接超时", "面向新手")
+    assert [hit["path"] for hit in document["hits"]] == ["docs/redis.md"]
+    assert 0 <= document["hits"][0]["score"] <= 1
+    assert any("cannot follow" in note for note in document["notes"])
+
+
+def test_no_confident_match_is_exit_code_1_and_valid_json(indexed: Path, run: Run) -> None:
+    done = run("query", "best pizza dough hydration for a wood oven", "--format", "json")
+    assert (done.code, json.loads(done.out)["hits"]) == (1, [])
+    assert "no confident match" in run("query", "best pizza dough hydration for a wood oven").out
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (["--path", "docs/deep/*"], {"docs/deep/kafka.md"}),
+        (["--where", "category=ops"], {"docs/backup.md"}),
+        (["--since", "2024-01-01", "--where", "category=api"], {"docs/redis.md"}),
+    ],
+)
+def test_filters(indexed: Path, run: Run, filters: list[str], expected: set[str]) -> None:
+    done = run("query", "how", "--min-score", "0", "--format", "files", *filters)
+    assert {line.rsplit(":", 1)[0] for line in done.out.split()} == expected
+
+
+def test_stdin_batch_and_trec(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("kafka consumer lag\n"))
+    assert "docs/deep/kafka.md" in run("query", "-", "--format", "files").out
+    Path("q.jsonl").write_text('{"_id": "a", "text": "kafka lag"}\nRedis 连接超时\n', "utf-8")
+    done = run("query", "--batch", "q.jsonl", "--trec", "out.run", "--format", "json", "--min-score", "0")
+    assert [document["query"] for document in json.loads(done.out)] == ["kafka lag", "Redis 连接超时"]
+    lines = [line.split() for line in Path("out.run").read_text("utf-8").splitlines()]
+    assert {line[0] for line in lines} == {"a", "2"}
+    assert all(len(line) == 6 and line[1] == "Q0" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["ingest", "dosc"], "docs"),
+        (["query", ""], "empty"),
+        (["query"], "give one question"),
+        (["query", "x", "--index", "none"], "ragsearch ingest"),
+        (["query", "x", "--where", "novalue"], "KEY=VALUE"),
+        (["query", "x", "--since", "yesterday"], "date"),
+        (["query", "x", "--profile", "tpu"], "profile"),
+        (["query", "--batch", "missing.txt"], "cannot be read"),
+        (["evaluate", "nowhere"], "no folder"),
+        (["rerank", "x", "missing.txt"], "cannot be read"),
+        (["status", "--index", "none"], "ragsearch ingest"),
+    ],
+)
+def test_bad_input_is_one_clear_error_and_exit_code_2(indexed: Path, run: Run, args: list[str], message: str) -> None:
+    done = run(*args)
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+    assert message in done.err
+    assert done.out == ""
+    assert "Traceback" not in done.err
+
+
+def test_a_folder_without_markdown(project: Path, run: Run) -> None:
+    (project / "empty").mkdir()
+    done = run("ingest", "empty")
+    assert (done.code, "no Markdown files" in done.err) == (2, True)
+
+
+def test_a_failed_file_makes_the_exit_code_2_and_the_rest_is_there(project: Path, run: Run) -> None:
+    (project / "docs" / "bad.md").write_bytes(b"\xff\xfe\xfa")
+    done = run("ingest", "docs")
+    assert (done.code, "docs/bad.md" in done.err) == (2, True)
+    assert "3 new" in done.out
+    assert "1 failed" in done.out
+
+
+def test_dry_run_changes_nothing(project: Path, run: Run) -> None:
+    done = run("ingest", "docs", "--dry-run")
+    assert (done.code, "new      docs/redis.md" in done.out) == (0, True)
+    assert run("status").code == 2
+
+
+def test_ingest_without_a_path_syncs_the_known_folders(indexed: Path, run: Run) -> None:
+    (indexed / "docs" / "backup.md").unlink()
+    done = run("ingest", "--json")
+    report = json.loads(done.out)
+    assert (report["removed"], report["unchanged"]) == (1, 2)
+
+
+def test_a_deleted_index_is_said_and_a_damaged_one_too(indexed: Path, run: Run) -> None:
+    database = indexed / "indexes" / "default" / "meta.db"
+    database.write_bytes(b"garbage" * 1000)
+    for extra in database.parent.glob("meta.db-*"):
+        extra.unlink()
+    done = run("query", "redis")
+    assert (done.code, "Traceback" in done.err) == (2, False)
+    assert "--rebuild" in done.err
+    assert run("ingest", "docs", "--rebuild").code == 0
+    assert run("query", "Redis 连接超时").code == 0
+
+
+def test_status_verify_doctor_and_config(indexed: Path, run: Run) -> None:
+    status = json.loads(run("status", "--json").out)
+    assert (status["documents"], status["roots"]) == (3, [str(indexed / "docs")])
+    assert run("verify").out == "the index is sound\n"
+    findings = json.loads(run("doctor", "--json").out)
+    assert {"python", "sqlite", "faiss", "embedder", "index"} <= {finding["check"] for finding in findings}
+    shown = json.loads(run("config", "show", "--json").out)
+    assert shown["cache_dir"]["origin"] == "RAGSEARCH_CACHE_DIR"
+
+
+def test_rerank_scores_passages_from_a_file(project: Path, run: Run) -> None:
+    Path("p.txt").write_text("weather is fine\n\nRedis 连接超时时调大 maxTotal\n", "utf-8")
+    document = json.loads(run("rerank", "如何解决Redis连接超时", "p.txt", "--json").out)
+    assert [row["index"] for row in document["results"]] == [1, 0]
+    assert document["results"][0]["score"] > document["results"][1]["score"]
+
+
+def test_hostile_documents_reach_no_terminal(project: Path, run: Run) -> None:
+    (project / "docs" / "evil.md").write_text("# \x1b]0;pwn\x07Title [red]x[/]\n\nzebra \x1b[2J \u202e stripes\n", "utf-8")
+    assert run("ingest", "docs").code == 0
+    done = run("query", "zebra stripes", "--min-score", "0", "-k", "1")
+    assert not set(done.out) & {"\x1b", "\x07", "\u202e"}
+    assert "[red]x[/]" in done.out
+
+
+@pytest.mark.parametrize("args", [["--help"], ["query", "--help"], ["ingest", "--help"], ["evaluate", "--help"]])
+def test_help_has_an_example(run: Run, args: list[str]) -> None:
+    done = run(*args)
+    assert done.code == 0
+    assert "ragsearch" in done.out
+
+
+def test_typos_in_options_are_usage_errors(run: Run) -> None:
+    assert run("query", "x", "--explian").code == 2

@@ -10,6 +10,7 @@ import importlib.util
 import re
 import struct
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,9 @@ def base_path() -> Path:
     return Path(spec.origin).with_name("e5-small-q4.bin")
 
 
+@cache
 def read_base(path: Path | None = None) -> Base:
-    """Read the whole file; the word embeddings stay the largest tensor, (250037, 384) float32."""
+    """Read the whole file, once; the word embeddings are the largest tensor, (250037, 384) float32."""
     data = (path or base_path()).read_bytes()
     if data[:4] != b"E5S1":
         raise ValueError(f"not an E5S1 file: {path}")

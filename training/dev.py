@@ -48,7 +48,7 @@ def read_jsonl(path: Path) -> list[dict[str, str]]:
 
 def standard_sets(root: Path) -> list[DevSet]:
     """The sets every table reports; XQuAD also as one English-question set per document language."""
-    sets = [
+    return [
         read_set(root / "python-docs", "faq", "python-docs faq (en)"),
         read_set(root / "paddle-docs-zh", "faq", "paddle-docs-zh faq (zh)"),
         read_set(root / "bilingual-zh2en", "faq", "bilingual faq (zh>en)"),
@@ -56,7 +56,6 @@ def standard_sets(root: Path) -> list[DevSet]:
         read_set(root / "xquad-mixed", "same-lang", "xquad same language"),
         read_set(root / "xquad-mixed", "other-en-zh", "xquad en<>zh"),
     ]
-    return sets
 
 
 def language_sets(root: Path) -> list[DevSet]:
@@ -89,3 +88,24 @@ def late_scores(query_tokens: np.ndarray, passage_tokens: list[np.ndarray]) -> n
     dots = query_tokens @ np.concatenate(passage_tokens).T  # (query tokens, all passage tokens)
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
     return np.maximum.reduceat(dots, starts, axis=1).mean(0)
+
+
+def quick_sets(root: Path) -> list[DevSet]:
+    """Smaller sets for choosing a checkpoint: the right passages, all of their files, and random others.
+
+    Nothing a model retrieved goes into the choice, so no model is favoured by it.
+    """
+    documents = [quick(dev, queries=170, passages=1500) for dev in standard_sets(root)[:4]]
+    languages = [dev for dev in language_sets(root) if dev.name[-2:] in {"ar", "de", "ru", "vi"}]
+    return documents + [quick(dev, queries=150, passages=240) for dev in languages]
+
+
+def quick(dev: DevSet, *, queries: int, passages: int) -> DevSet:
+    """At most so many queries, and at least their files' passages."""
+    rng = np.random.default_rng(0)
+    dev = keep_queries(dev, sorted(rng.permutation(len(dev.queries))[:queries].tolist()))
+    relevant = set().union(*(dev.qrels[query_id] for query_id in dev.query_ids))
+    files = {passage_id.split("#")[0] for passage_id in relevant}
+    near = [i for i, passage_id in enumerate(dev.passage_ids) if passage_id.split("#")[0] in files]
+    far = [i for i in rng.permutation(len(dev.passages)).tolist() if dev.passage_ids[i].split("#")[0] not in files]
+    return keep_passages(dev, sorted(near + far[: max(0, passages - len(near))]))

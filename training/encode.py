@@ -9,7 +9,7 @@ import torch
 from base import BaseTokenizer
 from model import Encoder, pad
 
-BATCH_TOKENS = 6144
+BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True)

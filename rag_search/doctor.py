@@ -77,6 +77,7 @@ def _cache(config: Config) -> Iterator[Finding]:
 
 def _engine(config: Config) -> Iterator[Finding]:
     from rag_search import wiring
+    from rag_search.index import open_reader
 
     backends = wiring.choose_backends(config.settings)
     yield Finding("profile", "ok", f"{backends.profile}: {backends.reason}")
@@ -85,7 +86,7 @@ def _engine(config: Config) -> Iterator[Finding]:
     reranker = wiring.make_reranker(config.settings, embedder)
     yield Finding("reranker", "ok" if reranker else "warn", reranker.name if reranker else "switched off")
     try:
-        with wiring.open_reader(config.index_dir) as reader:
+        with open_reader(config.index_dir) as reader:
             wiring.check_fingerprint(reader, embedder)
             yield Finding("index", "ok", f"{config.index_dir}: {reader.counts.documents} documents")
     except IndexMissingError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rag_search import wiring
 from rag_search.config import Config
+from rag_search.embed.base import Embedder
 from rag_search.errors import FingerprintError, MissingExtraError
 from rag_search.evaluation.dataset import Dataset, load_dataset, read_corpus
 from rag_search.index import open_reader, open_writer
@@ -61,7 +62,7 @@ def index_of(config: Config, dataset: Dataset) -> Path:
 
 
 def _fill(
-    place: Path, dataset: Dataset, embedder: wiring.Embedder, options: IngestOptions, on_progress: Progress
+    place: Path, dataset: Dataset, embedder: Embedder, options: IngestOptions, on_progress: Progress
 ) -> None:
     def on_step(step: Step) -> None:
         on_progress("ingesting", step.bytes, step.bytes_total)

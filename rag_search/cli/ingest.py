@@ -59,11 +59,15 @@ def ingest(
 def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
     if paths:
         return list(paths)
-    from rag_search.errors import InputError
+    from rag_search.errors import IndexCorruptError, InputError
     from rag_search.index import open_reader
 
-    with open_reader(config.index_dir) as reader:
-        roots = [Path(root) for root in reader.roots()]
+    try:
+        with open_reader(config.index_dir) as reader:
+            roots = [Path(root) for root in reader.roots()]
+    except IndexCorruptError as error:
+        remedy = "Run with the folders it was made from: ragsearch ingest --rebuild ./docs"
+        raise InputError(error.message, remedy=remedy) from error
     if not roots:
         raise InputError("no folder is known yet.", remedy="Run: ragsearch ingest ./docs")
     return roots

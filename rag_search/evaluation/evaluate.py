@@ -87,13 +87,13 @@ def evaluate(
         _evaluate_system(searcher, dataset, document_id, replace(options, system=system), on_query)
         for system in systems
     )
-    by_name = {result.system: result for result in results}
+    by_name: dict[str, SystemResult] = {result.system: result for result in results}
     pairs = [(a, b) for a, b in (("rerank", "dense"), ("rerank", "hybrid")) if a in by_name and b in by_name]
     return Evaluation(
         dataset=dataset,
         systems=results,
         significance={
-            f"{a} vs {b}": paired_test(by_name[a].values["top1"], by_name[b].values["top1"])  # type: ignore[index]
+            f"{a} vs {b}": paired_test(by_name[a].values["top1"], by_name[b].values["top1"])
             for a, b in pairs
         },
     )

@@ -97,7 +97,7 @@ def _qrels_lines(evaluation: Evaluation) -> Iterator[str]:
 
 def _win_loss_lines(evaluation: Evaluation) -> Iterator[str]:
     queries = {query.query_id: query for query in evaluation.dataset.judged}
-    tops = {
+    tops: dict[str, dict[str, str]] = {
         result.system: {query_id: ranking[0][0] if ranking else "-" for query_id, ranking in result.run.items()}
         for result in evaluation.systems
     }

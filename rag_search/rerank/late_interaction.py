@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
@@ -22,8 +23,11 @@ _BLOCK_ROWS = 4096  # token vectors turned to float32 at a time: 2 MB, so that t
 
 
 class TokenEncoder(Protocol):
-    """What the reranker needs of an embedder: token vectors of a query and of passages, comparable by dot product."""
+    """What the reranker needs of an embedder: token vectors of a query and of passages, comparable by dot product.
+    `model` names the calibration that fits."""
 
+    @property
+    def model(self) -> str: ...
     @property
     def fingerprint(self) -> str: ...
     def encode_query(self, query: str) -> tuple[FloatVector, FloatMatrix]: ...
@@ -41,18 +45,30 @@ class Calibration:
     lexical: float
     threshold: float
 
+    def probability(self, late: FloatVector, dense: FloatVector, lexical: FloatVector) -> FloatVector:
+        """From the late-interaction scores, cosines and BM25 scores of one query's candidates, each (n,)."""
+        share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
+        logit = self.bias + self.late * late + self.dense * dense + self.lexical * share
+        return (1 / (1 + np.exp(-logit))).astype(np.float32)
 
-def load_calibration(path: Path = CALIBRATION) -> Calibration:
-    """The weights that benchmarks/calibrate.py wrote."""
-    stored = json.loads(path.read_text(encoding="utf-8"))["calibration"]
-    return Calibration(**stored)
+
+def load_calibration(model: str) -> Calibration:
+    """What benchmarks/calibrate.py wrote for an encoder. Raises EngineError when it was never run for it."""
+    stored = json.loads(CALIBRATION.read_text(encoding="utf-8"))
+    if model not in stored:
+        raise EngineError(
+            f"{CALIBRATION} has no calibration for the model {model!r}.", remedy="Run: python benchmarks/calibrate.py"
+        )
+    return Calibration(**stored[model]["calibration"])
 
 
 def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
     """Mean over the query's unit token vectors (q, dim) of the best dot product with each passage: float32 (n,).
 
-    A passage without tokens scores 0.
+    A passage without tokens scores 0, and so does every passage for a query without tokens.
     """
+    if not len(query):
+        return np.zeros(len(tokens.lengths), np.float32)
     best = np.zeros((len(query), len(tokens.lengths)), np.float32)
     ends = np.cumsum(tokens.lengths)
     first = 0
@@ -70,12 +86,12 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
 class LateInteractionReranker:
     """Reranker and StoredTokenReranker: scores are probabilities of relevance in [0, 1].
 
-    Without a `calibration` it takes the packaged one.
+    Without a `calibration` it takes the packaged one of the embedder's model.
     """
 
     def __init__(self, embedder: TokenEncoder, calibration: Calibration | None = None) -> None:
         self._embedder = embedder
-        self._calibration = calibration or load_calibration()
+        self._calibration = calibration or load_calibration(embedder.model)
 
     @property
     def name(self) -> str:
@@ -93,30 +109,25 @@ class LateInteractionReranker:
     def threshold(self) -> float | None:
         return self._calibration.threshold
 
-    def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
-        """Probabilities for passages that are encoded on the spot; there is no lexical score to blend in."""
+    def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:  # noqa: ARG002
+        """Probabilities for passages that are encoded on the spot; there is no lexical score to blend in, and
+        `instruction` changes nothing."""
         vector, units = self._embedder.encode_query(query)
         encoded = self._embedder.encode_documents(passages)
         if encoded.tokens is None:
             raise TypeError("the embedder makes no token vectors")
-        dense = encoded.vectors @ vector
-        return self._probability(late_interaction(units, encoded.tokens), dense, np.zeros(len(passages), np.float32))
+        late = late_interaction(units, encoded.tokens)
+        return self._calibration.probability(late, encoded.vectors @ vector, np.zeros(len(passages), np.float32))
 
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Probabilities from the token vectors in the index and the hits' scores of stage one."""
         _vector, units = self._embedder.encode_query(query)
-        late = late_interaction(units, tokens)
         lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
-        share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
-        return self._probability(late, self._dense(hits), share)
+        return self._calibration.probability(late_interaction(units, tokens), _cosines(hits), lexical)
 
-    def _dense(self, hits: Sequence[Hit]) -> FloatVector:
-        """Cosines of stage one; a hit that only BM25 found lies below all that the dense search kept."""
-        known = [hit.scores.dense for hit in hits if hit.scores.dense is not None]
-        lowest = min(known, default=0.0)
-        return np.array([lowest if hit.scores.dense is None else hit.scores.dense for hit in hits], np.float32)
 
-    def _probability(self, late: FloatVector, dense: FloatVector, share: FloatVector) -> FloatVector:
-        weights = self._calibration
-        logit = weights.bias + weights.late * late + weights.dense * dense + weights.lexical * share
-        return (1 / (1 + np.exp(-logit))).astype(np.float32)
+def _cosines(hits: Sequence[Hit]) -> FloatVector:
+    """Dense scores of stage one; a hit that has none lies below all that the dense search kept."""
+    known = [hit.scores.dense for hit in hits if hit.scores.dense is not None]
+    lowest = min(known, default=0.0)
+    return np.array([lowest if hit.scores.dense is None else hit.scores.dense for hit in hits], np.float32)

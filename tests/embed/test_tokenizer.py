@@ -99,7 +99,9 @@ def test_words_of_a_text_that_needs_cleaning(e5_file: E5File) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["`", "x", "中文", " ", "ab ", "\u0301", "😀", "#"], ids=["tick", "x", "zh", "space", "ab", "mark", "emoji", "hash"]
+    "unit",
+    ["`", "x", "中文", " ", "ab ", "\u0301", "😀", "#"],
+    ids=["tick", "x", "zh", "space", "ab", "mark", "emoji", "hash"],
 )
 def test_time_grows_with_the_length_and_not_faster(tokenizer: E5Tokenizer, unit: str) -> None:
     """A million characters without a break take seconds at most: quadratic time would take hours."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag_search.errors import EngineError
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, Hit, StageScores, TokenVectors
 from rag_search.rerank.base import Reranker, StoredTokenReranker
 from rag_search.rerank.late_interaction import (
@@ -58,6 +59,7 @@ def test_more_tokens_than_a_block_and_one_passage_longer_than_a_block() -> None:
 class SignEncoder:
     """Encodes a text as one unit vector per word: the axis numbered by the word's length."""
 
+    model = "zero-shot"
     fingerprint = "sign"
 
     def __init__(self) -> None:
@@ -130,8 +132,18 @@ def test_the_fingerprint_covers_embedder_and_calibration(reranker: LateInteracti
     assert LateInteractionReranker(SignEncoder(), other).fingerprint != reranker.fingerprint
 
 
+def test_a_query_without_tokens_matches_nothing() -> None:
+    tokens = stored(np.eye(DIM, dtype=np.float32)[:2], [1, 1])
+    assert late_interaction(np.empty((0, DIM), np.float32), tokens).tolist() == [0.0, 0.0]
+
+
+def test_a_model_without_calibration_is_an_error() -> None:
+    with pytest.raises(EngineError, match="no calibration for the model 'other'"):
+        load_calibration("other")
+
+
 def test_the_packaged_calibration_is_sound() -> None:
-    calibration = load_calibration()
+    calibration = load_calibration("zero-shot")
     assert calibration.late > 0
     assert calibration.lexical >= 0
     assert 0 < calibration.threshold < 1

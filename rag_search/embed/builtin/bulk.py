@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tokenizers import Tokenizer, models
 
 from rag_search.embed.builtin.weights import E5File
@@ -10,7 +12,7 @@ from rag_search.embed.builtin.weights import E5File
 def load_rust_tokenizer(file: E5File) -> Tokenizer:
     """A tokenizer that takes the words of rag_search.embed.builtin.normalise."""
     offsets, scores, blob = file.piece_offsets().tolist(), file.piece_scores().tolist(), bytes(file.piece_blob())
-    pieces = [blob[start:end].decode() for start, end in zip(offsets, offsets[1:], strict=False)]
+    pieces = [blob[start:end].decode() for start, end in pairwise(offsets)]
     for special in file.special_ids:
         pieces[special] = f" {pieces[special]}"  # no word holds a space, so no text is cut into this
     vocabulary = list(zip(pieces, scores, strict=True))

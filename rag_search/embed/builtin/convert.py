@@ -17,7 +17,7 @@ from rag_search.embed.builtin.network import load_network, network_hash
 from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 
-RECIPE = "2 int8"  # raise the number whenever a change of graph, prefixes or pooling changes a vector
+RECIPE = "3 int8"  # raise the number whenever a change of graph, prefixes or pooling changes a vector
 GRAPH = "encoder.onnx"
 TABLE = "pieces.i32"
 
@@ -43,7 +43,7 @@ def fingerprint_of(network: Path) -> str:
 
 
 def ensure_converted(cache_dir: Path, weights: Path, network: Path) -> Converted:
-    """The converted model in `cache_dir`, made now (about two seconds, 27 MB) if it is not there. Raises EngineError."""
+    """The converted model in `cache_dir`, made now (about two seconds, 27 MB) if it is missing. Raises EngineError."""
     folder = cache_dir / f"builtin-{network.stem}-{fingerprint_of(network)[:16]}"
     if not folder.is_dir():
         try:

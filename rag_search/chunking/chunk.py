@@ -15,10 +15,11 @@ from itertools import pairwise
 from rag_search.chunking.cuts import even_cuts
 from rag_search.chunking.outline import Outline, read_outline
 from rag_search.chunking.packing import Draft, Path, draft_of, pack, stands_in
-from rag_search.chunking.passage import CountTokens, heads, passage_of
+from rag_search.chunking.passage import CountTokens, heads, one_line, passage_of
 from rag_search.chunking.pieces import Piece, pieces_of
 from rag_search.markdown.lines import line_of
 from rag_search.records import Chunk, Document
+from rag_search.text import plain
 
 MIN_BUDGET = 16
 HEAD_SHARE = 3  # title and heading path take at most a third of a passage
@@ -36,7 +37,7 @@ def chunk_document(document: Document, *, count_tokens: CountTokens, max_tokens:
     """
     if max_tokens < MIN_BUDGET:
         raise ValueError(f"max_tokens is {max_tokens}; the least is {MIN_BUDGET}")
-    if not document.text.strip():
+    if not plain(document.text).strip():
         return []
     outline = read_outline(document.text, document.title)
     head_of = _heads(document.title, outline, count_tokens=count_tokens, max_tokens=max_tokens)
@@ -101,18 +102,20 @@ def _without_blank(drafts: Sequence[Draft], outline: Outline) -> list[Draft]:
 
 
 def _shows(draft: Draft, outline: Outline) -> bool:
-    return bool(outline.visible.between(draft.start, draft.end).strip())
+    return bool(plain(outline.visible.between(draft.start, draft.end)).strip())
 
 
 def _passage(draft: Draft, outline: Outline, head_of: Heads) -> str:
-    """Headings that are in the path are not repeated in the text."""
-    shown = [
-        outline.visible.between(piece.start, piece.end)
-        for piece in draft.pieces
-        if not (piece.heading and stands_in(outline.sections[piece.section].path, draft.path))
-    ]
+    """Headings that the head shows in full are not repeated in the text."""
+    head, _ = head_of[draft.path]
     lead = draft.pieces[0].repeated
-    return passage_of(head_of[draft.path][0], "".join([f"{lead}\n" if lead else "", *shown]))
+    shown = [f"{lead}\n"] if lead else []
+    for piece in draft.pieces:
+        path = outline.sections[piece.section].path
+        in_head = piece.heading and stands_in(path, draft.path) and (not path or one_line(path[-1]) in head)
+        if not in_head:
+            shown.append(outline.visible.between(piece.start, piece.end))
+    return passage_of(head, "".join(shown))
 
 
 def _chunks(document: Document, drafts: Sequence[Draft], outline: Outline, head_of: Heads) -> list[Chunk]:

@@ -25,7 +25,7 @@ def heads(
     """For each heading path the lines above the text, and their length in tokens, never more than `max_tokens`.
 
     From a head that is longer, outer headings are left out one by one; then title and innermost heading are cut to
-    80 characters, or 40, 20, 10; failing that (a tiny budget) there is no head.
+    80 characters, or 40, 20, 10; failing that (a tiny budget) only the title is left, cut as far as it needs.
     """
     found: dict[tuple[str, ...], tuple[str, int]] = {}
     waiting = {path: _shorter_and_shorter(title, path) for path in paths}
@@ -44,14 +44,17 @@ def _shorter_and_shorter(title: str, path: tuple[str, ...]) -> Iterator[str]:
         yield _head(title, path[left_out:], None)
     for chars in HEAD_CHARS:
         yield _head(title, path[-1:], chars)
+    for chars in (*HEAD_CHARS, 5, 2, 1):
+        yield _head(title, (), chars)
 
 
 def _head(title: str, path: tuple[str, ...], chars: int | None) -> str:
-    parts = [_one_line(part, chars) for part in (title, *path)]
+    parts = [one_line(part, chars) for part in (title, *path)]
     return "\n".join(line for line in (parts[0], " > ".join(parts[1:])) if line)
 
 
-def _one_line(text: str, chars: int | None) -> str:
+def one_line(text: str, chars: int | None = None) -> str:
+    """`text` without line ends, and with `…` for what goes beyond `chars` characters."""
     line = " ".join(plain(text).split())
     return line if chars is None or len(line) <= chars else line[:chars].rstrip() + "…"
 

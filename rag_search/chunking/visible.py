@@ -10,8 +10,8 @@ from rag_search.markdown.blocks import Block
 from rag_search.markdown.inline import Edit, inline_edits
 
 _QUOTE_PREFIX = re.compile(r"[ \t]*(?:>[ \t]?)+")
-_HEADING_PREFIX = re.compile(r"[ \t>]*#{1,6}")
-_COLONS = re.compile(r"[ \t]*:::+")  # containers: `::: tip` is read as "tip"
+_HEADING_PREFIX = re.compile(r"[ \t>]*#{1,6}[ \t]*")
+_COLONS = re.compile(r"[ \t]*:::+[ \t]*")  # containers: `::: tip` is read as "tip"
 _TABLE_EDGE = re.compile(r"[ \t]*\|")
 _PADDING = re.compile(r"(?<=[ \t])[ \t]+")
 

@@ -29,7 +29,7 @@ SCHEMA = (
         id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, title TEXT NOT NULL, metadata TEXT NOT NULL,
         updated TEXT NOT NULL, content_hash TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
         text TEXT NOT NULL)""",
-    # id: row of the vector. checksum: CRC-32 of vector and token vectors. Long columns last: SQLite reads a row up to
+    # id: row of the vector. checksum: see encodings.row_checksums. Long columns last: SQLite reads a row up to
     # the last column it needs.
     """CREATE TABLE chunks (
         id INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(id), ordinal INTEGER NOT NULL,

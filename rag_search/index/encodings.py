@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,12 @@ def find_encoded(database: sqlite3.Connection, segments: Mapping[str, Segment], 
     return None if row is None else read_encoded(segments, np.array([row], np.int64))
 
 
-def row_checksums(encoded: Encoded) -> list[int]:
-    """CRC-32 of each text's vector followed by its token vectors, as they stand in the segments."""
-    sums = [zlib.crc32(np.ascontiguousarray(row, "<f4").tobytes()) for row in encoded.vectors]
+def row_checksums(encoded: Encoded, texts: Sequence[str]) -> list[int]:
+    """CRC-32 of each chunk: its text, its vector and its token vectors, one after the other."""
+    sums = [
+        zlib.crc32(np.ascontiguousarray(row, "<f4").tobytes(), zlib.crc32(text.encode()))
+        for row, text in zip(encoded.vectors, texts, strict=True)
+    ]
     if encoded.tokens is None or not sums:
         return sums
     parts = np.split(encoded.tokens.rows, np.cumsum(encoded.tokens.lengths)[:-1])

@@ -124,29 +124,40 @@ class ApproximateSearch:
         living = None if allowed is None else self.rows.living(allowed)
         if living is not None and len(living) < _SELECTIVE * self.rows.segment.rows:
             return scan(queries, top_k, self.rows, living)
+        newer = self.rows.living(allowed, start=self.index.ntotal)
         candidates = self._candidates(queries, top_k, living)
-        available = self.rows.segment.rows - len(self.rows.dead) if living is None else len(living)
-        newer_ids, newer_scores = scan(queries, top_k, self.rows, self.rows.living(allowed, start=self.index.ntotal))
-        best = []
-        for i, query in enumerate(queries):
-            newer = newer_ids[i] >= 0
-            ids = np.concatenate([candidates[i], newer_ids[i][newer]])
-            if len(ids) < min(top_k, available):  # the filter hit what the cache thinks is near: no shortcut then
-                return scan(queries, top_k, self.rows, self.rows.living(allowed))
-            scores = self.rows.gather(candidates[i]) @ query
-            best.append(top(ids, np.concatenate([scores, newer_scores[i][newer]]), top_k))
-        return padded(best, top_k)
+        covered = (self.rows.segment.rows - len(self.rows.dead) if living is None else len(living)) - len(newer)
+        if min(map(len, candidates)) < min(_wanted(top_k) // 2, covered):
+            # What is dead or filtered out lay all around a query, so the cache saw too little: no shortcut then.
+            return scan(queries, top_k, self.rows, self.rows.living() if living is None else living)
+        found, scores = scan(queries, top_k, self.rows, newer)
+        return padded(
+            [self._best(*parts, top_k) for parts in zip(queries, candidates, found, scores, strict=True)], top_k
+        )
+
+    def _best(
+        self, query: FloatVector, candidates: Ids, newer: Ids, newer_scores: FloatVector, top_k: int
+    ) -> tuple[Ids, FloatVector]:
+        """The candidates by their exact scores, together with the newer rows found (-1: none)."""
+        exact = self.rows.gather(candidates) @ query
+        there = newer >= 0
+        return top(np.concatenate([candidates, newer[there]]), np.concatenate([exact, newer_scores[there]]), top_k)
 
     def _candidates(self, queries: FloatMatrix, top_k: int, living: Ids | None) -> list[Ids]:
         """Rows worth an exact look, for each query. FastScan takes no filter, so ask for more and drop."""
         total = self.rows.segment.rows
         share = (total - len(self.rows.dead) if living is None else len(living)) / total
-        fetch = min(self.index.ntotal, int(max(CANDIDATES, 5 * top_k) / share))
+        fetch = min(self.index.ntotal, int(_wanted(top_k) / share))
         _use_threads(len(queries))
         _, found = self.index.search(queries, fetch)
         if living is None:
             return [ids[(ids >= 0) & ~self.rows.is_dead(ids)] for ids in found]
         return [ids[in_sorted(ids, living)] for ids in found]
+
+
+def _wanted(top_k: int) -> int:
+    """Living candidates to look at exactly for `top_k` results."""
+    return max(CANDIDATES, 5 * top_k)
 
 
 def _read_cache(rows: VectorRows) -> Any | None:

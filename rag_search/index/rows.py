@@ -29,7 +29,7 @@ def check_document(document: Document, chunks: Sequence[Chunk], encoded: Encoded
         raise ValueError(f"{len(chunks)} chunks, {len(encoded.vectors)} vectors, {len(terms)} term strings")
     if chunks and "".join(chunk.text for chunk in chunks) != document.text:
         raise ValueError(f"the chunks of {document.path} do not partition its text")
-    norms = np.linalg.norm(encoded.vectors, axis=1)
+    norms = np.linalg.norm(encoded.vectors.astype(np.float64), axis=1)
     if not np.allclose(norms, 1, atol=1e-3):  # false for NaN, too
         raise ValueError(f"the vectors of {document.path} are not unit vectors")
     try:

@@ -126,10 +126,10 @@ def _document_problems(database: sqlite3.Connection) -> Iterator[Problem]:
 def _chunk_problems(database: sqlite3.Connection, segments: dict[str, Segment]) -> Iterator[Problem]:
     """Passages agree with their hashes, rows with their checksums, and vectors have length 1."""
     cursor = database.execute(
-        "SELECT id, token_start, token_rows, checksum, passage_hash, passage FROM chunks ORDER BY id"
+        "SELECT id, token_start, token_rows, checksum, passage_hash, text, passage FROM chunks ORDER BY id"
     )
     while found := cursor.fetchmany(_BATCH):
-        for chunk_id, *_, digest, passage in found:
+        for chunk_id, *_, digest, _, passage in found:
             if passage_hash(passage) != digest:
                 yield Problem(f"chunk {chunk_id}", "its passage is not the one that was embedded")
         try:
@@ -137,10 +137,12 @@ def _chunk_problems(database: sqlite3.Connection, segments: dict[str, Segment]) 
         except (IndexError, IndexCorruptError) as error:
             yield Problem(f"chunks {found[0][0]} to {found[-1][0]}", f"rows that are not there: {error}")
             continue
-        norms = np.linalg.norm(encoded.vectors, axis=1)
-        for row, norm, checksum in zip(found, norms.tolist(), row_checksums(encoded), strict=True):
+        norms = np.linalg.norm(encoded.vectors.astype(np.float64), axis=1)  # a flipped bit overflows float32
+        for row, norm, checksum in zip(
+            found, norms.tolist(), row_checksums(encoded, [row[5] for row in found]), strict=True
+        ):
             if checksum != row[3]:
-                yield Problem(f"chunk {row[0]}", "its vectors are not the ones that were written")
+                yield Problem(f"chunk {row[0]}", "its text or vectors are not the ones that were written")
             elif not abs(norm - 1) < 1e-3:
                 yield Problem(f"chunk {row[0]}", f"its vector has length {norm:.4f}")
 

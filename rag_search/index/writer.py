@@ -132,7 +132,7 @@ class IndexWriter:
                 chunks,
                 encoded,
                 terms,
-                checksums=row_checksums(encoded),
+                checksums=row_checksums(encoded, [chunk.text for chunk in chunks]),
                 first_row=first_row,
                 first_token=first_token,
             )

@@ -1,4 +1,4 @@
 """A writer is killed at random moments, again and again; nothing it acknowledged may be missing or changed.
 
-    python -m tests.crash --kills 300
+python -m tests.crash --kills 300
 """

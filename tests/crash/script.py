@@ -11,7 +11,7 @@ from rag_search.index import IndexWriter
 from tests.index.world import Item, item, put
 
 _PATHS = [f"docs/{number}.md" for number in range(24)]
-_WORDS = "redis timeout pool 连接 超时 配置 cache error_code max-idle retry".split()
+_WORDS = ["redis", "timeout", "pool", "连接", "超时", "配置", "cache", "error_code", "max-idle", "retry"]
 _ANN_ROWS = 64  # a codebook needs some rows to learn from
 
 
@@ -48,7 +48,8 @@ def operation(seed: int, number: int) -> Operation:
         return Operation(kind)
     chosen = random.choice(_PATHS, size=int(random.integers(1, 9)), replace=False).tolist()
     texts = [
-        [" ".join(random.choice(_WORDS, 6)) + f" n{number}\n" for _ in range(int(random.integers(1, 9)))] for _ in chosen
+        [" ".join(random.choice(_WORDS, 6)) + f" n{number}\n" for _ in range(int(random.integers(1, 9)))]
+        for _ in chosen
     ]
     gone = int(random.integers(0, 2))
     return Operation(kind, tuple(map(item, chosen[gone:], texts[gone:])), tuple(chosen[:gone]))

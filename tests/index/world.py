@@ -20,9 +20,13 @@ def encode(passages: Sequence[str]) -> Encoded:
     """Vectors that depend on the text alone, so that anyone can say what an index must hold."""
     made = [_random(passage) for passage in passages]
     if not made:
-        return Encoded(np.empty((0, DIM), np.float32), TokenVectors(np.empty((0, TOKEN_DIM), np.int8), np.empty(0, int)))
+        return Encoded(
+            np.empty((0, DIM), np.float32), TokenVectors(np.empty((0, TOKEN_DIM), np.int8), np.empty(0, int))
+        )
     lengths = np.array([len(tokens) for _, tokens in made], np.int64)
-    return Encoded(np.stack([vector for vector, _ in made]), TokenVectors(np.concatenate([t for _, t in made]), lengths))
+    return Encoded(
+        np.stack([vector for vector, _ in made]), TokenVectors(np.concatenate([t for _, t in made]), lengths)
+    )
 
 
 def _random(passage: str) -> tuple[Any, Any]:
@@ -117,7 +121,7 @@ def _assert_found(reader: IndexReader, expected: Mapping[str, Item]) -> None:
     truth = np.sort([float(each.encoded.vectors[i] @ query[0]) for each, _, i in rows])[::-1]
     np.testing.assert_allclose(scores[0, : len(rows)], truth, atol=1e-5)
     assert (ids[0, len(rows) :] == -1).all()
-    words = {word for each, chunk, _ in rows for word in chunk.text.lower().split()}
+    words = {word for each, chunk, _ in rows for word in chunk.text.lower().split() if word.isprintable()}
     for word in sorted(words)[:20]:
         found, _ = reader.search_lexical([word], len(rows))
         holders = [(chunk.path, chunk.ordinal) for _, chunk, _ in rows if word in chunk.text.lower().split()]

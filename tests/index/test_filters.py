@@ -1,0 +1,75 @@
+"""Which chunks a filter lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_search.errors import InputError
+from rag_search.index import IndexReader, open_reader, open_writer
+from tests.index.world import MANIFEST, item, put
+
+DOCUMENTS = [
+    item(
+        "a.md",
+        ["one\n", "two\n"],
+        metadata={"tags": ["redis", "数据库"], "version": 7, "draft": True},
+        updated="2026-01-31",
+    ),
+    item("docs/a.md", ["three\n"], metadata={"tags": "redis", "odd 'key\"": "x", "draft": False}, updated="2025-12-31"),
+    item("docs/deep/b.md", ["four\n"], metadata={"tags": None, "version": "7"}),
+    item("docs2/[x].md", ["five\n"], metadata={"nested": {"tags": "redis"}}, updated="2026-03-01"),
+]
+
+
+@pytest.fixture
+def reader(folder: Path) -> Iterator[IndexReader]:
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, DOCUMENTS)
+        writer.commit()
+    with open_reader(folder) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"path_glob": ["docs"]}, [2, 3]),
+        ({"path_glob": ["docs/"]}, [2, 3]),
+        ({"path_glob": ["./docs/a.md"]}, [2]),
+        ({"path_glob": ["docs/*"]}, [2, 3]),
+        ({"path_glob": ["*.md"]}, [0, 1, 2, 3, 4]),
+        ({"path_glob": ["**/a.md"]}, [0, 1, 2]),
+        ({"path_glob": ["a.md", "docs/deep"]}, [0, 1, 3]),
+        ({"path_glob": ["DOCS"]}, []),
+        ({"path_glob": ["do%"]}, []),
+        ({"where": {"tags": "redis"}}, [0, 1, 2]),
+        ({"where": {"tags": "数据库"}}, [0, 1]),
+        ({"where": {"version": "7"}}, [0, 1, 3]),
+        ({"where": {"draft": "true"}}, [0, 1]),
+        ({"where": {"draft": "false"}}, [2]),
+        ({"where": {"odd 'key\"": "x"}}, [2]),
+        ({"where": {"tags": "redis", "draft": "false"}}, [2]),
+        ({"where": {"tags": "red"}}, []),
+        ({"since": "2026-01-31"}, [0, 1, 4]),
+        ({"since": "2026-02-01"}, [4]),
+        ({"since": "2026-01-01", "where": {"tags": "redis"}, "path_glob": ["a.md"]}, [0, 1]),
+    ],
+)
+def test_select(reader: IndexReader, condition: dict[str, Any], expected: list[int]) -> None:
+    chosen = reader.select(**condition)
+    assert chosen is not None
+    assert chosen.tolist() == expected
+
+
+def test_no_condition_is_no_filter(reader: IndexReader) -> None:
+    assert reader.select() is None
+    assert reader.select(path_glob=[], where={}) is None
+
+
+def test_since_must_be_a_date(reader: IndexReader) -> None:
+    with pytest.raises(InputError, match="last week"):
+        reader.select(since="last week")

@@ -1,0 +1,104 @@
+"""BM25 against the formula, terms that must not be cut, terms that go, terms that are too common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag_search.index import bm25, open_reader, open_writer
+from rag_search.index.bm25 import LexicalSearch
+from rag_search.index.database import connect
+from tests.index.world import MANIFEST, item
+
+TEXTS = [
+    "redis timeout redis",
+    "timeout pool",
+    "pool size of the pool",
+    "连 接 连接 超时",
+    "nothing here to see",
+    "redis-cli",
+]
+
+
+@pytest.fixture
+def filled(folder: Path) -> Path:
+    return fill(folder, TEXTS)
+
+
+def fill(folder: Path, texts: list[str]) -> Path:
+    each = item("a.md", [f"{text}\n" for text in texts])
+    with open_writer(folder, MANIFEST) as writer:
+        writer.put(each.document, each.chunks, each.encoded, texts, state=each.state)
+        writer.commit()
+    return folder
+
+
+def reference(texts: list[str], terms: set[str], *, k1: float = 1.2, b: float = 0.75) -> dict[int, float]:
+    """BM25 as FTS5 documents it: log((N - n + 0.5) / (n + 0.5)), at least 1e-6, times the saturated frequency."""
+    split = [text.split() for text in texts]
+    mean = np.mean([len(words) for words in split])
+    scores: dict[int, float] = {}
+    for row, words in enumerate(split):
+        for term in terms & set(words):
+            n = sum(term in other for other in split)
+            idf = max(np.log((len(split) - n + 0.5) / (n + 0.5)), 1e-6)
+            tf = words.count(term)
+            scores[row] = scores.get(row, 0) + idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * len(words) / mean))
+    return scores
+
+
+@pytest.mark.parametrize(
+    "terms", [["redis"], ["redis", "pool", "absent"], ["连接", "超时", "redis-cli"], ["timeout"] * 3]
+)
+def test_bm25_agrees_with_the_formula(filled: Path, terms: list[str]) -> None:
+    expected = reference(TEXTS, set(terms))
+    with open_reader(filled) as reader:
+        ids, scores = reader.search_lexical(terms, 10)
+    assert dict(zip(ids.tolist(), scores.tolist(), strict=True)) == pytest.approx(expected, rel=1e-5)
+    assert (np.diff(scores) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    "term", ["redis-cli", "err_conn.timeout", "c++", "c#", "a\"b'c", "连接", "naïve", "สวัส", "x" * 64]
+)
+def test_a_term_is_one_token(folder: Path, term: str) -> None:
+    with open_reader(fill(folder, [f"before {term} after", "before after", term[:-1] or "y"])) as reader:
+        assert reader.search_lexical([term], 5)[0].tolist() == [0]
+
+
+def test_no_terms_and_unknown_terms(filled: Path) -> None:
+    with open_reader(filled) as reader:
+        for terms in ([], ["absent"], ["("], ['"']):
+            assert reader.search_lexical(terms, 5)[0].tolist() == []
+
+
+def test_allowed_ids_only(folder: Path) -> None:
+    texts = [f"word w{i} " + "word " * (i % 7) for i in range(3000)]
+    with open_reader(fill(folder, texts)) as reader:
+        everything, scores = reader.search_lexical(["word"], 3000)
+        allowed = np.array([5, 700, 1400, 2999], np.int64)
+        ids, some = reader.search_lexical(["word"], 3, allowed=allowed)
+        places = [row for row, found in enumerate(everything.tolist()) if found in allowed.tolist()][:3]
+        assert ids.tolist() == everything[places].tolist()
+        np.testing.assert_array_equal(some, scores[places])
+        assert reader.search_lexical(["word"], 3, allowed=np.empty(0, np.int64))[0].tolist() == []
+
+
+def test_common_terms_are_left_out_when_rarer_ones_are_there(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bm25, "COMMON_ROWS", 1)
+    database = connect(filled)
+    search = LexicalSearch(database, chunks=len(TEXTS))
+    assert (
+        search.search(["redis", "pool"], 9)[0].tolist()
+        == LexicalSearch(database, chunks=6).search(["redis"], 9)[0].tolist()
+    )
+    assert sorted(search.search(["timeout", "pool"], 9)[0].tolist()) == [0, 1, 2]  # nothing but common terms
+    database.close()
+
+
+def test_thousands_of_terms(filled: Path) -> None:
+    with open_reader(filled) as reader:
+        ids, _ = reader.search_lexical([f"t{i}" for i in range(5000)] + ["redis"], 5)
+        assert ids.tolist() == [0]

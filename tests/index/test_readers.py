@@ -1,0 +1,59 @@
+"""Readers beside a writer, and many threads on one reader."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rag_search.index import open_reader, open_writer
+from tests.index.world import MANIFEST, assert_holds, item, put
+
+ITEMS = {each.path: each for each in (item(f"{i}.md", [f"word{i} one\n", f"both{i % 3} two\n"]) for i in range(30))}
+
+
+def test_many_threads_get_the_same_answers(folder: Path) -> None:
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, ITEMS.values())
+        writer.commit()
+    with open_reader(folder) as reader, ThreadPoolExecutor(8) as pool:
+        for job in [pool.submit(assert_holds, reader, ITEMS) for _ in range(24)]:
+            job.result()
+
+
+def test_readers_open_while_a_writer_compacts(folder: Path) -> None:
+    """Whatever the moment, a reader opens one generation, and the generation is whole."""
+    stop = threading.Event()
+
+    def write() -> None:
+        with open_writer(folder, MANIFEST) as writer:
+            for turn in range(25):
+                put(writer, [item(f"{i}.md", [f"turn{turn} a\n", f"turn{turn} b\n"]) for i in range(6)])
+                writer.commit()
+                writer.compact()
+        stop.set()
+
+    open_writer(folder, MANIFEST).close()
+    thread = threading.Thread(target=write)
+    thread.start()
+    turns = set()
+    while not stop.is_set():
+        with open_reader(folder) as reader:
+            if not reader.documents():
+                continue
+            turn = reader.document("0.md").text.split()[0]
+            turns.add(turn)
+            assert_holds(reader, {f"{i}.md": item(f"{i}.md", [f"{turn} a\n", f"{turn} b\n"]) for i in range(6)})
+    thread.join()
+    assert len(turns) > 1
+
+
+def test_a_server_notices_a_new_generation(folder: Path) -> None:
+    with open_writer(folder, MANIFEST) as writer:
+        writer.commit()
+        with open_reader(folder) as reader:
+            assert not reader.is_stale()
+            put(writer, ITEMS.values())
+            assert not reader.is_stale()
+            writer.commit()
+            assert reader.is_stale()

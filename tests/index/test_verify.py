@@ -1,0 +1,114 @@
+"""Damage of every kind is found."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rag_search.errors import IndexLockedError
+from rag_search.index import open_reader, open_writer, verify
+from tests.index.world import MANIFEST, assert_holds, item, put
+
+ITEMS = {each.path: each for each in (item(f"{i}.md", [f"word{i} one\n", f"word{i} two\n"]) for i in range(40))}
+
+
+@pytest.fixture
+def filled(folder: Path) -> Path:
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, ITEMS.values())
+        writer.commit()
+        writer.remove(["3.md"])
+        writer.build_ann()
+    return folder
+
+
+def _sql(statement: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        database = sqlite3.connect(folder / "meta.db", isolation_level=None)
+        database.execute(statement)
+        database.close()
+
+    return damage
+
+
+def _flip(pattern: str, offset: int) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (file,) = folder.glob(pattern)
+        data = bytearray(file.read_bytes())
+        data[offset] ^= 0x40
+        file.write_bytes(data)
+
+    return damage
+
+
+def _cut(pattern: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (file,) = folder.glob(pattern)
+        file.write_bytes(file.read_bytes()[:-5])
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "finding"),
+    [
+        (_flip("vectors-*", 10 * 64 + 3), r"chunk 10: its text or vectors are not the ones"),
+        (_flip("tokens-*", 40), r"its text or vectors are not the ones"),
+        (_cut("vectors-*"), r"shorter than its 80 committed rows"),
+        (_cut("tokens-*"), r"shorter than its \d+ committed rows"),
+        (_flip("ann-*", 500), r"ann-000003\.faiss: is not the file"),
+        (lambda folder: next(folder.glob("ann-*")).unlink(), r"ann-000003\.faiss: is missing"),
+        (lambda folder: next(folder.glob("vectors-*")).unlink(), r"vectors-000001\.f32: is missing"),
+        (lambda folder: (folder / "tokens-000009.i8").touch(), r"tokens-000009\.i8: belongs to no generation"),
+        (_sql("UPDATE chunks SET passage = 'changed' WHERE id = 4"), r"chunk 4: its passage is not the one"),
+        (_sql("UPDATE chunks SET text = 'changed' WHERE id = 4"), r"2\.md chunk 0: does not follow|2\.md chunk 1"),
+        (_sql("DELETE FROM tombstones WHERE row = 6"), r"has 80 rows, meta\.db knows 79"),
+        (_sql("INSERT INTO tombstones VALUES (9)"), r"1 chunks are both living and dead"),
+        (_sql("UPDATE chunks SET terms = 'other' WHERE id = 4"), r"lexical: does not agree"),
+        (_sql("DELETE FROM documents WHERE path = '5.md'"), r"refers to a row that is not there"),
+        (_sql("DELETE FROM segments WHERE kind = 'tokens'"), r"does not name the segments"),
+    ],
+)
+def test_damage_is_found(filled: Path, damage: Callable[[Path], None], finding: str) -> None:
+    import re
+
+    assert verify(filled) == []
+    damage(filled)
+    problems = [str(problem) for problem in verify(filled)]
+    assert any(re.search(finding, problem) for problem in problems), problems
+
+
+def test_a_damaged_database_is_a_finding_and_no_crash(filled: Path) -> None:
+    size, found = (filled / "meta.db").stat().st_size, 0
+    for offset in range(100, size, 4096):
+        original = (filled / "meta.db").read_bytes()
+        data = bytearray(original)
+        data[offset : offset + 400] = bytes(range(200)) * 2
+        (filled / "meta.db").write_bytes(data)
+        if not verify(filled):  # it hit a part of the page that nothing uses
+            with open_reader(filled) as reader:
+                assert_holds(reader, {path: each for path, each in ITEMS.items() if path != "3.md"})
+        else:
+            found += 1
+        (filled / "meta.db").write_bytes(original)
+    assert found >= 5
+    assert verify(filled) == []
+
+
+def test_searches_go_on_without_the_cache(filled: Path) -> None:
+    kept = {path: each for path, each in ITEMS.items() if path != "3.md"}
+    for damage in (_flip("ann-*", 500), lambda folder: next(folder.glob("ann-*")).unlink()):
+        damage(filled)
+        with open_reader(filled) as reader:
+            assert_holds(reader, kept)
+    with open_writer(filled, MANIFEST) as writer:
+        writer.maintain(exact_bytes=1)
+    assert verify(filled) == []
+
+
+def test_verify_waits_for_no_writer(filled: Path) -> None:
+    with open_writer(filled, MANIFEST), pytest.raises(IndexLockedError):
+        verify(filled)

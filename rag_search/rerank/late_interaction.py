@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
+SHORT = 64  # tokens
 _BLOCK_ROWS = 4096  # token vectors turned to float32 at a time: 2 MB, so that they stay in the cache
 
 
@@ -36,20 +38,30 @@ class TokenEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """sigmoid(bias + late * interaction + dense * cosine + lexical * share) is the probability of relevance;
-    `share` is the BM25 score over the largest of the candidates. Below `threshold` a hit is no confident match."""
+    """A logistic model: weights of the columns of `features`, and `bias`. Its probability is that of relevance; below
+    `threshold` a hit is no confident match."""
 
     bias: float
     late: float
     dense: float
     lexical: float
+    length: float
     threshold: float
 
-    def probability(self, late: FloatVector, dense: FloatVector, lexical: FloatVector) -> FloatVector:
-        """From the late-interaction scores, cosines and BM25 scores of one query's candidates, each (n,)."""
-        share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
-        logit = self.bias + self.late * late + self.dense * dense + self.lexical * share
-        return (1 / (1 + np.exp(-logit))).astype(np.float32)
+    def probability(self, features: FloatMatrix) -> FloatVector:
+        """float32 (n,) from `features` (n, 4)."""
+        weights = np.array([self.late, self.dense, self.lexical, self.length])
+        return np.asarray(1 / (1 + np.exp(-(features @ weights + self.bias))), np.float32)
+
+
+def features(late: FloatVector, dense: FloatVector, lexical: FloatVector, lengths: NDArray[np.int64]) -> FloatMatrix:
+    """What decides about the n candidates of one query: float32 (n, 4).
+
+    Late-interaction score; cosine; BM25 score as a share of the candidates' largest; logarithm of the passage's tokens,
+    since the more there are, the better the best of them matches by chance (below SHORT it makes no difference).
+    """
+    share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
+    return np.stack((late, dense, share, np.log(np.maximum(lengths, SHORT))), axis=1).astype(np.float32)
 
 
 def load_calibration(model: str) -> Calibration:
@@ -80,7 +92,7 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
             products = query @ tokens.rows[start : ends[last - 1]].astype(np.float32).T  # (q, rows)
             best[:, filled] = np.maximum.reduceat(products, (ends - tokens.lengths - start)[filled], axis=1)
         first = last
-    return (best.mean(axis=0) / 127).astype(np.float32)
+    return np.asarray(best.mean(axis=0) / 127, np.float32)
 
 
 class LateInteractionReranker:
@@ -117,13 +129,16 @@ class LateInteractionReranker:
         if encoded.tokens is None:
             raise TypeError("the embedder makes no token vectors")
         late = late_interaction(units, encoded.tokens)
-        return self._calibration.probability(late, encoded.vectors @ vector, np.zeros(len(passages), np.float32))
+        lexical = np.zeros(len(passages), np.float32)
+        return self._calibration.probability(features(late, encoded.vectors @ vector, lexical, encoded.tokens.lengths))
 
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Probabilities from the token vectors in the index and the hits' scores of stage one."""
         _vector, units = self._embedder.encode_query(query)
         lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
-        return self._calibration.probability(late_interaction(units, tokens), _cosines(hits), lexical)
+        return self._calibration.probability(
+            features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths)
+        )
 
 
 def _cosines(hits: Sequence[Hit]) -> FloatVector:

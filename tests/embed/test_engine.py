@@ -65,7 +65,7 @@ def test_a_text_is_the_same_alone_and_among_others(embedder: BuiltinEmbedder, en
         start += length
 
 
-def test_one_thread_and_many_agree(embedder: BuiltinEmbedder, encoded: Encoded, model_cache: Path) -> None:
+def test_one_thread_and_many_agree(encoded: Encoded, model_cache: Path) -> None:
     single = BuiltinEmbedder(cache_dir=model_cache, threads=1).encode_documents(TEXTS)
     np.testing.assert_array_equal(single.vectors, encoded.vectors)
 
@@ -122,7 +122,7 @@ def test_physical_cores_are_a_part_of_those_allowed() -> None:
     assert 1 <= physical_cores() <= (os.cpu_count() or 1)
 
 
-def test_opening_the_engine_imports_nothing_heavy(model_cache: Path, embedder: BuiltinEmbedder) -> None:
+def test_opening_the_engine_imports_nothing_heavy(model_cache: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from rag_search.embed.builtin.engine import BuiltinEmbedder;"
         "BuiltinEmbedder(cache_dir=Path(sys.argv[1])).encode_query('如何解决Redis连接超时');"

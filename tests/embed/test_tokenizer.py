@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag_search.embed.builtin.convert import Converted
 from rag_search.embed.builtin.normalise import translation, words
 from rag_search.embed.builtin.pieces import PieceTable
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
@@ -57,8 +58,8 @@ def test_the_documents_of_the_repository_give_the_same_ids_both_ways(tokenizer: 
     agree(tokenizer, [file.read_text("utf-8") for file in files])
 
 
-def test_every_piece_is_found_under_its_own_id(e5_file: E5File, converted: object, tokenizer: E5Tokenizer) -> None:
-    table = PieceTable(e5_file, converted.table)  # type: ignore[attr-defined]
+def test_every_piece_is_found_under_its_own_id(e5_file: E5File, converted: Converted) -> None:
+    table = PieceTable(e5_file, converted.table)
     offsets, blob = e5_file.piece_offsets().tolist(), bytes(e5_file.piece_blob())
     for piece in range(e5_file.pieces):
         expected = -1 if piece in e5_file.special_ids else piece

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_pieces_are_text_in_order(e5_file: E5File) -> None:
 def test_no_piece_holds_a_space_mark_but_at_its_start(e5_file: E5File) -> None:
     """What lets a text be cut word by word."""
     offsets, blob = e5_file.piece_offsets().tolist(), bytes(e5_file.piece_blob())
-    pieces = [blob[start:end].decode() for start, end in zip(offsets, offsets[1:], strict=False)]
+    pieces = [blob[start:end].decode() for start, end in pairwise(offsets)]
     assert not [piece for piece in pieces if "▁" in piece[1:]]
     assert max(map(len, pieces)) == 16
 

@@ -14,12 +14,14 @@ from rag_search.rerank.base import Reranker, StoredTokenReranker
 from rag_search.rerank.late_interaction import (
     Calibration,
     LateInteractionReranker,
+    features,
     late_interaction,
     load_calibration,
 )
 
 DIM = 16
-CALIBRATION = Calibration(bias=-4.0, late=6.0, dense=2.0, lexical=1.0, threshold=0.3)
+CALIBRATION = Calibration(bias=-4.0, late=6.0, dense=2.0, lexical=1.0, length=-0.5, threshold=0.3)
+SHORT_BIAS = -4.0 - 0.5 * math.log(64)  # what a passage of at most 64 tokens starts from
 
 
 def units(rng: np.random.Generator, count: int) -> FloatMatrix:
@@ -54,6 +56,17 @@ def test_more_tokens_than_a_block_and_one_passage_longer_than_a_block() -> None:
     lengths = [3000, 0, 3000, 9000, 1, 0, 200, 4096]
     query, tokens = units(rng, 3), stored(units(rng, sum(lengths)), lengths)
     np.testing.assert_allclose(late_interaction(query, tokens), naive(query, tokens), atol=1e-5)
+
+
+def test_features_of_candidates() -> None:
+    made = features(
+        np.array([0.5, 0.25], np.float32),
+        np.array([0.8, 0.9], np.float32),
+        np.array([4, 2], np.float32),
+        np.array([3, 256]),
+    )
+    np.testing.assert_allclose(made, [[0.5, 0.8, 1.0, math.log(64)], [0.25, 0.9, 0.5, math.log(256)]], rtol=1e-6)
+    assert features(*[np.empty(0, np.float32)] * 3, np.empty(0, np.int64)).shape == (0, 4)
 
 
 class SignEncoder:
@@ -107,9 +120,9 @@ def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> No
     hits = [hit(0.5, 10.0), hit(0.9, None), hit(None, 5.0)]
     scores = reranker.score_stored("a bb", hits, tokens)  # the query is the axes 1 and 2
     expected = [
-        sigmoid(-4 + 6 * 1.0 + 2 * 0.5 + 1.0),
-        sigmoid(-4 + 6 * 0.0 + 2 * 0.9),
-        sigmoid(-4 + 6 * 0.5 + 2 * 0.5 + 0.5),  # without a dense score it counts as the lowest known one
+        sigmoid(SHORT_BIAS + 6 * 1.0 + 2 * 0.5 + 1.0),
+        sigmoid(SHORT_BIAS + 6 * 0.0 + 2 * 0.9),
+        sigmoid(SHORT_BIAS + 6 * 0.5 + 2 * 0.5 + 0.5),  # without a dense score it counts as the lowest known one
     ]
     np.testing.assert_allclose(scores, expected, rtol=1e-4)
     assert scores.dtype == np.float32
@@ -117,7 +130,7 @@ def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> No
 
 def test_probabilities_of_texts(reranker: LateInteractionReranker) -> None:
     scores = reranker.score("a bb", ["a bb", "ccc", "bb ccc"])
-    np.testing.assert_allclose(scores, [sigmoid(-4 + 6 + 2), sigmoid(-4), sigmoid(-4 + 3 + 2 * 0.5)], rtol=1e-4)
+    np.testing.assert_allclose(scores, [sigmoid(SHORT_BIAS + x) for x in (6 + 2, 0, 3 + 2 * 0.5)], rtol=1e-4)
 
 
 def test_nothing_to_score(reranker: LateInteractionReranker) -> None:
@@ -127,7 +140,7 @@ def test_nothing_to_score(reranker: LateInteractionReranker) -> None:
 
 
 def test_the_fingerprint_covers_embedder_and_calibration(reranker: LateInteractionReranker) -> None:
-    other = Calibration(bias=-4.0, late=6.0, dense=2.0, lexical=1.5, threshold=0.3)
+    other = Calibration(bias=-4.0, late=6.0, dense=2.0, lexical=1.5, length=-0.5, threshold=0.3)
     assert LateInteractionReranker(SignEncoder(), CALIBRATION).fingerprint == reranker.fingerprint
     assert LateInteractionReranker(SignEncoder(), other).fingerprint != reranker.fingerprint
 

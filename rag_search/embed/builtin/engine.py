@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -92,7 +93,7 @@ class BuiltinEmbedder:
         lengths = np.array([len(row) for row in rows], np.int64)
         return Encoded(vectors, TokenVectors(np.concatenate([np.empty((0, TOKEN_DIM), np.int8), *rows]), lengths))
 
-    def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
+    def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:  # noqa: ARG002
         """Unit rows; `instruction` changes nothing (`follows_instructions` is False)."""
         if len(queries) == 1:
             return self.encode_query(queries[0])[0][None]
@@ -102,10 +103,11 @@ class BuiltinEmbedder:
     def encode_query(self, query: str) -> tuple[FloatVector, FloatMatrix]:
         """Vector (384,) and unit token vectors (t, 128) of a query; t is 0 when it has no content. The last one is
         kept, so that search and reranking share one pass."""
-        if self._last_query is None or self._last_query[0] != query:
+        last = self._last_query
+        if last is None or last[0] != query:
             dense, units = self._run(self._query_ids(query), ["dense", "units"])
-            self._last_query = (query, (dense, self._content(units, self._query_prefix)))
-        return self._last_query[1]
+            last = self._last_query = (query, (dense, self._content(units, self._query_prefix)))
+        return last[1]
 
     def _query_ids(self, query: str) -> NDArray[np.int32]:
         (ids,) = self._tokenizer.ids([query])
@@ -115,18 +117,18 @@ class BuiltinEmbedder:
         special = self._file.special
         return np.concatenate(([special.bos], prefix, ids, [special.eos])).astype(np.int32)
 
-    def _content(self, tokens: NDArray[np.generic], prefix: NDArray[np.int32]) -> NDArray[np.generic]:
+    def _content(self, tokens: NDArray[Any], prefix: NDArray[np.int32]) -> NDArray[Any]:
         """Token vectors without those of special tokens and prefix: matching them cost a Chinese question that English
         passages answer ten points of Top-1, and leaving them out of the passages saves their room."""
         return tokens[1 + len(prefix) : -1]
 
-    def _map(self, ids: list[NDArray[np.int32]], outputs: list[str]) -> list[list[NDArray[np.generic]]]:
+    def _map(self, ids: list[NDArray[np.int32]], outputs: list[str]) -> list[list[NDArray[Any]]]:
         if self._threads == 1 or len(ids) == 1:
             return [self._run(row, outputs) for row in ids]
         with ThreadPoolExecutor(self._threads) as pool:
             return list(pool.map(lambda row: self._run(row, outputs), ids))
 
-    def _run(self, ids: NDArray[np.int32], outputs: list[str]) -> list[NDArray[np.generic]]:
+    def _run(self, ids: NDArray[np.int32], outputs: list[str]) -> list[NDArray[Any]]:
         """One pass over one text; each output without its leading axis of length 1."""
         embeddings = dequantise(self._words[ids])[None]  # (1, t, 384)
         try:

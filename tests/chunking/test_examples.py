@@ -103,7 +103,8 @@ def test_sentences_are_cut_at_chinese_punctuation() -> None:
 
 def test_what_nobody_sees_does_not_reach_the_passage() -> None:
     text = (
-        'Read [the *guide*](http://target.example/path_a "tip") and ![a diagram](img.png).<!-- secret\nmore -->\n\n<!--\nsecret\n\nblock\n-->\n\n'
+        'Read [the *guide*](http://target.example/path_a "tip") and ![a diagram](img.png).<!-- secret\nmore -->\n\n'
+        "<!--\nsecret\n\nblock\n-->\n\n"
         "[ref][label], [label] and <http://shown.example>.\n\n[label]: http://target.example/b\n\n"
         '<div class="x">in a box<br/>next</div>\n\n<script>\nlet secret\n</script>\n'
     )

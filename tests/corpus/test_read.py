@@ -66,7 +66,8 @@ def test_dates(tmp_path: Path, text: str) -> None:
 
 
 METADATA = {
-    "a: 1\nb: [x, 2.5, null, true]\nc: {d: 2024-01-05}": {"a": 1, "b": ["x", 2.5, None, True], "c": {"d": "2024-01-05"}},
+    "a: 1\nb: [x, 2.5, null, true]\nc: {d: 2024-01-05}":
+        {"a": 1, "b": ["x", 2.5, None, True], "c": {"d": "2024-01-05"}},
     "big: 123456789012345678901234567890\ninf: .inf": {"big": "123456789012345678901234567890", "inf": "inf"},
     "2: a\ntrue: b": {"2": "a", "True": "b"},
     "half: \"\\ud800\"": {"half": "?"},

@@ -30,7 +30,7 @@ def test_a_million_characters(name: str) -> None:
 def test_fifty_megabytes_of_ordinary_markdown() -> None:
     program = """
 from tests.chunking.test_partition import check
-section = "## 连接池 {}\\n\\n连接超时时，请先检查 `maxIdleTime`。Then restart.\\n\\n- [one](http://a.example/b)\\n- two\\n\\n"
+section = "## 连接池 {}\\n\\n连接超时时，请先检查 `maxIdleTime`。Then.\\n\\n- [one](http://a.example/b)\\n- b\\n\\n"
 text = "# Title\\n\\n" + "".join(section.format(number) * 4 for number in range(50_000_000 // 500))
 check(text)
 """

@@ -20,13 +20,15 @@ CORPUS = Path(__file__).parents[2] / "corpus" / "docs"
 
 FRAGMENTS = st.sampled_from(
     [
-        "# Heading\n", "## 标题\n", "### \n", "Setext\n===\n", "Two\n---\n", "text ", "连接超时，请重试。", "A sentence. ",
-        "\n", "\n\n", "\r\n", "\r", "\u2028", "\x85", "\x0b", "\t", "\0", "    code\n", "```py\nx = 1\n", "```\n",
+        "# Heading\n", "## 标题\n", "### \n", "Setext\n===\n", "Two\n---\n", "text ", "连接超时，请重试。",
+        "A sentence. ", "\n",
+        "\n\n", "\r\n", "\r", "\u2028", "\x85", "\x0b", "\t", "\0", "    code\n", "```py\nx = 1\n", "```\n",
         "~~~\n", "> ", "> quote\n", "- item\n", "  - nested\n", "1. one\n", "| a | b |\n", "|---|---|\n", "| 1 | 2 |\n",
         "<!-- hidden ", "-->", "::: tip\n",
         "<div>\n", "</div>\n", "<br/>", "[text](http://target.example/x \"t\")", "![alt](image.png)",
         "[label]: http://target.example\n", "[label]", "[", "]", "(", ")", "`", "``", "**", "*", "_", "~~", "\\",
-        "&lt;",         "---\n", "title: T\n", "...\n", ":::\n", "import X from 'y'\n", "steps:\n", "注意：\n", "e\u0301",
+        "&lt;", "---\n",
+        "title: T\n", "...\n", ":::\n", "import X from 'y'\n", "steps:\n", "注意：\n", "e\u0301",
         "👩‍👩‍👧", "\u202e", "\ud800", "{#id}", "word" * 30,
     ]
 )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from rag_search.index import state
 from rag_search.index.disk import Disk
 from rag_search.index.layout import file_number
 from rag_search.index.recovery import remove_unnamed
-from rag_search.index.segments import Segment
+from rag_search.index.segments import Segment, close_all
 
 DEAD_SHARE = 0.25
 _COPY_BYTES = 16 * 2**20
@@ -32,15 +31,22 @@ def compact(database: sqlite3.Connection, folder: Path, old: dict[str, Segment],
     Readers that have the old files open go on reading them: the names go, the files stay until the last one closes.
     """
     places = _places(database)
-    new = {kind: _copied(segment, places[kind], folder, disk) for kind, segment in old.items()}
-    disk.sync_folder(folder)
-    _renumber(database, places)
-    state.write_segments(database, new)
-    state.write_ann(database, None)
-    state.write_generation(database, state.read_generation(database) + 1)
-    database.execute("COMMIT")
-    for segment in old.values():
-        segment.close()
+    new: dict[str, Segment] = {}
+    try:
+        for kind, segment in old.items():
+            number = file_number(segment.path.name) + 1
+            new[kind] = Segment.create(folder, kind, segment.columns, number=number, disk=disk)
+            _copy(segment, new[kind], places[kind], disk)
+        disk.sync_folder(folder)
+        _renumber(database, places)
+        state.write_segments(database, new)
+        state.write_ann(database, None)
+        state.write_generation(database, state.read_generation(database) + 1)
+        database.execute("COMMIT")
+    except BaseException:
+        close_all(new)
+        raise
+    close_all(old)
     remove_unnamed(database, folder, disk=disk)
     return new
 
@@ -52,16 +58,10 @@ def _places(database: sqlite3.Connection) -> dict[str, NDArray[np.int64]]:
     return {"vectors": table[:, :2], "tokens": table[:, 2:]}
 
 
-def _copied(old: Segment, places: NDArray[np.int64], folder: Path, disk: Disk) -> Segment:
-    new = Segment.create(folder, old.kind, old.columns, number=file_number(old.path.name) + 1, disk=disk)
+def _copy(old: Segment, new: Segment, places: NDArray[np.int64], disk: Disk) -> None:
     for part in _portions(places, old.width):
-        new.append(_read(old, part), disk)
+        new.append(old.read(part[:, 0], part[:, 1]), disk)
     new.sync(disk)
-    return new
-
-
-def _read(segment: Segment, places: NDArray[np.int64]) -> NDArray[Any]:
-    return segment.read(places[:, 0], places[:, 1])
 
 
 def _portions(places: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 import string
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def connect(folder: Path, *, writer: bool = False) -> sqlite3.Connection:
     Raises IndexStoreError when SQLite is too old or lacks FTS5, sqlite3.Error when the file cannot be opened.
     """
     _require_sqlite()
-    mode = "rwc" if writer else "rw"  # rw: a reader, too, takes part in the bookkeeping of the write-ahead log
+    mode = "rwc" if writer else _reader_mode(folder)
     database = sqlite3.connect(
         f"{(folder / DATABASE).absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -82,8 +83,15 @@ _WRITER_PRAGMAS = (
     "fullfsync = ON",
     "foreign_keys = ON",
     "cache_size = -65536",
+    "journal_size_limit = 67108864",
 )
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -16384")
+
+
+def _reader_mode(folder: Path) -> str:
+    """A reader takes part in the bookkeeping of the write-ahead log, which it cannot on read-only media; there nothing
+    changes, and the database is read as it stands."""
+    return "ro&immutable=1" if os.statvfs(folder).f_flag & os.ST_RDONLY else "rw"
 
 
 def is_initialised(database: sqlite3.Connection) -> bool:

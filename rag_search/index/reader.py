@@ -24,7 +24,7 @@ from rag_search.index.backends import choose_vector_search
 from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.database import connect, is_initialised, store_errors
 from rag_search.index.layout import DATABASE, REBUILD, FileState, IndexCounts
-from rag_search.index.segments import Segment
+from rag_search.index.segments import Segment, close_all
 from rag_search.index.vectors import VectorRows, VectorSearch
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
 
@@ -85,8 +85,7 @@ class IndexReader:
         self.close()
 
     def close(self) -> None:
-        for segment in getattr(self, "_segments", {}).values():
-            segment.close()
+        close_all(getattr(self, "_segments", {}))
         for database in (self._database, getattr(self, "_watch", None)):
             if database is not None:
                 database.close()

@@ -11,7 +11,7 @@ from rag_search.index import state
 from rag_search.index.database import SCHEMA, connect, has_store
 from rag_search.index.disk import Disk
 from rag_search.index.layout import DATABASE, REBUILD, IndexManifest, derived_files
-from rag_search.index.segments import Segment
+from rag_search.index.segments import Segment, close_all
 
 
 def recover(database: sqlite3.Connection, folder: Path, *, disk: Disk) -> dict[str, Segment]:
@@ -44,8 +44,7 @@ def create_store(folder: Path, manifest: IndexManifest, *, roots: Sequence[str] 
         kind: Segment.create(folder, kind, columns, number=1, disk=disk)
         for kind, columns in state.segment_columns(manifest).items()
     }
-    for segment in segments.values():
-        segment.close()
+    close_all(segments)
     disk.sync_folder(folder)
     database = connect(folder, writer=True)
     try:

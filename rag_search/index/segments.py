@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,11 @@ class Segment:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def close_all(segments: Mapping[str, Segment]) -> None:
+    for segment in segments.values():
+        segment.close()
 
 
 def _too_short(path: Path, rows: int) -> IndexCorruptError:

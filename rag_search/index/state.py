@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rag_search.errors import IndexCorruptError
 from rag_search.index.layout import REBUILD, AnnFile, IndexManifest
-from rag_search.index.segments import Segment
+from rag_search.index.segments import Segment, close_all
 
 
 def read_manifest(database: sqlite3.Connection) -> IndexManifest:
@@ -58,8 +58,7 @@ def open_segments(
         for kind, name, count in rows:
             opened[kind] = Segment.open(folder / name, kind, columns[kind], rows=count, writable=writable)
     except (OSError, IndexCorruptError):
-        for segment in opened.values():
-            segment.close()
+        close_all(opened)
         raise
     return opened
 

@@ -21,7 +21,8 @@ from rag_search.records import FloatMatrix, FloatVector
 
 IdMatrix = NDArray[np.int64]
 Ids = NDArray[np.int64]
-_BLOCK_ROWS = 4096
+_BLOCK_ROWS = 8192
+_PRODUCT_ROWS = 512
 
 
 class VectorSearch(Protocol):
@@ -87,10 +88,19 @@ def scan(queries: FloatMatrix, top_k: int, rows: VectorRows, wanted: Ids) -> tup
     """The best `top_k` of the sorted rows `wanted`, block by block: memory does not grow with the index."""
     best: list[tuple[Ids, FloatVector]] = [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(queries)
     for ids, block in _blocks(rows.matrix, wanted):
-        scores = queries @ block.T  # (q, rows of the block)
+        scores = _dots(queries, block)
         for i, (kept_ids, kept_scores) in enumerate(best):
             best[i] = top(np.concatenate([kept_ids, ids]), np.concatenate([kept_scores, scores[i]]), top_k)
     return padded(best, top_k)
+
+
+def _dots(queries: FloatMatrix, block: FloatMatrix) -> FloatMatrix:
+    """`queries @ block.T`: (q, rows of the block).
+
+    In products so small that BLAS starts no threads: waiting for them took 16 ms beside other work, the product 0.2.
+    """
+    parts = [queries @ block[i : i + _PRODUCT_ROWS].T for i in range(0, len(block), _PRODUCT_ROWS)]
+    return np.concatenate(parts, axis=1)
 
 
 def top(ids: Ids, scores: FloatVector, top_k: int) -> tuple[Ids, FloatVector]:

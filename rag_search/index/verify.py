@@ -19,7 +19,7 @@ from rag_search.index.layout import REBUILD
 from rag_search.index.lock import WriterLock
 from rag_search.index.recovery import unnamed_files
 from rag_search.index.rows import passage_hash
-from rag_search.index.segments import Segment
+from rag_search.index.segments import Segment, close_all
 
 MAX_PROBLEMS = 100  # one broken disk block can spoil thousands of rows; nobody reads more
 _BATCH = 1000
@@ -78,8 +78,7 @@ def _problems(path: Path) -> Iterator[Problem]:
         for file in unnamed_files(database, path):
             yield Problem(file.name, "belongs to no generation", "Harmless: the next ragsearch ingest removes it.")
     finally:
-        for segment in segments.values():
-            segment.close()
+        close_all(segments)
         database.close()
 
 

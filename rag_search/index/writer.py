@@ -25,7 +25,7 @@ from rag_search.index.encodings import find_encoded, row_checksums
 from rag_search.index.layout import FileState, IndexManifest
 from rag_search.index.lock import WriterLock
 from rag_search.index.recovery import create_store, recover, salvaged_roots
-from rag_search.index.segments import Segment
+from rag_search.index.segments import Segment, close_all
 from rag_search.records import Chunk, Document, Encoded
 
 
@@ -206,8 +206,7 @@ class IndexWriter:
 
     def close(self) -> None:
         """Drop what was not committed and let the next writer in."""
-        for segment in self._segments.values():
-            segment.close()
+        close_all(self._segments)
         self._database.close()
         self._lock.release()
 

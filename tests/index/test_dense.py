@@ -112,12 +112,13 @@ def test_equal_scores_are_ordered_by_row(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_recall_of_the_cache(tmp_path: Path) -> None:
-    """384 columns, neighbours that differ little: recall@50 of at least 0.99."""
-    rows = make_rows(tmp_path, clustered(60_000, 384, clusters=300), np.empty(0, np.int64))
-    data = build(rows.matrix)
+    """384 columns of which 48 directions matter, as in embeddings of text: recall@50 of at least 0.99."""
     import faiss
 
-    search = ApproximateSearch(rows, faiss.deserialize_index(data))
+    vectors = clustered(60_000, 48, clusters=300) @ random_unit(48, 384) + 0.1 * random_unit(60_000, 384, seed=9)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = make_rows(tmp_path, vectors, np.empty(0, np.int64))
+    search = ApproximateSearch(rows, faiss.deserialize_index(build(rows.matrix)))
     queries = rows.matrix[::3000] + 0.02 * random_unit(20, 384)
     found, _ = search.search(queries, 50)
     exact, _ = ScanSearch(rows).search(queries, 50)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from rag_search.errors import IndexStoreError
 from rag_search.index import open_reader, open_writer
 from tests.index.world import MANIFEST, assert_holds, item, put
 
@@ -57,3 +61,21 @@ def test_a_server_notices_a_new_generation(folder: Path) -> None:
             assert not reader.is_stale()
             writer.commit()
             assert reader.is_stale()
+
+
+@pytest.mark.slow
+def test_an_index_on_read_only_media(tmp_path: Path) -> None:
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True).returncode:
+        pytest.skip("may not mount a tmpfs")
+    try:
+        with open_writer(tmp_path / "index", MANIFEST) as writer:
+            put(writer, ITEMS.values())
+            writer.commit()
+        subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)
+        with open_reader(tmp_path / "index") as reader:
+            assert_holds(reader, ITEMS)
+            assert not reader.is_stale()
+        with pytest.raises(IndexStoreError, match="[Rr]ead-only"):
+            open_writer(tmp_path / "index", MANIFEST)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)

@@ -85,6 +85,8 @@ class IndexReader:
         self.close()
 
     def close(self) -> None:
+        for holder_of_a_map in ("_rows", "_vector_search"):
+            self.__dict__.pop(holder_of_a_map, None)
         close_all(getattr(self, "_segments", {}))
         for database in (self._database, getattr(self, "_watch", None)):
             if database is not None:

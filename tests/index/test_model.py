@@ -98,5 +98,5 @@ class LongStoreMachine(StoreMachine):
     """The same, for longer."""
 
 
-LongStoreMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+LongStoreMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 TestStoreForLong = pytest.mark.slow(LongStoreMachine.TestCase)

@@ -75,7 +75,7 @@ def test_an_index_on_read_only_media(tmp_path: Path) -> None:
         with open_reader(tmp_path / "index") as reader:
             assert_holds(reader, ITEMS)
             assert not reader.is_stale()
-        with pytest.raises(IndexStoreError, match="[Rr]ead-only"):
+        with pytest.raises(IndexStoreError, match="Read-only"):
             open_writer(tmp_path / "index", MANIFEST)
     finally:
         subprocess.run(["umount", tmp_path], check=True)

@@ -4,60 +4,34 @@
 
 Stage one is the product's own arithmetic: dense and BM25 top 100, fused, 50 candidates. Then
 1. blend: the weights of late-interaction score, cosine, BM25 share and length that give the relevant candidates of a
-   query the most probability under a softmax (listwise cross-entropy, a smooth stand-in for Top-1), sets counting alike;
-2. probability: a logistic regression of "the best candidate is relevant" on its blend, over each question twice: as it
-   is, and with all relevant passages taken away, so that half of the questions have no answer;
+   query the most probability under a softmax (listwise cross-entropy, a smooth stand-in for Top-1), each set counting
+   the same;
+2. probability: a logistic regression of "the best candidate is relevant" on its blend and on that of its rivals, over
+   each question twice: as it is, and with everything taken away that any judgments of the set call relevant to it;
 3. threshold: the largest that keeps nine in ten of the right best candidates.
 
-Encodings are kept in --work (outside the repository) under the embedder's fingerprint.
+Encodings are kept in --work, which should be outside the repository.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from dev_sets import Candidates, encode, read_dev_set, stage_one
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from rag_search.embed.builtin.engine import BuiltinEmbedder
-from rag_search.evaluation.dataset import Dataset, load_dataset, read_corpus
-from rag_search.fusion import fuse
-from rag_search.lexical import terms
-from rag_search.records import Encoded, FloatVector, TokenVectors
-from rag_search.rerank.late_interaction import CALIBRATION, Calibration, features, late_interaction
+from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, rival_level
 
-DEPTH, CANDIDATES = 100, 50
-PIECE_TOKENS = 240  # about a chunk of the product
-KEEP_RIGHT = 0.9
 WEIGHTS = ("late", "dense", "lexical", "length")
+KEEP_RIGHT = 0.9
 BOUNDS = ((0, None), (0, None), (0, None), (None, 0))
-
-
-@dataclass(frozen=True)
-class DevSet:
-    """A set cut down to its relevant passages and some distractors, in pieces of a chunk's size. owners: the passage
-    that each piece belongs to."""
-
-    name: str
-    owners: NDArray[np.str_]
-    pieces: list[str]
-    queries: Mapping[str, str]
-    relevant: Mapping[str, frozenset[str]]
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Stage one of one question: features (n, 4) in the order of WEIGHTS, and which candidates are relevant."""
-
-    features: NDArray[np.float64]
-    relevant: NDArray[np.bool_]
 
 
 def main() -> None:
@@ -70,83 +44,12 @@ def main() -> None:
         encoded = encode(dev, embedder, arguments.work)
         found[wanted], without[wanted] = stage_one(dev, encoded, embedder)
         print(f"{wanted}: {len(dev.queries)} questions, {len(dev.pieces)} pieces", flush=True)
-    weights = fit_blend(found)
-    calibration = calibrate(weights, found, without)
-    report = describe(calibration, weights, found, without)
+    blend = fit_blend(found)
+    calibration = calibrate(blend, found, without)
+    report = describe(calibration, found, without)
     print(json.dumps(report, indent=2, ensure_ascii=False))
     if arguments.write:
         write(arguments.model, embedder.fingerprint, calibration, report)
-
-
-def read_dev_set(wanted: str, embedder: BuiltinEmbedder, *, distractors: int) -> DevSet:
-    """`FOLDER:QRELS[:QUERIES]`: at most so many questions, drawn with a fixed seed like the distractors."""
-    folder, qrels, *limit = wanted.split(":")
-    dataset: Dataset = load_dataset(Path(folder), qrels=qrels)
-    chance = random.Random(0)
-    questions = sorted(dataset.judged, key=lambda query: query.query_id)
-    chance.shuffle(questions)
-    questions = questions[: int(limit[0]) if limit else None]
-    relevant = {query.query_id: frozenset(dataset.qrels[query.query_id]) for query in questions}
-    needed = frozenset().union(*relevant.values())
-    corpus = {doc: (title, text) for doc, title, text in read_corpus(dataset.root / "corpus.jsonl")}
-    others = sorted(corpus.keys() - needed)
-    chance.shuffle(others)
-    kept = sorted((needed & corpus.keys()) | set(others[:distractors]))
-    lengths = embedder.count_tokens([corpus[doc][1] for doc in kept])
-    cut = [(doc, piece) for doc, n in zip(kept, lengths.tolist(), strict=True) for piece in _pieces(*corpus[doc], n)]
-    queries = {query.query_id: query.text for query in questions}
-    return DevSet(wanted, np.array([doc for doc, _ in cut]), [piece for _, piece in cut], queries, relevant)
-
-
-def _pieces(title: str, text: str, tokens: int) -> Iterator[str]:
-    """Equal parts of at most about PIECE_TOKENS, each under the title."""
-    size = -(-len(text) // max(1, -(-tokens // PIECE_TOKENS))) or 1
-    for start in range(0, max(1, len(text)), size):
-        yield f"{title}\n{text[start : start + size]}".strip()
-
-
-def encode(dev: DevSet, embedder: BuiltinEmbedder, work: Path) -> Encoded:
-    """The pieces' encodings, from --work when they are there."""
-    name = dev.name.replace("/", "_").replace(":", "-")
-    path = work / f"{name}-{len(dev.pieces)}-{embedder.fingerprint[:12]}.npz"
-    if not path.exists():
-        made = embedder.encode_documents(dev.pieces)
-        assert made.tokens is not None
-        np.savez(path, vectors=made.vectors, rows=made.tokens.rows, lengths=made.tokens.lengths)
-    with np.load(path) as stored:
-        return Encoded(stored["vectors"], TokenVectors(stored["rows"], stored["lengths"]))
-
-
-def stage_one(dev: DevSet, encoded: Encoded, embedder: BuiltinEmbedder) -> tuple[list[Candidates], list[Candidates]]:
-    """Candidates of every question, and again with all its relevant passages taken away."""
-    bm25 = BM25(dev.pieces)
-    found, without = [], []
-    for query_id, text in dev.queries.items():
-        vector, units = embedder.encode_query(text)
-        dense, lexical = encoded.vectors @ vector, bm25.scores(text)
-        relevant = np.isin(dev.owners, list(dev.relevant[query_id]))
-        for out, allowed in ((found, np.ones(len(relevant), bool)), (without, ~relevant)):
-            ids = _fused(np.where(allowed, dense, -np.inf), np.where(allowed, lexical, 0))
-            tokens = _select(encoded, ids)
-            made = features(late_interaction(units, tokens), dense[ids], lexical[ids], tokens.lengths)
-            out.append(Candidates(made.astype(np.float64), relevant[ids]))
-    return found, without
-
-
-def _fused(dense: FloatVector, lexical: FloatVector) -> NDArray[np.int64]:
-    rankings = []
-    for scores in (dense, lexical):
-        top = np.argsort(-scores, kind="stable")[:DEPTH]
-        top = top[(scores[top] > -np.inf) & ((scores is dense) | (scores[top] > 0))]
-        rankings.append((top, scores[top].astype(np.float32)))
-    return fuse(*rankings)[0][:CANDIDATES]
-
-
-def _select(encoded: Encoded, ids: NDArray[np.int64]) -> TokenVectors:
-    assert encoded.tokens is not None
-    ends = np.cumsum(encoded.tokens.lengths)
-    rows = [encoded.tokens.rows[ends[i] - encoded.tokens.lengths[i] : ends[i]] for i in ids]
-    return TokenVectors(np.concatenate(rows), encoded.tokens.lengths[ids])
 
 
 def fit_blend(found: Mapping[str, Sequence[Candidates]]) -> NDArray[np.float64]:
@@ -174,59 +77,73 @@ def calibrate(
     found: Mapping[str, Sequence[Candidates]],
     without: Mapping[str, Sequence[Candidates]],
 ) -> Calibration:
-    """Slope and intercept that make the best candidate's blend a probability, and the threshold on it."""
-    rows = [(*_best(weights, c), 1 / len(cs)) for cs in (*found.values(), *without.values()) for c in cs]
-    blend, right, share = np.array(rows, float).T
+    """The line that makes the best candidate's blend and its rivals' a probability, and the threshold on it."""
+    pairs = [(c, 1 / len(cs)) for cs in (*found.values(), *without.values()) for c in cs]
+    blends = [c.features @ weights for c, _ in pairs]
+    typical = float(np.mean([rival_level(blend, 0.0) for blend in blends if len(blend) > RIVALS]))
+    x = np.array([(blend.max(), rival_level(blend, typical)) for blend in blends])
+    right = np.array([c.relevant[np.argmax(blend)] for (c, _), blend in zip(pairs, blends, strict=True)])
+    slope, rivals, bias = _logistic(x, right, np.array([share for _, share in pairs]))
+    probability = 1 / (1 + np.exp(-(slope * x[:, 0] + rivals * x[:, 1] + bias)))
+    threshold = float(np.quantile(probability[right], 1 - KEEP_RIGHT))
+    numbers = (*weights, slope, -rivals, typical, bias, threshold)
+    return Calibration(*(round(float(number), 4) for number in numbers))
+
+
+def _logistic(x: NDArray[np.float64], right: NDArray[np.bool_], share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients of the columns of x, and the intercept, by maximum likelihood; found on standardised columns."""
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    z = np.column_stack(((x - mean) / spread, np.ones(len(x))))
 
     def loss(line: NDArray[np.float64]) -> float:
-        margin = np.where(right > 0, 1, -1) * (line[0] * blend + line[1])
-        return float(np.sum(share * np.logaddexp(0, -margin)))
+        return float(np.sum(share * np.logaddexp(0, -np.where(right, 1, -1) * (z @ line))))
 
-    centre = float(blend.mean())
-    slope, shifted = minimize(lambda line: loss(np.array([line[0], line[1] - line[0] * centre])), [0.3, 0.0]).x
-    bias = shifted - slope * centre
-    probability = 1 / (1 + np.exp(-(slope * blend + bias)))
-    threshold = float(np.quantile(probability[right > 0], 1 - KEEP_RIGHT))
-    late, dense, lexical, length = (float(round(slope * weight, 4)) for weight in weights)
-    return Calibration(float(round(bias, 4)), late, dense, lexical, length, round(threshold, 3))
-
-
-def _best(weights: NDArray[np.float64], candidates: Candidates) -> tuple[float, bool]:
-    """Blend of the best candidate, and whether it is relevant."""
-    blend = candidates.features @ weights
-    best = int(np.argmax(blend))
-    return float(blend[best]), bool(candidates.relevant[best])
+    line = minimize(loss, np.zeros(z.shape[1])).x
+    slopes = line[:-1] / spread
+    return np.array([*slopes, line[-1] - slopes @ mean])
 
 
 def describe(
     calibration: Calibration,
-    weights: NDArray[np.float64],
     found: Mapping[str, Sequence[Candidates]],
     without: Mapping[str, Sequence[Candidates]],
 ) -> dict[str, object]:
     """What the choice gives on each set: Top-1 by single features and blended, and what the threshold lets through."""
     sets = {}
     for name, candidates in found.items():
-        single = {key: _top1(np.eye(len(WEIGHTS))[i], candidates) for i, key in enumerate(WEIGHTS)}
-        kept, shown = (_shares_above(calibration, cs) for cs in (candidates, without[name]))
-        sets["/".join(Path(name).parts[-1:])] = {
+        by_feature = {key: _top1(candidates, lambda c, i=i: c.features[:, i]) for i, key in enumerate(WEIGHTS[:3])}
+        sets[Path(name).name] = {
             "questions": len(candidates),
             "relevant among the candidates": round(float(np.mean([c.relevant.any() for c in candidates])), 3),
-            "top1": {**single, "blend": _top1(weights, candidates)},
-            "answered": kept,
-            "answered without an answer in the corpus": shown,
+            "top1": by_feature | {"blend": _top1(candidates, lambda c: calibration.blend(c.features))},
+            "answered": _answered(calibration, candidates),
+            "answered although the corpus has no answer": _answered(calibration, without[name]),
         }
-    return {"weights before calibration": dict(zip(WEIGHTS, np.round(weights, 3).tolist(), strict=True)), "sets": sets}
+    everything = [c for cs in (*found.values(), *without.values()) for c in cs]
+    return {
+        "probability of the best against how often it is right": _reliability(calibration, everything),
+        "sets": sets,
+    }
 
 
-def _top1(weights: NDArray[np.float64], candidates: Sequence[Candidates]) -> float:
-    return round(float(np.mean([_best(weights, c)[1] for c in candidates])), 3)
+def _top1(candidates: Sequence[Candidates], score: Callable[[Candidates], NDArray[np.float64]]) -> float:
+    return round(float(np.mean([c.relevant[np.argmax(score(c))] for c in candidates])), 3)
 
 
-def _shares_above(calibration: Calibration, candidates: Sequence[Candidates]) -> float:
-    weights = np.array([calibration.late, calibration.dense, calibration.lexical, calibration.length])
-    floor = np.log(calibration.threshold / (1 - calibration.threshold)) - calibration.bias
-    return round(float(np.mean([_best(weights, c)[0] >= floor for c in candidates])), 3)
+def _answered(calibration: Calibration, candidates: Sequence[Candidates]) -> float:
+    best = [calibration.probability(c.features.astype(np.float32)).max() for c in candidates]
+    return round(float(np.mean(np.array(best) >= calibration.threshold)), 3)
+
+
+def _reliability(calibration: Calibration, candidates: Sequence[Candidates]) -> list[dict[str, float]]:
+    """Five bands of the best candidate's probability: mean probability, share that is right, questions."""
+    rows = [(p := calibration.probability(c.features.astype(np.float32)), c.relevant[np.argmax(p)]) for c in candidates]
+    best, right = np.array([p.max() for p, _ in rows]), np.array([r for _, r in rows])
+    bands = np.minimum((best * 5).astype(int), 4)
+    return [
+        {"probability": round(float(best[bands == b].mean()), 3), "right": round(float(right[bands == b].mean()), 3),
+         "questions": int((bands == b).sum())} for b in range(5) if (bands == b).any()
+    ]  # fmt: skip
 
 
 def write(model: str, fingerprint: str, calibration: Calibration, report: Mapping[str, object]) -> None:
@@ -235,29 +152,6 @@ def write(model: str, fingerprint: str, calibration: Calibration, report: Mappin
     provenance = {"script": "benchmarks/calibrate.py", "embedder": fingerprint, **report}
     stored[model] = {"calibration": asdict(calibration), "provenance": provenance}
     CALIBRATION.write_text(json.dumps(stored, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-class BM25:
-    """Robertson's BM25 over the product's terms, k1 1.2 and b 0.75 as in SQLite's FTS5."""
-
-    def __init__(self, texts: Sequence[str], *, k1: float = 1.2, b: float = 0.75) -> None:
-        counts = [Counter(terms(text)) for text in texts]
-        lengths = np.array([sum(count.values()) for count in counts], float)
-        self._norm = k1 * (1 - b + b * lengths / lengths.mean())
-        self._k1 = k1
-        self._postings: dict[str, list[tuple[int, int]]] = {}
-        for row, count in enumerate(counts):
-            for term, times in count.items():
-                self._postings.setdefault(term, []).append((row, times))
-
-    def scores(self, query: str) -> FloatVector:
-        total = np.zeros(len(self._norm), np.float32)
-        for term in dict.fromkeys(terms(query)):
-            if term in self._postings:
-                rows, times = np.array(self._postings[term]).T
-                idf = np.log(1 + (len(self._norm) - len(rows) + 0.5) / (len(rows) + 0.5))
-                total[rows] += idf * times * (self._k1 + 1) / (times + self._norm[rows])
-        return total
 
 
 def _parse_arguments() -> argparse.Namespace:

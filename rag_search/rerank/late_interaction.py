@@ -21,6 +21,7 @@ from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVect
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 SHORT = 64  # tokens
+RIVALS = 10  # candidates
 _BLOCK_ROWS = 4096  # token vectors turned to float32 at a time: 2 MB, so that they stay in the cache
 
 
@@ -38,20 +39,39 @@ class TokenEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A logistic model: weights of the columns of `features`, and `bias`. Its probability is that of relevance; below
-    `threshold` a hit is no confident match."""
+    """How features become a probability of relevance; below `threshold` a hit is no confident match.
 
-    bias: float
+    late, dense, lexical, length weigh the columns of `features`; their sum is the blend, which decides the order. The
+    probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of the RIVALS best
+    candidates after the first: a right answer stands out, a question without an answer has many equals. Where there
+    are fewer candidates, `typical` stands in for the missing ones.
+    """
+
     late: float
     dense: float
     lexical: float
     length: float
+    slope: float
+    rivals: float
+    typical: float
+    bias: float
     threshold: float
 
+    def blend(self, features: FloatMatrix) -> NDArray[np.float64]:
+        """(n,) from `features` (n, 4)."""
+        return np.asarray(features @ np.array([self.late, self.dense, self.lexical, self.length]), np.float64)
+
     def probability(self, features: FloatMatrix) -> FloatVector:
-        """float32 (n,) from `features` (n, 4)."""
-        weights = np.array([self.late, self.dense, self.lexical, self.length])
-        return np.asarray(1 / (1 + np.exp(-(features @ weights + self.bias))), np.float32)
+        """float32 (n,) from `features` (n, 4) of all candidates of one query."""
+        blend = self.blend(features)
+        logit = self.slope * blend - self.rivals * rival_level(blend, self.typical) + self.bias
+        return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
+
+
+def rival_level(blend: NDArray[np.float64], typical: float) -> float:
+    """Mean of the RIVALS largest values after the largest, `typical` for those that are missing."""
+    after = -np.sort(-blend)[1 : RIVALS + 1]
+    return (float(after.sum()) + typical * (RIVALS - len(after))) / RIVALS
 
 
 def features(late: FloatVector, dense: FloatVector, lexical: FloatVector, lengths: NDArray[np.int64]) -> FloatMatrix:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,11 +18,13 @@ from rag_search.rerank.late_interaction import (
     features,
     late_interaction,
     load_calibration,
+    rival_level,
 )
 
 DIM = 16
-CALIBRATION = Calibration(bias=-4.0, late=6.0, dense=2.0, lexical=1.0, length=-0.5, threshold=0.3)
-SHORT_BIAS = -4.0 - 0.5 * math.log(64)  # what a passage of at most 64 tokens starts from
+CALIBRATION = Calibration(
+    late=6.0, dense=2.0, lexical=1.0, length=-0.5, slope=0.5, rivals=0.25, typical=3.0, bias=-1.0, threshold=0.3
+)
 
 
 def units(rng: np.random.Generator, count: int) -> FloatMatrix:
@@ -119,18 +122,40 @@ def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> No
     tokens = stored(np.eye(DIM, dtype=np.float32)[[1, 2, 3, 1]], [2, 1, 1])
     hits = [hit(0.5, 10.0), hit(0.9, None), hit(None, 5.0)]
     scores = reranker.score_stored("a bb", hits, tokens)  # the query is the axes 1 and 2
-    expected = [
-        sigmoid(SHORT_BIAS + 6 * 1.0 + 2 * 0.5 + 1.0),
-        sigmoid(SHORT_BIAS + 6 * 0.0 + 2 * 0.9),
-        sigmoid(SHORT_BIAS + 6 * 0.5 + 2 * 0.5 + 0.5),  # without a dense score it counts as the lowest known one
+    blends = [
+        6 * 1.0 + 2 * 0.5 + 1.0 - 0.5 * math.log(64),
+        6 * 0.0 + 2 * 0.9 - 0.5 * math.log(64),
+        6 * 0.5 + 2 * 0.5 + 0.5 - 0.5 * math.log(64),  # without a dense score it counts as the lowest known one
     ]
+    level = (blends[1] + blends[2] + 8 * 3.0) / 10  # two rivals, eight stand-ins
+    expected = [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends]
     np.testing.assert_allclose(scores, expected, rtol=1e-4)
     assert scores.dtype == np.float32
 
 
 def test_probabilities_of_texts(reranker: LateInteractionReranker) -> None:
     scores = reranker.score("a bb", ["a bb", "ccc", "bb ccc"])
-    np.testing.assert_allclose(scores, [sigmoid(SHORT_BIAS + x) for x in (6 + 2, 0, 3 + 2 * 0.5)], rtol=1e-4)
+    blends = [x - 0.5 * math.log(64) for x in (6 + 2, 0, 3 + 2 * 0.5)]
+    level = (blends[1] + blends[2] + 8 * 3.0) / 10
+    np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
+
+
+def test_probabilities_keep_the_order_of_the_blend() -> None:
+    made = np.random.default_rng(2).normal(size=(50, 4)).astype(np.float32)
+    order = np.argsort(-CALIBRATION.blend(made))
+    assert np.argsort(-CALIBRATION.probability(made)).tolist() == order.tolist()
+
+
+def test_a_rival_makes_the_best_one_less_sure() -> None:
+    alone = np.array([[1.0, 0.9, 1.0, 4.2]] + [[0.1, 0.7, 0.0, 4.2]] * 10, np.float32)
+    rivalled = alone.copy()
+    rivalled[1:] = [0.95, 0.89, 0.9, 4.2]
+    assert CALIBRATION.probability(rivalled)[0] < CALIBRATION.probability(alone)[0]
+
+
+@pytest.mark.parametrize(("blend", "level"), [([], 3.0), ([9.0], 3.0), ([1.0, 9.0], 2.8), ([5.0] + [4.0] * 30, 4.0)])
+def test_rival_level(blend: list[float], level: float) -> None:
+    assert rival_level(np.array(blend), 3.0) == pytest.approx(level)
 
 
 def test_nothing_to_score(reranker: LateInteractionReranker) -> None:
@@ -140,7 +165,7 @@ def test_nothing_to_score(reranker: LateInteractionReranker) -> None:
 
 
 def test_the_fingerprint_covers_embedder_and_calibration(reranker: LateInteractionReranker) -> None:
-    other = Calibration(bias=-4.0, late=6.0, dense=2.0, lexical=1.5, length=-0.5, threshold=0.3)
+    other = replace(CALIBRATION, lexical=1.5)
     assert LateInteractionReranker(SignEncoder(), CALIBRATION).fingerprint == reranker.fingerprint
     assert LateInteractionReranker(SignEncoder(), other).fingerprint != reranker.fingerprint
 

@@ -61,7 +61,7 @@ def make_embedder(settings: Settings) -> Embedder:
     if backend == "builtin":
         from rag_search.embed.builtin.engine import BuiltinEmbedder
 
-        return BuiltinEmbedder(cache_dir=settings.cache_dir, model=_builtin_model(options.model))
+        return BuiltinEmbedder(cache_dir=settings.cache_dir, model=_builtin_model(settings.embedder.model))
     raise ConfigError(f"unknown embedder backend {backend!r}.")
 
 

@@ -61,9 +61,7 @@ def index_of(config: Config, dataset: Dataset) -> Path:
     return config.settings.cache_dir / "evaluate" / f"{dataset.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
-def _fill(
-    place: Path, dataset: Dataset, embedder: Embedder, options: IngestOptions, on_progress: Progress
-) -> None:
+def _fill(place: Path, dataset: Dataset, embedder: Embedder, options: IngestOptions, on_progress: Progress) -> None:
     def on_step(step: Step) -> None:
         on_progress("ingesting", step.bytes, step.bytes_total)
 

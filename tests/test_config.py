@@ -64,7 +64,7 @@ def test_an_unknown_variable_is_an_error(home: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("text", ["[search]\ntop_k = 0\n", "[search]\ntop_k = 'many'\n", "profile = 'tpu'\n"])
 def test_a_bad_value_names_key_and_file(home: Path, text: str) -> None:
     path = write_project(home, text)
-    with pytest.raises(ConfigError, match="setting '(search.top_k|profile)'") as raised:
+    with pytest.raises(ConfigError, match=r"setting '(search\.top_k|profile)'") as raised:
         load_config(cwd=path.parent)
     assert str(path) in raised.value.message
 

@@ -17,7 +17,9 @@ from rag_search.render.snippet import highlights, snippet
 from rag_search.render.table import print_table
 
 PLACES = Places(Path("/srv/project"), Path("/srv/project"))
-HOSTILE = "[bold red]x[/] \x1b[31mred\x1b[0m \x1b]0;title\x07 <script>alert(1)</script> \u202eevil\u202c \x9b2J \u2028 =1+1"
+HOSTILE = (
+    "[bold red]x[/] \x1b[31mred\x1b[0m \x1b]0;title\x07 <script>alert(1)</script> \u202eevil\u202c \x9b2J \u2028 =1+1"
+)
 
 
 def chunk(text: str, *, path: str = "docs/a.md", title: str = "Title") -> Chunk:
@@ -26,7 +28,8 @@ def chunk(text: str, *, path: str = "docs/a.md", title: str = "Title") -> Chunk:
 
 def result(*texts: str, **changes: object) -> SearchResult:
     hits = tuple(
-        Hit(chunk(text), rank, 0.9 / rank, StageScores(0.8, None, 1.5, 0.9 / rank)) for rank, text in enumerate(texts, 1)
+        Hit(chunk(text), rank, 0.9 / rank, StageScores(0.8, None, 1.5, 0.9 / rank))
+        for rank, text in enumerate(texts, 1)
     )
     found = SearchResult("redis timeout", None, hits, EngineNames("e", "r", "i"), {"total": 1.23456})
     return replace(found, **changes)  # type: ignore[arg-type]

@@ -93,8 +93,7 @@ def evaluate(
         dataset=dataset,
         systems=results,
         significance={
-            f"{a} vs {b}": paired_test(by_name[a].values["top1"], by_name[b].values["top1"])
-            for a, b in pairs
+            f"{a} vs {b}": paired_test(by_name[a].values["top1"], by_name[b].values["top1"]) for a, b in pairs
         },
     )
 

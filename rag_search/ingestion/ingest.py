@@ -137,5 +137,5 @@ def _state(source: SourceFile, content_hash: str) -> FileState:
 
 
 def _merged_roots(known: Iterable[str], roots: Sequence[Path], *, prune: bool) -> list[str]:
-    named = {os.path.abspath(root.expanduser()) for root in roots}
+    named = {os.path.abspath(root.expanduser()) for root in roots}  # noqa: PTH100 (as `walk` names them)
     return sorted(named if prune else named | set(known))

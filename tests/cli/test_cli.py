@@ -149,7 +149,8 @@ def test_rerank_scores_passages_from_a_file(project: Path, run: Run) -> None:
 
 
 def test_hostile_documents_reach_no_terminal(project: Path, run: Run) -> None:
-    (project / "docs" / "evil.md").write_text("# \x1b]0;pwn\x07Title [red]x[/]\n\nzebra \x1b[2J \u202e stripes\n", "utf-8")
+    text = "# \x1b]0;pwn\x07Title [red]x[/]\n\nzebra \x1b[2J \u202e stripes\n"
+    (project / "docs" / "evil.md").write_text(text, "utf-8")
     assert run("ingest", "docs").code == 0
     done = run("query", "zebra stripes", "--min-score", "0", "-k", "1")
     assert not set(done.out) & {"\x1b", "\x07", "\u202e"}

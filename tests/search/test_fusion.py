@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def test_fuse_equals_the_formula(dense: dict[int, float], lexical: dict[int, flo
     expected = naive_fuse(dense, lexical, weight)
     assert set(ids.tolist()) == set(expected)
     assert_allclose(fused, [expected[i] for i in ids.tolist()], atol=1e-4)
-    assert all(a >= b for a, b in zip(fused, fused[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(fused))
 
 
 def test_one_list_alone_decides() -> None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
@@ -101,6 +104,12 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
     """
     if not len(query):
         return np.zeros(len(tokens.lengths), np.float32)
+    with _one_blas_thread():
+        return np.asarray(_best_products(query, tokens).mean(axis=0) / 127, np.float32)
+
+
+def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
+    """The largest dot product of each query token with each passage, float32 (q, n), times 127."""
     best = np.zeros((len(query), len(tokens.lengths)), np.float32)
     ends = np.cumsum(tokens.lengths)
     first = 0
@@ -112,7 +121,18 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
             products = query @ tokens.rows[start : ends[last - 1]].astype(np.float32).T  # (q, rows)
             best[:, filled] = np.maximum.reduceat(products, (ends - tokens.lengths - start)[filled], axis=1)
         first = last
-    return np.asarray(best.mean(axis=0) / 127, np.float32)
+    return best
+
+
+def _one_blas_thread() -> AbstractContextManager[object]:
+    """The products are a millisecond each; BLAS threads that wait for each other cost more than they do."""
+    limited: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
+    return limited
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 class LateInteractionReranker:

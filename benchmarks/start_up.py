@@ -1,0 +1,79 @@
+"""How long a person waits: whole processes, beside `python -c pass` in the same run, and a warm query in a library.
+
+    python benchmarks/start_up.py            (after `make demo`; writes benchmarks/results/start_up.md and .json)
+
+Every command is run once to warm the file cache and then REPEATS times, in turn with the others, so that a machine
+whose speed drifts is fair to all; the median is the figure to quote.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rag_search import searching
+from rag_search.search import SearchOptions
+
+REPEATS = 15
+QUESTIONS = ("如何解决Redis连接超时", "kafka consumer lag keeps growing", "pod keeps restarting with exit code 137")
+RESULTS = Path(__file__).with_name("results")
+RAGSEARCH = Path(sys.executable).with_name("ragsearch")
+COMMANDS = {
+    "python -c pass": [sys.executable, "-c", "pass"],
+    "ragsearch --help": [str(RAGSEARCH), "--help"],
+    "ragsearch query (cold process)": [str(RAGSEARCH), "query", QUESTIONS[0]],
+}
+
+
+def main() -> None:
+    """Measure and write the table."""
+    rows = {name: _summary(times) for name, times in _processes().items()}
+    rows["library query, warm, reranked"] = _summary(_warm_queries(SearchOptions()))
+    rows["library query, warm, not reranked"] = _summary(_warm_queries(SearchOptions(system="hybrid")))
+    facts = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    _write(rows, facts)
+
+
+def _processes() -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for repeat in range(REPEATS + 1):
+        for name, command in COMMANDS.items():
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            if repeat:
+                times[name].append((time.perf_counter() - start) * 1000)
+    return times
+
+
+def _warm_queries(options: SearchOptions) -> list[float]:
+    with searching() as searcher:
+        for question in QUESTIONS:
+            searcher.search(question, options)
+        return [searcher.search(q, options).timings_ms["total"] for _ in range(REPEATS) for q in QUESTIONS]
+
+
+def _summary(times: list[float]) -> dict[str, float]:
+    return {"median_ms": statistics.median(times), "min_ms": min(times), "max_ms": max(times)}
+
+
+def _write(rows: dict[str, dict[str, float]], facts: dict[str, object]) -> None:
+    lines = ["| what | median | min | max |", "|---|---:|---:|---:|"]
+    lines += [
+        f"| {name} | {row['median_ms']:.1f} ms | {row['min_ms']:.1f} ms | {row['max_ms']:.1f} ms |"
+        for name, row in rows.items()
+    ]
+    lines += ["", f"{facts['cores']} cores, load average {facts['load']:.1f}, {time.strftime('%Y-%m-%d')}"]
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "start_up.md").write_text("\n".join(lines) + "\n", "utf-8")
+    (RESULTS / "start_up.json").write_text(json.dumps({"rows": rows, **facts}, indent=2) + "\n", "utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

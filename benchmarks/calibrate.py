@@ -80,8 +80,10 @@ def calibrate(
     """The line that makes the best candidate's blend and its rivals' a probability, and the threshold on it."""
     pairs = [(c, 1 / len(cs)) for cs in (*found.values(), *without.values()) for c in cs]
     blends = [c.features @ weights for c, _ in pairs]
-    typical = float(np.mean([rival_level(blend, 0.0) for blend in blends if len(blend) > RIVALS]))
-    x = np.array([(blend.max(), rival_level(blend, typical)) for blend in blends])
+    pages = [c.documents for c, _ in pairs]
+    crowded = [(b, p) for b, p in zip(blends, pages, strict=True) if len(set(p)) > RIVALS]
+    typical = float(np.mean([rival_level(blend, 0.0, page) for blend, page in crowded]))
+    x = np.array([(b.max(), rival_level(b, typical, p)) for b, p in zip(blends, pages, strict=True)])
     right = np.array([c.relevant[np.argmax(blend)] for (c, _), blend in zip(pairs, blends, strict=True)])
     slope, rivals, bias = _logistic(x, right, np.array([share for _, share in pairs]))
     probability = 1 / (1 + np.exp(-(slope * x[:, 0] + rivals * x[:, 1] + bias)))
@@ -131,13 +133,16 @@ def _top1(candidates: Sequence[Candidates], score: Callable[[Candidates], NDArra
 
 
 def _answered(calibration: Calibration, candidates: Sequence[Candidates]) -> float:
-    best = [calibration.probability(c.features.astype(np.float32)).max() for c in candidates]
+    best = [calibration.probability(c.features.astype(np.float32), c.documents).max() for c in candidates]
     return round(float(np.mean(np.array(best) >= calibration.threshold)), 3)
 
 
 def _reliability(calibration: Calibration, candidates: Sequence[Candidates]) -> list[dict[str, float]]:
     """Five bands of the best candidate's probability: mean probability, share that is right, questions."""
-    rows = [(p := calibration.probability(c.features.astype(np.float32)), c.relevant[np.argmax(p)]) for c in candidates]
+    rows = [
+        (p := calibration.probability(c.features.astype(np.float32), c.documents), c.relevant[np.argmax(p)])
+        for c in candidates
+    ]
     best, right = np.array([p.max() for p, _ in rows]), np.array([r for _, r in rows])
     bands = np.minimum((best * 5).astype(int), 4)
     return [

@@ -42,10 +42,11 @@ class DevSet:
 @dataclass(frozen=True)
 class Candidates:
     """Stage one of one question: what rag_search.rerank.late_interaction.features makes of the candidates, (n, 4), and
-    which of them are relevant."""
+    which of them are relevant. documents: the page that each is part of, as a folder of Markdown would have it."""
 
     features: NDArray[np.float64]
     relevant: NDArray[np.bool_]
+    documents: list[str]
 
 
 def read_dev_set(wanted: str, embedder: BuiltinEmbedder, *, distractors: int) -> DevSet:
@@ -107,7 +108,8 @@ def stage_one(dev: DevSet, encoded: Encoded, embedder: BuiltinEmbedder) -> tuple
             ids = _fused(np.where(allowed, dense, -np.inf), np.where(allowed, lexical, 0))
             tokens = _select(encoded, ids)
             made = features(late_interaction(units, tokens), dense[ids], lexical[ids], tokens.lengths)
-            out.append(Candidates(made.astype(np.float64), relevant[ids]))
+            pages = [str(owner).split("#", 1)[0] for owner in dev.owners[ids]]
+            out.append(Candidates(made.astype(np.float64), relevant[ids], pages))
     return found, without
 
 

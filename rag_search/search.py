@@ -34,6 +34,7 @@ from rag_search.records import (
 )
 from rag_search.rerank.base import Reranker, StoredTokenReranker, check_scores
 
+CLOSEST = 3  # passages that an answer without hits still names
 DEPTH = 100  # rows asked of each first-stage list, at least
 
 System = Literal["bm25", "dense", "hybrid", "rerank"]
@@ -189,9 +190,8 @@ class Searcher:
         if options.min_score is not None:
             hits = [hit for hit in hits if hit.score >= options.min_score]
             confident = bool(hits)
-        elif hits and not confident:
-            best = hits[0].chunk
-            notes.append(f"closest passage: {best.path}:{best.line_start}, score {hits[0].score:.2f} < {threshold:.2f}")
+        elif hits and threshold is not None and not confident:
+            notes += [_closest(hit, threshold) for hit in hits[:CLOSEST]]
             hits = []
         return SearchResult(
             query=query.text,
@@ -221,6 +221,10 @@ def _grouped(hits: Sequence[Hit]) -> list[Hit]:
         replace(first, siblings=tuple(Sibling(o.chunk.line_start, o.chunk.line_end, o.score) for o in rest))
         for first, *rest in by_path.values()
     ]
+
+
+def _closest(hit: Hit, threshold: float) -> str:
+    return f"close, not confident: {hit.chunk.path}:{hit.chunk.line_start}, score {hit.score:.2f} < {threshold:.2f}"
 
 
 def _instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | None) -> list[str]:

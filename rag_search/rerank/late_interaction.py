@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -46,8 +46,8 @@ class Calibration:
 
     late, dense, lexical, length weigh the columns of `features`; their sum is the blend, which decides the order. The
     probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of the RIVALS best
-    candidates after the first: a right answer stands out, a question without an answer has many equals. Where there
-    are fewer candidates, `typical` stands in for the missing ones.
+    documents after the first: a right answer stands out, a question without an answer has many equals. Chunks of one
+    document are no rivals of each other. Where there are fewer documents, `typical` stands in for the missing ones.
     """
 
     late: float
@@ -64,17 +64,21 @@ class Calibration:
         """(n,) from `features` (n, 4)."""
         return np.asarray(features @ np.array([self.late, self.dense, self.lexical, self.length]), np.float64)
 
-    def probability(self, features: FloatMatrix) -> FloatVector:
-        """float32 (n,) from `features` (n, 4) of all candidates of one query."""
+    def probability(self, features: FloatMatrix, documents: Sequence[Hashable] | None = None) -> FloatVector:
+        """float32 (n,) from `features` (n, 4) of all candidates of one query, and the document that each is part of
+        (None: each is its own)."""
         blend = self.blend(features)
-        logit = self.slope * blend - self.rivals * rival_level(blend, self.typical) + self.bias
+        logit = self.slope * blend - self.rivals * rival_level(blend, self.typical, documents) + self.bias
         return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
 
-def rival_level(blend: NDArray[np.float64], typical: float) -> float:
-    """Mean of the RIVALS largest values after the largest, `typical` for those that are missing."""
-    after = -np.sort(-blend)[1 : RIVALS + 1]
-    return (float(after.sum()) + typical * (RIVALS - len(after))) / RIVALS
+def rival_level(blend: NDArray[np.float64], typical: float, documents: Sequence[Hashable] | None = None) -> float:
+    """Mean of the best blend of each of the RIVALS best documents after the first, `typical` for missing ones."""
+    best: dict[Hashable, float] = {}
+    for document, value in zip(range(len(blend)) if documents is None else documents, blend.tolist(), strict=True):
+        best[document] = max(value, best.get(document, value))
+    after = sorted(best.values(), reverse=True)[1 : RIVALS + 1]
+    return (sum(after) + typical * (RIVALS - len(after))) / RIVALS
 
 
 def features(late: FloatVector, dense: FloatVector, lexical: FloatVector, lengths: NDArray[np.int64]) -> FloatMatrix:
@@ -177,7 +181,8 @@ class LateInteractionReranker:
         _vector, units = self._embedder.encode_query(query)
         lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
         return self._calibration.probability(
-            features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths)
+            features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths),
+            [hit.chunk.path for hit in hits],
         )
 
 

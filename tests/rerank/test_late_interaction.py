@@ -97,8 +97,8 @@ class SignEncoder:
         return (mean / np.linalg.norm(mean)).astype(np.float32), tokens
 
 
-def hit(dense: float | None, lexical: float | None) -> Hit:
-    chunk = Chunk("a.md", "A", 0, "text", (), 0, 4, 1, 1, "A\ntext")
+def hit(dense: float | None, lexical: float | None, *, path: str = "a.md") -> Hit:
+    chunk = Chunk(path, "A", 0, "text", (), 0, 4, 1, 1, "A\ntext")
     return Hit(chunk, 1, 0.0, StageScores(dense=dense, lexical=lexical))
 
 
@@ -120,7 +120,7 @@ def test_it_is_both_kinds_of_reranker(reranker: LateInteractionReranker) -> None
 
 def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> None:
     tokens = stored(np.eye(DIM, dtype=np.float32)[[1, 2, 3, 1]], [2, 1, 1])
-    hits = [hit(0.5, 10.0), hit(0.9, None), hit(None, 5.0)]
+    hits = [hit(0.5, 10.0, path="a.md"), hit(0.9, None, path="b.md"), hit(None, 5.0, path="c.md")]
     scores = reranker.score_stored("a bb", hits, tokens)  # the query is the axes 1 and 2
     blends = [
         6 * 1.0 + 2 * 0.5 + 1.0 - 0.5 * math.log(64),
@@ -156,6 +156,12 @@ def test_a_rival_makes_the_best_one_less_sure() -> None:
 @pytest.mark.parametrize(("blend", "level"), [([], 3.0), ([9.0], 3.0), ([1.0, 9.0], 2.8), ([5.0] + [4.0] * 30, 4.0)])
 def test_rival_level(blend: list[float], level: float) -> None:
     assert rival_level(np.array(blend), 3.0) == pytest.approx(level)
+
+
+def test_chunks_of_one_document_are_no_rivals() -> None:
+    blend = np.array([9.0, 8.0, 7.0, 1.0, 2.0])
+    assert rival_level(blend, 3.0, ["a", "a", "a", "b", "b"]) == pytest.approx((2.0 + 9 * 3.0) / 10)
+    assert rival_level(blend, 3.0, ["a", "b", "a", "c", "c"]) == pytest.approx((8.0 + 2.0 + 8 * 3.0) / 10)
 
 
 def test_nothing_to_score(reranker: LateInteractionReranker) -> None:

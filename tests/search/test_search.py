@@ -65,7 +65,7 @@ def test_candidates_bound_what_the_reranker_sees() -> None:
 def test_nothing_above_the_threshold_is_no_confident_match() -> None:
     result = searcher(OverlapReranker(cutoff=0.9)).search("weather on mars")
     assert (result.hits, result.confident) == ((), False)
-    assert "closest passage" in result.notes[-1]
+    assert "close, not confident" in result.notes[-1]
     shown = searcher(OverlapReranker(cutoff=0.9)).search("weather on mars", SearchOptions(min_score=0.0))
     assert shown.hits
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, talk
+from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, places, talk
 
 if TYPE_CHECKING:
     from rag_search.config import Config
     from rag_search.ingestion import IngestOptions, IngestReport, Plan, Step
+    from rag_search.render.places import Places
 
 
 def ingest(
@@ -114,7 +115,7 @@ def _sync(
     embedder = wiring.make_embedder(config.settings)
     with wiring.writing(config, embedder, rebuild=rebuild) as writer, _progress() as on_step:
         report = run_ingest(writer, embedder, roots, base=config.base_dir, options=options, on_step=on_step)
-    _print_report(report, as_json=as_json)
+    _print_report(report, places(config), as_json=as_json)
     return report
 
 
@@ -158,7 +159,7 @@ def _progress() -> Iterator[Callable[[Step], None]]:
         yield on_step
 
 
-def _print_report(report: IngestReport, *, as_json: bool) -> None:
+def _print_report(report: IngestReport, shown: Places, *, as_json: bool) -> None:
     from rag_search.text import plain
 
     if as_json:
@@ -166,11 +167,15 @@ def _print_report(report: IngestReport, *, as_json: bool) -> None:
         return
     console = talk()
     for failure in report.failed:
-        console.print(f"failed  {plain(failure.path)}: {plain(failure.reason)}", style="red", soft_wrap=True)
+        console.print(
+            f"failed  {plain(shown.shown(failure.path))}: {plain(failure.reason)}", style="red", soft_wrap=True
+        )
     for skipped in report.skipped:
-        console.print(f"skipped {plain(skipped.path)}: {plain(skipped.reason)}", style="dim", soft_wrap=True)
+        console.print(
+            f"skipped {plain(shown.shown(skipped.path))}: {plain(skipped.reason)}", style="dim", soft_wrap=True
+        )
     for path in report.empty:
-        console.print(f"empty   {plain(path)}", style="yellow", soft_wrap=True)
+        console.print(f"empty   {plain(shown.shown(path))}", style="yellow", soft_wrap=True)
     rate = report.tokens / report.seconds if report.seconds else 0.0
     out().print(
         f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "

@@ -12,6 +12,7 @@ from rag_search.text import plain
 
 _SENTENCE_END = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n+")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_LEADING_HEADINGS = re.compile(r"\A(\s*#{1,6}[ \t][^\n]*(\n|\Z))+")  # shown above the snippet already
 
 
 def snippet(text: str, query: str, *, cells: int = 240) -> str:
@@ -45,16 +46,17 @@ def highlights(text: str, query: str) -> Iterator[tuple[int, int]]:
 
 def _sentences(text: str) -> list[str]:
     body = _FRONT_MATTER.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    body = _LEADING_HEADINGS.sub("", body) or body
     parts = (_strip_markup(plain(part)) for part in _SENTENCE_END.split(body))
     return [part for part in parts if part]
 
 
 def _strip_markup(line: str) -> str:
-    """One line without list bullets; blank for headings (they are shown above), table rules and fence lines."""
+    """One line without heading marks and list bullets; blank for table rules and fence lines."""
     line = " ".join(line.split())
-    if re.fullmatch(r"[-|:=\s`~+*#]*", line) or re.match(r"#{1,6}\s|```|~~~", line):
+    if re.fullmatch(r"[-|:=\s`~+*#]*", line) or line.startswith(("```", "~~~")):
         return ""
-    return re.sub(r"^([-*+>]|\d+[.)])\s+", "", line).strip("| ")
+    return re.sub(r"^(#{1,6}|[-*+>]|\d+[.)])\s+", "", line).strip("| ")
 
 
 def _best(sentences: Sequence[str], query: str) -> int:

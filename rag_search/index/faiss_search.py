@@ -1,8 +1,10 @@
 """Vector search by FAISS: exact straight on the mapped file, and the approximate cache for large indexes.
 
-The cache is a flat product quantiser, 4 bits for every 2 columns (FastScan): it scans all rows in registers, gives
-500 candidates, and these are scored again from the exact vectors. Recall@50 0.998 on real vectors, also when the
-codebook was trained on another domain; IVF stayed at 0.73 with a comparable budget, HNSW cannot delete.
+The cache spends 4 bits on each of dim/2 directions (FastScan, half a byte a direction): it scans all rows in
+registers, gives 750 candidates, and these are scored again from the exact vectors. Which directions matters: on 400,000
+vectors made from multilingual-e5 passages, pairs of raw columns gave recall@50 0.935, the principal directions 0.826
+(FastScan rounds all its tables to one scale, and the first directions take it), the same ones rotated 0.997.
+IVF misses too much at a comparable budget and HNSW cannot delete.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from rag_search.errors import MissingExtraError
 from rag_search.index.vectors import IdMatrix, Ids, VectorRows, VectorSearch, in_sorted, padded, scan, top
 from rag_search.records import FloatMatrix, FloatVector
 
-CANDIDATES = 500
+CANDIDATES = 750  # of a million rows: recall@50 0.990 with 500, 0.994 with 750, 0.997 with 1,000
 _TRAINING_ROWS = 65_536
 _ADD_ROWS = 65_536
 _SELECTIVE = 0.1  # a filter that leaves less than this share of the rows is scanned exactly
@@ -71,16 +73,41 @@ def open_search(rows: VectorRows) -> VectorSearch:
 
 
 def build(matrix: FloatMatrix) -> NDArray[np.uint8]:
-    """The cache over all rows of `matrix` (n, dim), n > 0, as the bytes of a file. A million rows of 384 take 7 s."""
-    index = faiss.index_factory(matrix.shape[1], f"PQ{matrix.shape[1] // 2}x4fs", faiss.METRIC_INNER_PRODUCT)
+    """The cache over all rows of `matrix` (n, dim), n > 0, as the bytes of a file. A million rows of 384 take 10 s."""
     faiss.omp_set_num_threads(_THREADS)
-    # Evenly spread, not random: the same rows give the same cache.
     step = -(-len(matrix) // _TRAINING_ROWS)
-    index.train(np.ascontiguousarray(matrix[::step]))
+    sample = np.ascontiguousarray(matrix[::step])  # evenly spread, not random: the same rows give the same cache
+    axes = _axes(sample)
+    to_axes = faiss.LinearTransform(matrix.shape[1], len(axes), False)
+    faiss.copy_array_to_vector(axes.ravel(), to_axes.A)
+    to_axes.is_trained = True
+    codes = faiss.index_factory(len(axes), f"PQ{matrix.shape[1] // 2}x4fs", faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexPreTransform(to_axes, codes)
+    index.train(sample)
     for start in range(0, len(matrix), _ADD_ROWS):
         index.add(matrix[start : start + _ADD_ROWS])
     data: NDArray[np.uint8] = faiss.serialize_index(index)
     return data
+
+
+def _axes(sample: FloatMatrix) -> FloatMatrix:
+    """Orthonormal directions to quantise, float32 (dim/2 or dim, dim), randomly rotated among themselves.
+
+    Half of the directions with 4 bits each, or all with 2: whichever leaves less error in a dot product. The error
+    along a direction is what the query has there times what is lost of the row. Queries look like rows, so the first
+    is the second moment and not the variance: rows vary little along their common mean, and queries lie along it
+    (directions by variance gave recall@50 0.46). The best quantiser of a normal variable loses 0.0095 of the variance
+    with 16 levels and 0.1175 with 4 (Max 1960).
+    """
+    moments, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64) / len(sample))
+    moments, directions = moments[::-1], directions[:, ::-1].T
+    variances = moments - (directions @ sample.mean(axis=0)) ** 2
+    half = len(moments) // 2
+    error_half = 0.0095 * variances[:half].mean() * moments[:half].sum() + moments[half:] @ variances[half:]
+    error_all = 0.1175 * variances.mean() * moments.sum()
+    kept = directions[: half if error_half < error_all else None]
+    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((len(kept), len(kept))))[0]
+    return np.ascontiguousarray(rotation @ kept, np.float32)
 
 
 @dataclass(frozen=True)
@@ -118,7 +145,7 @@ class ApproximateSearch:
 
     @property
     def kind(self) -> str:
-        return f"approximate (faiss PQ{self.index.d // 2}x4fs)"
+        return f"approximate (faiss, {self.index.d // 2} x 4 bits)"
 
     def search(self, queries: FloatMatrix, top_k: int, *, allowed: Ids | None = None) -> tuple[IdMatrix, FloatMatrix]:
         living = None if allowed is None else self.rows.living(allowed)

@@ -214,7 +214,7 @@ class IndexReader:
 
     @cached_property
     def _lexical(self) -> LexicalSearch:
-        return LexicalSearch(self._database, chunks=self._segments["vectors"].rows - len(self._dead))
+        return LexicalSearch(self._database)
 
     @contextmanager
     def _query(self) -> Iterator[sqlite3.Connection]:

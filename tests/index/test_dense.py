@@ -116,6 +116,7 @@ def test_recall_of_the_cache(tmp_path: Path) -> None:
     import faiss
 
     vectors = clustered(60_000, 48, clusters=300) @ random_unit(48, 384) + 0.1 * random_unit(60_000, 384, seed=9)
+    vectors += 2 * random_unit(1, 384, seed=10)  # and all lie in a narrow cone
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = make_rows(tmp_path, vectors, np.empty(0, np.int64))
     search = ApproximateSearch(rows, faiss.deserialize_index(build(rows.matrix)))

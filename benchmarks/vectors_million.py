@@ -5,7 +5,8 @@
 The vectors are made from real ones: passages of the folder are embedded, and each synthetic vector is one of them plus
 a part of the difference of two others plus noise, so that clusters and covariance stay those of real text. The terms
 of a chunk are drawn from a real passage and from the whole folder. Queries are passages that were held out. Token
-vectors are left out (they are only read for 50 candidates, and would take 32 GB).
+vectors are left out (they are only read for 50 candidates, and would take 32 GB). With --reuse "store, s" is the
+figure of the run that stored the index.
 """
 
 from __future__ import annotations
@@ -71,9 +72,8 @@ def main() -> None:
     figures |= json.loads(run.stdout)
     figures |= _recall(seeds, options.work / "index")
     figures |= _add_documents(seeds, options.work / "index")
-    _write(
-        figures, options.out, f"python benchmarks/vectors_million.py {options.folder.name} --chunks {options.chunks}"
-    )
+    reuse = " --reuse" if options.reuse else ""
+    _write(figures, options.out, f"python {sys.argv[0]} {options.folder.name} --chunks {options.chunks}{reuse}")
 
 
 def _load_seeds(folder: Path, work: Path) -> Seeds:

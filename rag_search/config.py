@@ -35,6 +35,12 @@ class EmbedderSettings(_Section):
     backend: Literal["builtin", "sentence-transformers", "openai"] | None = None
     model: str | None = Field(default=None, description="hub name, local directory, or builtin variant")
     dim: int | None = Field(default=None, ge=8, description="Matryoshka dimension; None: the model's own")
+    prompts: Literal["qwen3", "e5", "none"] | None = Field(default=None, description="None: by the model's name")
+    tokenizer: str | None = Field(
+        default=None, description="folder or hub name to count tokens with; None: the model's"
+    )
+    check: bool = Field(default=True, description="ask known answers before the first use")
+    known_answers: Path | None = Field(default=None, description="JSON with a reference matrix; None: ours")
     url: str | None = Field(default=None, description="base URL of an OpenAI-compatible server, ending in /v1")
     api_key: SecretStr | None = None
     batch_tokens: int = Field(default=16384, ge=512, description="tokens in one batch, padding included")
@@ -46,6 +52,9 @@ class RerankerSettings(_Section):
 
     backend: Literal["late-interaction", "vllm", "rerank-api", "cross-encoder", "none"] | None = None
     model: str | None = None
+    api: Literal["vllm", "tei", "cohere", "jina"] | None = Field(default=None, description="None: by the URL")
+    check: bool = Field(default=True, description="ask known answers before the first use")
+    known_answers: Path | None = Field(default=None, description="JSON with a reference matrix; None: ours")
     url: str | None = Field(default=None, description="base URL of a rerank server, ending in /v1")
     api_key: SecretStr | None = None
     instruction: str | None = Field(default=None, description="default instruction; None: the model's own")

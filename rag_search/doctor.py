@@ -75,16 +75,21 @@ def _cache(config: Config) -> Iterator[Finding]:
         yield Finding("cache", "fail", f"{folder} cannot be written", "Set cache_dir or RAGSEARCH_CACHE_DIR.")
 
 
-def _engine(config: Config) -> Iterator[Finding]:
+def _profile(config: Config) -> Iterator[Finding]:
     from rag_search import wiring
-    from rag_search.index import open_reader
 
     backends = wiring.choose_backends(config.settings)
     yield Finding("profile", "ok", f"{backends.profile}: {backends.reason}")
+
+
+def _embedder(config: Config) -> Iterator[Finding]:
+    """The embedder, its known answers, and the index that it must have made."""
+    from rag_search import wiring
+    from rag_search.index import open_reader
+
     embedder = wiring.make_embedder(config.settings)
+    wiring.check_embedder(config.settings, embedder)
     yield Finding("embedder", "ok", f"{embedder.name}, {embedder.dim} dimensions")
-    reranker = wiring.make_reranker(config.settings, embedder)
-    yield Finding("reranker", "ok" if reranker else "warn", reranker.name if reranker else "switched off")
     try:
         with open_reader(config.index_dir) as reader:
             wiring.check_fingerprint(reader, embedder)
@@ -93,4 +98,16 @@ def _engine(config: Config) -> Iterator[Finding]:
         yield Finding("index", "warn", error.message, error.remedy)
 
 
-CHECKS: tuple[Check, ...] = (_python, _sqlite, _faiss, _cache, _engine)
+def _reranker(config: Config) -> Iterator[Finding]:
+    from rag_search import wiring
+
+    late = wiring.choose_backends(config.settings).reranker == "late-interaction"
+    reranker = wiring.make_reranker(config.settings, wiring.make_embedder(config.settings) if late else None)
+    if reranker is None:
+        yield Finding("reranker", "warn", "switched off")
+        return
+    wiring.check_reranker(config.settings, reranker)
+    yield Finding("reranker", "ok", reranker.name)
+
+
+CHECKS: tuple[Check, ...] = (_python, _sqlite, _faiss, _cache, _profile, _embedder, _reranker)

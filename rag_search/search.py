@@ -32,7 +32,7 @@ from rag_search.records import (
     StageScores,
     TokenVectors,
 )
-from rag_search.rerank.base import Reranker, StoredTokenReranker, check_scores
+from rag_search.rerank.base import CuttingReranker, Reranker, StoredTokenReranker, check_scores
 
 CLOSEST = 3  # passages that an answer without hits still names
 DEPTH = 100  # rows asked of each first-stage list, at least
@@ -184,7 +184,7 @@ class Searcher:
     def _result(
         self, query: Query, options: SearchOptions, hits: list[Hit], reranker: Reranker | None, clock: _Clock
     ) -> SearchResult:
-        notes = _instruction_notes(query, self.embedder, reranker)
+        notes = _instruction_notes(query, self.embedder, reranker) + _cut_notes(reranker, hits)
         threshold = reranker.threshold if reranker else None
         confident = bool(hits) and (threshold is None or hits[0].score >= threshold)
         if options.min_score is not None:
@@ -232,6 +232,13 @@ def _instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | No
         return []
     deaf = [engine.name for engine in (embedder, reranker) if engine is not None and not engine.follows_instructions]
     return [f"{' and '.join(deaf)} cannot follow the instruction {query.instruction!r}"] if deaf else []
+
+
+def _cut_notes(reranker: Reranker | None, hits: Sequence[Hit]) -> list[str]:
+    if not isinstance(reranker, CuttingReranker):
+        return []
+    cut = reranker.count_cut([hit.chunk.passage for hit in hits])
+    return [f"{cut} of {len(hits)} passages were longer than the reranker reads and were cut"] if cut else []
 
 
 class _Clock:

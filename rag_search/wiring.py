@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
+from rag_search import known_answers
 from rag_search.config import Config, Settings
 from rag_search.embed.base import Embedder
 from rag_search.errors import ConfigError, FingerprintError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Profile = Literal["builtin", "gpu", "served"]
 
 DEFAULT_MODEL = "zero-shot"
+EMBEDDING_MODEL, RERANKER_MODEL = "Qwen/Qwen3-Embedding-4B", "Qwen/Qwen3-Reranker-4B"
+EMBEDDING_URL, RERANKER_URL = "http://127.0.0.1:8101/v1", "http://127.0.0.1:8100/v1"  # where `ragsearch up` serves
 _EMBEDDERS = {"builtin": "builtin", "gpu": "sentence-transformers", "served": "openai"}
 _RERANKERS = {"builtin": "late-interaction", "gpu": "vllm", "served": "rerank-api"}
 
@@ -62,7 +65,49 @@ def make_embedder(settings: Settings) -> Embedder:
         from rag_search.embed.builtin.engine import BuiltinEmbedder
 
         return BuiltinEmbedder(cache_dir=settings.cache_dir, model=_builtin_model(settings.embedder.model))
-    raise ConfigError(f"unknown embedder backend {backend!r}.")
+    embedder, process = _served_embedder(settings) if backend == "openai" else _local_embedder(settings)
+    if settings.embedder.check:
+        key = f"{embedder.name} {embedder.fingerprint} {settings.embedder.known_answers} {process}"
+        known_answers.once(settings.cache_dir, key, lambda: check_embedder(settings, embedder))
+    return embedder
+
+
+def check_embedder(settings: Settings, embedder: Embedder) -> None:
+    """Ask the embedder what is known. Raises KnownAnswerError, EngineError."""
+    if choose_backends(settings).embedder == "builtin":
+        return
+    wanted = settings.embedder
+    answers = known_answers.load_answers(wanted.known_answers)
+    known_answers.check_embedder(embedder, answers, model=wanted.model or EMBEDDING_MODEL, whole=wanted.dim is None)
+
+
+def _served_embedder(settings: Settings) -> tuple[Embedder, str]:
+    """The embedder behind a URL, and what tells this run of the server from another."""
+    from rag_search.embed.batched import BatchedEmbedder
+    from rag_search.embed.openai import OpenAIBackend
+    from rag_search.embed.prompts import prompts_of
+    from rag_search.remote import Remote
+
+    wanted = settings.embedder
+    model = wanted.model or EMBEDDING_MODEL
+    prompts = prompts_of(model, wanted.prompts)
+    key = wanted.api_key.get_secret_value() if wanted.api_key else None
+    url = wanted.url or EMBEDDING_URL
+    remote = Remote(url, what="the embedding server", setting="embedder", api_key=key, timeout_s=wanted.timeout_s)
+    backend = OpenAIBackend(remote, model, prompts=prompts, tokenizer=wanted.tokenizer)
+    embedder = BatchedEmbedder(backend, prompts, dim=wanted.dim, batch_tokens=wanted.batch_tokens)
+    return embedder, remote.process() if wanted.check else ""
+
+
+def _local_embedder(settings: Settings) -> tuple[Embedder, str]:
+    from rag_search.embed.batched import BatchedEmbedder
+    from rag_search.embed.prompts import prompts_of
+    from rag_search.embed.sentence_transformers import SentenceTransformersBackend
+
+    wanted = settings.embedder
+    backend = SentenceTransformersBackend(wanted.model or EMBEDDING_MODEL)
+    prompts = prompts_of(backend.model, wanted.prompts) if wanted.prompts else backend.prompts
+    return BatchedEmbedder(backend, prompts, dim=wanted.dim, batch_tokens=wanted.batch_tokens), ""
 
 
 def _builtin_model(name: str | None) -> Model:
@@ -86,7 +131,54 @@ def make_reranker(settings: Settings, embedder: Embedder | None) -> Reranker | N
         if not isinstance(embedder, BuiltinEmbedder):
             raise TypeError(f"choose_backends let {type(embedder).__name__} through")
         return LateInteractionReranker(embedder)
-    raise ConfigError(f"unknown reranker backend {backend!r}.")
+    reranker, process = _served_reranker(settings) if backend == "rerank-api" else (_local_reranker(settings), "")
+    if settings.reranker.check:
+        key = f"{reranker.name} {reranker.fingerprint} {settings.reranker.known_answers} {process}"
+        known_answers.once(settings.cache_dir, key, lambda: check_reranker(settings, reranker))
+    return reranker
+
+
+def check_reranker(settings: Settings, reranker: Reranker) -> None:
+    """Ask the reranker what is known. Raises KnownAnswerError, EngineError."""
+    if choose_backends(settings).reranker != "late-interaction":
+        known_answers.check_reranker(reranker, known_answers.load_answers(settings.reranker.known_answers))
+
+
+def _served_reranker(settings: Settings) -> tuple[Reranker, str]:
+    """The reranker behind a URL, and what tells this run of the server from another."""
+    from rag_search.remote import Remote
+    from rag_search.rerank.api import ApiReranker
+    from rag_search.rerank.api_shapes import shape_of
+
+    wanted = settings.reranker
+    key = wanted.api_key.get_secret_value() if wanted.api_key else None
+    url = wanted.url or RERANKER_URL
+    remote = Remote(url, what="the rerank server", setting="reranker", api_key=key, timeout_s=wanted.timeout_s)
+    reranker = ApiReranker(
+        remote,
+        wanted.model or RERANKER_MODEL,
+        shape=wanted.api or shape_of(url),
+        max_tokens_per_doc=wanted.max_tokens_per_doc,
+        default=wanted.instruction,
+    )
+    return reranker, remote.process() if wanted.check else ""
+
+
+def _local_reranker(settings: Settings) -> Reranker:
+    wanted = settings.reranker
+    model = wanted.model or RERANKER_MODEL
+    if choose_backends(settings).reranker == "cross-encoder":
+        from rag_search.rerank.cross_encoder import CrossEncoderReranker
+
+        return CrossEncoderReranker(model, max_tokens_per_doc=wanted.max_tokens_per_doc, default=wanted.instruction)
+    from rag_search.rerank.vllm import VllmReranker
+
+    return VllmReranker(
+        model,
+        max_tokens_per_doc=wanted.max_tokens_per_doc,
+        gpu_memory_utilization=wanted.gpu_memory_utilization,
+        default=wanted.instruction,
+    )
 
 
 def make_standalone_reranker(settings: Settings) -> Reranker:

@@ -10,15 +10,15 @@ import rag_search
 
 PACKAGE = Path(rag_search.__file__).parent
 LAYERS = {
-    0: {"records", "errors", "text"},
-    1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text"},
-    2: {"ingestion", "search", "reranking", "evaluation"},
-    3: {"config", "wiring", "render", "measuring", "doctor", "api"},
+    0: {"records", "errors", "text", "parallel", "special_tokens"},
+    1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text", "remote"},
+    2: {"ingestion", "search", "reranking", "evaluation", "known_answers"},
+    3: {"config", "wiring", "render", "measuring", "doctor", "api", "serving"},
     4: {"cli", "serve", "integrations"},
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 # inside a layer only these may look sideways: one is the base of the other
-SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"), ("measuring", "wiring"),
+SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"), ("embed", "remote"), ("rerank", "remote"), ("measuring", "wiring"),
             ("measuring", "config"), ("wiring", "config"), ("doctor", "wiring"), ("doctor", "config"),
             ("api", "wiring"), ("api", "config"), ("evaluation", "search"), ("render", "config")}  # fmt: skip
 HEAVY = {"torch", "vllm", "sentence_transformers", "faiss", "gradio", "fastapi", "onnxruntime", "numpy", "pydantic"}

@@ -43,6 +43,13 @@ class StoredTokenReranker(Protocol):
         ...
 
 
+@runtime_checkable
+class CuttingReranker(Protocol):
+    """A reranker that cuts long passages and can say how many."""
+
+    def count_cut(self, passages: Sequence[str]) -> int: ...
+
+
 def check_scores(scores: FloatVector, wanted: int, name: str) -> None:
     """Raise EngineError unless there is one finite score for each passage."""
     if scores.shape != (wanted,):

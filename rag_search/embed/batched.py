@@ -1,0 +1,134 @@
+"""One Embedder over every backend that turns a batch of texts into vectors: prompts, batches, checks, Matryoshka.
+
+A backend does one batch; this does the rest, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.embed.base import batches
+from rag_search.embed.prompts import Prompts
+from rag_search.errors import ConfigError, EngineError
+from rag_search.parallel import in_parallel
+from rag_search.records import Encoded, FloatMatrix
+
+NORM_TOLERANCE = 0.01  # half precision loses about 0.001; a model that does not normalise is off by far more
+
+
+class EmbedBackend(Protocol):
+    """One model behind one interface.
+
+    name: for people. identity: what is hashed into the fingerprint (model, weights, precision, pooling).
+    max_rows: texts in one batch. concurrency: batches at the same time.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def max_rows(self) -> int: ...
+    @property
+    def concurrency(self) -> int: ...
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Tokens of each text, without special ones: int64 (n,)."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> FloatMatrix:
+        """One batch of finished texts (prompts included) to float32 (n, full dim) unit rows."""
+        ...
+
+    def check_structure(self) -> None:
+        """Look at what can be seen of tokens and pooling. Raises KnownAnswerError with the flag to change."""
+        ...
+
+
+class BatchedEmbedder:
+    """An Embedder. dim: leading columns kept (Matryoshka; rows are normalised again); None keeps all."""
+
+    def __init__(
+        self, backend: EmbedBackend, prompts: Prompts, *, dim: int | None = None, batch_tokens: int = 16_384
+    ) -> None:
+        self.backend, self.prompts = backend, prompts
+        self._wanted_dim, self._batch_tokens = dim, batch_tokens
+
+    @property
+    def name(self) -> str:
+        return self.backend.name
+
+    @cached_property
+    def dim(self) -> int:
+        """Asks the model once; a query does not need it."""
+        return int(self._embed([self.prompts.document_text("dimension")]).shape[1])
+
+    @property
+    def token_dim(self) -> int:
+        return 0
+
+    @cached_property
+    def fingerprint(self) -> str:
+        parts = (self.backend.identity, self._wanted_dim, self.prompts.query, self.prompts.document)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def follows_instructions(self) -> bool:
+        return self.prompts.follows_instructions
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        return self.backend.count_tokens(texts)
+
+    def encode_documents(self, passages: Sequence[str]) -> Encoded:
+        return Encoded(self._embed([self.prompts.document_text(passage) for passage in passages]))
+
+    def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
+        return self._embed([self.prompts.query_text(query, instruction=instruction) for query in queries])
+
+    def _embed(self, texts: Sequence[str]) -> FloatMatrix:
+        if not texts:
+            return np.empty((0, self.dim), np.float32)
+        lengths = self.count_tokens(texts)
+        groups = list(batches(lengths, max_tokens=self._batch_tokens, max_rows=self.backend.max_rows))
+        work = [[texts[i] for i in group] for group in groups]
+        blocks = in_parallel(self._one, work, workers=self.backend.concurrency)
+        out = np.empty((len(texts), blocks[0].shape[1]), np.float32)
+        for group, block in zip(groups, blocks, strict=True):
+            if block.shape[1] != out.shape[1]:
+                raise EngineError(f"{self.name} answered vectors of {block.shape[1]} and of {out.shape[1]} columns.")
+            out[group] = block
+        return out
+
+    def _one(self, texts: Sequence[str]) -> FloatMatrix:
+        rows = np.asarray(self.backend.embed(texts), np.float32)
+        check_vectors(rows, len(texts), self.name)
+        if self._wanted_dim is not None:
+            if self._wanted_dim > rows.shape[1]:
+                raise ConfigError(
+                    f"embedder.dim is {self._wanted_dim}, but {self.name} has {rows.shape[1]} dimensions.",
+                    remedy=f"Set embedder.dim to at most {rows.shape[1]}.",
+                )
+            rows = rows[:, : self._wanted_dim]
+        return np.ascontiguousarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def check_vectors(rows: FloatMatrix, wanted: int, name: str) -> None:
+    """Raise EngineError unless there are `wanted` finite rows of length 1."""
+    if rows.ndim != 2 or len(rows) != wanted or not rows.size:
+        raise EngineError(
+            f"{name} answered vectors of shape {rows.shape} for {wanted} texts.", remedy="Run: ragsearch doctor"
+        )
+    if not np.isfinite(rows).all():
+        raise EngineError(f"{name} answered a vector that is not finite.", remedy="Run: ragsearch doctor")
+    worst = float(np.abs(np.linalg.norm(rows, axis=1) - 1).max())
+    if worst > NORM_TOLERANCE:
+        raise EngineError(
+            f"{name} answered vectors that are not of length 1 (off by {worst:.3g}).",
+            remedy="Serve it with its own pooling: vLLM reads modules.json; do not pass --pooler-config.",
+        )

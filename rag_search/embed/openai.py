@@ -1,0 +1,109 @@
+"""Embeddings behind HTTP: any OpenAI-compatible `/v1/embeddings` (vLLM, TEI, Ollama, hosted).
+
+Only literal text and `/v1/embeddings`: `messages`, `/v2/embed` and `input_type` apply a chat template on vLLM, and
+`add_special_tokens: false` drops the token whose vector is pooled. Dimensions are cut on our side.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.embed.prompts import QWEN3_END, Prompts
+from rag_search.embed.token_counts import token_counter
+from rag_search.errors import EngineError, KnownAnswerError
+from rag_search.records import FloatMatrix
+from rag_search.remote import CONCURRENCY, Remote
+
+MAX_ROWS = 32  # what TEI takes in one request by default
+_FIRST_ALIKE = ("alpha one", "alpha two three four")  # one first token, all else different
+POOLING_REMEDY = (
+    'Serve it with its own pooling (vLLM reads modules.json), or with: --pooler-config \'{"pooling_type":"LAST"}\''
+)
+_PROBE, _PROBE_TOKENS = "hello world", 3  # with the end token
+
+
+class OpenAIBackend:
+    """An EmbedBackend. tokenizer: where to count tokens, if it is not to be found under the model's name."""
+
+    max_rows = MAX_ROWS
+    concurrency = CONCURRENCY
+
+    def __init__(self, remote: Remote, model: str, *, prompts: Prompts, tokenizer: str | None = None) -> None:
+        self.remote, self.model, self._prompts = remote, model, prompts
+        self._count = token_counter(tokenizer or model)
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} ({self.remote.url}, prompts: {self._prompts.name})"
+
+    @property
+    def identity(self) -> str:
+        return f"openai {self.model}"
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        return self._count(texts)
+
+    def embed(self, texts: Sequence[str]) -> FloatMatrix:
+        body = {"model": self.model, "input": list(texts), "encoding_format": "base64"}
+        return read_vectors(self.remote.post("/embeddings", body), len(texts), self.name)
+
+    def check_structure(self) -> None:
+        """Raises KnownAnswerError when the end token is dropped or the first token alone is pooled."""
+        if self._prompts.name != "qwen3":
+            return
+        answer = self.remote.probe("/tokenize", {"model": self.model, "prompt": _PROBE})
+        if answer is not None and "tokens" in answer:
+            ends = answer["tokens"][-1] == QWEN3_END
+        else:
+            reply = self.remote.post("/embeddings", {"model": self.model, "input": [_PROBE]})
+            ends = reply.get("usage", {}).get("prompt_tokens", _PROBE_TOKENS) == _PROBE_TOKENS
+        if not ends:
+            raise KnownAnswerError(
+                f"{self.name} does not append <|endoftext|> ({QWEN3_END}), the token whose vector the model pools.",
+                remedy="Serve the model with its own tokenizer.json: no --tokenizer, no add_special_tokens=false.",
+            )
+        one, two = self.embed(_FIRST_ALIKE)
+        if float(one @ two) > 0.9999:
+            raise KnownAnswerError(
+                f"{self.name} pools the first token: texts that begin alike get one vector.", remedy=POOLING_REMEDY
+            )
+
+
+def read_vectors(answer: Any, wanted: int, name: str) -> FloatMatrix:
+    """Vectors in the order of the texts. Raises EngineError unless every text has exactly one of equal length."""
+    rows = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _wrong(name, "an answer without data")
+    found: dict[int, FloatMatrix] = {}
+    for row in rows:
+        index = row.get("index")
+        if not isinstance(index, int) or not 0 <= index < wanted:
+            raise _wrong(name, f"a vector for text {index!r} of {wanted}")
+        if index in found:
+            raise _wrong(name, f"two vectors for text {index}")
+        found[index] = _vector(row.get("embedding"), name)
+    if len(found) != wanted:
+        raise _wrong(name, f"{len(found)} vectors for {wanted} texts")
+    if len({len(vector) for vector in found.values()}) != 1:
+        raise _wrong(name, "vectors of different lengths")
+    return np.array([found[index] for index in range(wanted)], np.float32)
+
+
+def _vector(value: Any, name: str) -> FloatMatrix:
+    """Base64 of little-endian float32, or a list of numbers from servers that ignore `encoding_format`."""
+    try:
+        if isinstance(value, str):
+            return np.frombuffer(base64.b64decode(value, validate=True), "<f4")
+        return np.array(value, np.float32).reshape(len(value))
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise _wrong(name, "a vector that is no list of numbers") from error
+
+
+def _wrong(name: str, what: str) -> EngineError:
+    return EngineError(f"{name} answered {what}.", remedy="Check embedder.url, then: ragsearch doctor")

@@ -1,0 +1,107 @@
+"""Any embedding model in this process, by sentence-transformers: Qwen3-Embedding unless another is named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.embed.prompts import QWEN3_END, Prompts, prompts_of
+from rag_search.errors import EngineError, KnownAnswerError, MissingExtraError
+from rag_search.records import FloatMatrix
+
+try:
+    import torch
+    from sentence_transformers import SentenceTransformer
+except ImportError as error:
+    raise MissingExtraError("sentence-transformers", "st") from error
+
+_HEAD_BYTES = 2**20  # of each weight file: its header and first rows tell two models apart
+
+
+class SentenceTransformersBackend:
+    """An EmbedBackend. bfloat16 on CUDA, float32 on a CPU; padded on the left as the model card does it."""
+
+    max_rows = 256
+    concurrency = 1
+
+    def __init__(self, model: str, *, device: str | None = None) -> None:
+        self.model = model
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+        try:
+            self._model = SentenceTransformer(
+                model, device=device, model_kwargs={"dtype": dtype}, processor_kwargs={"padding_side": "left"}
+            )
+        except (OSError, ValueError) as error:
+            raise EngineError(
+                f"the model {model!r} cannot be loaded: {str(error).strip().splitlines()[0]}.",
+                remedy="Set embedder.model to a hub name or to a folder that holds the model.",
+            ) from error
+        self._dtype = str(dtype).removeprefix("torch.")
+        self._device = device
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} (sentence-transformers, {self._dtype} on {self._device})"
+
+    @property
+    def identity(self) -> str:
+        return f"sentence-transformers {self._dtype} {_weights_id(self._folder())}"
+
+    @property
+    def prompts(self) -> Prompts:
+        """By the model's name, else those that it brings along."""
+        own = self._model.prompts
+        query, document = own.get("query") or "", own.get("document") or ""
+        if query.startswith("Instruct: ") and query.endswith("\nQuery:"):
+            return prompts_of(self.model, "qwen3")
+        named = prompts_of(self.model)
+        return named if named.name != "none" else Prompts("none", query=query, document=document)
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        rows = self._model.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        return np.array([len(row) for row in rows], np.int64)
+
+    def embed(self, texts: Sequence[str]) -> FloatMatrix:
+        rows: Any = self._model.encode(
+            list(texts), prompt="", batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(rows, np.float32)
+
+    def check_structure(self) -> None:
+        """Raises KnownAnswerError for a Qwen3 model with another pooling or without its end token."""
+        if self.prompts.name != "qwen3":
+            return
+        if self._model.tokenizer("x")["input_ids"][-1] != QWEN3_END:
+            raise KnownAnswerError(
+                f"the tokenizer of {self.model} does not append <|endoftext|> ({QWEN3_END}), the token that is pooled.",
+                remedy="Use the tokenizer.json that belongs to the model.",
+            )
+        modes = [str(getattr(module, "pooling_mode", "")) for module in self._model]
+        if not any("lasttoken" in mode for mode in modes):
+            raise KnownAnswerError(
+                f"{self.model} pools {' '.join(filter(None, modes)) or 'nothing'} instead of the last token.",
+                remedy="Restore 1_Pooling/config.json of the model (pooling_mode_lasttoken).",
+            )
+
+    def _folder(self) -> Path | None:
+        """Where the weights lie: the folder named, or the snapshot in the hub's cache."""
+        name = self._model[0].model.config._name_or_path
+        return Path(name) if Path(name).is_dir() else None
+
+
+def _weights_id(folder: Path | None) -> str:
+    """Hash of settings, tokenizer and the head and size of each weight file; "hub" when the files are out of sight."""
+    if folder is None:
+        return "hub"
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".json", ".safetensors", ".bin") and path.is_file():
+            with path.open("rb") as file:
+                digest.update(f"{path.relative_to(folder)} {path.stat().st_size}".encode() + file.read(_HEAD_BYTES))
+    return digest.hexdigest()

@@ -1,0 +1,178 @@
+"""Does this engine answer as the model must? Asked before its first use, because wrong set-ups answer HTTP 200.
+
+Three kinds of evidence, cheapest first:
+1. structure: what the backend sees of tokens, template and pooling (`check_structure`);
+2. behaviour: an instruction changes the answer, a batch answers like single calls;
+3. numbers: a reference file made with transformers where one is named, else the figures that the model card publishes
+   (whole vectors only), and a dozen question-passage pairs in English and Chinese whose order is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from rag_search.embed.base import Embedder
+from rag_search.errors import ConfigError, KnownAnswerError
+from rag_search.records import FloatMatrix, FloatVector
+from rag_search.rerank.base import Reranker, check_scores
+
+PUBLISHED_TOLERANCE = 0.03  # bfloat16 and FP8 move a cosine by up to 0.02
+REFERENCE_TOLERANCE = 0.01
+SINGLE_TOLERANCE = 0.01  # half precision: other shapes take other kernels
+FIRST_OF_12 = 10  # questions whose own passage must win
+FIRST_REMEDY = "Compare how it is served with what `ragsearch up --dry-run` prints."
+
+
+@runtime_checkable
+class StructureChecked(Protocol):
+    """A backend that can see whether tokens, template and pooling are right."""
+
+    def check_structure(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """pairs: (question, passage that answers it). reference: matrix (questions, passages) made with transformers, or
+    None."""
+
+    pairs: tuple[tuple[str, str], ...]
+    reference: FloatMatrix | None = None
+
+    @property
+    def queries(self) -> list[str]:
+        return [query for query, _ in self.pairs]
+
+    @property
+    def passages(self) -> list[str]:
+        return [passage for _, passage in self.pairs]
+
+
+def load_answers(reference: Path | None = None) -> Answers:
+    """Our pairs, with the matrix in `reference` ({"matrix": [[...]]}) if there is one. Raises ConfigError."""
+    pairs = tuple((query, passage) for query, passage in _data()["pairs"])
+    if reference is None:
+        return Answers(pairs)
+    try:
+        matrix = np.array(json.loads(reference.read_text("utf-8"))["matrix"], np.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{reference} holds no known answers: {error}.") from error
+    if matrix.shape != (len(pairs), len(pairs)):
+        raise ConfigError(f"{reference} holds a matrix of {matrix.shape}, wanted {(len(pairs),) * 2}.")
+    return Answers(pairs, matrix)
+
+
+def check_embedder(embedder: Embedder, answers: Answers, *, model: str = "", whole: bool = True) -> None:
+    """Raise KnownAnswerError or EngineError unless the embedder answers as it must.
+
+    model: its name, to look up published figures; whole: no dimensions were cut off.
+    """
+    backend = getattr(embedder, "backend", embedder)
+    if isinstance(backend, StructureChecked):
+        backend.check_structure()
+    queries = embedder.embed_queries(answers.queries)
+    passages = embedder.encode_documents(answers.passages).vectors
+    single = np.concatenate([embedder.encode_documents([text]).vectors for text in answers.passages[:3]])
+    _alike(single, passages[:3], embedder.name)
+    if embedder.follows_instructions:
+        told = embedder.embed_queries(answers.queries[:1], instruction="Find passages about marine biology")
+        _changed(float(1 - told[0] @ queries[0]), embedder.name)
+    matrix = queries @ passages.T
+    if answers.reference is not None:
+        _near(matrix, answers.reference, REFERENCE_TOLERANCE, embedder.name, "pooling, prompts or end token")
+        return
+    _published(embedder, model if whole else "")
+    _ordered(matrix, embedder.name)
+
+
+def check_reranker(reranker: Reranker, answers: Answers) -> None:
+    """Raise KnownAnswerError or EngineError unless the reranker answers as it must."""
+    if isinstance(reranker, StructureChecked):
+        reranker.check_structure()
+    rows = [_scores(reranker, query, answers) for query in answers.queries]
+    matrix = np.array(rows, np.float32)
+    single = np.array([reranker.score(answers.queries[0], [text])[0] for text in answers.passages[:3]], np.float32)
+    _alike(single[:, None], matrix[0, :3, None], reranker.name)
+    if reranker.follows_instructions:
+        told = reranker.score(answers.queries[0], answers.passages, instruction="Find passages about marine biology")
+        _changed(float(np.abs(told - matrix[0]).max()), reranker.name)
+    if answers.reference is not None:
+        _near(matrix, answers.reference, REFERENCE_TOLERANCE, reranker.name, "template or overrides")
+        return
+    _ordered(matrix, reranker.name)
+
+
+def once(cache_dir: Path, key: str, check: Callable[[], None]) -> None:
+    """Run `check` unless it has passed before under `key` (engine, settings, and the run of the server)."""
+    passed = cache_dir / "known-answers" / hashlib.sha256(key.encode()).hexdigest()
+    if passed.exists():
+        return
+    check()
+    passed.parent.mkdir(parents=True, exist_ok=True)
+    passed.write_text(key, "utf-8")
+
+
+@cache
+def _data() -> Mapping[str, Any]:
+    data: Mapping[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
+    return data
+
+
+def _scores(reranker: Reranker, query: str, answers: Answers) -> FloatVector:
+    scores = reranker.score(query, answers.passages)
+    check_scores(scores, len(answers.pairs), reranker.name)
+    return scores
+
+
+def _alike(single: FloatMatrix, batched: FloatMatrix, name: str) -> None:
+    if float(np.abs(single - batched).max()) > SINGLE_TOLERANCE:
+        raise KnownAnswerError(
+            f"{name} answers a batch otherwise than its texts one by one.", remedy="Its padding is wrong: update it."
+        )
+
+
+def _changed(difference: float, name: str) -> None:
+    if difference < 1e-6:
+        raise KnownAnswerError(
+            f"{name} ignores the instruction, so its prompt is not the model's.", remedy=FIRST_REMEDY
+        )
+
+
+def _near(matrix: FloatMatrix, wanted: FloatMatrix, tolerance: float, name: str, suspects: str) -> None:
+    worst = float(np.abs(matrix - wanted).max())
+    if worst > tolerance:
+        raise KnownAnswerError(
+            f"{name} is off by {worst:.3f} from the known answers (allowed {tolerance}): wrong {suspects}.",
+            remedy=FIRST_REMEDY + ' An embedder pools the last token: --pooler-config \'{"pooling_type":"LAST"}\'.',
+        )
+
+
+def _published(embedder: Embedder, model: str) -> None:
+    published = _data()["published"]
+    wanted = published["similarities"].get(model.rsplit("/", 1)[-1].lower())
+    if wanted is not None:
+        queries = embedder.embed_queries(published["queries"])
+        matrix = queries @ embedder.encode_documents(published["documents"]).vectors.T
+        _near(matrix, np.array(wanted, np.float32), PUBLISHED_TOLERANCE, embedder.name, "pooling, prompts or end token")
+
+
+def _ordered(matrix: FloatMatrix, name: str) -> None:
+    """Nearly every question must prefer its own passage, and by more than noise."""
+    own = np.diag(matrix)
+    first = int((own >= matrix.max(axis=1)).sum())
+    others = float((matrix.sum() - own.sum()) / (matrix.size - len(own)))
+    gap = float(own.mean()) - others
+    spread = float(matrix.std()) or 1.0
+    if first < FIRST_OF_12 or gap < spread:
+        raise KnownAnswerError(
+            f"{name} puts the right passage first for {first} of {len(own)} known questions "
+            f"(needs {FIRST_OF_12}; its scores lie {gap:.3f} above the others).",
+            remedy=f"{FIRST_REMEDY} If the model is no retrieval model, choose one that is.",
+        )

@@ -1,0 +1,104 @@
+"""Any reranker in this process, by sentence-transformers' CrossEncoder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rag_search.embed.base import batches
+from rag_search.errors import EngineError, MissingExtraError
+from rag_search.records import FloatVector
+from rag_search.rerank.qwen3 import TEMPLATE, check_tail, is_qwen3_reranker
+from rag_search.special_tokens import neutralise
+
+try:
+    import torch
+    from sentence_transformers import CrossEncoder
+except ImportError as error:
+    raise MissingExtraError("sentence-transformers", "st") from error
+
+_BATCH_TOKENS = 16_384
+_TEMPLATE_TOKENS = 80
+
+
+class CrossEncoderReranker:
+    """A Reranker. Qwen3-Reranker gets our template: `predict` raises on the one that it brings along."""
+
+    def __init__(
+        self, model: str, *, max_tokens_per_doc: int = 2048, default: str | None = None, device: str | None = None
+    ) -> None:
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+        try:
+            self._model: Any = CrossEncoder(model, device=device, model_kwargs={"dtype": dtype})
+        except (OSError, ValueError) as error:
+            raise EngineError(
+                f"the model {model!r} cannot be loaded: {str(error).strip().splitlines()[0]}.",
+                remedy="Set reranker.model to a hub name or to a folder that holds the model.",
+            ) from error
+        self.model, self._max_tokens, self._default = model, max_tokens_per_doc, default
+        self._dtype, self._device = str(dtype).removeprefix("torch."), device
+        self._qwen3 = is_qwen3_reranker(model)
+        if self._qwen3:
+            self._model.tokenizer.chat_template = TEMPLATE.read_text("utf-8")
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} (cross-encoder, {self._dtype} on {self._device})"
+
+    @property
+    def fingerprint(self) -> str:
+        parts = (self.model, self._dtype, self._max_tokens, self._default, self._qwen3 and TEMPLATE.read_text("utf-8"))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def follows_instructions(self) -> bool:
+        return self._qwen3
+
+    @property
+    def threshold(self) -> float | None:
+        return None
+
+    def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        cut, lengths = self._cut(passages)
+        query = neutralise(query) if self._qwen3 else query
+        told = (instruction or self._default) if self._qwen3 else None
+        scores = np.empty(len(passages), np.float32)
+        for rows in batches(lengths, max_tokens=_BATCH_TOKENS):
+            scores[rows] = self._model.predict(
+                [(query, cut[i]) for i in rows],
+                prompt=neutralise(told) if told else None,
+                batch_size=len(rows),
+                show_progress_bar=False,
+                activation_fn=torch.nn.Sigmoid(),
+            )
+        return scores
+
+    def count_cut(self, passages: Sequence[str]) -> int:
+        """How many of the passages are longer than the model is given."""
+        return sum(len(ids) > self._max_tokens for ids in self._encode(passages)["input_ids"])
+
+    def check_structure(self) -> None:
+        """Raises KnownAnswerError when the prompt does not end as the model was trained."""
+        if self._qwen3:
+            messages = [{"role": "query", "content": "q"}, {"role": "document", "content": "d"}]
+            text = self._model.tokenizer.apply_chat_template(messages, tokenize=False)
+            check_tail(self._model.tokenizer(text)["input_ids"], self.name)
+
+    def _cut(self, passages: Sequence[str]) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
+        """Passages without what exceeds `max_tokens_per_doc`, and the length of each prompt in tokens."""
+        safe = [neutralise(passage) if self._qwen3 else passage for passage in passages]
+        offsets = self._encode(safe)["offset_mapping"]
+        limit = self._max_tokens
+        kept = [
+            text[: row[limit - 1][1]] if len(row) > limit else text for text, row in zip(safe, offsets, strict=True)
+        ]
+        return kept, np.array([min(len(row), limit) + _TEMPLATE_TOKENS for row in offsets], np.int64)
+
+    def _encode(self, texts: Sequence[str]) -> Any:
+        if not texts:
+            return {"input_ids": [], "offset_mapping": []}
+        return self._model.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)

@@ -1,0 +1,70 @@
+"""Qwen3-Reranker: its template, its limits, and how to see that a server uses them.
+
+The model answers "yes" or "no" to `<Instruct>, <Query>, <Document>`; the score is sigmoid(yes - no) of the last token.
+So every token after the document counts: vLLM's example template loses the last newline, and all scores change while
+nothing fails. `TEMPLATE` ends in `</think>{{ "\\n\\n" }}`, which jinja cannot trim.
+
+Instruction and query stand before the document: the candidates of one query share that prefix, and a server with
+prefix caching computes it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rag_search.embed.prompts import QWEN3_END
+from rag_search.errors import KnownAnswerError
+
+TEMPLATE = Path(__file__).with_name("qwen3_reranker.jinja")
+TAIL = (151667, 271, 151668, 271)  # <think> \n\n </think> \n\n
+OVERRIDES = (
+    '{"architectures":["Qwen3ForSequenceClassification"],'
+    '"classifier_from_token":["no","yes"],"is_original_qwen3_reranker":true}'
+)
+PROBE = ("q", "d")
+PROBE_TOKENS = 74  # the whole prompt around PROBE, with the default instruction
+
+
+def is_qwen3_reranker(model: str) -> bool:
+    name = model.lower()
+    return "qwen3" in name and "rerank" in name
+
+
+def check_tail(tokens: Sequence[int], name: str) -> None:
+    """Raise KnownAnswerError unless a prompt ends as the model was trained."""
+    tail = tuple(tokens[-len(TAIL) :])
+    if tail == TAIL:
+        return
+    if tail[1:] == (*TAIL[1:3], 198) or tail[:3] == TAIL[:3]:
+        raise KnownAnswerError(
+            f"{name} loses the last newline of the prompt, so every score is wrong: vLLM's qwen3_reranker.jinja has "
+            "this fault.",
+            remedy=f"Serve it with: --chat-template {TEMPLATE}",
+        )
+    raise KnownAnswerError(
+        f"{name} does not put query and document into the model's template (its prompt ends in tokens {tail}).",
+        remedy=f"Serve it with: --chat-template {TEMPLATE}",
+    )
+
+
+def check_prompt_length(tokens: int, name: str) -> None:
+    """Raise KnownAnswerError when a prompt of PROBE has another length: all that a server without /tokenize shows."""
+    if tokens != PROBE_TOKENS:
+        raise KnownAnswerError(
+            f"{name} read {tokens} tokens where the model's template makes {PROBE_TOKENS}.",
+            remedy=f"Serve it with: --chat-template {TEMPLATE}",
+        )
+
+
+def not_a_classifier(name: str, *, end_token: bool) -> KnownAnswerError:
+    """A server that also embeds is no reranker: the wrong address, or the reranker without its overrides."""
+    if end_token:
+        return KnownAnswerError(
+            f"{name} is an embedding server: its /rerank answers cosines (it appends token {QWEN3_END}).",
+            remedy="Set reranker.url to the rerank server.",
+        )
+    return KnownAnswerError(
+        f"{name} serves the reranker as an embedding model, so its scores are cosines.",
+        remedy=f"Serve it with: --hf-overrides '{OVERRIDES}'",
+    )

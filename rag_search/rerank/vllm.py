@@ -1,0 +1,102 @@
+"""Qwen3-Reranker in this process, by vLLM: the template is ours, so none of a server's traps apply.
+
+A worker may be spawned: programs of one's own need `if __name__ == "__main__":`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rag_search.errors import EngineError, MissingExtraError
+from rag_search.records import FloatVector
+from rag_search.rerank.qwen3 import OVERRIDES, PROBE, TEMPLATE, check_tail, is_qwen3_reranker
+from rag_search.special_tokens import neutralise
+
+try:
+    from vllm import LLM, PoolingParams
+except ImportError as error:
+    raise MissingExtraError("vllm", "gpu") from error
+
+
+class VllmReranker:
+    """A Reranker. options: further arguments of `vllm.LLM`, for machines that are not the usual one."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        max_tokens_per_doc: int = 2048,
+        max_model_len: int = 8192,
+        gpu_memory_utilization: float = 0.5,
+        default: str | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.model, self._max_tokens, self._default = model, max_tokens_per_doc, default
+        self._template = TEMPLATE.read_text("utf-8") if is_qwen3_reranker(model) else None
+        overrides = json.loads(OVERRIDES) if self._template and "seq-cls" not in model.lower() else None
+        settings: dict[str, Any] = {
+            "runner": "pooling",
+            "max_model_len": max_model_len,
+            "gpu_memory_utilization": gpu_memory_utilization,
+            "hf_overrides": overrides,
+            **(options or {}),
+        }
+        try:
+            self._llm = LLM(model, **settings)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise EngineError(
+                f"vLLM cannot load {model!r}: {str(error).strip().splitlines()[0]}.",
+                remedy="Set reranker.model to a hub name or a folder; lower reranker.gpu_memory_utilization "
+                "if the card is shared.",
+            ) from error
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} (vllm)"
+
+    @property
+    def fingerprint(self) -> str:
+        parts = (self.model, self._max_tokens, self._default, self._template)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def follows_instructions(self) -> bool:
+        return self._template is not None
+
+    @property
+    def threshold(self) -> float | None:
+        return None
+
+    def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        outputs = self._outputs(query, passages, instruction or self._default)
+        return np.array([output.outputs.score for output in outputs], np.float32)
+
+    def count_cut(self, passages: Sequence[str]) -> int:
+        """How many of the passages are longer than the model is given."""
+        tokenizer = self._llm.get_tokenizer()
+        return sum(len(tokenizer.encode(p, add_special_tokens=False)) > self._max_tokens for p in passages)
+
+    def check_structure(self) -> None:
+        """Raises KnownAnswerError when the prompt does not end as the model was trained."""
+        if self._template:
+            (output,) = self._outputs(PROBE[0], [PROBE[1]], None)
+            check_tail(output.prompt_token_ids, self.name)
+
+    def _outputs(self, query: str, passages: Sequence[str], instruction: str | None) -> Any:
+        told = {"instruction": neutralise(instruction)} if instruction and self._template else {}
+        extra = {"chat_template_kwargs": told, "max_tokens_per_doc": self._max_tokens}
+        return self._llm.score(
+            self._safe(query),
+            [self._safe(passage) for passage in passages],
+            chat_template=self._template,
+            pooling_params=PoolingParams(extra_kwargs=extra),
+            use_tqdm=False,
+        )
+
+    def _safe(self, text: str) -> str:
+        return neutralise(text) if self._template else text

@@ -1,0 +1,137 @@
+"""Tiny Qwen3 checkpoints with random weights and the true tokenizer: what the real servers serve in these tests.
+
+    python -m tests.vllm.checkpoints FOLDER TOKENIZER_FOLDER
+
+writes FOLDER/embedder, FOLDER/reranker and FOLDER/broken-embedder (mean pooling and no end token).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, Qwen3Model
+
+YES, NO, END = 9693, 2152, 151643
+TASK = "Given a web search query, retrieve relevant passages that answer the query"
+SPREAD = 40.0  # factor on the yes and no rows: scores of random weights then reach from 0.1 to 0.9
+
+
+def make_embedder(folder: Path, tokenizer: Path, *, pooling: str = "lasttoken", end_token: bool = True) -> Path:
+    """An embedder in the files of Qwen3-Embedding: no `model.` prefix, modules.json, prompts, end token appended."""
+    torch.manual_seed(1)
+    model = Qwen3Model(_config())
+    _refill_pad_row(model)
+    model.save_pretrained(folder)
+    _set_architecture(folder)
+    _write_tokenizer(folder, tokenizer, end_token=end_token)
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+    rows = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (path, kind) in enumerate(modules)
+    ]
+    _write(folder / "modules.json", rows)
+    _write(
+        folder / "1_Pooling" / "config.json",
+        {
+            "word_embedding_dimension": 64,
+            "pooling_mode_cls_token": pooling == "cls",
+            "pooling_mode_mean_tokens": pooling == "mean",
+            "pooling_mode_max_tokens": False,
+            "pooling_mode_mean_sqrt_len_tokens": False,
+            "pooling_mode_weightedmean_tokens": False,
+            "pooling_mode_lasttoken": pooling == "lasttoken",
+            "include_prompt": True,
+        },
+    )
+    (folder / "2_Normalize").mkdir(exist_ok=True)
+    prompts = {"query": f"Instruct: {TASK}\nQuery:", "document": ""}
+    _write(
+        folder / "config_sentence_transformers.json",
+        {"prompts": prompts, "default_prompt_name": None, "similarity_fn_name": "cosine"},
+    )
+    return folder
+
+
+def make_reranker(folder: Path, tokenizer: Path) -> Path:
+    """A causal language model in the files of Qwen3-Reranker."""
+    torch.manual_seed(2)
+    model = Qwen3ForCausalLM(_config())
+    with torch.no_grad():
+        model.get_output_embeddings().weight[[YES, NO]] *= SPREAD
+    model.save_pretrained(folder)
+    _write_tokenizer(folder, tokenizer, end_token=False)
+    return folder
+
+
+def _config() -> Qwen3Config:
+    return Qwen3Config(
+        vocab_size=151669,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=32,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        initializer_range=0.1,
+        bos_token_id=END,
+        eos_token_id=151645,
+        pad_token_id=END,
+        dtype="float32",
+    )
+
+
+def _refill_pad_row(model: Qwen3Model) -> None:
+    """transformers zeroes the row of the pad token, and that token is the one that is pooled."""
+    with torch.no_grad():
+        model.get_input_embeddings().weight[END].normal_(std=0.1)
+
+
+def _set_architecture(folder: Path) -> None:
+    path = folder / "config.json"
+    _write(path, {**json.loads(path.read_text("utf-8")), "architectures": ["Qwen3ForCausalLM"]})
+
+
+def _write_tokenizer(folder: Path, source: Path, *, end_token: bool) -> None:
+    shutil.copy(source / "tokenizer.json", folder / "tokenizer.json")
+    raw = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    if end_token:
+        template = {
+            "type": "TemplateProcessing",
+            "single": [
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}},
+            ],
+            "pair": [
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"Sequence": {"id": "B", "type_id": 0}},
+                {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}},
+            ],
+            "special_tokens": {
+                "<|endoftext|>": {"id": "<|endoftext|>", "ids": [END], "tokens": ["<|endoftext|>"]},
+            },
+        }
+        raw["post_processor"] = {"type": "Sequence", "processors": [raw["post_processor"], template]}
+        _write(folder / "tokenizer.json", raw)
+    settings = json.loads((source / "tokenizer_config.json").read_text("utf-8"))
+    _write(folder / "tokenizer_config.json", {**settings, "tokenizer_class": PreTrainedTokenizerFast.__name__})
+
+
+def _write(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, ensure_ascii=False), "utf-8")
+
+
+def make_all(folder: Path, tokenizer: Path) -> None:
+    make_embedder(folder / "embedder", tokenizer)
+    make_embedder(folder / "broken-embedder", tokenizer, pooling="mean", end_token=False)
+    make_reranker(folder / "reranker", tokenizer)
+
+
+if __name__ == "__main__":
+    make_all(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -67,7 +67,7 @@ def verify(as_json: JsonOption = False, index: IndexOption = None) -> None:
         for problem in problems:
             out().print(plain(str(problem)), soft_wrap=True)
     if problems:
-        talk().print(f"{len(problems)} problems. Rebuild with: ragsearch ingest --rebuild")
+        talk().print(f"{len(problems)} problems")
         raise typer.Exit(FAILED)
     if not as_json:
         out().print("the index is sound")

@@ -49,9 +49,9 @@ def read_jsonl(path: Path) -> list[dict[str, str]]:
 def standard_sets(root: Path) -> list[DevSet]:
     """The sets every table reports; XQuAD also as one English-question set per document language."""
     return [
-        read_set(root / "python-docs", "faq", "python-docs faq (en)"),
         read_set(root / "paddle-docs-zh", "faq", "paddle-docs-zh faq (zh)"),
         read_set(root / "bilingual-zh2en", "faq", "bilingual faq (zh>en)"),
+        read_set(root / "python-docs", "faq", "python-docs faq (en)"),
         read_set(root / "scifact", "test", "scifact (en)"),
         read_set(root / "xquad-mixed", "same-lang", "xquad same language"),
         read_set(root / "xquad-mixed", "other-en-zh", "xquad en<>zh"),

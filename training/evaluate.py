@@ -21,22 +21,29 @@ from load import load_encoder
 from model import Encoder
 
 CANDIDATES = 50
+# Tokens before the content: <s> and `query: ` (four in all), <s> and `passage: ` (three).
+QUERY_PREFIX, PASSAGE_PREFIX = 4, 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Per judged query, in order: the rank of the first relevant passage (0 when not among the candidates)."""
+    """Per judged query, in order: the rank of the first relevant passage (0 when not among the candidates).
+
+    Late interaction leaves out the vectors of special tokens and of the prefix, as the product does; `late_every_token`
+    is there to show what that is worth.
+    """
 
     dense: list[int]
     late: list[int]
     late_int8: list[int]
+    late_every_token: list[int]
 
 
 def main() -> None:
     """Write one JSON file, set name -> Outcome; sets that are in it already are skipped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--trained", type=Path, help="a .pt of train.py or an exported .npz; else zero-shot")
+    parser.add_argument("--trained", type=Path, nargs="+", default=[], help="an export, or checkpoints to average")
     parser.add_argument("--blend", type=float, default=1.0, help="share kept of what training changed")
     parser.add_argument("--zero-shot", type=Path, required=True, help="zero-shot.npz")
     parser.add_argument("--max-tokens", type=int, default=256)
@@ -49,7 +56,7 @@ def main() -> None:
     data = arguments.data
     sets = quick_sets(data) if arguments.quick else [*standard_sets(data), *language_sets(data)]
     outcomes = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    for dev in sets:
+    for dev in sorted(sets, key=lambda dev: "scifact" in dev.name):  # the longest last
         if dev.name not in outcomes and (arguments.only is None or arguments.only in dev.name):
             started = time.time()
             outcomes[dev.name] = asdict(scorer.score(dev))
@@ -73,19 +80,16 @@ class Scorer:
         passages = self._vectors([f"passage: {text}" for text in dev.passages])
         queries = self._vectors([f"query: {text}" for text in dev.queries])
         ids = np.array(dev.passage_ids)
-        outcome = Outcome([], [], [])
+        outcome = Outcome([], [], [], [])
         for row, query_id in enumerate(dev.query_ids):
             relevant = np.isin(ids, list(dev.qrels[query_id]))
-            similarities = passages.dense @ queries.dense[row]
-            top = np.argsort(-similarities, kind="stable")[:CANDIDATES]
+            top = order(passages.dense @ queries.dense[row])[:CANDIDATES]
+            every = [queries.tokens[row], *(passages.tokens[i] for i in top)]
+            content = [every[0][QUERY_PREFIX:-1], *(tokens[PASSAGE_PREFIX:-1] for tokens in every[1:])]
             outcome.dense.append(first(relevant[top]))
-            query = queries.tokens[row].astype(np.float32)
-            tokens = [passages.tokens[i].astype(np.float32) for i in top]
-            outcome.late.append(first(relevant[top[order(late_scores(query, tokens))]]))
-            rounded = [to_int8(t).astype(np.float32) for t in tokens]
-            outcome.late_int8.append(
-                first(relevant[top[order(late_scores(to_int8(query).astype(np.float32), rounded))]])
-            )
+            outcome.late.append(reranked(content, relevant[top]))
+            outcome.late_int8.append(reranked([to_int8(tokens) for tokens in content], relevant[top]))
+            outcome.late_every_token.append(reranked(every, relevant[top]))
         return outcome
 
     def _vectors(self, texts: list[str]) -> Vectors:
@@ -95,6 +99,12 @@ class Scorer:
             self._dense.update(zip(new, made.dense, strict=True))
             self._tokens.update(zip(new, made.tokens, strict=True))
         return Vectors(np.stack([self._dense[t] for t in texts]), [self._tokens[t] for t in texts])
+
+
+def reranked(tokens: list[np.ndarray], relevant: np.ndarray) -> int:
+    """Rank of the first relevant candidate by late interaction; `tokens` are the query's, then the candidates'."""
+    query, *passages = (part.astype(np.float32) for part in tokens)
+    return first(relevant[order(late_scores(query, passages))])
 
 
 def order(scores: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Write the trained network as the product reads it: one .npz with int8 matrices, a scale per output channel.
 
-    python export.py --checkpoint runs/long/step-900.pt --zero-shot zero-shot.npz --blend 0.8 --out docs-e5.npz
+    python export.py --checkpoints runs/docs/step-*.pt --zero-shot zero-shot.npz --blend 0.5 --out docs-e5.npz
 
 Tensor names are those of the base file; word embeddings and the token type stay in the base.
 """
@@ -22,12 +22,12 @@ NAME, VERSION = "docs-e5", "1"
 def main() -> None:
     """Write the file and print its size and SHA-256; the same checkpoint gives the same arrays."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="their mean is taken")
     parser.add_argument("--zero-shot", type=Path, required=True)
     parser.add_argument("--blend", type=float, default=1.0)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    encoder = load_encoder(arguments.zero_shot, arguments.checkpoint, blend=arguments.blend)
+    encoder = load_encoder(arguments.zero_shot, arguments.checkpoints, blend=arguments.blend)
     arrays = pack(to_base_names(encoder))
     np.savez(arguments.out, metadata=np.array(json.dumps(metadata(arrays))), **arrays)
     print(arguments.out, f"{arguments.out.stat().st_size / 1e6:.1f} MB", sha256(arguments.out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from model import Encoder
 MODULES = {"out": "ao", "norm1": "aln", "up": "fi", "down": "fo", "norm2": "oln"}
 
 
-def load_encoder(zero_shot: Path, trained: Path | None = None, *, blend: float = 1.0) -> Encoder:
-    """The base with its PCA projection; or `trained`, a .pt checkpoint or an exported .npz.
+def load_encoder(zero_shot: Path, trained: Sequence[Path] = (), *, blend: float = 1.0) -> Encoder:
+    """The base with its PCA projection; or `trained`, an exported .npz or the mean of some .pt checkpoints.
 
     `blend` keeps that share of what training changed and 1 minus it of the original weights (WiSE-FT, 2021), so that
     what training did not see is forgotten less.
@@ -23,12 +24,13 @@ def load_encoder(zero_shot: Path, trained: Path | None = None, *, blend: float =
     with np.load(zero_shot) as arrays, torch.no_grad():
         encoder.mean.copy_(torch.from_numpy(arrays["mean"]))
         encoder.projection.copy_(torch.from_numpy(arrays["projection"]))
-    if trained is not None and trained.suffix == ".npz":
-        encoder.load_state_dict(read_export(trained))
-    elif trained is not None:
+    if trained and trained[0].suffix == ".npz":
+        encoder.load_state_dict(read_export(trained[0]))
+    elif trained:
         original = encoder.state_dict()
-        state = torch.load(trained, weights_only=True)["encoder"]
-        encoder.load_state_dict({name: torch.lerp(original[name], state[name], blend) for name in original})
+        states = [torch.load(path, weights_only=True)["encoder"] for path in trained]
+        mean = {name: torch.stack([state[name] for state in states]).mean(0) for name in original}
+        encoder.load_state_dict({name: torch.lerp(original[name], mean[name], blend) for name in original})
     return encoder
 
 

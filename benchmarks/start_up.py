@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from rag_search import searching
-from rag_search.search import SearchOptions
+from rag_search.records import SearchOptions
 
 REPEATS = 15
 QUESTIONS = ("如何解决Redis连接超时", "kafka consumer lag keeps growing", "pod keeps restarting with exit code 137")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rag_search.api import ingest, query, searching
     from rag_search.errors import RagSearchError
     from rag_search.ingestion import IngestReport
-    from rag_search.records import Chunk, Document, Hit, SearchResult, StageScores
-    from rag_search.search import Searcher, SearchOptions
+    from rag_search.records import Chunk, Document, Hit, SearchOptions, SearchResult, StageScores
+from rag_search.search import Searcher
 
 __all__ = [
     "Chunk",
@@ -35,7 +35,8 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("ingest", "query", "searching"), "rag_search.api"),
     **dict.fromkeys(("Chunk", "Document", "Hit", "SearchResult", "StageScores"), "rag_search.records"),
-    **dict.fromkeys(("Searcher", "SearchOptions"), "rag_search.search"),
+    "SearchOptions": "rag_search.records",
+    "Searcher": "rag_search.search",
     "IngestReport": "rag_search.ingestion",
     "RagSearchError": "rag_search.errors",
 }

@@ -21,8 +21,8 @@ from rag_search import wiring
 from rag_search.config import load_config
 from rag_search.ingestion import IngestOptions, IngestReport
 from rag_search.ingestion import ingest as _ingest
-from rag_search.records import SearchResult
-from rag_search.search import Searcher, SearchOptions
+from rag_search.records import SearchOptions, SearchResult
+from rag_search.search import Searcher
 
 
 def ingest(

@@ -14,7 +14,8 @@ from rag_search.errors import FingerprintError, MissingExtraError
 from rag_search.evaluation.dataset import Dataset, load_dataset, read_corpus
 from rag_search.index import open_reader, open_writer
 from rag_search.ingestion import IngestOptions, Step, ingest, ingest_texts
-from rag_search.search import Searcher, SearchOptions, System
+from rag_search.records import SearchOptions, System
+from rag_search.search import Searcher
 
 try:
     from rag_search.evaluation.evaluate import SYSTEMS, Evaluation, evaluate

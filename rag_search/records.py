@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-FloatMatrix = NDArray[np.float32]
-FloatVector = NDArray[np.float32]
+    FloatMatrix = NDArray[np.float32]
+    FloatVector = NDArray[np.float32]
+else:  # a query that a warm server answers never needs NumPy, and importing it takes longer than the answer
+    FloatMatrix = FloatVector = "NDArray[np.float32]"
+
+System = Literal["bm25", "dense", "hybrid", "rerank"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,23 @@ class Hit:
     score: float
     scores: StageScores
     siblings: tuple[Sibling, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """top_k: hits wanted. candidates: depth of stage one. min_score: hide hits that score less; None leaves it to
+    the reranker's own threshold, which hides everything when even the best hit is below it. group: one hit per
+    document, its other candidates as siblings."""
+
+    top_k: int = 5
+    candidates: int = 50
+    system: System = "rerank"
+    instruction: str | None = None
+    min_score: float | None = None
+    paths: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+    since: str | None = None
+    group: bool = True
 
 
 @dataclass(frozen=True, slots=True)

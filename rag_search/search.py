@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,11 @@ from rag_search.records import (
     FloatMatrix,
     FloatVector,
     Hit,
+    SearchOptions,
     SearchResult,
     Sibling,
     StageScores,
+    System,
     TokenVectors,
 )
 from rag_search.rerank.base import CuttingReranker, Reranker, StoredTokenReranker, check_scores
@@ -37,7 +39,6 @@ from rag_search.rerank.base import CuttingReranker, Reranker, StoredTokenReranke
 CLOSEST = 3  # passages that an answer without hits still names
 DEPTH = 100  # rows asked of each first-stage list, at least
 
-System = Literal["bm25", "dense", "hybrid", "rerank"]
 Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]
 _NOTHING: Ranking = (np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -59,23 +60,6 @@ class Index(Protocol):
     def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]: ...
     def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix: ...
     def token_vectors(self, chunk_ids: Sequence[int]) -> TokenVectors: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """top_k: hits wanted. candidates: depth of stage one. min_score: hide hits that score less; None leaves it to
-    the reranker's own threshold, which hides everything when even the best hit is below it. group: one hit per
-    document, its other candidates as siblings."""
-
-    top_k: int = 5
-    candidates: int = 50
-    system: System = "rerank"
-    instruction: str | None = None
-    min_score: float | None = None
-    paths: tuple[str, ...] = ()
-    where: Mapping[str, str] = field(default_factory=dict)
-    since: str | None = None
-    group: bool = True
 
 
 @dataclass(frozen=True)

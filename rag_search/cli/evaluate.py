@@ -15,7 +15,7 @@ from rag_search.cli.common import IndexOption, ProfileOption, load, out, talk
 
 if TYPE_CHECKING:
     from rag_search.evaluation.evaluate import Evaluation
-    from rag_search.search import System
+    from rag_search.records import System
 
 
 class Format(StrEnum):

@@ -16,8 +16,7 @@ from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, lo
 
 if TYPE_CHECKING:
     from rag_search.config import Config
-    from rag_search.records import SearchResult
-    from rag_search.search import SearchOptions
+    from rag_search.records import SearchOptions, SearchResult
 
 
 class Format(StrEnum):
@@ -56,7 +55,7 @@ def query(
 
     Example: ragsearch query "如何解决Redis连接超时" -k 3
     """
-    from rag_search.search import SearchOptions
+    from rag_search.records import SearchOptions
 
     config = load(index=index, profile=profile, search__top_k=top_k, search__candidates=candidates)
     settings = config.settings.search

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -48,6 +49,37 @@ class CuttingReranker(Protocol):
     """A reranker that cuts long passages and can say how many."""
 
     def count_cut(self, passages: Sequence[str]) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PairRequest:
+    """One query and the passages to score against it."""
+
+    query: str
+    passages: Sequence[str]
+    instruction: str | None = None
+
+
+@runtime_checkable
+class PairReranker(Protocol):
+    """A reranker that scores the passages of several queries in one pass of its model."""
+
+    def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
+        """Scores float32 (len(passages),) for each request, the same as from `score`."""
+        ...
+
+
+def score_all(reranker: Reranker, requests: Sequence[PairRequest]) -> list[FloatVector]:
+    """Scores of every request, in one pass where the reranker can. Raises EngineError for bad scores."""
+    if isinstance(reranker, PairReranker):
+        scores = reranker.score_many(requests)
+        if len(scores) != len(requests):
+            raise EngineError(f"{reranker.name} answered {len(scores)} of {len(requests)} queries.")
+    else:
+        scores = [reranker.score(r.query, r.passages, instruction=r.instruction) for r in requests]
+    for request, row in zip(requests, scores, strict=True):
+        check_scores(row, len(request.passages), reranker.name)
+    return scores
 
 
 def check_scores(scores: FloatVector, wanted: int, name: str) -> None:

@@ -21,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
+from rag_search.rerank.base import PairRequest
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 SHORT = 64  # tokens
@@ -168,13 +169,28 @@ class LateInteractionReranker:
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:  # noqa: ARG002
         """Probabilities for passages that are encoded on the spot; there is no lexical score to blend in, and
         `instruction` changes nothing."""
-        vector, units = self._embedder.encode_query(query)
-        encoded = self._embedder.encode_documents(passages)
+        return self.score_many([PairRequest(query, passages)])[0]
+
+    def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
+        """As `score`, with the passages of all requests encoded in one pass."""
+        encoded = self._embedder.encode_documents([text for request in requests for text in request.passages])
         if encoded.tokens is None:
             raise TypeError("the embedder makes no token vectors")
-        late = late_interaction(units, encoded.tokens)
-        lexical = np.zeros(len(passages), np.float32)
-        return self._calibration.probability(features(late, encoded.vectors @ vector, lexical, encoded.tokens.lengths))
+        row_ends = np.concatenate(([0], np.cumsum(encoded.tokens.lengths)))
+        scores, start = [], 0
+        for request in requests:
+            stop = start + len(request.passages)
+            rows = encoded.tokens.rows[row_ends[start] : row_ends[stop]]
+            tokens = TokenVectors(rows, encoded.tokens.lengths[start:stop])
+            scores.append(self._score_encoded(request.query, encoded.vectors[start:stop], tokens))
+            start = stop
+        return scores
+
+    def _score_encoded(self, query: str, vectors: FloatMatrix, tokens: TokenVectors) -> FloatVector:
+        vector, units = self._embedder.encode_query(query)
+        late = late_interaction(units, tokens)
+        lexical = np.zeros(len(vectors), np.float32)
+        return self._calibration.probability(features(late, vectors @ vector, lexical, tokens.lengths))
 
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Probabilities from the token vectors in the index and the hits' scores of stage one."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rag_search.errors import EngineError
-from rag_search.records import FloatVector
-from rag_search.search import Searcher, SearchOptions
+from rag_search.records import FloatVector, SearchOptions
+from rag_search.search import Searcher
 from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
 
 TEXTS = {

@@ -9,6 +9,8 @@ one that ingests near 450 MB with two threads (most of it the Rust tokenizer), p
 from __future__ import annotations
 
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +28,7 @@ from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, TokenVectors
 
 DIM = 384
+KEPT_QUERIES = 128  # so that search and reranking share one pass, also when a server answers many at once
 MAX_TOKENS = 512  # position embeddings of the model; special tokens and prefix count
 
 
@@ -47,7 +50,8 @@ class BuiltinEmbedder:
         self._passage_prefix = self._tokenizer.ids_of_one("passage:")
         self._session = _open_session(converted.graph)
         self._threads = threads or physical_cores()
-        self._last_query: tuple[str, tuple[FloatVector, FloatMatrix]] | None = None
+        self._queries: OrderedDict[str, tuple[FloatVector, FloatMatrix]] = OrderedDict()
+        self._queries_lock = threading.Lock()
         self._passages_cut = 0
 
     @property
@@ -96,19 +100,30 @@ class BuiltinEmbedder:
 
     def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:  # noqa: ARG002
         """Unit rows; `instruction` changes nothing (`follows_instructions` is False)."""
-        if len(queries) == 1:
-            return self.encode_query(queries[0])[0][None]
-        outputs = self._map([self._query_ids(query) for query in queries], ["dense"])
-        return np.array([dense for (dense,) in outputs], np.float32).reshape(-1, DIM)
+        return np.array([dense for dense, _ in self._encode_queries(queries)], np.float32).reshape(-1, DIM)
 
     def encode_query(self, query: str) -> tuple[FloatVector, FloatMatrix]:
-        """Vector (384,) and unit token vectors (t, 128) of a query; t is 0 when it has no content. The last one is
-        kept, so that search and reranking share one pass."""
-        last = self._last_query
-        if last is None or last[0] != query:
-            dense, units = self._run(self._query_ids(query), ["dense", "units"])
-            last = self._last_query = (query, (dense, self._content(units, self._query_prefix)))
-        return last[1]
+        """Vector (384,) and unit token vectors (t, 128) of a query; t is 0 when it has no content. The last
+        KEPT_QUERIES are kept."""
+        return self._encode_queries([query])[0]
+
+    def _encode_queries(self, queries: Sequence[str]) -> list[tuple[FloatVector, FloatMatrix]]:
+        with self._queries_lock:
+            known = {query: self._queries[query] for query in queries if query in self._queries}
+        new = [query for query in dict.fromkeys(queries) if query not in known]
+        outputs = self._map([self._query_ids(query) for query in new], ["dense", "units"])
+        for query, (dense, units) in zip(new, outputs, strict=True):
+            known[query] = (dense, self._content(units, self._query_prefix))
+        self._keep(known)
+        return [known[query] for query in queries]
+
+    def _keep(self, encoded: dict[str, tuple[FloatVector, FloatMatrix]]) -> None:
+        with self._queries_lock:
+            for query, vectors in encoded.items():
+                self._queries[query] = vectors
+                self._queries.move_to_end(query)
+            while len(self._queries) > KEPT_QUERIES:
+                self._queries.popitem(last=False)
 
     def _query_ids(self, query: str) -> NDArray[np.int32]:
         (ids,) = self._tokenizer.ids([query])

@@ -92,10 +92,11 @@ class ApiReranker:
         """Raises KnownAnswerError when the server is no reranker or prompts the model in another way."""
         if not self._qwen3 or self._shape != "vllm":
             return
-        if self.remote.probe("/v1/embeddings", {"model": self.model, "input": "d"}) is not None:
+        # without a model's name, which would be another one on a server that was never meant
+        if self.remote.probe("/v1/embeddings", {"input": "d"}) is not None:
             raise not_a_classifier(self.name, end_token=self._appends_end())
         messages = [{"role": role, "content": text} for role, text in zip(("query", "document"), PROBE, strict=True)]
-        answer = self.remote.probe("/tokenize", {"model": self.model, "messages": messages})
+        answer = self.remote.probe("/tokenize", {"messages": messages})
         if answer is not None:
             check_tail(answer["tokens"], self.name)
             return

@@ -2,7 +2,8 @@
 
     python -m tests.vllm.checkpoints FOLDER TOKENIZER_FOLDER
 
-writes FOLDER/embedder, FOLDER/reranker and FOLDER/broken-embedder (mean pooling and no end token).
+writes FOLDER/qwen3-embedding and FOLDER/qwen3-reranker, and two broken embedders: one with mean pooling, one whose
+tokenizer appends no end token.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, Qwen3Model
 
+from rag_search.known_answers import load_answers
+from rag_search.rerank.qwen3 import TEMPLATE
+
 YES, NO, END = 9693, 2152, 151643
 TASK = "Given a web search query, retrieve relevant passages that answer the query"
-SPREAD = 40.0  # factor on the yes and no rows: scores of random weights then reach from 0.1 to 0.9
+SPREAD = 1.5  # standard deviation of yes - no
 
 
 def make_embedder(folder: Path, tokenizer: Path, *, pooling: str = "lasttoken", end_token: bool = True) -> Path:
     """An embedder in the files of Qwen3-Embedding: no `model.` prefix, modules.json, prompts, end token appended."""
     torch.manual_seed(1)
-    model = Qwen3Model(_config())
+    model = Qwen3Model(_config(tied=True))
     _refill_pad_row(model)
     model.save_pretrained(folder)
     _set_architecture(folder)
@@ -59,15 +63,34 @@ def make_embedder(folder: Path, tokenizer: Path, *, pooling: str = "lasttoken", 
 def make_reranker(folder: Path, tokenizer: Path) -> Path:
     """A causal language model in the files of Qwen3-Reranker."""
     torch.manual_seed(2)
-    model = Qwen3ForCausalLM(_config())
-    with torch.no_grad():
-        model.get_output_embeddings().weight[[YES, NO]] *= SPREAD
+    model = Qwen3ForCausalLM(_config(tied=False))
+    _spread_scores(model, PreTrainedTokenizerFast(tokenizer_file=str(tokenizer / "tokenizer.json")))
     model.save_pretrained(folder)
     _write_tokenizer(folder, tokenizer, end_token=False)
     return folder
 
 
-def _config() -> Qwen3Config:
+def _spread_scores(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Point the yes row along the first principal component of last hidden states, so that scores of random weights
+    depend on the text and reach from 0.1 to 0.9."""
+    template = TEMPLATE.read_text("utf-8")
+    states = []
+    for query, document in load_answers().pairs:
+        for text in (document, document[::-1], query):
+            messages = [{"role": "query", "content": query}, {"role": "document", "content": text}]
+            prompt = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False)
+            with torch.no_grad():
+                states.append(model.model(torch.tensor([tokenizer(prompt)["input_ids"]])).last_hidden_state[0, -1])
+    matrix = torch.stack(states)
+    mean = matrix.mean(0)
+    _, _, rows = torch.linalg.svd(matrix - mean)
+    direction = rows[0] - mean * (rows[0] @ mean) / (mean @ mean)
+    with torch.no_grad():
+        model.get_output_embeddings().weight[YES] = SPREAD * direction / (matrix @ direction).std()
+        model.get_output_embeddings().weight[NO] = 0
+
+
+def _config(*, tied: bool) -> Qwen3Config:
     return Qwen3Config(
         vocab_size=151669,
         hidden_size=64,
@@ -77,8 +100,8 @@ def _config() -> Qwen3Config:
         num_key_value_heads=2,
         head_dim=32,
         max_position_embeddings=4096,
-        tie_word_embeddings=True,
-        initializer_range=0.1,
+        tie_word_embeddings=tied,
+        initializer_range=0.2,
         bos_token_id=END,
         eos_token_id=151645,
         pad_token_id=END,
@@ -128,9 +151,10 @@ def _write(path: Path, value: object) -> None:
 
 
 def make_all(folder: Path, tokenizer: Path) -> None:
-    make_embedder(folder / "embedder", tokenizer)
-    make_embedder(folder / "broken-embedder", tokenizer, pooling="mean", end_token=False)
-    make_reranker(folder / "reranker", tokenizer)
+    make_embedder(folder / "qwen3-embedding", tokenizer)
+    make_embedder(folder / "mean-qwen3-embedding", tokenizer, pooling="mean")
+    make_embedder(folder / "endless-qwen3-embedding", tokenizer, end_token=False)
+    make_reranker(folder / "qwen3-reranker", tokenizer)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,6 @@ def standard_sets(root: Path) -> list[DevSet]:
         read_set(root / "python-docs", "faq", "python-docs faq (en)"),
         read_set(root / "scifact", "test", "scifact (en)"),
         read_set(root / "xquad-mixed", "same-lang", "xquad same language"),
-        read_set(root / "xquad-mixed", "other-en-zh", "xquad en<>zh"),
     ]
 
 

@@ -1,7 +1,7 @@
 """Score a model on the evaluation sets: dense ranking, and late interaction over the dense top 50.
 
 python evaluate.py --data DATA --zero-shot zero-shot.npz --out zero-shot.json
-python evaluate.py --data DATA --zero-shot zero-shot.npz --trained runs/long/step-900.pt --out trained.json
+python evaluate.py --data DATA --zero-shot zero-shot.npz --trained runs/docs/step-400.pt --out trained.json
 """
 
 from __future__ import annotations

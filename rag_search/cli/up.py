@@ -1,0 +1,72 @@
+"""`up`, `down`: both model servers on this machine."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag_search.cli.common import load, out, talk
+
+
+class ModelSize(StrEnum):
+    """Sizes of Qwen3-Embedding and Qwen3-Reranker."""
+
+    small = "0.6B"
+    medium = "4B"
+    large = "8B"
+
+
+def up(
+    extra: Annotated[list[str] | None, typer.Argument(help="Further vLLM arguments for both, after `--`.")] = None,
+    size: Annotated[ModelSize, typer.Option(help="Model size, unless the settings name models.")] = ModelSize.medium,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and start nothing.")] = False,
+    cpu: Annotated[bool, typer.Option("--cpu", help="For a CPU build of vLLM and small models.")] = False,
+) -> None:
+    """Start the embedding and the rerank server (vLLM), one after the other.
+
+    Then use --profile served. Example: ragsearch up --size 0.6B
+    """
+    from rag_search.errors import EngineError
+    from rag_search.serving.cards import find_cards
+    from rag_search.serving.commands import plan_servers
+    from rag_search.serving.processes import start_all
+
+    config = load()
+    cards = [] if cpu else find_cards()
+    if not cards and not cpu:
+        raise EngineError("there is no NVIDIA card here.", remedy="Use the builtin engine, or --cpu with small models.")
+    commands = plan_servers(config.settings, cards, size=size.value, extra=extra or [])
+    if dry_run:
+        for command in commands:
+            typer.echo(str(command))
+        return
+    folder = servers_folder(config.settings.cache_dir)
+    console = talk()
+    with console.status("starting") as status:
+        servers = start_all(
+            commands,
+            folder,
+            on_wait=lambda name, waited: status.update(f"{name}: {waited:.0f} s, log {folder / name}.log"),
+        )
+    for server in servers:
+        out().print(f"{server.name:<9} {server.model} at {server.url}, log {server.log}", soft_wrap=True)
+    console.print("now: ragsearch doctor --profile served")
+
+
+def down() -> None:
+    """End the servers that `up` started."""
+    from rag_search.serving.processes import stop_all
+
+    ended = stop_all(servers_folder(load().settings.cache_dir))
+    for server in ended:
+        out().print(f"ended {server.name} ({server.model})", soft_wrap=True)
+    if not ended:
+        talk().print("no server of ours was running")
+
+
+def servers_folder(cache_dir: Path) -> Path:
+    """Where `up` keeps logs and process ids."""
+    return cache_dir / "servers"

@@ -1,0 +1,95 @@
+"""NVIDIA cards of this machine, and how two models share one.
+
+`--gpu-memory-utilization` is a share of the whole card for each server. Weights in bfloat16 take 1.2, 8 and 16 GB
+(0.6B, 4B, 8B), the cache of 8,192 tokens 1.1 GB (4B). Estimates, to be confirmed by a run on each card.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rag_search.errors import ConfigError, EngineError
+
+Size = Literal["0.6B", "4B", "8B"]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """memory_gb: all of it, in GiB. driver: its version."""
+
+    index: int
+    name: str
+    memory_gb: float
+    driver: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Shares of a card for embedder and reranker, in (0, 1), and tokens computed in one step."""
+
+    embedder: float
+    reranker: float
+    batched_tokens: int
+
+
+# size -> (smallest card in GiB, shares), largest card first; a card of 24 GB reports 23.5 to 24
+_TABLE: dict[Size, tuple[tuple[float, Shares], ...]] = {
+    "0.6B": (
+        (75, Shares(0.15, 0.25, 8192)),
+        (22, Shares(0.30, 0.40, 4096)),
+        (7, Shares(0.35, 0.50, 2048)),
+    ),
+    "4B": (
+        (130, Shares(0.30, 0.50, 16384)),
+        (75, Shares(0.40, 0.50, 8192)),
+        (38, Shares(0.40, 0.50, 4096)),
+        (22, Shares(0.45, 0.45, 2048)),
+    ),
+    "8B": (
+        (130, Shares(0.35, 0.50, 16384)),
+        (75, Shares(0.40, 0.50, 8192)),
+        (38, Shares(0.45, 0.47, 2048)),
+    ),
+}
+
+
+def find_cards() -> list[Card]:
+    """What nvidia-smi reports; empty when there is no such command. Raises EngineError when the driver is broken."""
+    fields = "index,name,memory.total,driver_version"
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
+            capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return []
+    except (subprocess.SubprocessError, OSError) as error:
+        raise EngineError(
+            f"nvidia-smi fails: {error}.", remedy="Install or restart the NVIDIA driver, then run: nvidia-smi"
+        ) from error
+    return parse_cards(done.stdout)
+
+
+def parse_cards(text: str) -> list[Card]:
+    """Cards from the lines of nvidia-smi (memory in MiB)."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in text.split("\n") if line.strip()]
+    return [Card(int(index), name, float(memory) / 1024, driver) for index, name, memory, driver in rows]
+
+
+def shares_for(size: Size, cards: Sequence[Card]) -> Shares:
+    """Both models on the first card, or one on each of two. Raises ConfigError when they do not fit."""
+    memory = min(card.memory_gb for card in cards[:2])
+    fits = [shares for least, shares in _TABLE[size] if memory >= least]
+    if len(cards) > 1:
+        tokens = fits[0].batched_tokens if fits else 2048
+        return Shares(0.9, 0.9, tokens)
+    if not fits:
+        smaller = [name for name, rows in _TABLE.items() if memory >= rows[-1][0]]
+        raise ConfigError(
+            f"two {size} models do not fit on {cards[0].name} ({memory:.0f} GB).",
+            remedy=f"Take smaller ones: ragsearch up --size {smaller[-1]}" if smaller else "Use: --profile builtin",
+        )
+    return fits[0]

@@ -1,0 +1,95 @@
+"""Reranking over HTTP: all shapes give scores in the order of the passages, and no bad answer becomes a ranking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from rag_search.errors import EngineError, KnownAnswerError
+from rag_search.remote import Remote
+from rag_search.rerank.api import ApiReranker
+from rag_search.rerank.api_shapes import Shape, shape_of
+from rag_search.rerank.qwen3 import TAIL, TEMPLATE, check_tail
+from tests.model_server import ModelServer, shared
+
+PASSAGES = ["nothing here", "redis timeout", "a redis", "timeout of redis again"]
+
+
+def make(server: Any, *, shape: Shape = "vllm", model: str = "Qwen/Qwen3-Reranker-4B", root: str = "http://m/v1"):
+    transport = httpx.MockTransport(server)
+    remote = Remote(root, what="the rerank server", setting="reranker", transport=transport, pause=lambda _: None)
+    return ApiReranker(remote, model, shape=shape, max_tokens_per_doc=100)
+
+
+@pytest.mark.parametrize("shape", ["vllm", "cohere", "jina", "tei"])
+def test_scores_stand_in_the_order_of_the_passages(shape: Shape) -> None:
+    root = "http://m" if shape == "tei" else "http://m/v1"
+    scores = make(ModelServer(), shape=shape, root=root).score("redis timeout", PASSAGES)
+    np.testing.assert_allclose(scores, shared("redis timeout", PASSAGES))
+
+
+def test_tei_gets_small_requests() -> None:
+    server = ModelServer()
+    passages = [f"redis {i}" for i in range(70)]
+    scores = make(server, shape="tei", root="http://m").score("redis 69", passages)
+    np.testing.assert_allclose(scores, shared("redis 69", passages))
+    assert [len(body["texts"]) for _, body in server.requests] == [32, 32, 6]
+
+
+def test_pairs() -> None:
+    queries = ["redis", "timeout", "kafka", "again redis"]
+    wanted = [shared(q, [p])[0] for q, p in zip(queries, PASSAGES, strict=True)]
+    np.testing.assert_allclose(make(ModelServer()).score_pairs(queries, PASSAGES), wanted)
+
+
+def test_request_of_qwen3_on_vllm() -> None:
+    server = ModelServer()
+    make(server).score("q <|im_end|>", ["d <think>"], instruction="be <|im_start|> kind")
+    path, body = server.requests[0]
+    assert path == "/v1/rerank"
+    assert body["query"] == "q <| im_end |>"
+    assert body["documents"] == ["d < think>"]
+    assert body["instruction"] == "be <| im_start |> kind"
+    assert body["max_tokens_per_doc"] == 100
+
+
+def test_hosted_services_are_known_by_their_address() -> None:
+    assert shape_of("https://api.cohere.com/v2") == "cohere"
+    assert shape_of("https://api.jina.ai/v1") == "jina"
+    assert shape_of("http://127.0.0.1:8100/v1") == "vllm"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda a: b"oops", "no JSON"),
+        (lambda a: {"results": None}, "without results"),
+        (lambda a: {}, "without results"),
+        (lambda a: {"results": a["results"][1:]}, "3 scores for 4 passages"),
+        (lambda a: {"results": []}, "0 scores for 4 passages"),
+        (lambda a: {"results": [*a["results"], {"index": 4, "relevance_score": 1.0}]}, "passage 4 of 4"),
+        (lambda a: {"results": [a["results"][0], *a["results"][:3]]}, "two scores for passage"),
+        (lambda a: {"results": [{**row, "relevance_score": None} for row in a["results"]]}, "the score None"),
+        (lambda a: {"results": [{**row, "relevance_score": True} for row in a["results"]]}, "the score True"),
+        (lambda a: b'{"results": [{"index": 0, "relevance_score": NaN}]}', "the score nan"),
+    ],
+)
+def test_bad_answers_are_errors(spoil, said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        make(ModelServer(spoil=spoil)).score("redis timeout", PASSAGES)
+
+
+def test_the_template_ends_as_jinja_cannot_trim() -> None:
+    text = TEMPLATE.read_text("utf-8")
+    assert text.rstrip("\n").endswith('</think>{{ "\\n\\n" }}')
+
+
+def test_tails() -> None:
+    check_tail([1, 2, *TAIL], "m")
+    with pytest.raises(KnownAnswerError, match="last newline"):
+        check_tail([1, *TAIL[:3], 198], "m")
+    with pytest.raises(KnownAnswerError, match="template"):
+        check_tail([1, 2, 3], "m")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rag_search.index.vectors import ScanSearch, VectorRows, VectorSearch
 
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 NUMPY_BYTES = 32 * 2**20  # below this a scan by NumPy takes less than loading FAISS
 
 
@@ -13,4 +16,11 @@ def choose_vector_search(rows: VectorRows) -> VectorSearch:
         return ScanSearch(rows)
     from rag_search.index import faiss_search  # the heavy leaf
 
-    return faiss_search.open_search(rows)
+    plain = faiss_search.open_search(rows)
+    if not _NVIDIA_DRIVER.exists():
+        return plain
+    import faiss
+
+    from rag_search.index.faiss_gpu import prefer_gpu
+
+    return prefer_gpu(rows, plain, faiss)

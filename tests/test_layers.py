@@ -13,14 +13,16 @@ LAYERS = {
     0: {"records", "errors", "text", "parallel", "special_tokens"},
     1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text", "remote"},
     2: {"ingestion", "search", "reranking", "evaluation", "known_answers"},
-    3: {"config", "wiring", "render", "measuring", "doctor", "api", "serving"},
+    3: {"config", "wiring", "render", "measuring", "doctor", "api", "wire", "client", "serving"},
     4: {"cli", "serve", "integrations"},
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 # inside a layer only these may look sideways: one is the base of the other
-SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"), ("embed", "remote"), ("rerank", "remote"), ("measuring", "wiring"),
-            ("measuring", "config"), ("wiring", "config"), ("doctor", "wiring"), ("doctor", "config"),
-            ("api", "wiring"), ("api", "config"), ("evaluation", "search"), ("render", "config")}  # fmt: skip
+SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"), ("embed", "remote"),
+            ("rerank", "remote"), ("measuring", "wiring"), ("measuring", "config"),
+            ("wiring", "config"), ("serving", "config"), ("doctor", "serving"), ("doctor", "wiring"),
+            ("doctor", "config"), ("api", "wiring"), ("client", "config"), ("client", "wire"),
+            ("api", "config"), ("evaluation", "search"), ("render", "config")}  # fmt: skip
 HEAVY = {"torch", "vllm", "sentence_transformers", "faiss", "gradio", "fastapi", "onnxruntime", "numpy", "pydantic"}
 
 
@@ -35,7 +37,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("rag_search"):
             rest = node.module.split(".")[1:]
-            yield from [rest[0]] if rest else [alias.name for alias in node.names]
+            yield from [rest[0]] if rest else [a.name for a in node.names if a.name != "__version__"]
         elif isinstance(node, ast.Import):
             yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("rag_search."))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,8 +28,18 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
             "search": reader.kind,
             "roots": reader.roots(),
             **asdict(reader.counts),
+            **_servers(config.settings.cache_dir),
         }
     _print_facts(facts, as_json=as_json)
+
+
+def _servers(cache_dir: Path) -> dict[str, str]:
+    """The model servers that `up` started, if any."""
+    from rag_search.cli.up import servers_folder
+    from rag_search.serving.processes import read_servers, state_of
+
+    servers = read_servers(servers_folder(cache_dir))
+    return {f"server.{s.name}": f"{state_of(s)}: {s.model} at {s.url}" for s in servers}
 
 
 def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: ProfileOption = None) -> None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from rag_search.errors import RagSearchError
     from rag_search.ingestion import IngestReport
     from rag_search.records import Chunk, Document, Hit, SearchOptions, SearchResult, StageScores
-from rag_search.search import Searcher
+    from rag_search.search import Searcher
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Chunk",

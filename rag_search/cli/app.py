@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rag_search.cli import evaluate, health, ingest, query, rerank, up
+from rag_search.cli import evaluate, health, ingest, query, rerank, serve, up
 from rag_search.cli.common import FAILED
 from rag_search.errors import RagSearchError
 
@@ -23,6 +23,7 @@ app.command()(ingest.ingest)
 app.command()(query.query)
 app.command()(rerank.rerank)
 app.command()(evaluate.evaluate)
+app.command()(serve.serve)
 app.command()(up.up)
 app.command()(up.down)
 app.command()(health.status)

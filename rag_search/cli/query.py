@@ -45,6 +45,7 @@ def query(
     output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
     batch: Annotated[Path | None, typer.Option(help="Answer a file of queries, one a line or JSON lines.")] = None,
     trec: Annotated[Path | None, typer.Option(help="Also write a TREC run file.")] = None,
+    server: Annotated[bool, typer.Option("--server/--no-server", help="Use a running `ragsearch serve`.")] = True,
     index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -71,18 +72,42 @@ def query(
         group=group,
     )
     queries = _queries(text, batch)
-    results = _answer(config, [question for _, question in queries], options)
+    results = _answer(config, [question for _, question in queries], options, ask_server=server, explain=explain)
     if trec:
         _write_trec(trec, [query_id for query_id, _ in queries], results)
     _print(results, config, output, explain=explain)
     raise typer.Exit(FOUND if any(result.hits for result in results) else NOTHING)
 
 
-def _answer(config: Config, questions: Sequence[str], options: SearchOptions) -> list[SearchResult]:
+def _answer(
+    config: Config, questions: Sequence[str], options: SearchOptions, *, ask_server: bool, explain: bool
+) -> list[SearchResult]:
+    """Results of a running server of the same version, index and settings; else of this process."""
+    answered = _ask_server(config, questions, options, explain=explain) if ask_server else None
+    if answered is not None:
+        return answered
     from rag_search import wiring
 
     with wiring.searching(config, rerank=options.system == "rerank") as searcher:
         return searcher.search_many([(question, options) for question in questions])
+
+
+def _ask_server(
+    config: Config, questions: Sequence[str], options: SearchOptions, *, explain: bool
+) -> list[SearchResult] | None:
+    from rag_search import client
+
+    try:
+        answered = client.ask_server(config, questions, options)
+    except client.OtherServerError as error:
+        talk().print(error.message)
+        return None
+    if answered is None:
+        return None
+    results, server = answered
+    if explain:
+        talk().print(f"answered by the server at {server.url}")
+    return results
 
 
 def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:

@@ -1,0 +1,62 @@
+"""`ragsearch serve`, `ui` and `mcp`: the engine loaded once, for programs, browsers and agents."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag_search.cli.common import IndexOption, ProfileOption, load, talk
+from rag_search.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from rag_search.config import Config
+
+HostOption = Annotated[str | None, typer.Option(help="Address; any but this machine's own needs a key.")]
+PortOption = Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")]
+KeyOption = Annotated[str | None, typer.Option(help="Key for every request; better RAGSEARCH_SERVER__API_KEY.")]
+LogOption = Annotated[Path | None, typer.Option(help="Write the log there instead of stderr.")]
+
+
+class Transport(StrEnum):
+    """How MCP clients connect."""
+
+    stdio = "stdio"
+    http = "http"
+
+
+def serve(
+    host: HostOption = None,
+    port: PortOption = None,
+    api_key: KeyOption = None,
+    log_file: LogOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Batches at the same time.")] = None,
+    max_batch: Annotated[int | None, typer.Option(min=1, help="Requests in one model call.")] = None,
+    index: IndexOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Keep the engine loaded and answer over HTTP; `ragsearch query` uses it by itself.
+
+    Example: ragsearch serve --port 7860
+    """
+    config = load(
+        index=index,
+        profile=profile,
+        server__host=host,
+        server__port=port,
+        server__api_key=api_key,
+        server__workers=workers,
+        server__max_batch=max_batch,
+    )
+    _serve(config, log_file=log_file)
+
+
+def _serve(config: Config, *, log_file: Path | None) -> None:
+    try:
+        from rag_search.serve.run import serve as run
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "fastapi", "serve") from error
+    talk().print("loading the engine")
+    run(config, log_file=log_file)

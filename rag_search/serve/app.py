@@ -1,0 +1,55 @@
+"""The application: routes, mounted page, and the guard around all of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import cast
+
+from fastapi import FastAPI
+
+from rag_search import __version__
+from rag_search.config import ServerSettings
+from rag_search.errors import ConfigError
+from rag_search.serve import errors
+from rag_search.serve.engine import Engine
+from rag_search.serve.guard import LOOPBACK, App, Guard, GuardRules
+from rag_search.serve.metrics import Metrics
+from rag_search.serve.rerank_routes import rerank_router
+from rag_search.serve.search_routes import search_router
+from rag_search.serve.service import Service
+
+Mount = Callable[[FastAPI, Service], None]
+
+
+def make_app(engine: Engine, *, mounts: tuple[Mount, ...] = ()) -> App:
+    """The guarded ASGI application. mounts: add pages to it. Raises ConfigError for an open address without a key."""
+    settings = engine.config.settings.server
+    rules = make_rules(settings)
+    metrics = Metrics()
+    service = Service(engine, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.close()
+
+    app = FastAPI(title="ragsearch", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    errors.install(app)
+    app.include_router(rerank_router(service))
+    app.include_router(search_router(service, metrics))
+    for mount in mounts:
+        mount(app, service)
+    return Guard(cast("App", app), rules, metrics.observe)
+
+
+def make_rules(settings: ServerSettings) -> GuardRules:
+    """The guard's rules. A key is needed on every address but this machine's own."""
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    if settings.host not in LOOPBACK and not key:
+        raise ConfigError(
+            f"the address {settings.host} can be reached from other machines.",
+            remedy="Set server.api_key, RAGSEARCH_SERVER__API_KEY or --api-key; or use --host 127.0.0.1.",
+        )
+    hosts = LOOPBACK if settings.host in LOOPBACK else None
+    return GuardRules(key or None, hosts, int(settings.max_body_mb * 2**20), settings.body_timeout_s)

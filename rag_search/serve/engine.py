@@ -1,0 +1,128 @@
+"""The engine of a server: models loaded once, and always the newest generation of the index."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rag_search import wiring
+from rag_search.config import Config
+from rag_search.embed.base import Embedder
+from rag_search.errors import RagSearchError
+from rag_search.index import IndexReader, open_reader
+from rag_search.records import SearchOptions, SearchResult
+from rag_search.rerank.base import Reranker
+from rag_search.search import Searcher
+
+Request = tuple[str, SearchOptions]
+
+
+@dataclass(slots=True)
+class _Generation:
+    """An open reader, how many searches use it, and whether a newer one has taken its place."""
+
+    reader: IndexReader
+    leases: int = 0
+    retired: bool = False
+
+    def close_if_unused(self) -> None:
+        if self.retired and not self.leases:
+            self.reader.close()
+
+
+class Engine:
+    """Safe for many threads. `lease` gives a Searcher over one generation for as long as the block runs."""
+
+    def __init__(self, config: Config, embedder: Embedder, reranker: Reranker | None) -> None:
+        self.config = config
+        self.embedder = embedder
+        self.reranker = reranker
+        self._lock = threading.Lock()
+        self._generation: _Generation | None = None
+        self._warning = ""
+
+    @classmethod
+    def load(cls, config: Config) -> Engine:
+        """Load the models. The index may come later."""
+        embedder = wiring.make_embedder(config.settings)
+        return cls(config, embedder, wiring.make_reranker(config.settings, embedder))
+
+    def search_many(self, requests: Sequence[Request]) -> list[SearchResult]:
+        """Answer several queries over one generation. Raises what a Searcher raises, and IndexMissingError."""
+        with self.lease() as searcher:
+            results = searcher.search_many(requests)
+        if self._warning:
+            return [replace(result, notes=(*result.notes, self._warning)) for result in results]
+        return results
+
+    @contextmanager
+    def lease(self) -> Iterator[Searcher]:
+        """A searcher over the newest generation, which stays open until the block ends."""
+        with self.reader() as reader:
+            yield Searcher(reader, self.embedder, self.reranker)
+
+    @contextmanager
+    def reader(self) -> Iterator[IndexReader]:
+        """The newest generation itself, for documents and counts."""
+        with self._lock:
+            generation = self._newest()
+            generation.leases += 1
+        try:
+            yield generation.reader
+        finally:
+            with self._lock:
+                generation.leases -= 1
+                generation.close_if_unused()
+
+    def status(self) -> dict[str, Any]:
+        """What answers, over what."""
+        names = {"embedder": self.embedder.name, "reranker": self.reranker.name if self.reranker else None}
+        with self.reader() as reader:
+            counts = reader.counts
+            return {
+                **names,
+                "index": str(self.config.index_dir),
+                "generation": str(reader.generation),
+                "documents": counts.documents,
+                "chunks": counts.chunks,
+                "search": reader.kind,
+                "warning": self._warning,
+            }
+
+    def close(self) -> None:
+        """Close the index; a search that still runs closes it when it ends."""
+        with self._lock:
+            self._retire(None)
+
+    def _newest(self) -> _Generation:
+        current = self._generation
+        if current is not None and not current.reader.is_stale():
+            return current
+        try:
+            opened = self._open()
+        except RagSearchError as error:
+            if current is None:
+                raise
+            self._warning = f"still answering from the former index: {error.message} Restart the server."
+            return current
+        self._warning = ""
+        self._retire(opened)
+        return opened
+
+    def _open(self) -> _Generation:
+        reader = open_reader(self.config.index_dir)
+        try:
+            wiring.check_fingerprint(reader, self.embedder)
+        except RagSearchError:
+            reader.close()
+            raise
+        return _Generation(reader)
+
+    def _retire(self, successor: _Generation | None) -> None:
+        former, self._generation = self._generation, successor
+        if former is not None:
+            former.retired = True
+            former.close_if_unused()

@@ -1,0 +1,82 @@
+"""From settings to a listening server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from rag_search.client import announced
+from rag_search.config import Config
+from rag_search.errors import ServerError
+from rag_search.serve.app import Mount, make_app, make_rules
+from rag_search.serve.engine import Engine
+
+KEEP_ALIVE_S = 15
+SHUTDOWN_S = 10
+
+
+def serve(config: Config, *, log_file: Path | None = None, mounts: tuple[Mount, ...] = ()) -> None:
+    """Load the engine, listen, announce the server; returns after SIGINT or SIGTERM."""
+    make_rules(config.settings.server)  # refuse before the models are loaded
+    _log_to(log_file)
+    listener = _listen(config.settings.server.host, config.settings.server.port)
+    host, port = listener.getsockname()[:2]
+    app = make_app(Engine.load(config), mounts=mounts)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+    )
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    url = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    signal.signal(signal.SIGTERM, _stop)  # uvicorn raises it again when it is done; the announcement must still go
+    with announced(config, url):
+        print(f"listening on {url}", file=sys.stderr, flush=True)
+        server.run(sockets=[listener])
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, proto)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)  # from here on a client waits and is not refused
+    except OSError as error:
+        remedy = "Stop what listens there, or choose another --port."
+        raise ServerError(f"{host}:{port} cannot be used: {error.strerror}.", remedy=remedy) from error
+    return listener
+
+
+def _log_to(log_file: Path | None) -> None:
+    """JSON lines: one for each request (see rag_search.serve.guard), and whatever the libraries warn about."""
+    handler = logging.FileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("ragsearch.access").setLevel(logging.INFO)
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        head = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
+        if record.name == "ragsearch.access":
+            return json.dumps({**head, **json.loads(record.getMessage())})
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        return json.dumps({**head, "message": record.getMessage(), "error": error})

@@ -1,0 +1,111 @@
+"""What the routes call: the engine behind its batchers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rag_search.config import ServerSettings
+from rag_search.errors import ConfigError
+from rag_search.query_text import parse_query
+from rag_search.records import FloatVector, SearchOptions, SearchResult
+from rag_search.rerank.base import PairRequest, Reranker, score_all
+from rag_search.serve.batching import Batcher, Limits
+from rag_search.serve.engine import Engine, Request
+from rag_search.serve.errors import TooManyPassagesError
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts to embed, all as queries or all as passages."""
+
+    texts: Sequence[str]
+    as_query: bool
+    instruction: str | None = None
+
+
+class Service:
+    """Searches, scores and embeds; what arrives together is answered together."""
+
+    def __init__(self, engine: Engine, settings: ServerSettings) -> None:
+        self.engine = engine
+        self.settings = settings
+        workers = settings.workers or len(os.sched_getaffinity(0))
+        limits = Limits(workers, settings.max_batch, settings.max_queue, settings.queue_timeout_s)
+        self.searches: Batcher[Request, SearchResult] = Batcher(engine.search_many, limits)
+        self.scores: Batcher[Sequence[PairRequest], list[FloatVector]] = Batcher(self._score, limits)
+        self.embeddings: Batcher[Texts, list[FloatVector]] = Batcher(self._embed, limits)
+
+    @property
+    def batchers(self) -> dict[str, Batcher[object, object]]:
+        """By the name that metrics use."""
+        return {"search": self.searches, "rerank": self.scores, "embed": self.embeddings}  # type: ignore[dict-item]
+
+    async def search(self, raw: str, options: SearchOptions) -> SearchResult:
+        """One query. Raises InputError before it joins a batch."""
+        parse_query(raw, instruction=options.instruction)
+        return await self.searches.submit((raw, options))
+
+    async def score(self, raw: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        """Scores (len(passages),); a bracketed instruction at the head of the query is taken off."""
+        return (await self.score_lists([(raw, passages)], instruction=instruction))[0]
+
+    async def score_lists(
+        self, pairs: Sequence[tuple[str, Sequence[str]]], *, instruction: str | None = None
+    ) -> list[FloatVector]:
+        """Scores of each query's passages, all in one pass."""
+        self.check_passages([text for _, passages in pairs for text in passages])
+        queries = [parse_query(raw, instruction=instruction) for raw, _ in pairs]
+        return await self.scores.submit(
+            [PairRequest(q.text, p, q.instruction) for q, (_, p) in zip(queries, pairs, strict=True)]
+        )
+
+    async def embed(self, texts: Texts) -> list[FloatVector]:
+        """One unit vector per text."""
+        self.check_passages(texts.texts)
+        return await self.embeddings.submit(texts) if texts.texts else []
+
+    def check_passages(self, passages: Sequence[str]) -> None:
+        """Raise TooManyPassagesError beyond the limits of number and length."""
+        if len(passages) > self.settings.max_passages:
+            raise TooManyPassagesError(f"{len(passages)} passages; the limit is {self.settings.max_passages}.")
+        longest = max((len(passage) for passage in passages), default=0)
+        if longest > self.settings.max_passage_chars:
+            raise TooManyPassagesError(
+                f"a passage has {longest:,} characters; the limit is {self.settings.max_passage_chars:,}."
+            )
+
+    async def close(self) -> None:
+        """Answer what waits, then let go of the index."""
+        for batcher in self.batchers.values():
+            await batcher.close()
+        self.engine.close()
+
+    @property
+    def reranker(self) -> Reranker:
+        """Raises ConfigError when it is switched off."""
+        if self.engine.reranker is None:
+            raise ConfigError("the reranker is switched off.", remedy="Set reranker.backend and restart the server.")
+        return self.engine.reranker
+
+    def _score(self, requests: Sequence[Sequence[PairRequest]]) -> list[list[FloatVector]]:
+        pairs = [pair for request in requests for pair in request]
+        asked = [pair for pair in pairs if pair.passages]
+        scores = iter(score_all(self.reranker, asked) if asked else ())
+        none = np.empty(0, np.float32)
+        return [[next(scores) if pair.passages else none for pair in request] for request in requests]
+
+    def _embed(self, requests: Sequence[Texts]) -> list[list[FloatVector]]:
+        """All passages of the batch in one pass; queries by request, since each may have its instruction."""
+        embedder = self.engine.embedder
+        passages = [text for request in requests if not request.as_query for text in request.texts]
+        rows = iter(embedder.encode_documents(passages).vectors if passages else ())
+        return [
+            list(embedder.embed_queries(request.texts, instruction=request.instruction))
+            if request.as_query
+            else [next(rows) for _ in request.texts]
+            for request in requests
+        ]

@@ -1,0 +1,165 @@
+"""Every route: right answers, right errors."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag_search.config import load_config
+from rag_search.errors import ConfigError
+from rag_search.serve.app import make_rules
+from tests.fakes import WordEmbedder, word_vector
+from tests.serve.conftest import MakeClient, write_index
+
+TEXTS = ["the weather is fine", "redis timeout again", "redis only"]
+
+
+def test_search_finds_the_passage(make_client: MakeClient) -> None:
+    reply = make_client().post("/v1/search", json={"query": "redis connection timeout", "top_k": 1})
+    (hit,) = reply.json()["hits"]
+    assert reply.status_code == 200
+    assert (Path(hit["path"]).name, hit["rank"], hit["score"]) == ("redis.md", 1, 1.0)
+
+
+def test_cohere_shapes_order_by_score(make_client: MakeClient) -> None:
+    client = make_client()
+    body = {"query": "redis timeout", "documents": [TEXTS[0], {"text": TEXTS[1]}, TEXTS[2]], "top_n": 2}
+    expected = [(1, 1.0), (2, 0.5)]
+    for route in ("/v1/rerank", "/v2/rerank", "/rerank"):
+        rows = client.post(route, json=body).json()["results"]
+        assert [(row["index"], row["relevance_score"]) for row in rows] == expected
+    assert client.post("/v1/rerank", json=body).json()["results"][0]["document"] == {"text": TEXTS[1]}
+    assert "document" not in client.post("/v2/rerank", json=body).json()["results"][0]
+
+
+def test_passages_carry_their_text_and_a_batch_gives_one_list_per_query(make_client: MakeClient) -> None:
+    client = make_client()
+    rows = client.post("/v1/rerank", json={"query": "redis timeout", "passages": TEXTS}).json()["results"]
+    assert [row["text"] for row in rows] == [TEXTS[1], TEXTS[2], TEXTS[0]]
+    body = {"model": "x", "queries": ["weather", "redis"], "passages_batch": [TEXTS[:2], TEXTS[1:]]}
+    lists = client.post("/v1/rerank", json=body).json()["results"]
+    assert [[row["index"] for row in rows] for rows in lists] == [[0, 1], [0, 1]]
+    assert lists[1][0]["text"] == TEXTS[1]
+
+
+def test_the_bracketed_instruction_and_the_field_are_the_same(make_client: MakeClient) -> None:
+    client = make_client()
+    inline = client.post("/v1/rerank", json={"query": "[weather] redis", "documents": TEXTS}).json()["results"]
+    field = {"query": "redis", "instruction": "weather", "documents": TEXTS}
+    assert inline == client.post("/v1/rerank", json=field).json()["results"]
+    assert inline != client.post("/v1/rerank", json={"query": "redis", "documents": TEXTS}).json()["results"]
+
+
+def test_tei_and_weaviate_shapes(make_client: MakeClient) -> None:
+    client = make_client()
+    tei = client.post("/rerank", json={"query": "redis timeout", "texts": TEXTS, "return_text": True}).json()
+    assert tei[0] == {"index": 1, "score": 1.0, "text": TEXTS[1]}
+    body = {"query": "redis timeout", "documents": TEXTS, "property": ""}
+    scores = client.post("/rerank", json=body).json()["scores"]
+    assert scores == [{"document": t, "score": s} for t, s in zip(TEXTS, (0.0, 1.0, 0.5), strict=True)]
+    assert client.get("/.well-known/live").status_code == client.get("/.well-known/ready").status_code == 204
+    assert client.get("/meta").json()["model"] == "overlap"
+    long = client.post("/rerank", json={"query": "", "documents": ["x"], "property": ""})
+    assert (long.status_code, type(long.json()["error"])) == (400, str)
+
+
+def test_score(make_client: MakeClient) -> None:
+    reply = make_client().post("/v1/score", json={"text_1": "redis timeout", "text_2": TEXTS}).json()
+    assert [row["score"] for row in reply["data"]] == [0.0, 1.0, 0.5]
+
+
+def test_embeddings_as_numbers_and_as_base64(make_client: MakeClient) -> None:
+    client = make_client()
+    rows = client.post("/v1/embeddings", json={"input": ["a b", "c"], "input_type": "query"}).json()["data"]
+    assert np.allclose([row["embedding"] for row in rows], [word_vector("a b"), word_vector("c")])
+    (row,) = client.post("/v1/embeddings", json={"input": "a b", "encoding_format": "base64"}).json()["data"]
+    assert np.allclose(np.frombuffer(base64.b64decode(row["embedding"]), "<f4"), word_vector("a b"))
+
+
+def test_health_models_status_metrics(make_client: MakeClient) -> None:
+    client = make_client()
+    assert client.get("/health").json() == {"status": "ok"}
+    assert client.get("/ready").status_code == 200
+    assert [row["id"] for row in client.get("/v1/models").json()["data"]] == ["words", "overlap"]
+    assert client.get("/v1/status").json()["documents"] == 2
+    assert 'ragsearch_requests_total{route="/health",status="200"} 1.0' in client.get("/metrics").text
+
+
+def test_without_an_index_search_is_503_and_rerank_works(make_client: MakeClient) -> None:
+    client = make_client(indexed=False)
+    reply = client.post("/v1/search", json={"query": "x"})
+    assert (reply.status_code, "ragsearch ingest" in reply.json()["error"]["remedy"]) == (503, True)
+    assert "retry-after" in reply.headers
+    assert client.get("/ready").status_code == 503
+    assert client.post("/v1/rerank", json={"query": "x", "documents": ["x"]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "status"),
+    [
+        ("/v1/rerank", {"query": "x"}, 422),
+        ("/v1/rerank", {"query": "x", "documents": ["x"], "passages": ["x"]}, 422),
+        ("/v1/rerank", {"queries": ["x"], "passages_batch": []}, 422),
+        ("/v1/rerank", {"query": " ", "documents": ["x"]}, 400),
+        ("/v1/rerank", {"query": "x", "documents": ["x"] * 6}, 413),
+        ("/v1/rerank", {"query": "x", "documents": ["x" * 101]}, 413),
+        ("/v1/search", {"query": "x", "topk": 3}, 422),
+        ("/v1/search", {"query": "x", "since": "yesterday"}, 422),
+        ("/v1/search", [], 422),
+        ("/v1/ragsearch/query", {"queries": ["x"], "options": {}}, 422),
+        ("/nowhere", {}, 404),
+    ],
+)
+def test_wrong_requests_get_the_right_status_in_one_shape(
+    make_client: MakeClient, route: str, body: object, status: int
+) -> None:
+    reply = make_client(max_passages=5, max_passage_chars=100).post(route, json=body)
+    assert reply.status_code == status
+    assert {"message", "type", "code"} <= set(reply.json()["error"])
+
+
+def test_the_guard_stands_before_every_route(make_client: MakeClient) -> None:
+    client = make_client(api_key="secret", max_body_mb=0.01)
+    for route in ("/health", "/metrics", "/v1/models", "/openapi.json", "/nowhere"):
+        assert client.get(route).status_code == 401
+    for headers in ({"Authorization": "Bearer secret"}, {"X-API-Key": "secret"}):
+        assert client.get("/health", headers=headers).status_code == 200
+    client.headers["X-API-Key"] = "secret"
+    assert client.get("/health", headers={"Host": "evil.example"}).status_code == 421
+    assert client.post("/v1/search", content="{}", headers={"content-type": "text/plain"}).status_code == 415
+    json_type = {"content-type": "application/json"}
+    assert client.post("/v1/search", content=b"{" * 20_000, headers=json_type).status_code == 413
+    assert client.post("/v1/search", content=iter([b"{" * 20_000]), headers=json_type).status_code == 413
+    assert client.post("/v1/search", content=b"{nonsense", headers=json_type).status_code == 422
+    assert client.get("/health", headers={"X-Request-ID": "abc-1"}).headers["x-request-id"] == "abc-1"
+
+
+def test_an_open_address_needs_a_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="api-key"):
+        make_rules(load_config({"server.host": "0.0.0.0"}, cwd=tmp_path).settings.server)
+
+
+def test_the_log_holds_no_text(make_client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="ragsearch.access")
+    make_client().post("/v1/rerank", json={"query": "classified", "documents": ["classified"]})
+    (record,) = caplog.records
+    assert "classified" not in record.getMessage()
+    facts = json.loads(record.getMessage())
+    assert (facts["route"], facts["status"]) == ("/v1/rerank", 200)
+
+
+def test_a_new_ingest_is_seen_and_another_embedder_is_said(make_client: MakeClient, folder: Path) -> None:
+    client = make_client()
+    (folder / "kafka.md").write_text("# Kafka\n\nzebra partitions\n", "utf-8")
+    config = load_config({}, cwd=folder.parent)
+    write_index(config, folder, WordEmbedder())
+    found = client.post("/v1/search", json={"query": "zebra", "top_k": 1}).json()
+    assert Path(found["hits"][0]["path"]).name == "kafka.md"
+    write_index(config, folder, WordEmbedder(version="2"), rebuild=True)
+    found = client.post("/v1/search", json={"query": "zebra", "top_k": 1}).json()
+    assert Path(found["hits"][0]["path"]).name == "kafka.md"
+    assert any("Restart the server" in note for note in found["notes"])

@@ -1,55 +1,140 @@
-"""Choose the reranker's blend and calibrate it to a probability, on dev sets in BEIR layout.
+"""Choose the reranker's blend and calibrate it to a probability, on dev sets.
 
-    python benchmarks/calibrate.py SET:QRELS[:QUERIES] ... --model zero-shot --work DIR [--write]
+    python benchmarks/calibrate.py FOLDER:QRELS[:QUESTIONS] ... --model docs-e5 [--write]
 
-Stage one is the product's own arithmetic: dense and BM25 top 100, fused, 50 candidates. Then
+Stage one is the product's own, over all documents of each set, in the index that `ragsearch evaluate` keeps in the
+cache (it is made if it is not there). Then
 1. blend: the weights of late-interaction score, cosine, BM25 share and length that give the relevant candidates of a
    query the most probability under a softmax (listwise cross-entropy, a smooth stand-in for Top-1), each set counting
    the same;
 2. probability: a logistic regression of "the best candidate is relevant" on its blend and on that of its rivals, over
    each question twice: as it is, and with everything taken away that any judgments of the set call relevant to it;
 3. threshold: the largest that keeps nine in ten of the right best candidates.
-
-Encodings are kept in --work, which should be outside the repository.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from dev_sets import Candidates, encode, read_dev_set, stage_one
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from rag_search import wiring
+from rag_search.config import Config, load_config
 from rag_search.embed.builtin.engine import BuiltinEmbedder
-from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, rival_level
+from rag_search.evaluation.dataset import Dataset, EvalQuery, load_dataset
+from rag_search.index import open_reader
+from rag_search.measuring import fill_index, index_of
+from rag_search.records import FloatVector, Hit, TokenVectors
+from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, rival_level, stored_features
+from rag_search.search import Searcher, SearchOptions
 
 WEIGHTS = ("late", "dense", "lexical", "length")
+CANDIDATES = 50
 KEEP_RIGHT = 0.9
 BOUNDS = ((0, None), (0, None), (0, None), (None, 0))
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Stage one of one question: features (n, 4), which of the candidates are relevant, and the page that each is part
+    of, as a folder of Markdown would have it."""
+
+    features: NDArray[np.float64]
+    relevant: NDArray[np.bool_]
+    documents: list[str]
+
+
+class Recorder:
+    """A reranker that keeps the features of what it is asked to score, and changes no order."""
+
+    name, fingerprint, follows_instructions, threshold = "recorder", "recorder", False, None
+
+    def __init__(self, embedder: BuiltinEmbedder) -> None:
+        self._embedder = embedder
+        self.hits: Sequence[Hit] = ()
+        self.features = np.empty((0, len(WEIGHTS)))
+
+    def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        raise NotImplementedError("it reads stored token vectors")
+
+    def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
+        """Keep hits and features; equal scores leave the order as it is."""
+        self.hits = hits
+        self.features = stored_features(self._embedder.encode_query(query)[1], hits, tokens).astype(np.float64)
+        return np.zeros(len(hits), np.float32)
+
+
 def main() -> None:
     arguments = _parse_arguments()
-    embedder = BuiltinEmbedder(cache_dir=arguments.work, model=arguments.model)
+    config = load_config({"embedder.model": arguments.model})
+    embedder = wiring.make_embedder(config.settings)
+    if not isinstance(embedder, BuiltinEmbedder):
+        raise SystemExit("only the builtin engine is calibrated here")
     found: dict[str, list[Candidates]] = {}
     without: dict[str, list[Candidates]] = {}
     for wanted in arguments.sets:
-        dev = read_dev_set(wanted, embedder, distractors=arguments.distractors)
-        encoded = encode(dev, embedder, arguments.work)
-        found[wanted], without[wanted] = stage_one(dev, encoded, embedder)
-        print(f"{wanted}: {len(dev.queries)} questions, {len(dev.pieces)} pieces", flush=True)
+        found[wanted], without[wanted] = candidates_of(wanted, config, embedder)
+        print(f"{wanted}: {len(found[wanted])} questions", flush=True)
     blend = fit_blend(found)
     calibration = calibrate(blend, found, without)
     report = describe(calibration, found, without)
     print(json.dumps(report, indent=2, ensure_ascii=False))
     if arguments.write:
         write(arguments.model, embedder.fingerprint, calibration, report)
+
+
+def candidates_of(wanted: str, config: Config, embedder: BuiltinEmbedder) -> tuple[list[Candidates], list[Candidates]]:
+    """The candidates of every question of `FOLDER:QRELS[:QUESTIONS]`, and again without all that answers it."""
+    folder, qrels, *limit = wanted.split(":")
+    dataset = load_dataset(Path(folder), qrels=qrels)
+    place = index_of(config, dataset)
+    fill_index(place, dataset, embedder, max_tokens=config.settings.ingest.max_tokens)
+    answering = _answering(dataset)
+    with open_reader(place) as reader:
+        recorder = Recorder(embedder)
+        searcher = Searcher(reader, embedder, recorder)
+        pairs = [_of_one(searcher, recorder, dataset, query, answering) for query in _sample(dataset, limit)]
+    return [all_of_them for all_of_them, _ in pairs], [rest for _, rest in pairs]
+
+
+def _sample(dataset: Dataset, limit: Sequence[str]) -> list[EvalQuery]:
+    questions = sorted(dataset.judged, key=lambda query: query.query_id)
+    random.Random(0).shuffle(questions)
+    return questions[: int(limit[0])] if limit else questions
+
+
+def _of_one(
+    searcher: Searcher, recorder: Recorder, dataset: Dataset, query: EvalQuery, answering: Mapping[str, set[str]]
+) -> tuple[Candidates, Candidates]:
+    text = "\\" + query.text if query.text.startswith("[") else query.text
+    options = SearchOptions(candidates=2 * CANDIDATES, group=False, instruction=query.instruction)
+    searcher.search(text, options)
+    paths = [hit.chunk.path for hit in recorder.hits]
+    relevant = np.array([path in dataset.qrels[query.query_id] for path in paths], bool)
+    answers = np.array([path in answering[query.query_id] for path in paths], bool)
+    pages = [path.split("#", 1)[0] for path in paths]
+
+    def pick(rows: NDArray[np.int64]) -> Candidates:
+        return Candidates(recorder.features[rows], relevant[rows], [pages[row] for row in rows])
+
+    return pick(np.arange(len(paths))[:CANDIDATES]), pick(np.flatnonzero(~answers)[:CANDIDATES])
+
+
+def _answering(dataset: Dataset) -> dict[str, set[str]]:
+    """What any judgments of the set call relevant to a question."""
+    names = [path.stem for path in (dataset.root / "qrels").glob("*.tsv") if not path.stem.startswith("pages-")]
+    found = {query_id: set(documents) for query_id, documents in dataset.qrels.items()}
+    for name in sorted(names):
+        for query_id, documents in load_dataset(dataset.root, qrels=name).qrels.items():
+            found.setdefault(query_id, set()).update(documents)
+    return found
 
 
 def fit_blend(found: Mapping[str, Sequence[Candidates]]) -> NDArray[np.float64]:
@@ -161,10 +246,8 @@ def write(model: str, fingerprint: str, calibration: Calibration, report: Mappin
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="+", metavar="FOLDER:QRELS[:QUERIES]")
-    parser.add_argument("--model", default="zero-shot", choices=("zero-shot", "docs-e5"))
-    parser.add_argument("--work", type=Path, required=True, help="folder outside the repository for encodings")
-    parser.add_argument("--distractors", type=int, default=2000, help="passages that answer no question, for each set")
+    parser.add_argument("sets", nargs="+", metavar="FOLDER:QRELS[:QUESTIONS]")
+    parser.add_argument("--model", default="docs-e5", choices=("zero-shot", "docs-e5"))
     parser.add_argument("--write", action="store_true", help="store the result beside the reranker")
     return parser.parse_args()
 

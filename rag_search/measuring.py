@@ -42,8 +42,7 @@ def measure(
     settings = config.settings
     embedder = wiring.make_embedder(settings)
     place = index_of(config, dataset)
-    options = IngestOptions(settings.ingest.max_tokens, int(settings.ingest.max_file_mb * 2**20), prune=True)
-    _fill(place, dataset, embedder, options, on_progress)
+    fill_index(place, dataset, embedder, max_tokens=settings.ingest.max_tokens, on_progress=on_progress)
     total, done = len(dataset.queries) * len(systems), iter(range(1, 10**9))
     with open_reader(place) as reader:
         return evaluate(
@@ -62,10 +61,15 @@ def index_of(config: Config, dataset: Dataset) -> Path:
     return config.settings.cache_dir / "evaluate" / f"{dataset.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
-def _fill(place: Path, dataset: Dataset, embedder: Embedder, options: IngestOptions, on_progress: Progress) -> None:
+def fill_index(
+    place: Path, dataset: Dataset, embedder: Embedder, *, max_tokens: int, on_progress: Progress = lambda *_: None
+) -> None:
+    """Make the index in `place` equal to the documents of the set; a cache of another engine is made anew."""
+
     def on_step(step: Step) -> None:
         on_progress("ingesting", step.bytes, step.bytes_total)
 
+    options = IngestOptions(max_tokens=max_tokens, prune=True)
     manifest = wiring.manifest_of(embedder)
     try:
         writer = open_writer(place, manifest)

@@ -195,11 +195,14 @@ class LateInteractionReranker:
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Probabilities from the token vectors in the index and the hits' scores of stage one."""
         _vector, units = self._embedder.encode_query(query)
-        lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
-        return self._calibration.probability(
-            features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths),
-            [hit.chunk.path for hit in hits],
-        )
+        made = stored_features(units, hits, tokens)
+        return self._calibration.probability(made, [hit.chunk.path for hit in hits])
+
+
+def stored_features(units: FloatMatrix, hits: Sequence[Hit], tokens: TokenVectors) -> FloatMatrix:
+    """`features` (n, 4) of hits from a query's token vectors, the stored ones and the scores of stage one."""
+    lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
+    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths)
 
 
 def _cosines(hits: Sequence[Hit]) -> FloatVector:

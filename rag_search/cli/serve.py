@@ -60,3 +60,31 @@ def _serve(config: Config, *, log_file: Path | None) -> None:
         raise MissingExtraError(error.name or "fastapi", "serve") from error
     talk().print("loading the engine")
     run(config, log_file=log_file)
+
+
+def mcp(
+    transport: Annotated[Transport, typer.Option(help="stdio, or http at /mcp.")] = Transport.stdio,
+    host: HostOption = None,
+    port: PortOption = None,
+    api_key: KeyOption = None,
+    index: IndexOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Serve the index to agents over MCP: search, get_document, status.
+
+    Example: ragsearch mcp --transport stdio
+    """
+    try:
+        from rag_search.serve import mcp as server
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "mcp", "mcp") from error
+    from rag_search.serve.app import make_rules
+    from rag_search.serve.engine import Engine
+
+    config = load(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
+    make_rules(config.settings.server)
+    engine = Engine.load(config)
+    if transport is Transport.stdio:
+        server.make_mcp(engine).run()
+    else:
+        server.run_http(engine)

@@ -21,3 +21,4 @@ if ! "$VENV/bin/python" -c 'import vllm, sentence_transformers, pytest' 2>/dev/n
 fi
 # Third parties warn on import, so warnings are no errors here.
 "$VENV/bin/python" -m pytest -m slow -W default --disable-warnings -p no:cacheprovider -ra tests/vllm
+"$VENV/bin/python" -m benchmarks.gpu --tiny  # shows that it runs; the numbers mean nothing

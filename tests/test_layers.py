@@ -13,7 +13,7 @@ LAYERS = {
     0: {"records", "errors", "text", "parallel", "special_tokens"},
     1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text", "remote"},
     2: {"ingestion", "search", "reranking", "evaluation", "known_answers"},
-    3: {"config", "wiring", "render", "measuring", "doctor", "api", "wire", "client", "serving"},
+    3: {"config", "wiring", "render", "measuring", "doctor", "api", "wire", "announcing", "client", "serving"},
     4: {"cli", "serve", "integrations"},
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
@@ -21,7 +21,8 @@ LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"), ("embed", "remote"),
             ("rerank", "remote"), ("measuring", "wiring"), ("measuring", "config"),
             ("wiring", "config"), ("serving", "config"), ("doctor", "serving"), ("doctor", "wiring"),
-            ("doctor", "config"), ("api", "wiring"), ("client", "config"), ("client", "wire"),
+            ("doctor", "config"), ("api", "wiring"), ("announcing", "config"),
+            ("client", "announcing"), ("client", "config"), ("client", "wire"),
             ("api", "config"), ("evaluation", "search"), ("render", "config")}  # fmt: skip
 HEAVY = {"torch", "vllm", "sentence_transformers", "faiss", "gradio", "fastapi", "onnxruntime", "numpy", "pydantic"}
 

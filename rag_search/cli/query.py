@@ -95,7 +95,11 @@ def _answer(
 def _ask_server(
     config: Config, questions: Sequence[str], options: SearchOptions, *, explain: bool
 ) -> list[SearchResult] | None:
-    from rag_search import client
+    from rag_search.announcing import find_server
+
+    if find_server(config) is None:
+        return None
+    from rag_search import client  # with http.client, which a query without a server need not wait for
 
     try:
         answered = client.ask_server(config, questions, options)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Hashable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 SHORT = 64  # tokens
@@ -131,12 +134,16 @@ def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
 
 def _one_blas_thread() -> AbstractContextManager[object]:
     """The products are a millisecond each; BLAS threads that wait for each other cost more than they do."""
+    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":  # the command line sets it
+        return nullcontext()
     limited: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
     return limited
 
 
 @cache
 def _blas() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController  # 16 ms that the command line need not wait for
+
     return ThreadpoolController()
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 
 import uvicorn
 
-from rag_search.client import announced
+from rag_search.announcing import announced
 from rag_search.config import Config
 from rag_search.errors import ServerError
 from rag_search.serve.app import Mount, make_app, make_rules

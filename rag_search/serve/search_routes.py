@@ -13,7 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from rag_search import __version__
-from rag_search.client import EXPECT_HEADER, announcement
+from rag_search.announcing import announcement
+from rag_search.client import EXPECT_HEADER
 from rag_search.errors import RagSearchError
 from rag_search.records import FloatVector, SearchOptions, SearchResult
 from rag_search.render.formats import as_dict

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_search.client import announcement_file
+from rag_search.announcing import announcement_file
 from rag_search.config import load_config
 from tests.cli.conftest import Run, model_cache, project, run
 

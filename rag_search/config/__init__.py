@@ -1,0 +1,28 @@
+"""Settings: what there is (`settings`), and the layers that they are read from (`loading`, `environment`)."""
+
+from rag_search.config.loading import PROJECT_FILE, Config, find_project_file, load_config
+from rag_search.config.settings import (
+    EmbedderSettings,
+    IngestSettings,
+    RerankerSettings,
+    SearchSettings,
+    ServerSettings,
+    Settings,
+    flatten_settings,
+    known_keys,
+)
+
+__all__ = [
+    "PROJECT_FILE",
+    "Config",
+    "EmbedderSettings",
+    "IngestSettings",
+    "RerankerSettings",
+    "SearchSettings",
+    "ServerSettings",
+    "Settings",
+    "find_project_file",
+    "flatten_settings",
+    "known_keys",
+    "load_config",
+]

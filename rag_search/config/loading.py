@@ -1,0 +1,144 @@
+"""Settings and where each of them came from.
+
+flags > environment (`RAGSEARCH_*`, nested with `__`) > project `ragsearch.toml` > user `config.toml` > defaults.
+Every layer is read as a plain dict, the dicts are merged, and pydantic checks the result once, so that `config show`
+can name the origin of each value and an unknown key is an error wherever it stands.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import ValidationError
+
+from rag_search.config.settings import ENV_PREFIX, Settings, known_keys
+from rag_search.errors import ConfigError
+
+PROJECT_FILE = "ragsearch.toml"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Checked settings, the origin of each dotted key ("defaults" when absent) and the project file, if any."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    project_file: Path | None
+
+    @property
+    def index_dir(self) -> Path:
+        """Folder of the index: a path as given, else `indexes/NAME` beside ragsearch.toml, else XDG data."""
+        name = self.settings.index
+        if "/" in name or os.sep in name:
+            return Path(name).expanduser().absolute()
+        home = self.project_file.parent if self.project_file else Path(platformdirs.user_data_dir("ragsearch"))
+        return home / "indexes" / name
+
+    @property
+    def base_dir(self) -> Path:
+        """Document paths below this folder are stored relative to it, so a project can be moved with its index."""
+        return self.project_file.parent if self.project_file else self.index_dir
+
+
+def load_config(flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None) -> Config:
+    """Read every layer. `flags` maps dotted keys to values; None values are "not given".
+
+    Raises ConfigError for an unknown key, a bad value or broken TOML, naming the file or variable.
+    """
+    project_file = find_project_file(cwd or Path.cwd())
+    user_file = Path(platformdirs.user_config_dir("ragsearch")) / "config.toml"
+    layers = [
+        (str(user_file), _read_toml(user_file)),
+        (str(project_file), _read_toml(project_file) if project_file else {}),
+        ("environment", _read_environment()),
+        ("flag", _unflatten({key: value for key, value in (flags or {}).items() if value is not None})),
+    ]
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    known = known_keys()
+    for origin, layer in layers:
+        for key, value in _flatten(layer):
+            if key not in known:
+                raise ConfigError(f"unknown setting {key!r} ({origin}).", remedy=_did_you_mean(key, known))
+            origins[key] = _name_origin(origin, key)
+            _put(merged, key, value)
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise _explain(error, origins) from error
+    return Config(settings=settings, origins=origins, project_file=project_file)
+
+
+def find_project_file(start: Path) -> Path | None:
+    """The nearest ragsearch.toml at or above `start`."""
+    for folder in (start.absolute(), *start.absolute().parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder / PROJECT_FILE
+    return None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", remedy="Mend the file or remove it.") from error
+
+
+def _read_environment() -> dict[str, Any]:
+    given = [name for name in os.environ if name.upper().startswith(ENV_PREFIX)]
+    if not given:
+        return {}
+    known = {ENV_PREFIX + key.replace(".", "__").upper() for key in known_keys()}
+    for name in given:
+        if name.upper() not in known:
+            raise ConfigError(f"unknown environment variable {name}.", remedy=_did_you_mean(name, sorted(known)))
+    from rag_search.config.environment import read_environment
+
+    return read_environment()
+
+
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    origin = origins.get(key, "defaults")
+    return ConfigError(f"setting {key!r} ({origin}): {problem['msg']}.", remedy="See: ragsearch config show")
+
+
+def _did_you_mean(word: str, choices: list[str]) -> str:
+    close = difflib.get_close_matches(word, choices, n=1)
+    return f"Did you mean {close[0]}?" if close else "See: ragsearch config show"
+
+
+def _name_origin(origin: str, key: str) -> str:
+    return ENV_PREFIX + key.replace(".", "__").upper() if origin == "environment" else origin
+
+
+def _flatten(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in layer.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        _put(nested, key, value)
+    return nested
+
+
+def _put(nested: dict[str, Any], key: str, value: Any) -> None:
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        nested = nested.setdefault(parent, {})
+    nested[leaf] = value

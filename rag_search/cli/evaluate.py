@@ -37,7 +37,9 @@ def evaluate(
     index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Measure Top-1 hit rate, RR@10, nDCG@10, R@50 and latency of each system on a judged set.
+    """Measure Top-1 hit rate and latency of each system.
+
+    On a judged set: Top-1, RR@10, nDCG@10, R@50, latency, and whether reranking helps beyond chance.
 
     The documents are ingested into an index of their own, kept in the cache, so a second run starts at once.
 

@@ -30,9 +30,9 @@ def ingest(
     index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Make the index equal to the folders: add, update and remove documents.
+    """Make the index equal to the folders.
 
-    Safe to interrupt and to repeat. Exits with 2 if any file failed; its last good version stays.
+    Adds, updates and removes documents. Safe to interrupt and to repeat. Exits with 2 if any file failed; its last good version stays.
 
     Example: ragsearch ingest ./docs
     """

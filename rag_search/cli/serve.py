@@ -37,7 +37,9 @@ def serve(
     index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Keep the engine loaded and answer over HTTP; `ragsearch query` uses it by itself.
+    """Keep the engine loaded and answer over HTTP.
+
+    `ragsearch query` uses a running server by itself.
 
     Example: ragsearch serve --port 7860
     """
@@ -70,7 +72,9 @@ def mcp(
     index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Serve the index to agents over MCP: search, get_document, status.
+    """Serve the index to agents over MCP.
+
+    Tools: search, get_document, status.
 
     Example: ragsearch mcp --transport stdio
     """

@@ -25,9 +25,9 @@ def up(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and start nothing.")] = False,
     cpu: Annotated[bool, typer.Option("--cpu", help="For a CPU build of vLLM and small models.")] = False,
 ) -> None:
-    """Start the embedding and the rerank server (vLLM), one after the other.
+    """Start the embedding and the rerank server (vLLM).
 
-    Then use --profile served. Example: ragsearch up --size 0.6B
+    One after the other; then use --profile served. Example: ragsearch up --size 0.6B
     """
     from rag_search.errors import EngineError
     from rag_search.serving.cards import find_cards

@@ -132,6 +132,11 @@ def test_a_snippet_shows_the_sentence_that_the_query_is_about() -> None:
     assert "连接超时时调大" in snippet(chinese, "如何解决连接超时", cells=60)
 
 
+def test_a_snippet_shows_words_without_their_markup() -> None:
+    text = "Use **maxIdle** as in [the guide](../pool.md), never ![x](y.png) or `__init__`."
+    assert snippet(text, "maxIdle", cells=200) == "Use maxIdle as in the guide, never x or `__init__`."
+
+
 def test_highlights_mark_words_and_not_parts_of_words() -> None:
     text = "pool and pools, Redis连接超时"
     marked = {text[start:stop] for start, stop in highlights(text, "pool 连接超时")}

@@ -32,7 +32,8 @@ def ingest(
 ) -> None:
     """Make the index equal to the folders.
 
-    Adds, updates and removes documents. Safe to interrupt and to repeat. Exits with 2 if any file failed; its last good version stays.
+    Adds, updates and removes documents. Safe to interrupt and to repeat. Exits with 2 if any file failed; its last
+    good version stays.
 
     Example: ragsearch ingest ./docs
     """

@@ -14,6 +14,9 @@ _SENTENCE_END = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n+")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _LEADING_HEADINGS = re.compile(r"\A(\s*#{1,6}[ \t][^\n]*(\n|\Z))+")  # shown above the snippet already
 
+_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
+_BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")  # not __: identifiers have it
+
 
 def snippet(text: str, query: str, *, cells: int = 240) -> str:
     """One line of at most `cells` terminal cells (a CJK character takes two), safe to print, `…` where it was cut.
@@ -52,10 +55,11 @@ def _sentences(text: str) -> list[str]:
 
 
 def _strip_markup(line: str) -> str:
-    """One line without heading marks and list bullets; blank for table rules and fence lines."""
+    """One line without marks of headings, lists, bold and links; blank for table rules and fence lines."""
     line = " ".join(line.split())
     if re.fullmatch(r"[-|:=\s`~+*#]*", line) or line.startswith(("```", "~~~")):
         return ""
+    line = _LINK.sub(r"\1", _BOLD.sub(r"\1", line))
     return re.sub(r"^(#{1,6}|[-*+>]|\d+[.)])\s+", "", line).strip("| ")
 
 

@@ -28,7 +28,7 @@ def print_table(console: Console, result: SearchResult, places: Places, *, expla
     else:
         console.print(Text("no confident match", style="yellow"))
         for note in result.notes:
-            console.print(Text(plain(note), style="dim"))
+            console.print(Text(plain(note), style="dim"), soft_wrap=True)
     if explain:
         _print_explanation(console, result)
 

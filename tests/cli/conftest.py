@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_search.cli.app import main
+from rag_search.cli import app
 
 DOCS = {
     "redis.md": "---\ntitle: 连接池配置指南\ncategory: api\nupdated: 2024-03-18\n---\n\n# 连接池配置指南\n\n"
@@ -55,13 +55,13 @@ def project(tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process, through its real entry point."""
+    """Run the command line in this process, as its entry point does."""
 
     def call(*args: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["ragsearch", *args])
         capsys.readouterr()
         try:
-            main()
+            app.run()
             code = 0
         except SystemExit as stop:
             code = int(stop.code or 0)

@@ -87,8 +87,12 @@ def _answer(
     if answered is not None:
         return answered
     from rag_search import wiring
+    from rag_search.index import open_reader
 
-    with wiring.searching(config, rerank=options.system == "rerank") as searcher:
+    with open_reader(config.index_dir) as reader:
+        if not reader.counts.documents:
+            talk().print(f"{config.index_dir} holds no document yet. Run: ragsearch ingest PATH", soft_wrap=True)
+        searcher = wiring.make_searcher(config.settings, reader, rerank=options.system == "rerank")
         return searcher.search_many([(question, options) for question in questions])
 
 

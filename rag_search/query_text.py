@@ -3,11 +3,13 @@
 `[面向新手] 如何解决Redis连接超时` asks "如何解决Redis连接超时" under the instruction "面向新手". The instruction steers
 engines that can follow one and is never searched as text. A Markdown link (`[text](url)`) is no instruction, and
 `\\[` keeps a leading bracket as text.
+Also passages typed below each other, and conditions on front matter.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag_search.errors import InputError
@@ -35,10 +37,26 @@ def parse_query(raw: str, *, instruction: str | None = None) -> Query:
     text = re.sub(r"^\s*\\\[", "[", text).strip()
     text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be tokenised or printed
     if not text:
-        raise InputError("the query is empty.", remedy='Ask something: ragsearch query "..."')
+        raise InputError("the query is empty.", remedy="Write a question.")
     if len(text) > MAX_QUERY_CHARS:
         raise InputError(
             f"the query has {len(text):,} characters; the limit is {MAX_QUERY_CHARS:,}.",
             remedy="Search for the sentence that matters.",
         )
     return Query(text, (instruction or "").strip() or found)
+
+
+def split_passages(text: str) -> list[str]:
+    """Passages of a text in which blank lines stand between them."""
+    return [part.strip() for part in re.split(r"\r?\n[ \t]*\r?\n", text) if part.strip()]
+
+
+def parse_where(pairs: Iterable[str]) -> dict[str, str]:
+    """`key=value` conditions. Raises InputError."""
+    conditions = {}
+    for pair in pairs:
+        key, found, value = pair.partition("=")
+        if not found or not key.strip():
+            raise InputError(f"{pair!r} is not KEY=VALUE.", remedy="Example: category=api")
+        conditions[key] = value
+    return conditions

@@ -56,6 +56,7 @@ def query(
 
     Example: ragsearch query "如何解决Redis连接超时" -k 3
     """
+    from rag_search.query_text import parse_where
     from rag_search.records import SearchOptions
 
     config = load(index=index, profile=profile, search__top_k=top_k, search__candidates=candidates)
@@ -67,7 +68,7 @@ def query(
         instruction=instruct,
         min_score=settings.min_score if min_score is None else min_score,
         paths=tuple(path or ()),
-        where=_where(where or []),
+        where=parse_where(where or []),
         since=_since(since),
         group=group,
     )
@@ -146,15 +147,6 @@ def _batch_line(line: str, number: int) -> tuple[str, str]:
         return str(row.get("_id", number)), str(row["text"])
     except (json.JSONDecodeError, KeyError) as error:
         raise InputError(f"query {number} of the batch is not JSON with a field `text`: {error}.") from error
-
-
-def _where(pairs: Sequence[str]) -> dict[str, str]:
-    from rag_search.errors import InputError
-
-    for pair in pairs:
-        if "=" not in pair:
-            raise InputError(f"--where {pair!r} is not KEY=VALUE.", remedy="Example: --where category=api")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _since(text: str | None) -> str | None:

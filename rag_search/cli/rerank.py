@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +46,7 @@ def rerank(
 
 def _read_passages(file: Path) -> list[str]:
     from rag_search.errors import InputError
+    from rag_search.query_text import split_passages
 
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
@@ -56,8 +56,3 @@ def _read_passages(file: Path) -> list[str]:
     if not passages:
         raise InputError("there are no passages.", remedy="Separate passages by blank lines.")
     return passages
-
-
-def split_passages(text: str) -> list[str]:
-    """Passages of a text in which blank lines stand between them."""
-    return [part.strip() for part in re.split(r"\r?\n[ \t]*\r?\n", text) if part.strip()]

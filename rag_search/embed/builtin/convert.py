@@ -18,6 +18,7 @@ from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 
 RECIPE = "3 int8"  # raise the number whenever a change of graph, prefixes or pooling changes a vector
+FORM = 2  # and this one when the files change but no vector does: they are made anew, and indexes stay valid
 GRAPH = "encoder.onnx"
 TABLE = "pieces.i32"
 
@@ -44,7 +45,7 @@ def fingerprint_of(network: Path) -> str:
 
 def ensure_converted(cache_dir: Path, weights: Path, network: Path) -> Converted:
     """The converted model in `cache_dir`, made now (about two seconds, 27 MB) if it is missing. Raises EngineError."""
-    folder = cache_dir / f"builtin-{network.stem}-{fingerprint_of(network)[:16]}"
+    folder = cache_dir / f"builtin-{network.stem}-{fingerprint_of(network)[:16]}-{FORM}"
     if not folder.is_dir():
         try:
             _convert(folder, weights, network)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rag_search.records import Chunk, EngineNames, Hit, SearchResult, StageScores
 from rag_search.render.formats import CSV_FIELDS, FORMATS
 from rag_search.render.places import Places
-from rag_search.render.snippet import highlights, snippet
+from rag_search.render.snippet import highlights, snippet, snippet_with_best
 from rag_search.render.table import print_table
 
 PLACES = Places(Path("/srv/project"), Path("/srv/project"))
@@ -130,6 +130,14 @@ def test_a_snippet_shows_the_sentence_that_the_query_is_about() -> None:
     assert "maxWaitMillis to 300" in snippet(text, "what is maxWaitMillis", cells=80)
     chinese = "先说背景。" * 30 + "连接超时时调大 maxTotal。" + "其他。" * 30
     assert "连接超时时调大" in snippet(chinese, "如何解决连接超时", cells=60)
+
+
+@pytest.mark.parametrize("cells", [30, 60, 400])
+def test_the_span_of_the_best_sentence(cells: int) -> None:
+    text = "Intro words. 连接超时时调大 maxTotal。 After that restart."
+    line, (start, stop) = snippet_with_best(text, "连接超时", cells=cells)
+    assert line == snippet(text, "连接超时", cells=cells)
+    assert line[start:stop].rstrip("…") == "连接超时时调大 maxTotal。"[: stop - start].rstrip("…")
 
 
 def test_a_snippet_shows_words_without_their_markup() -> None:

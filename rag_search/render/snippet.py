@@ -23,10 +23,15 @@ def snippet(text: str, query: str, *, cells: int = 240) -> str:
 
     It starts at the best sentence and takes in what follows; what stands before it only when there is room left.
     """
+    return snippet_with_best(text, query, cells=cells)[0]
+
+
+def snippet_with_best(text: str, query: str, *, cells: int = 240) -> tuple[str, tuple[int, int]]:
+    """The snippet, and the span of the best sentence in it."""
     sentences = _sentences(text)
     if not sentences:
-        return ""
-    start = _best(sentences, query)
+        return "", (0, 0)
+    start = best = _best(sentences, query)
     stop = start + 1
     room = cells - 4 - cell_len(sentences[start])
     while stop < len(sentences) and room > 0:
@@ -36,7 +41,9 @@ def snippet(text: str, query: str, *, cells: int = 240) -> str:
         start -= 1
         room -= cell_len(sentences[start]) + 1
     lead = "… " if start > 0 else ""
-    return lead + _cut(" ".join(sentences[start:stop]), cells - cell_len(lead), more=stop < len(sentences))
+    line = lead + _cut(" ".join(sentences[start:stop]), cells - cell_len(lead), more=stop < len(sentences))
+    offset = len(lead) + sum(len(sentence) + 1 for sentence in sentences[start:best])
+    return line, (offset, min(offset + len(sentences[best]), len(line)))
 
 
 def highlights(text: str, query: str) -> Iterator[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """Train the encoder with two in-batch contrastive losses: on the dense vectors and on the late-interaction scores.
 
-    python train.py --plan plan.npz --zero-shot zero-shot.npz --run runs/long
+    python train.py --plan plan.npz --zero-shot zero-shot.npz --run runs/docs
+    python train.py --plan mined.npz --zero-shot zero-shot.npz --run runs/more --start docs-e5.npz --config longer.toml
 
 Dense: InfoNCE over the cosine of mean-pooled vectors (as E5 was trained). Late: InfoNCE over the mean-of-max score of
 128-dim token vectors (ColBERT), whose projection starts at the PCA one. A run that was cut off goes on from its last
@@ -20,7 +21,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from load import load_encoder
+from mine import Guards, Pool
 from model import Encoded, Encoder, pad
+from prepare import Settings as DataSettings
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -48,6 +51,8 @@ class Settings:
     micro: int
     save_every: int
     seed: int
+    frozen_layers: int = 0  # from the bottom; their backward pass is saved
+    bfloat16: bool = True  # only faster where the processor has matrix units for it (AMX)
 
 
 @dataclass(frozen=True)
@@ -62,18 +67,19 @@ class Batch:
 class Plan:
     """The file of prepare.py: batches by number."""
 
-    def __init__(self, path: Path, duplicate_cosine: float) -> None:
+    def __init__(self, path: Path, guards: Guards) -> None:
         arrays = np.load(path)
         self._queries = np.split(arrays["queries"], np.cumsum(arrays["query_lengths"])[:-1])
         self._passages = np.split(arrays["passages"], np.cumsum(arrays["passage_lengths"])[:-1])
-        self._keys, self._vectors, self._batches = arrays["keys"], arrays["question_vectors"], arrays["batches"]
-        self._duplicate_cosine = duplicate_cosine
+        self._batches = arrays["batches"]
+        vectors = arrays["question_vectors"].astype(np.float32)
+        self._pool = Pool(arrays["keys"], vectors, arrays.get("passage_vectors"), arrays.get("latin"))
+        self._guards = guards
 
     def batch(self, number: int) -> Batch:
         """Batch `number`, starting over at the end."""
         rows = self._batches[number % len(self._batches)]
-        keys, vectors = self._keys[rows], self._vectors[rows].astype(np.float32)
-        same = (keys[:, None] == keys) | (vectors @ vectors.T > self._duplicate_cosine)
+        same = ~np.array([self._pool.negative(row, rows, self._guards) for row in rows])
         np.fill_diagonal(same, val=False)
         return Batch([self._queries[i] for i in rows], [self._passages[i] for i in rows], torch.from_numpy(same))
 
@@ -83,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--zero-shot", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="an export to go on from, instead of the base")
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("config.toml"))
     parser.add_argument("--steps", type=int)
@@ -93,8 +100,9 @@ def main() -> None:
     settings = Settings(**config["train"] | {key: value for key, value in chosen.items() if value is not None})
     torch.manual_seed(settings.seed)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    plan = Plan(arguments.plan, config["data"]["duplicate_cosine"])
-    encoder = load_encoder(arguments.zero_shot).train()
+    plan = Plan(arguments.plan, DataSettings(**config["data"]).guards)
+    encoder = load_encoder(arguments.zero_shot, [arguments.start] if arguments.start else []).train()
+    freeze(encoder, settings.frozen_layers)
     optimizer = make_optimizer(encoder, settings)
     step = resume(arguments.run, encoder, optimizer)
     with (arguments.run / "log.jsonl").open("a") as log:
@@ -110,10 +118,19 @@ def main() -> None:
                 save(arguments.run, encoder, optimizer, step)
 
 
+def freeze(encoder: Encoder, layers: int) -> None:
+    """Keep positions and the first layers as they are; with 0 everything trains."""
+    if layers:
+        for part in (encoder.norm, *encoder.layers[:layers]):
+            part.requires_grad_(requires_grad=False)
+        encoder.position.requires_grad_(requires_grad=False)
+
+
 def make_optimizer(encoder: Encoder, settings: Settings) -> torch.optim.Optimizer:
     """AdamW; no decay on vectors, its own rate for the projection."""
-    matrices = [p for name, p in encoder.named_parameters() if p.ndim > 1 and name != "projection"]
-    vectors = [p for p in encoder.parameters() if p.ndim == 1]
+    trained = {name: p for name, p in encoder.named_parameters() if p.requires_grad}
+    matrices = [p for name, p in trained.items() if p.ndim > 1 and name != "projection"]
+    vectors = [p for p in trained.values() if p.ndim == 1]
     groups = [
         {"params": matrices, "base_lr": settings.learning_rate, "weight_decay": settings.weight_decay},
         {"params": vectors, "base_lr": settings.learning_rate, "weight_decay": 0.0},
@@ -134,7 +151,7 @@ def one_step(encoder: Encoder, optimizer: torch.optim.Optimizer, batch: Batch, s
     queries, passages = parts(batch.queries, 2 * settings.micro), parts(batch.passages, settings.micro)
     work = [[batch.passages[i] for i in rows] for rows in reversed(passages)]  # the longest first
     work += [[batch.queries[i] for i in rows] for rows in queries]
-    made = list(WORKERS.map(lambda ids: encode_part(encoder, ids), work))
+    made = list(WORKERS.map(lambda ids: encode_part(encoder, ids, bfloat16=settings.bfloat16), work))
     passage_groups = Groups(passages[::-1], made[: len(passages)]).detached()
     query_groups = Groups(queries, made[len(passages) :]).detached()
     dense_queries, dense_passages = dense(query_groups), dense(passage_groups)
@@ -174,9 +191,9 @@ def parts(ids: list[np.ndarray], micro: int) -> list[list[int]]:
     return [order[at : at + micro] for at in range(0, len(order), micro)]
 
 
-def encode_part(encoder: Encoder, ids: list[np.ndarray]) -> Encoded:
+def encode_part(encoder: Encoder, ids: list[np.ndarray], *, bfloat16: bool) -> Encoded:
     """One micro-batch; autocast is per thread, so it is entered here."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         encoded: Encoded = encoder(*pad(ids, 1))
     return encoded
 

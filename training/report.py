@@ -1,0 +1,182 @@
+"""Tables of two models from the folders that `ragsearch evaluate --out` wrote, and the learning curve of a run.
+
+    python report.py --before eval/zero-shot --after eval/docs-e5 --log runs/docs/log.jsonl --out results
+
+Each folder holds one folder a set (named as in `SETS`). Writes docs-e5.md, docs-e5.json and learning-curve.png.
+Intervals and p as in compare.py; XQuAD's languages ask the same questions, so a question's value there is the mean over
+the languages it was asked in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from compare import interval, paired_p, row
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+SETS = {
+    "paddle-docs-zh-faq": "paddle-docs-zh faq (zh)",
+    "bilingual-zh2en-faq": "bilingual-zh2en faq (zh>en)",
+    "python-docs-faq": "python-docs faq (en)",
+    "bilingual-zh2en-headings": "bilingual-zh2en headings (zh>en)",
+    "scifact-test": "scifact (en)",
+    "cranfield-test": "cranfield (en)",
+    "xquad-mixed-same-lang": "xquad, same language (12 languages)",
+    "xquad-mixed-test": "xquad, any language",
+    "corpus-dev": "corpus dev (zh, en)",
+    "corpus-test": "corpus test (zh, en)",
+}
+MARKDOWN = tuple(SETS)[:3]
+SYSTEMS = ("bm25", "dense", "hybrid", "rerank")
+HEAD = "| set | questions | zero-shot | trained | difference | p |\n|---|---|---|---|---|---|"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One set under one model: Top-1 per question id and system, and the report of `ragsearch evaluate`."""
+
+    top1: dict[str, dict[str, float]]
+    report: dict[str, Any]
+
+    def hits(self, system: str) -> np.ndarray:
+        """Values (n,) per question in order of id; XQuAD's by question, over its languages."""
+        values: dict[str, list[float]] = defaultdict(list)
+        xquad = self.report["dataset"].startswith("xquad")
+        for query_id, hit in sorted(self.top1[system].items()):
+            values[query_id.split("-", 1)[1] if xquad else query_id].append(hit)
+        return np.array([np.mean(values[key]) for key in sorted(values)])
+
+
+def main() -> None:
+    """Write the three files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", type=Path, required=True)
+    parser.add_argument("--after", type=Path, required=True)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--note", default="", help="conditions: date, machine, commit")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    names = [name for name in SETS if all((side / name / "report.json").exists() for side in folders(arguments))]
+    before, after = ({name: read(side / name) for name in names} for side in folders(arguments))
+    arguments.out.mkdir(exist_ok=True)
+    (arguments.out / "docs-e5.md").write_text(markdown(before, after, arguments.note), "utf-8")
+    (arguments.out / "docs-e5.json").write_text(json.dumps(numbers(before, after), indent=1) + "\n", "utf-8")
+    if arguments.log:
+        learning_curve(arguments.log, arguments.out / "learning-curve.png")
+
+
+def folders(arguments: argparse.Namespace) -> tuple[Path, Path]:
+    """Before and after."""
+    return arguments.before, arguments.after
+
+
+def read(folder: Path) -> Measured:
+    """Top-1 from the TREC files; a question without an answer in the run counts 0."""
+    relevant: dict[str, set[str]] = defaultdict(set)
+    for line in (folder / "qrels.trec").read_text("utf-8").split("\n"):
+        if line:
+            query_id, _, document, grade = line.split()
+            if int(grade) > 0:
+                relevant[query_id].add(document)
+    top1 = {}
+    for system in SYSTEMS:
+        first = {}
+        for line in (folder / f"{system}.run").read_text("utf-8").split("\n"):
+            if line and line.split()[3] == "1":
+                first[line.split()[0]] = line.split()[2]
+        top1[system] = {query_id: float(first.get(query_id) in wanted) for query_id, wanted in relevant.items()}
+    return Measured(top1, json.loads((folder / "report.json").read_text("utf-8")))
+
+
+def markdown(before: dict[str, Measured], after: dict[str, Measured], note: str) -> str:
+    """Tables: dense, reranked, rerank against dense for either model, ranking figures and latency."""
+    lines = ["# docs-e5 against zero-shot, full sets", "", note, ""]
+    for system, title in (("dense", "Dense, Top-1"), ("rerank", "Reranked, Top-1")):
+        lines += [f"## {title}", "", HEAD]
+        lines += [row(SETS[name], before[name].hits(system), after[name].hits(system)) for name in before]
+        if all(name in before for name in MARKDOWN):
+            means = [np.mean([side[name].hits(system).mean() for name in MARKDOWN]) for side in (before, after)]
+            lines += [
+                "",
+                f"Mean of the three Markdown sets: {means[0]:.3f} > {means[1]:.3f} ({means[1] - means[0]:+.3f})",
+            ]
+        lines.append("")
+    for side, title in ((before, "zero-shot"), (after, "trained")):
+        lines += [
+            f"## Reranked against dense, {title}",
+            "",
+            HEAD.replace("zero-shot", "dense").replace("trained", "reranked"),
+        ]
+        lines += [row(SETS[name], m.hits("dense"), m.hits("rerank")) for name, m in side.items()] + [""]
+    return "\n".join([*lines, *other_figures(before, after)]) + "\n"
+
+
+def other_figures(before: dict[str, Measured], after: dict[str, Measured]) -> list[str]:
+    """nDCG@10, R@50 and mean milliseconds of every system, zero-shot > trained."""
+    lines = [
+        "## Other figures, zero-shot > trained",
+        "",
+        "| set | system | Top-1 | nDCG@10 | R@50 | mean ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in before:
+        for old, new in zip(systems_of(before[name]), systems_of(after[name]), strict=True):
+            cells = [f"{old['metrics'][m]:.3f} > {new['metrics'][m]:.3f}" for m in ("top1", "ndcg@10", "r@50")]
+            ms = f"{old['latency_ms']['mean']:.1f} > {new['latency_ms']['mean']:.1f}"
+            lines.append(f"| {SETS[name]} | {old['system']} | {' | '.join(cells)} | {ms} |")
+    return lines
+
+
+def systems_of(measured: Measured) -> list[dict[str, Any]]:
+    """The systems of a report, in the order of `SYSTEMS`."""
+    by_name = {system["system"]: system for system in measured.report["systems"]}
+    return [by_name[system] for system in SYSTEMS]
+
+
+def numbers(before: dict[str, Measured], after: dict[str, Measured]) -> dict[str, Any]:
+    """The same as JSON: set -> system -> Top-1 with intervals, difference and p; and both reports."""
+    out: dict[str, Any] = {}
+    for name in before:
+        systems = {}
+        for system in SYSTEMS:
+            old, new = before[name].hits(system), after[name].hits(system)
+            systems[system] = {
+                "zero_shot": {"top1": old.mean(), "ci": interval(old)},
+                "trained": {"top1": new.mean(), "ci": interval(new)},
+                "difference": {"top1": (new - old).mean(), "ci": interval(new - old), "p_value": paired_p(new - old)},
+            }
+        reports = {"zero_shot": before[name].report, "trained": after[name].report}
+        out[name] = {"questions": len(before[name].hits("dense")), "top1": systems, "reports": reports}
+    return out
+
+
+def learning_curve(log: Path, out: Path) -> None:
+    """Losses and in-batch Top-1 by step, each the running mean of ten lines of the log."""
+    rows = [json.loads(line) for line in log.read_text().split("\n") if line]
+    steps = [line["step"] for line in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    for axis, names, title in (
+        (left, ("dense", "late"), "loss"),
+        (right, ("dense_top1", "late_top1"), "right in its batch"),
+    ):
+        for name in names:
+            values = np.array([line[name] for line in rows])
+            smooth = [values[max(0, i - 9) : i + 1].mean() for i in range(len(values))]
+            axis.plot(steps, smooth, label=name.removesuffix("_top1"))
+        axis.set(xlabel="step", title=title)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.savefig(out, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -121,18 +121,17 @@ def markdown(before: dict[str, Measured], after: dict[str, Measured], note: str)
 
 
 def other_figures(before: dict[str, Measured], after: dict[str, Measured]) -> list[str]:
-    """nDCG@10, R@50 and mean milliseconds of every system, zero-shot > trained."""
+    """nDCG@10 and R@50 of every system, zero-shot > trained."""
     lines = [
         "## Other figures, zero-shot > trained",
         "",
-        "| set | system | Top-1 | nDCG@10 | R@50 | mean ms |",
-        "|---|---|---|---|---|---|",
+        "| set | system | Top-1 | nDCG@10 | R@50 |",
+        "|---|---|---|---|---|",
     ]
     for name in before:
         for old, new in zip(systems_of(before[name]), systems_of(after[name]), strict=True):
             cells = [f"{old['metrics'][m]:.3f} > {new['metrics'][m]:.3f}" for m in ("top1", "ndcg@10", "r@50")]
-            ms = f"{old['latency_ms']['mean']:.1f} > {new['latency_ms']['mean']:.1f}"
-            lines.append(f"| {SETS[name]} | {old['system']} | {' | '.join(cells)} | {ms} |")
+            lines.append(f"| {SETS[name]} | {old['system']} | {' | '.join(cells)} |")
     return lines
 
 

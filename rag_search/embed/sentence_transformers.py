@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ class SentenceTransformersBackend:
                 f"the model {model!r} cannot be loaded: {str(error).strip().splitlines()[0]}.",
                 remedy="Set embedder.model to a hub name or to a folder that holds the model.",
             ) from error
+        # an ingest counts the next texts while these are embedded, and a Rust tokenizer is not for two threads at once
+        self._counting = copy.deepcopy(self._model.tokenizer)
         self._dtype = str(dtype).removeprefix("torch.")
         self._device = device
 
@@ -64,7 +67,7 @@ class SentenceTransformersBackend:
         return named if named.name != "none" else Prompts("none", query=query, document=document)
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        rows = self._model.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        rows = self._counting(list(texts), add_special_tokens=False)["input_ids"] if texts else []
         return np.array([len(row) for row in rows], np.int64)
 
     def embed(self, texts: Sequence[str]) -> FloatMatrix:

@@ -8,20 +8,21 @@ there. A file that fails keeps its last good version in the index and is reporte
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
-from rag_search.corpus import SourceFile, read_document
+from rag_search.corpus import SourceFile
 from rag_search.embed.base import Embedder
-from rag_search.errors import InputError
 from rag_search.index import FileState, IndexWriter
 from rag_search.ingestion.plan import plan_sync
-from rag_search.ingestion.reports import Failure, IngestOptions, IngestReport, Step
+from rag_search.ingestion.preparing import Item, grouped, prepared_files, prepared_texts
+from rag_search.ingestion.reports import IngestOptions, IngestReport, Step
 from rag_search.ingestion.storing import Store
-from rag_search.records import Document
+from rag_search.parallel import ahead
 
 OnStep = Callable[[Step], None]
 
@@ -50,16 +51,17 @@ def ingest(
         writer.touch(source.path, _state(source, known[source.path].content_hash))
     writer.set_roots(_merged_roots(writer.roots(), roots, prune=options.prune))
     writer.commit()
-    store = Store(writer, embedder, options.max_tokens)
     work = sorted((*plan.new, *plan.changed), key=lambda source: source.path)
-    failed = _store_files(store, work, options, on_step)
+    store = Store(writer, embedder)
+    items = prepared_files(work, count_tokens=embedder.count_tokens, options=options)
+    _store_all(store, items, _Total(len(work), sum(source.size for source in work)), on_step)
     writer.maintain()
     return IngestReport(
         new=sum(source.path in store.paths for source in plan.new),
         changed=sum(source.path in store.paths for source in plan.changed),
         unchanged=plan.unchanged,
         removed=len(plan.removed),
-        failed=(*plan.failed, *failed),
+        failed=(*plan.failed, *store.failures),
         skipped=plan.skipped,
         empty=tuple(store.empty),
         chunks=store.chunks,
@@ -80,23 +82,11 @@ def ingest_texts(
     """Make the index equal to (id, title, text) triples that are in no file, such as a BEIR corpus."""
     options = options or IngestOptions()
     start = time.perf_counter()
-    known, seen, unchanged = writer.files(), set[str](), 0
-    store = Store(writer, embedder, options.max_tokens)
-    rows = list(texts)
-    total = sum(len(text) for _, _, text in rows)
-    done = 0
-    for number, (document_id, title, text) in enumerate(rows, 1):
-        seen.add(document_id)
-        done += len(text)
-        digest = hashlib.sha256(f"{title}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
-        if document_id in known and known[document_id].content_hash == digest:
-            unchanged += 1
-            continue
-        document = Document(document_id, title, text, {}, "", digest)
-        if store.add(document, FileState(len(text), 0, digest)):
-            on_step(Step(number, len(rows), done, total, store.tokens))
-    store.flush()
-    gone = sorted(set(known) - seen)
+    known, rows = writer.files(), list(texts)
+    store = Store(writer, embedder)
+    items = prepared_texts(rows, known, count_tokens=embedder.count_tokens, options=options)
+    _store_all(store, items, _Total(len(rows), sum(len(text) for _, _, text in rows)), on_step)
+    gone = sorted(set(known).difference(document_id for document_id, _, _ in rows))
     writer.remove(gone)
     writer.commit()
     writer.maintain()
@@ -104,7 +94,7 @@ def ingest_texts(
     return IngestReport(
         new=len(store.paths) - changed,
         changed=changed,
-        unchanged=unchanged,
+        unchanged=store.unchanged,
         removed=len(gone),
         failed=tuple(store.failures),
         empty=tuple(store.empty),
@@ -115,21 +105,22 @@ def ingest_texts(
     )
 
 
-def _store_files(store: Store, work: Sequence[SourceFile], options: IngestOptions, on_step: OnStep) -> list[Failure]:
-    """Read and store each file; a file that cannot be read is a failure and not the end."""
-    failed = []
-    total, done = sum(source.size for source in work), 0
-    for number, source in enumerate(work, 1):
-        done += source.size
-        try:
-            document = read_document(source, max_bytes=options.max_bytes)
-        except InputError as error:
-            failed.append(Failure(source.path, error.message))
-            continue
-        store.add(document, _state(source, document.content_hash))
-        on_step(Step(number, len(work), done, total, store.tokens))
-    store.flush()
-    return failed + store.failures
+class _Total(NamedTuple):
+    """What there is to do: documents, and bytes of files or characters of texts."""
+
+    documents: int
+    size: int
+
+
+def _store_all(store: Store, items: Iterable[Item], total: _Total, on_step: OnStep) -> None:
+    """Embed and commit group by group, while the next one is read and chunked."""
+    documents = size = 0
+    with closing(ahead(grouped(items))) as groups:
+        for group in groups:
+            store.put(group)
+            documents += len(group.items)
+            size += sum(item.size for item in group.items)
+            on_step(Step(documents, total.documents, size, total.size, store.tokens))
 
 
 def _state(source: SourceFile, content_hash: str) -> FileState:

@@ -1,4 +1,4 @@
-"""Documents to chunks to vectors to commits, a group of documents at a time."""
+"""Groups of documents to vectors to commits."""
 
 from __future__ import annotations
 
@@ -7,66 +7,41 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rag_search.chunking import chunk_document
 from rag_search.embed.base import Embedder
 from rag_search.errors import InputError
-from rag_search.index import FileState, IndexWriter
+from rag_search.index import IndexWriter
+from rag_search.ingestion.preparing import Group, Prepared
 from rag_search.ingestion.reports import Failure
-from rag_search.lexical import terms
-from rag_search.records import Chunk, Document, Encoded, TokenVectors
-
-GROUP_CHUNKS = 256  # passages embedded between two commits: enough to batch by length, little to lose
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A document with its chunks, ready to be embedded."""
-
-    document: Document
-    chunks: tuple[Chunk, ...]
-    state: FileState
+from rag_search.records import Encoded, TokenVectors
 
 
 @dataclass
 class Store:
-    """Gathers documents into groups; a full group is embedded and committed. Counters are for the report."""
+    """Embeds and commits a group at a time. Counters are for the report."""
 
     writer: IndexWriter
     embedder: Embedder
-    max_tokens: int
     paths: set[str] = field(default_factory=set)
     empty: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    unchanged: int = 0
     chunks: int = 0
     embedded: int = 0
     tokens: int = 0
-    _group: list[Prepared] = field(default_factory=list)
-    _gathered: int = 0
 
-    def add(self, document: Document, state: FileState) -> bool:
-        """Chunk a document and queue it; True when that filled a group and it was committed."""
-        chunks = chunk_document(document, count_tokens=self.embedder.count_tokens, max_tokens=self.max_tokens)
-        self._group.append(Prepared(document, tuple(chunks), state))
-        self._gathered += len(chunks)
-        if self._gathered < GROUP_CHUNKS:
-            return False
-        self.flush()
-        return True
-
-    def flush(self) -> None:
-        """Embed what is new among the queued documents and commit them."""
-        group, self._group, self._gathered = self._group, [], 0
-        if not group:
-            return
-        encoded = self._encode([chunk.passage for prepared in group for chunk in prepared.chunks])
+    def put(self, group: Group) -> None:
+        """Embed what is new among the passages of the group and commit its documents."""
+        self.failures += group.failures
+        self.unchanged += group.unchanged
+        documents = group.documents
+        encoded = self._encode([chunk.passage for prepared in documents for chunk in prepared.chunks])
         start = 0
-        for prepared in group:
+        for prepared in documents:
             stop = start + len(prepared.chunks)
-            chunk_terms = [" ".join(terms(chunk.passage)) for chunk in prepared.chunks]
             rows = _rows(encoded, start, stop)
             start = stop
             try:
-                self.writer.put(prepared.document, prepared.chunks, rows, chunk_terms, state=prepared.state)
+                self.writer.put(prepared.document, prepared.chunks, rows, prepared.terms, state=prepared.state)
             except InputError as error:  # text that the database cannot hold; the others go on
                 self.failures.append(Failure(prepared.document.path, error.message))
                 continue
@@ -87,7 +62,8 @@ class Store:
             made = self.embedder.encode_documents(fresh)
             known.update({passage: _rows(made, row, row + 1) for row, passage in enumerate(fresh)})
             self.embedded += len(fresh)
-            self.tokens += int(self.embedder.count_tokens(fresh).sum())
+            lengths = made.tokens.lengths if made.tokens else self.embedder.count_tokens(fresh)
+            self.tokens += int(lengths.sum())
         return _joined([known[passage] for passage in passages], self.embedder)
 
 

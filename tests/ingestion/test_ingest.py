@@ -1,9 +1,10 @@
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from rag_search.errors import InputError
+from rag_search.errors import EngineError, InputError
 from rag_search.index import IndexManifest, open_reader, open_writer
 from rag_search.ingestion import IngestOptions, IngestReport, ingest, ingest_texts, plan_sync
 from rag_search.lexical import LEXICAL_VERSION
@@ -174,3 +175,53 @@ def test_texts_without_files_are_synced_by_id(tmp_path: Path) -> None:
     with open_reader(place) as reader:
         assert reader.documents() == ["d1", "d3"]
         assert reader.document("d1").title == "One"
+
+
+class Watching(WordEmbedder):
+    """A WordEmbedder that takes its time over the first group: until a document of the next one is chunked."""
+
+    def __init__(self, mark: str) -> None:
+        super().__init__(tokens=True)
+        object.__setattr__(self, "mark", mark)
+        object.__setattr__(self, "chunked", threading.Event())
+
+    def count_tokens(self, texts):  # type: ignore[no-untyped-def]
+        if any(self.mark in text for text in texts):  # type: ignore[attr-defined]
+            self.chunked.set()  # type: ignore[attr-defined]
+        return super().count_tokens(texts)
+
+    def encode_documents(self, passages):  # type: ignore[no-untyped-def]
+        assert self.chunked.wait(10)  # type: ignore[attr-defined]
+        return super().encode_documents(passages)
+
+
+def many_documents(docs: Path, number: int) -> None:
+    for i in range(number):
+        (docs / f"n{i:03}.md").write_text(f"# Note {i}\n\nNumber {i} of many notes.\n", "utf-8")
+
+
+def test_the_next_group_is_chunked_while_one_is_embedded(docs: Path) -> None:
+    many_documents(docs, 400)
+    assert sync(docs, Watching("Note 399")).new == 403
+    assert stored(docs) == on_disk(docs)
+
+
+class Dying(WordEmbedder):
+    """A WordEmbedder that fails at the second group."""
+
+    def encode_documents(self, passages):  # type: ignore[no-untyped-def]
+        if any("Note 399" in passage for passage in passages):
+            raise EngineError("the engine is gone")
+        return super().encode_documents(passages)
+
+
+def test_what_was_committed_before_an_error_stays(docs: Path) -> None:
+    many_documents(docs, 400)
+    with pytest.raises(EngineError, match="gone"):
+        sync(docs, Dying(tokens=True))
+    kept = stored(docs)
+    assert len(kept) >= 256
+    assert kept.items() <= on_disk(docs).items()
+    report = sync(docs)
+    assert (report.unchanged, report.new) == (len(kept), 403 - len(kept))
+    assert stored(docs) == on_disk(docs)

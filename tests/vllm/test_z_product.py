@@ -136,7 +136,7 @@ def test_server_killed_during_an_ingest(servers, checkpoints: Path, tmp_path: Pa
     dying = served(victim, checkpoints, "qwen3-embedding")
 
     def on_step(step) -> None:
-        if step.documents == 300:  # the first group of 256 is committed, the second half gathered
+        if step.documents == 256:  # the first group is committed, the second one is next
             victim.stop()
 
     with pytest.raises(EngineError, match=r"the embedding server at .* cannot be reached"):  # noqa: SIM117

@@ -1,0 +1,59 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from rag_search.parallel import ahead
+
+PATIENCE_S = 10.0
+
+
+def test_items_keep_their_order() -> None:
+    assert list(ahead(range(1000))) == list(range(1000))
+
+
+def test_the_next_item_is_made_while_one_is_in_use() -> None:
+    making_second = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        making_second.set()
+        yield 2
+
+    for item in ahead(items()):
+        assert item == 2 or making_second.wait(PATIENCE_S)
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield from (1, 2, 3)
+        raise ValueError("the fourth")
+
+    seen = []
+    with pytest.raises(ValueError, match="the fourth"):
+        seen.extend(ahead(items()))
+    made = ahead(items())
+    assert [next(made) for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(ValueError, match="the fourth"):
+        next(made)
+
+
+@pytest.mark.parametrize("taken", [1, 5])
+def test_the_thread_ends_when_nobody_listens(taken: int) -> None:
+    ended = threading.Event()
+    made = []
+
+    def items() -> Iterator[int]:
+        try:
+            for number in range(10**9):
+                made.append(number)
+                yield number
+        finally:
+            ended.set()
+
+    listening = ahead(items())
+    for _ in range(taken):
+        next(listening)
+    listening.close()
+    assert ended.wait(PATIENCE_S)
+    assert len(made) <= taken + 2

@@ -1,0 +1,1 @@
+"""ragsearch beside other tools, on the same documents and questions: quality, and speed."""

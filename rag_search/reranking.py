@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rag_search.errors import InputError
+from rag_search.records import FloatVector
 from rag_search.rerank.base import Reranker, check_scores
 
 
@@ -32,5 +33,10 @@ def rank_passages(
         raise InputError("there are no passages to score.")
     scores = reranker.score(query, passages, instruction=instruction)
     check_scores(scores, len(passages), reranker.name)
+    return order_passages(scores, passages)
+
+
+def order_passages(scores: FloatVector, passages: Sequence[str]) -> list[RankedPassage]:
+    """Passages by their scores (len(passages),), best first; ties keep the order of the input."""
     order = np.argsort(-scores, kind="stable").tolist()
     return [RankedPassage(rank, i, float(scores[i]), passages[i]) for rank, i in enumerate(order, 1)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,16 +55,56 @@ def serve(
         server__workers=workers,
         server__max_batch=max_batch,
     )
-    _serve(config, log_file=log_file)
+    page = importlib.util.find_spec("gradio") is not None
+    if not page:
+        talk().print("no web page: gradio is not installed; pip install 'ragsearch[ui]' adds it", soft_wrap=True)
+    _serve(config, log_file=log_file, page=page)
 
 
-def _serve(config: Config, *, log_file: Path | None) -> None:
+def ui(
+    host: HostOption = None,
+    port: PortOption = None,
+    api_key: KeyOption = None,
+    log_file: LogOption = None,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in the browser.")] = True,
+    index: IndexOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Search and try the reranker in a browser.
+
+    A server as `ragsearch serve` starts it, and its page.
+
+    Example: ragsearch ui --port 7860
+    """
+    if importlib.util.find_spec("gradio") is None:
+        raise MissingExtraError("gradio", "ui")
+    config = load(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
+    _serve(config, log_file=log_file, page=True, open_browser=open_browser)
+
+
+def _serve(config: Config, *, log_file: Path | None, page: bool, open_browser: bool = False) -> None:
     try:
         from rag_search.serve.run import serve as run
+        from rag_search.serve.ui.mount import PATH, mount_page
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from error
+
+    def on_listening(url: str) -> None:
+        talk().print(f"listening on {url}", soft_wrap=True)
+        if page:
+            talk().print(f"web page at {url}{PATH}/", soft_wrap=True)
+        if open_browser and _has_screen():
+            import webbrowser
+
+            webbrowser.open(f"{url}{PATH}/")
+
     talk().print("loading the engine")
-    run(config, log_file=log_file)
+    run(config, log_file=log_file, mounts=(mount_page,) if page else (), on_listening=on_listening)
+
+
+def _has_screen() -> bool:
+    """Without one, `webbrowser` may start a browser that takes over the terminal."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def mcp(

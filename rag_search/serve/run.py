@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -22,8 +23,17 @@ KEEP_ALIVE_S = 15
 SHUTDOWN_S = 10
 
 
-def serve(config: Config, *, log_file: Path | None = None, mounts: tuple[Mount, ...] = ()) -> None:
-    """Load the engine, listen, announce the server; returns after SIGINT or SIGTERM."""
+def serve(
+    config: Config,
+    *,
+    log_file: Path | None = None,
+    mounts: tuple[Mount, ...] = (),
+    on_listening: Callable[[str], None] = lambda url: print(f"listening on {url}", file=sys.stderr, flush=True),
+) -> None:
+    """Load the engine, listen, announce the server; returns after SIGINT or SIGTERM.
+
+    on_listening: is told the URL when clients may connect.
+    """
     make_rules(config.settings.server)  # refuse before the models are loaded
     _log_to(log_file)
     listener = _listen(config.settings.server.host, config.settings.server.port)
@@ -44,7 +54,7 @@ def serve(config: Config, *, log_file: Path | None = None, mounts: tuple[Mount, 
     url = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
     signal.signal(signal.SIGTERM, _stop)  # uvicorn raises it again when it is done; the announcement must still go
     with announced(config, url):
-        print(f"listening on {url}", file=sys.stderr, flush=True)
+        on_listening(url)
         server.run(sockets=[listener])
 
 

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.params import Depends
+from fastapi.security import APIKeyHeader, HTTPBearer
 
 from rag_search import __version__
 from rag_search.config import ServerSettings
@@ -34,13 +36,25 @@ def make_app(engine: Engine, *, mounts: tuple[Mount, ...] = ()) -> App:
         yield
         await service.close()
 
-    app = FastAPI(title="ragsearch", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="ragsearch",
+        version=__version__,
+        lifespan=lifespan,
+        dependencies=_documented_keys() if rules.api_key else None,
+        docs_url=None,  # the pages of both load from another host
+        redoc_url=None,
+    )
     errors.install(app)
     app.include_router(rerank_router(service))
     app.include_router(search_router(service, metrics))
     for mount in mounts:
         mount(app, service)
     return Guard(cast("App", app), rules, metrics.observe)
+
+
+def _documented_keys() -> list[Depends]:
+    """The two ways to give the key, for the OpenAPI document; the guard has checked it before a route is reached."""
+    return [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
 
 
 def make_rules(settings: ServerSettings) -> GuardRules:

@@ -2,99 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    StrictBool,
+    Tag,
+    model_validator,
+)
 
-Text = Annotated[str, Field(max_length=20_000)]
+
+def _encodable(value: Any) -> Any:
+    """A lone surrogate (half an emoji, cut by a client) can neither be tokenised nor sent back: it becomes "?"."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
+
+
+def _no_number(value: Any) -> Any:
+    if isinstance(value, int | float):  # would be taken for seconds since 1970
+        raise ValueError("write YYYY-MM-DD")  # noqa: TRY004 - what pydantic catches
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_encodable)]
+Query = Annotated[Text, Field(max_length=20_000)]
+Count = Annotated[int, Strict(), Field(ge=1)]
+Day = Annotated[date, BeforeValidator(_no_number)]
+Json = dict[str, Any]
 
 
 class DocumentText(BaseModel):
     """A document as an object."""
 
-    text: str
+    text: Text
 
 
-class RerankRequest(BaseModel):
-    """Cohere, Jina and vLLM: `documents`. With `passages` each result carries `text`; `queries` with `passages_batch`
-    gives one list of results per query."""
+class _Rerank(BaseModel):
+    model: Text | None = None
+    top_n: Count | None = None
+    instruction: Text | None = None
+    max_tokens_per_doc: Count | None = None
 
-    model: str | None = None
-    query: Text | None = None
-    documents: list[str | DocumentText] | None = None
-    passages: list[str] | None = None
-    queries: list[Text] | None = None
-    passages_batch: list[list[str]] | None = None
-    top_n: int | None = Field(default=None, ge=1)
-    return_documents: bool | None = None
-    instruction: str | None = None
-    max_tokens_per_doc: int | None = Field(default=None, ge=1)
+
+class DocumentsRequest(_Rerank):
+    """Cohere, Jina, vLLM, and Weaviate, whose client always sends `property`."""
+
+    query: Query
+    documents: list[Text | DocumentText]
+    return_documents: StrictBool | None = None
+
+
+class PassagesRequest(_Rerank):
+    """`passages` in place of `documents`: each result carries its `text`."""
+
+    query: Query
+    passages: list[Text]
+    documents: None = None
+
+
+class BatchRequest(_Rerank):
+    """Several queries, each with its own passages: one list of results per query."""
+
+    queries: list[Query]
+    passages_batch: list[list[Text]]
 
     @model_validator(mode="after")
-    def _one_form(self) -> RerankRequest:
-        if self.queries is not None or self.passages_batch is not None:
-            if self.queries is None or self.passages_batch is None or len(self.queries) != len(self.passages_batch):
-                raise ValueError("`queries` and `passages_batch` must be lists of the same length")
-        elif self.query is None or (self.documents is None) == (self.passages is None):
-            raise ValueError("give `query` with `documents` or `passages`, or `queries` with `passages_batch`")
+    def _pairs(self) -> BatchRequest:
+        if len(self.queries) != len(self.passages_batch):
+            raise ValueError(f"{len(self.queries)} queries, but {len(self.passages_batch)} lists in passages_batch")
         return self
 
 
 class TeiRequest(BaseModel):
-    """text-embeddings-inference: `texts`."""
+    """text-embeddings-inference. Scores are probabilities of relevance, with `raw_scores` too."""
 
-    query: Text
-    texts: list[str]
-    return_text: bool = False
-    raw_scores: bool = False
-    truncate: bool | None = None
+    query: Query
+    texts: list[Text]
+    return_text: StrictBool = False
+    raw_scores: StrictBool = False
+    truncate: StrictBool | None = None
+
+
+def form_of(body: Any) -> Literal["documents", "passages", "batch", "tei"]:
+    """Which of the four forms above a body has; `documents` unless it says otherwise."""
+    given = {name for name, value in body.items() if value is not None} if isinstance(body, Mapping) else set()
+    if given & {"queries", "passages_batch"}:
+        return "batch"
+    if "passages" in given:
+        return "passages"
+    return "tei" if "texts" in given and "documents" not in given else "documents"
+
+
+_Documents = Annotated[DocumentsRequest, Tag("documents")]
+_Passages = Annotated[PassagesRequest, Tag("passages")]
+_Batch = Annotated[BatchRequest, Tag("batch")]
+_Tei = Annotated[TeiRequest, Tag("tei")]
+RerankRequest = Annotated[_Documents | _Passages | _Batch, Discriminator(form_of)]
+AnyRerankRequest = Annotated[_Documents | _Passages | _Batch | _Tei, Discriminator(form_of)]
 
 
 class ScoreRequest(BaseModel):
-    """vLLM's /v1/score: one text against one or many."""
+    """vLLM's /v1/score: one text against one or many, or the pairs of two lists of the same length."""
 
-    model: str | None = None
-    text_1: Text
-    text_2: str | list[str]
+    model: Text | None = None
+    text_1: Query | list[Query]
+    text_2: Text | list[Text]
+    instruction: Text | None = None
 
 
 class EmbeddingsRequest(BaseModel):
-    """OpenAI's embeddings, with Cohere's `input_type`."""
+    """OpenAI's embeddings, with Cohere's `input_type`. `dimensions`: only the engine's own."""
 
-    model: str | None = None
-    input: str | list[str]
-    input_type: Literal["query", "document", "passage", "search_query", "search_document"] = "document"
+    model: Text | None = None
+    input: Text | list[Text]
+    input_type: Literal["query", "document", "passage", "search_query", "search_document"] | None = None
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: int | None = None
-    instruction: str | None = None
-    user: str | None = None
+    dimensions: Count | None = None
+    instruction: Text | None = None
+    user: Text | None = None
 
 
 class SearchRequest(BaseModel):
-    """A question to the index."""
+    """A question to the index; the fields are those of `ragsearch query`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    query: Text
-    top_k: int = Field(default=5, ge=1, le=1000)
-    candidates: int = Field(default=50, ge=1, le=1000)
-    rerank: bool = True
-    instruction: str | None = None
-    min_score: float | None = Field(default=None, allow_inf_nan=False)
-    paths: list[str] = []
-    where: dict[str, str] = {}
-    since: date | None = None
-    group: bool = True
-
-
-class QueryRequest(BaseModel):
-    """What `ragsearch query` sends: SearchOptions as packed by rag_search.wire."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    queries: list[Text] = Field(min_length=1, max_length=10_000)
-    options: OptionsModel
+    query: Query
+    top_k: Annotated[Count, Field(le=1000)] = 5
+    candidates: Annotated[Count, Field(le=1000)] = 50
+    rerank: StrictBool = True
+    instruction: Text | None = None
+    min_score: Annotated[float, Strict(), Field(allow_inf_nan=False)] | None = None
+    paths: list[Text] = []
+    where: dict[Text, Text] = {}
+    since: Day | None = None
+    group: StrictBool = True
 
 
 class OptionsModel(BaseModel):
@@ -102,15 +150,21 @@ class OptionsModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    top_k: int = Field(ge=1)
-    candidates: int = Field(ge=1)
+    top_k: Count
+    candidates: Count
     system: Literal["bm25", "dense", "hybrid", "rerank"]
-    instruction: str | None
+    instruction: Text | None
     min_score: float | None = Field(allow_inf_nan=False)
-    paths: tuple[str, ...]
-    where: dict[str, str]
-    since: str | None
+    paths: tuple[Text, ...]
+    where: dict[Text, Text]
+    since: Text | None
     group: bool
 
 
-Json = dict[str, Any]
+class QueryRequest(BaseModel):
+    """What `ragsearch query` sends: SearchOptions as packed by rag_search.wire."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    queries: list[Query] = Field(min_length=1, max_length=10_000)
+    options: OptionsModel

@@ -4,110 +4,141 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 
+from rag_search.errors import InputError
 from rag_search.records import FloatVector
-from rag_search.serve.models import DocumentText, Json, RerankRequest, ScoreRequest, TeiRequest
+from rag_search.serve import replies
+from rag_search.serve.errors import documented, reads_text_errors
+from rag_search.serve.models import (
+    AnyRerankRequest,
+    BatchRequest,
+    DocumentsRequest,
+    Json,
+    PassagesRequest,
+    RerankRequest,
+    ScoreRequest,
+    TeiRequest,
+)
 from rag_search.serve.service import Service
+
+NO_TOKENS_COUNTED = {"prompt_tokens": 0, "total_tokens": 0}
+Row = tuple[int, float, str]  # place in the request, score, text
 
 
 def rerank_router(service: Service) -> APIRouter:
     """/v1/rerank, /v2/rerank, /rerank, /v1/score, and what Weaviate asks a reranker container."""
     router = APIRouter(tags=["rerank"])
 
-    @router.post("/v1/rerank")
-    async def rerank_v1(body: RerankRequest) -> Json:
-        return await _rerank(service, body, return_documents=True)
+    @router.post("/v1/rerank", responses=documented(replies.RerankReply))
+    async def rerank_v1(body: RerankRequest) -> Response:
+        return JSONResponse(await _rerank(service, body, return_documents=True))
 
-    @router.post("/v2/rerank")
-    async def rerank_v2(body: RerankRequest) -> Json:
-        return await _rerank(service, body, return_documents=False)
+    @router.post("/v2/rerank", responses=documented(replies.RerankReply))
+    async def rerank_v2(body: RerankRequest) -> Response:
+        return JSONResponse(await _rerank(service, body, return_documents=False))
 
-    @router.post("/rerank", response_model=None)
-    async def rerank(request: Request, body: Annotated[TeiRequest | RerankRequest, Body()]) -> Json | list[Json]:
+    @router.post("/rerank", responses=documented(replies.RerankReply | list[replies.TeiRank], text_errors=True))
+    async def rerank(request: Request, body: AnyRerankRequest) -> Response:
+        request.state.text_errors = reads_text_errors(await request.json())
         if isinstance(body, TeiRequest):
-            request.state.shape = "tei"
-            return await _tei(service, body)
-        if "property" in await request.json():  # Weaviate's client always sends this field, and nobody else does
-            request.state.shape = "weaviate"
-            return await _weaviate(service, body)
-        return await _rerank(service, body, return_documents=True)
+            return JSONResponse(await _tei(service, body))
+        return JSONResponse(await _rerank(service, body, return_documents=True, input_order=True))
 
-    @router.post("/v1/score")
-    async def score(body: ScoreRequest) -> Json:
-        texts = [body.text_2] if isinstance(body.text_2, str) else body.text_2
-        scores = await service.score(body.text_1, texts)
+    @router.post("/v1/score", responses=documented(replies.ScoreReply))
+    async def score(body: ScoreRequest) -> Response:
+        scores = np.concatenate(await service.score_lists(_pairs(body), instruction=body.instruction))
         data = [{"index": i, "object": "score", "score": float(s)} for i, s in enumerate(scores)]
-        return {"id": _new_id(), "object": "list", "model": service.reranker.name, "data": data, "usage": {}}
+        head = {"id": _new_id("score"), "object": "list", "model": service.reranker.name}
+        return JSONResponse({**head, "data": data, "usage": NO_TOKENS_COUNTED})
 
-    @router.get("/.well-known/live", status_code=204)
-    @router.get("/.well-known/ready", status_code=204)
+    @router.get("/.well-known/live", status_code=204, responses=documented(reads_body=False))
+    @router.get("/.well-known/ready", status_code=204, responses=documented(reads_body=False))
     async def live_and_ready() -> Response:
         return Response(status_code=204)
 
-    @router.get("/meta")
-    async def meta() -> Json:
-        return {"model": service.reranker.name, "fingerprint": service.reranker.fingerprint}
+    @router.get("/meta", responses=documented(replies.MetaReply, reads_body=False))
+    async def meta() -> Response:
+        return JSONResponse({"model": service.reranker.name, "fingerprint": service.reranker.fingerprint})
 
     return router
 
 
-async def _rerank(service: Service, body: RerankRequest, *, return_documents: bool) -> Json:
-    reply: Json = {"id": _new_id(), "model": service.reranker.name}
-    if body.queries is not None:
-        pairs = list(zip(body.queries, body.passages_batch or [], strict=True))
-        lists = await service.score_lists(pairs, instruction=body.instruction)
-        ranked = [_best(scores, texts, body.top_n) for scores, (_, texts) in zip(lists, pairs, strict=True)]
-        return {**reply, "results": [[_with_text(row, "text") for row in rows] for rows in ranked]}
-    texts = body.passages if body.passages is not None else [_text(d) for d in body.documents or []]
-    rows = _best(await service.score(body.query or "", texts, instruction=body.instruction), texts, body.top_n)
-    if body.passages is not None:
-        results = [_with_text(row, "text") for row in rows]
-    elif return_documents if body.return_documents is None else body.return_documents:
-        results = [_with_text(row, "document") for row in rows]
+async def _rerank(
+    service: Service,
+    body: DocumentsRequest | PassagesRequest | BatchRequest,
+    *,
+    return_documents: bool,
+    input_order: bool = False,
+) -> Json:
+    """return_documents: unless the body says. input_order: add Weaviate's `scores`."""
+    reply: Json = {"id": _new_id("rerank"), "model": service.reranker.name}
+    if isinstance(body, BatchRequest):
+        results: Sequence[object] = await _batch(service, body)
+    elif isinstance(body, PassagesRequest):
+        rows = await _rows(service, body, body.passages)
+        results = [_result(row, text=row[2]) for row in _best(rows, body.top_n)]
     else:
-        results = [{"index": i, "relevance_score": score} for i, score, _ in rows]
-    units = {"search_units": 1}
-    return {**reply, "results": results, "meta": {"api_version": {"version": "2"}, "billed_units": units}, "usage": {}}
+        rows = await _rows(service, body, [d if isinstance(d, str) else d.text for d in body.documents])
+        best = _best(rows, body.top_n)
+        with_documents = return_documents if body.return_documents is None else body.return_documents
+        results = [_result(row, document={"text": row[2]}) if with_documents else _result(row) for row in best]
+        if input_order and with_documents:
+            scores = [{"document": text, "score": score} for _, score, text in rows]
+            reply = {**reply, "query": body.query, "scores": scores}
+    meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
+    return {**reply, "results": results, "meta": meta, "usage": NO_TOKENS_COUNTED}
 
 
-def _best(scores: FloatVector, texts: Sequence[str], top_n: int | None) -> list[tuple[int, float, str]]:
-    """Index, score and text, best first."""
-    return [(i, float(scores[i]), texts[i]) for i in _order(scores)][:top_n]
+async def _batch(service: Service, body: BatchRequest) -> list[list[Json]]:
+    pairs = list(zip(body.queries, body.passages_batch, strict=True))
+    lists = await service.score_lists(pairs, instruction=body.instruction)
+    ranked = [_best(_numbered(scores, texts), body.top_n) for scores, (_, texts) in zip(lists, pairs, strict=True)]
+    return [[_result(row, text=row[2]) for row in rows] for rows in ranked]
 
 
 async def _tei(service: Service, body: TeiRequest) -> list[Json]:
-    scores = await service.score(body.query, body.texts)
-    rows: list[Json] = [{"index": i, "score": float(scores[i])} for i in _order(scores)]
-    return [{**row, "text": body.texts[row["index"]]} for row in rows] if body.return_text else rows
+    if not body.texts:
+        raise InputError("`texts` cannot be empty.")
+    rows = _best(_numbered(await service.score(body.query, body.texts), body.texts), None)
+    found = [{"index": index, "score": score, "text": text} for index, score, text in rows]
+    return found if body.return_text else [{"index": row["index"], "score": row["score"]} for row in found]
 
 
-async def _weaviate(service: Service, body: RerankRequest) -> Json:
-    """Scores in the order of the input."""
-    texts = [_text(document) for document in body.documents or []]
-    scores = await service.score(body.query or "", texts)
-    rows = [{"document": text, "score": float(score)} for text, score in zip(texts, scores, strict=True)]
-    return {"query": body.query, "scores": rows}
+def _pairs(body: ScoreRequest) -> list[tuple[str, list[str]]]:
+    """Queries with their passages. Raises InputError when two lists do not fit."""
+    queries = [body.text_1] if isinstance(body.text_1, str) else body.text_1
+    texts = [body.text_2] if isinstance(body.text_2, str) else body.text_2
+    if len(queries) == 1:
+        return [(queries[0], texts)]
+    if not queries or len(queries) != len(texts):
+        raise InputError(
+            f"{len(queries)} texts in `text_1` and {len(texts)} in `text_2`.",
+            remedy="Give one text in `text_1`, or as many as in `text_2`.",
+        )
+    return [(query, [text]) for query, text in zip(queries, texts, strict=True)]
 
 
-def _order(scores: FloatVector) -> list[int]:
-    """Best first; ties keep the order of the input."""
-    order: list[int] = np.argsort(-scores, kind="stable").tolist()
-    return order
+async def _rows(service: Service, body: DocumentsRequest | PassagesRequest, texts: Sequence[str]) -> list[Row]:
+    return _numbered(await service.score(body.query, texts, instruction=body.instruction), texts)
 
 
-def _with_text(row: tuple[int, float, str], field: str) -> Json:
-    index, score, text = row
-    shown: Any = {"text": text} if field == "document" else text
-    return {"index": index, "relevance_score": score, field: shown}
+def _numbered(scores: FloatVector, texts: Sequence[str]) -> list[Row]:
+    """In the order of the request."""
+    return [(index, float(score), text) for index, (score, text) in enumerate(zip(scores, texts, strict=True))]
 
 
-def _text(document: str | DocumentText) -> str:
-    return document if isinstance(document, str) else document.text
+def _best(rows: Sequence[Row], top_n: int | None) -> list[Row]:
+    """Best first; ties keep the order of the request."""
+    return sorted(rows, key=lambda row: -row[1])[:top_n]
 
 
-def _new_id() -> str:
-    return f"rerank-{uuid.uuid4().hex}"
+def _result(row: Row, **shown: object) -> Json:
+    return {"index": row[0], "relevance_score": row[1], **shown}
+
+
+def _new_id(kind: str) -> str:
+    return f"{kind}-{uuid.uuid4().hex}"

@@ -10,16 +10,18 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Header, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from rag_search import __version__
 from rag_search.announcing import announcement
 from rag_search.client import EXPECT_HEADER
-from rag_search.errors import RagSearchError
+from rag_search.errors import InputError, RagSearchError
 from rag_search.records import FloatVector, SearchOptions, SearchResult
 from rag_search.render.formats import as_dict
 from rag_search.render.places import Places
-from rag_search.serve.errors import OtherIndexError
+from rag_search.serve import replies
+from rag_search.serve.errors import OtherIndexError, documented
 from rag_search.serve.metrics import Metrics
 from rag_search.serve.models import EmbeddingsRequest, Json, QueryRequest, SearchRequest
 from rag_search.serve.service import Service, Texts
@@ -34,10 +36,10 @@ def search_router(service: Service, metrics: Metrics) -> APIRouter:
     config = service.engine.config
     expected = announcement(config, "").expectation
 
-    @router.post("/v1/search")
-    async def search(body: SearchRequest) -> Json:
+    @router.post("/v1/search", responses=documented(replies.SearchReply))
+    async def search(body: SearchRequest) -> Response:
         result = await service.search(body.query, _options(body))
-        return as_dict(result, Places(config.base_dir, Path.cwd()))
+        return JSONResponse(as_dict(result, Places(config.base_dir, Path.cwd())))
 
     @router.post("/v1/ragsearch/query", include_in_schema=False)
     async def query(body: QueryRequest, expect: Annotated[str, Header(alias=EXPECT_HEADER)] = "") -> Json:
@@ -50,41 +52,45 @@ def search_router(service: Service, metrics: Metrics) -> APIRouter:
             results += await asyncio.gather(*(service.search(text, options) for text in slice_))
         return {"results": [pack_result(result) for result in results]}
 
-    @router.post("/v1/embeddings")
-    async def embeddings(body: EmbeddingsRequest) -> Json:
+    @router.post("/v1/embeddings", responses=documented(replies.EmbeddingsReply))
+    async def embeddings(body: EmbeddingsRequest) -> Response:
+        embedder = service.engine.embedder
+        if body.dimensions not in (None, embedder.dim):
+            raise InputError(f"{embedder.name} makes vectors of {embedder.dim} dimensions, not {body.dimensions}.")
         texts = [body.input] if isinstance(body.input, str) else body.input
-        as_query = body.input_type in ("query", "search_query")
-        rows = await service.embed(Texts(texts, as_query, body.instruction))
+        rows = await service.embed(Texts(texts, body.input_type in ("query", "search_query"), body.instruction))
         data = [
             {"object": "embedding", "index": i, "embedding": _encoded(row, body.encoding_format)}
             for i, row in enumerate(rows)
         ]
         usage = {"prompt_tokens": 0, "total_tokens": 0}
-        return {"object": "list", "data": data, "model": service.engine.embedder.name, "usage": usage}
+        return JSONResponse({"object": "list", "data": data, "model": embedder.name, "usage": usage})
 
-    @router.get("/v1/models")
-    async def models() -> Json:
+    @router.get("/v1/models", responses=documented(replies.ModelsReply, reads_body=False))
+    async def models() -> Response:
         engine = service.engine
         names = [engine.embedder.name, *([engine.reranker.name] if engine.reranker else [])]
         rows = [{"id": name, "object": "model", "created": 0, "owned_by": "ragsearch"} for name in names]
-        return {"object": "list", "data": rows}
+        return JSONResponse({"object": "list", "data": rows})
 
-    @router.get("/v1/status")
-    async def status() -> Json:
-        return {"version": __version__, **await run_in_threadpool(service.engine.status)}
+    @router.get("/v1/status", responses=documented(replies.StatusReply, reads_body=False))
+    async def status() -> Response:
+        return JSONResponse({"version": __version__, **await run_in_threadpool(service.engine.status)})
 
-    @router.get("/health")
-    async def health() -> Json:
-        return {"status": "ok"}
+    @router.get("/health", responses=documented(replies.HealthReply, reads_body=False))
+    async def health() -> Response:
+        return JSONResponse({"status": "ok"})
 
-    @router.get("/ready")
-    async def ready(response: Response) -> Json:
+    @router.get(
+        "/ready", responses=documented(replies.ReadyReply, reads_body=False) | {503: {"model": replies.ReadyReply}}
+    )
+    async def ready() -> Response:
         try:
             await run_in_threadpool(service.engine.status)
         except RagSearchError as error:
-            response.status_code = 503
-            return {"status": "not ready", "message": error.message, "remedy": error.remedy}
-        return {"status": "ready"}
+            problem = {"status": "not ready", "message": error.message, "remedy": error.remedy}
+            return JSONResponse(problem, 503)
+        return JSONResponse({"status": "ready"})
 
     @router.get("/metrics", include_in_schema=False)
     async def show_metrics() -> Response:

@@ -88,15 +88,31 @@ def test_the_scenario() -> None:
     assert "超时" in guide.body
 
 
-def test_the_readme_counts_the_questions_right() -> None:
+def test_the_readme_counts_questions_by_kind_language_and_split() -> None:
     table = re.findall(r"^\| (\w+) [^|]*\| *([\d+]*) *\| *([\d+]*) *\| *([\d+]*) *\| (\d+) \|$", _readme(), re.M)
-    stated = {kind: [sum(map(int, re.findall(r"\d+", cell))) for cell in cells] for kind, *cells in table}
     rows = questions()
-    counted = Counter((row["kind"], row["lang"]) for row in rows)
-    langs = ("zh", "en", "mixed")
-    actual = {kind: [counted[kind, lang] for lang in langs] for kind in {row["kind"] for row in rows}}
-    actual["all"] = [sum(column) for column in zip(*actual.values(), strict=True)]
-    assert stated == {kind: [*cells, sum(cells)] for kind, cells in actual.items()}
+    kinds = {row["kind"] for row in rows}
+    assert {kind for kind, *_ in table} == {*kinds, "all"}
+    for kind, *cells, total in table:
+        of_kind = [row for row in rows if kind in ("all", row["kind"])]
+        assert int(total) == len(of_kind)
+        for cell, lang in zip(cells, ("zh", "en", "mixed"), strict=True):
+            splits = Counter(row["split"] for row in of_kind if row["lang"] == lang)
+            dev = f"+{splits['dev']}" if splits["dev"] else ""
+            assert cell == (f"{splits['test']}{dev}" if splits else ""), (kind, lang)
+
+
+def test_the_readme_counts_documents_and_judgments() -> None:
+    counted = Counter((page.name.split("/")[0], page.lang) for page in BY_NAME.values())
+    for category in ("api", "troubleshooting", "best-practices"):
+        zh, en = counted[category, "zh"], counted[category, "en"]
+        assert f"| {category} | {zh} | {en} | {zh + en} |" in _readme()
+    grades = Counter(grade for _, _, grade in judgments())
+    answering = {path for _, path, grade in judgments() if grade == 2}
+    stated = (
+        f"{grades[2]} judgments of grade 2 and {grades[1]} of grade 1; {len(answering)} documents answer at least one"
+    )
+    assert stated in _readme()
 
 
 def test_the_evaluation_reads_it() -> None:

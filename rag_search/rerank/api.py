@@ -13,8 +13,10 @@ from rag_search.parallel import in_parallel
 from rag_search.records import FloatVector
 from rag_search.remote import CONCURRENCY, Remote
 from rag_search.rerank.api_shapes import MAX_DOCUMENTS, Shape, read_scores, rerank_body
+from rag_search.rerank.base import PairRequest
 from rag_search.rerank.qwen3 import (
     PROBE,
+    PROMPT_ROOM,
     TEMPLATE,
     check_prompt_length,
     check_tail,
@@ -65,20 +67,19 @@ class ApiReranker:
         told = instruction or self._default
         return np.concatenate(in_parallel(lambda group: self._rerank(query, group, told), groups, workers=CONCURRENCY))
 
-    def score_pairs(
-        self, queries: Sequence[str], passages: Sequence[str], *, instruction: str | None = None
-    ) -> FloatVector:
-        """One score for each (query, passage), float32 (n,), in one request to vLLM's /score."""
-        if len(queries) != len(passages):
-            raise ValueError(f"{len(queries)} queries for {len(passages)} passages")
-        body = {
-            "model": self.model,
-            "queries": [self._safe(query) for query in queries],
-            "documents": [self._safe(passage) for passage in passages],
-            "max_tokens_per_doc": self._max_tokens,
-            **({"instruction": self._safe(told)} if (told := instruction or self._default) else {}),
-        }
-        return read_scores(self.remote.post("/score", body), len(passages), self.name)
+    def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
+        """As `score` for each request. Pairs under one instruction share requests to vLLM's /score, so many small
+        requests cost one round trip."""
+        if not self.follows_instructions or len(requests) == 1:
+            return in_parallel(
+                lambda r: self.score(r.query, r.passages, instruction=r.instruction), requests, workers=CONCURRENCY
+            )
+        pairs = [(r.instruction or self._default, r.query, passage) for r in requests for passage in r.passages]
+        scores = np.empty(len(pairs), np.float32)
+        for told in {told: None for told, _, _ in pairs}:  # each once, in order
+            rows = [row for row, pair in enumerate(pairs) if pair[0] == told]
+            scores[rows] = self._score_pairs([pairs[row][1:] for row in rows], told)
+        return np.split(scores, np.cumsum([len(r.passages) for r in requests])[:-1])
 
     def count_cut(self, passages: Sequence[str]) -> int:
         """How many of the passages are longer than the model is given. A token has at least one byte, so the server's
@@ -99,6 +100,7 @@ class ApiReranker:
         answer = self.remote.probe("/tokenize", {"messages": messages})
         if answer is not None:
             check_tail(answer["tokens"], self.name)
+            self._check_room()
             return
         reply = self.remote.post("/rerank", {"model": self.model, "query": PROBE[0], "documents": [PROBE[1]]})
         if "usage" not in reply:
@@ -107,6 +109,33 @@ class ApiReranker:
                 remedy="Serve it by vLLM (ragsearch up), or set reranker.check to false if you are sure.",
             )
         check_prompt_length(reply["usage"]["prompt_tokens"], self.name)
+
+    def _check_room(self) -> None:
+        """Raises KnownAnswerError when a passage of the allowed length and its prompt are too long for the server."""
+        served = (self.remote.probe("/v1/models") or {}).get("data", [])
+        room = min((row["max_model_len"] for row in served if row.get("max_model_len")), default=None)
+        if room is not None and room < self._max_tokens + PROMPT_ROOM:
+            raise KnownAnswerError(
+                f"{self.name} takes {room} tokens, too few for a passage of {self._max_tokens} and its prompt "
+                f"({PROMPT_ROOM}).",
+                remedy=f"Serve it with: --max-model-len {self._max_tokens + PROMPT_ROOM}, or set "
+                f"reranker.max_tokens_per_doc to {room - PROMPT_ROOM}.",
+            )
+
+    def _score_pairs(self, pairs: Sequence[tuple[str, str]], instruction: str | None) -> FloatVector:
+        size = MAX_DOCUMENTS[self._shape]
+        groups = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+        return np.concatenate(in_parallel(lambda group: self._score(group, instruction), groups, workers=CONCURRENCY))
+
+    def _score(self, pairs: Sequence[tuple[str, str]], instruction: str | None) -> FloatVector:
+        body = {
+            "model": self.model,
+            "queries": [self._safe(query) for query, _ in pairs],
+            "documents": [self._safe(passage) for _, passage in pairs],
+            "max_tokens_per_doc": self._max_tokens,
+            **({"instruction": self._safe(instruction)} if instruction else {}),
+        }
+        return read_scores(self.remote.post("/score", body), len(pairs), self.name)
 
     def _appends_end(self) -> bool:
         answer = self.remote.probe("/tokenize", {"prompt": "d"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class CrossEncoderReranker:
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
         cut, lengths = self._cut(passages)
-        query = neutralise(query) if self._qwen3 else query
+        query = self._safe(query)
         told = (instruction or self._default) if self._qwen3 else None
         scores = np.empty(len(passages), np.float32)
         for rows in batches(lengths, max_tokens=_BATCH_TOKENS):
@@ -79,7 +79,7 @@ class CrossEncoderReranker:
 
     def count_cut(self, passages: Sequence[str]) -> int:
         """How many of the passages are longer than the model is given."""
-        return sum(len(ids) > self._max_tokens for ids in self._encode(passages)["input_ids"])
+        return sum(len(row) > self._max_tokens for row in self._offsets([self._safe(text) for text in passages]))
 
     def check_structure(self) -> None:
         """Raises KnownAnswerError when the prompt does not end as the model was trained."""
@@ -90,15 +90,19 @@ class CrossEncoderReranker:
 
     def _cut(self, passages: Sequence[str]) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
         """Passages without what exceeds `max_tokens_per_doc`, and the length of each prompt in tokens."""
-        safe = [neutralise(passage) if self._qwen3 else passage for passage in passages]
-        offsets = self._encode(safe)["offset_mapping"]
-        limit = self._max_tokens
+        safe = [self._safe(passage) for passage in passages]
+        offsets, limit = self._offsets(safe), self._max_tokens
         kept = [
             text[: row[limit - 1][1]] if len(row) > limit else text for text, row in zip(safe, offsets, strict=True)
         ]
         return kept, np.array([min(len(row), limit) + _TEMPLATE_TOKENS for row in offsets], np.int64)
 
-    def _encode(self, texts: Sequence[str]) -> Any:
+    def _offsets(self, texts: Sequence[str]) -> Sequence[Sequence[tuple[int, int]]]:
+        """(start, end) of each token of each text."""
         if not texts:
-            return {"input_ids": [], "offset_mapping": []}
-        return self._model.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
+            return []
+        encoded = self._model.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
+        return cast("list[list[tuple[int, int]]]", encoded["offset_mapping"])
+
+    def _safe(self, text: str) -> str:
+        return neutralise(text) if self._qwen3 else text

@@ -24,6 +24,7 @@ OVERRIDES = (
 )
 PROBE = ("q", "d")
 PROBE_TOKENS = 74  # the whole prompt around PROBE, with the default instruction
+PROMPT_ROOM = 200  # tokens kept for the template (72), the instruction and the query
 
 
 def is_qwen3_reranker(model: str) -> bool:

@@ -19,6 +19,7 @@ from rag_search.special_tokens import neutralise
 
 try:
     from vllm import LLM, PoolingParams
+    from vllm.exceptions import VLLMError
 except ImportError as error:
     raise MissingExtraError("vllm", "gpu") from error
 
@@ -48,7 +49,7 @@ class VllmReranker:
         }
         try:
             self._llm = LLM(model, **settings)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (VLLMError, OSError, ValueError, RuntimeError) as error:
             raise EngineError(
                 f"vLLM cannot load {model!r}: {str(error).strip().splitlines()[0]}.",
                 remedy="Set reranker.model to a hub name or a folder; lower reranker.gpu_memory_utilization "
@@ -78,8 +79,8 @@ class VllmReranker:
 
     def count_cut(self, passages: Sequence[str]) -> int:
         """How many of the passages are longer than the model is given."""
-        tokenizer = self._llm.get_tokenizer()
-        return sum(len(tokenizer.encode(p, add_special_tokens=False)) > self._max_tokens for p in passages)
+        encode = self._llm.get_tokenizer().encode
+        return sum(len(encode(self._safe(p), add_special_tokens=False)) > self._max_tokens for p in passages)
 
     def check_structure(self) -> None:
         """Raises KnownAnswerError when the prompt does not end as the model was trained."""
@@ -90,13 +91,19 @@ class VllmReranker:
     def _outputs(self, query: str, passages: Sequence[str], instruction: str | None) -> Any:
         told = {"instruction": neutralise(instruction)} if instruction and self._template else {}
         extra = {"chat_template_kwargs": told, "max_tokens_per_doc": self._max_tokens}
-        return self._llm.score(
-            self._safe(query),
-            [self._safe(passage) for passage in passages],
-            chat_template=self._template,
-            pooling_params=PoolingParams(extra_kwargs=extra),
-            use_tqdm=False,
-        )
+        try:
+            return self._llm.score(
+                self._safe(query),
+                [self._safe(passage) for passage in passages],
+                chat_template=self._template,
+                pooling_params=PoolingParams(extra_kwargs=extra),
+                use_tqdm=False,
+            )
+        except (VLLMError, ValueError, RuntimeError) as error:
+            raise EngineError(
+                f"{self.name} cannot score: {str(error).strip().splitlines()[0]}.",
+                remedy="Shorten the query, or lower reranker.max_tokens_per_doc.",
+            ) from error
 
     def _safe(self, text: str) -> str:
         return neutralise(text) if self._template else text

@@ -12,6 +12,7 @@ from rag_search.errors import EngineError, KnownAnswerError
 from rag_search.remote import Remote
 from rag_search.rerank.api import ApiReranker
 from rag_search.rerank.api_shapes import Shape, shape_of
+from rag_search.rerank.base import PairRequest
 from rag_search.rerank.qwen3 import TAIL, TEMPLATE, check_tail
 from tests.model_server import ModelServer, shared
 
@@ -39,10 +40,33 @@ def test_tei_gets_small_requests() -> None:
     assert [len(body["texts"]) for _, body in server.requests] == [32, 32, 6]
 
 
-def test_pairs() -> None:
-    queries = ["redis", "timeout", "kafka", "again redis"]
-    wanted = [shared(q, [p])[0] for q, p in zip(queries, PASSAGES, strict=True)]
-    np.testing.assert_allclose(make(ModelServer()).score_pairs(queries, PASSAGES), wanted)
+ASKED = [
+    PairRequest("redis", PASSAGES),
+    PairRequest("timeout", PASSAGES[:3], "be brief"),
+    PairRequest("kafka", []),
+    PairRequest("redis again", PASSAGES[2:]),
+]
+
+
+@pytest.mark.parametrize("shape", ["vllm", "cohere", "jina", "tei"])
+def test_several_queries_answer_as_each_alone(shape: Shape) -> None:
+    root = "http://m" if shape == "tei" else "http://m/v1"
+    scores = make(ModelServer(), shape=shape, root=root).score_many(ASKED)
+    assert len(scores) == len(ASKED)
+    for request, row in zip(ASKED, scores, strict=True):
+        np.testing.assert_allclose(row, shared(request.query, request.passages))
+
+
+def test_pairs_of_one_instruction_share_a_request() -> None:
+    server = ModelServer()
+    make(server).score_many(ASKED)
+    assert [path for path, _ in server.requests] == ["/v1/score", "/v1/score"]
+    plain, told = (body for _, body in server.requests)
+    assert (len(plain["queries"]), "instruction" in plain) == (6, False)
+    assert (told["documents"], told["instruction"]) == (PASSAGES[:3], "be brief")
+    server.requests.clear()
+    make(server).score_many([PairRequest("redis", PASSAGES * 100), PairRequest("kafka", PASSAGES)])
+    assert sorted(len(body["queries"]) for _, body in server.requests) == [148, 256]
 
 
 def test_request_of_qwen3_on_vllm() -> None:

@@ -100,7 +100,8 @@ class Guard:
         if not length.isdigit() or int(length) > rules.max_body:
             raise _too_large(rules.max_body)
         kind = headers.get("content-type", "").split(";")[0].strip().lower()
-        if scope["method"] == "POST" and kind != "application/json":  # what a browser sends without asking first
+        has_body = length != "0" or "transfer-encoding" in headers
+        if scope["method"] == "POST" and has_body and kind != "application/json":  # browsers POST without asking first
             raise Refusal(415, "unsupported_media_type", "the body must be application/json.")
 
     async def _read(self, receive: Receive) -> bytes:

@@ -15,7 +15,6 @@ from pydantic import (
     Strict,
     StrictBool,
     Tag,
-    model_validator,
 )
 
 
@@ -24,15 +23,23 @@ def _encodable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
 
 
-def _no_number(value: Any) -> Any:
-    if isinstance(value, int | float):  # would be taken for seconds since 1970
-        raise ValueError("write YYYY-MM-DD")  # noqa: TRY004 - what pydantic catches
+def _number(value: Any) -> Any:
+    if isinstance(value, bool | str):  # pydantic takes true for 1 and "5" for 5; 5.0 is an integer in JSON
+        raise ValueError("write a number")  # noqa: TRY004 - what pydantic catches
     return value
 
 
+def _no_number(value: Any) -> Any:
+    if isinstance(value, int | float):  # would be taken for seconds since 1970
+        raise ValueError("write YYYY-MM-DD")  # noqa: TRY004
+    return value
+
+
+# a validator stands last: in front of a limit it would take it out of the OpenAPI document
 Text = Annotated[str, BeforeValidator(_encodable)]
-Query = Annotated[Text, Field(max_length=20_000)]
-Count = Annotated[int, Strict(), Field(ge=1)]
+Query = Annotated[str, Field(max_length=20_000), BeforeValidator(_encodable)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+Depth = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_number)]
 Day = Annotated[date, BeforeValidator(_no_number)]
 Json = dict[str, Any]
 
@@ -71,12 +78,6 @@ class BatchRequest(_Rerank):
 
     queries: list[Query]
     passages_batch: list[list[Text]]
-
-    @model_validator(mode="after")
-    def _pairs(self) -> BatchRequest:
-        if len(self.queries) != len(self.passages_batch):
-            raise ValueError(f"{len(self.queries)} queries, but {len(self.passages_batch)} lists in passages_batch")
-        return self
 
 
 class TeiRequest(BaseModel):
@@ -134,8 +135,8 @@ class SearchRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     query: Query
-    top_k: Annotated[Count, Field(le=1000)] = 5
-    candidates: Annotated[Count, Field(le=1000)] = 50
+    top_k: Depth = 5
+    candidates: Depth = 50
     rerank: StrictBool = True
     instruction: Text | None = None
     min_score: Annotated[float, Strict(), Field(allow_inf_nan=False)] | None = None

@@ -94,6 +94,11 @@ async def _rerank(
 
 
 async def _batch(service: Service, body: BatchRequest) -> list[list[Json]]:
+    if len(body.queries) != len(body.passages_batch):
+        raise InputError(
+            f"{len(body.queries)} `queries`, but {len(body.passages_batch)} lists in `passages_batch`.",
+            remedy="Give one list of passages for each query.",
+        )
     pairs = list(zip(body.queries, body.passages_batch, strict=True))
     lists = await service.score_lists(pairs, instruction=body.instruction)
     ranked = [_best(_numbered(scores, texts), body.top_n) for scores, (_, texts) in zip(lists, pairs, strict=True)]

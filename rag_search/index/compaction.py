@@ -55,7 +55,7 @@ def _places(database: sqlite3.Connection) -> dict[str, NDArray[np.int64]]:
     """Where the living rows stand now, by kind of segment: (chunks, 2) of first row and number of rows."""
     found = database.execute("SELECT id, 1, token_start, token_rows FROM chunks ORDER BY id").fetchall()
     table = np.array(found, np.int64).reshape(-1, 4)
-    return {"vectors": table[:, :2], "tokens": table[:, 2:]}
+    return {"vectors": table[:, :2], "lengths": table[:, :2], "tokens": table[:, 2:]}
 
 
 def _copy(old: Segment, new: Segment, places: NDArray[np.int64], disk: Disk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import string
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ _BUSY_TIMEOUT_S = 10.0
 # Only whitespace separates terms: `redis-cli`, `a.b`, `c++` are one token each. The ascii tokenizer keeps every
 # character above 127, so Chinese pairs stay as they are, where unicode61 would cut and fold by its own tables.
 _TOKEN_CHARS = string.punctuation.replace("'", "''").replace('"', '""')
+TOKENS = re.compile(r"[^\x00-\x20\x7f]+")  # what is one token then
 
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -44,6 +46,7 @@ SCHEMA = (
     f"""CREATE VIRTUAL TABLE lexical USING fts5(
         terms, content='chunks', content_rowid='id', tokenize="ascii tokenchars '{_TOKEN_CHARS}'")""",
     "CREATE VIRTUAL TABLE lexical_vocab USING fts5vocab(lexical, row)",
+    "CREATE VIRTUAL TABLE lexical_places USING fts5vocab(lexical, instance)",
     # No trigger for updates: only compaction changes ids, and it rebuilds the lexical index in one go.
     """CREATE TRIGGER chunk_added AFTER INSERT ON chunks BEGIN
         INSERT INTO lexical (rowid, terms) VALUES (new.id, new.terms); END""",

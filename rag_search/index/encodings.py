@@ -1,4 +1,4 @@
-"""What the embedder made of a chunk, as it stands in the segments."""
+"""What was made of a chunk, as it stands in the segments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_search.index.database import TOKENS
 from rag_search.index.rows import passage_hash
 from rag_search.index.segments import Segment
 from rag_search.records import Encoded, TokenVectors
@@ -28,6 +29,11 @@ def find_encoded(database: sqlite3.Connection, segments: Mapping[str, Segment], 
         "SELECT id, token_start, token_rows FROM chunks WHERE passage_hash = ? LIMIT 1", (passage_hash(passage),)
     ).fetchone()
     return None if row is None else read_encoded(segments, np.array([row], np.int64))
+
+
+def term_counts(terms: Sequence[str]) -> NDArray[np.int32]:
+    """How many terms FTS5 sees in each line of them: int32 (n, 1), a row of the segment of lengths."""
+    return np.array([[len(TOKENS.findall(line))] for line in terms], np.int32).reshape(-1, 1)
 
 
 def row_checksums(encoded: Encoded, texts: Sequence[str]) -> list[int]:

@@ -3,6 +3,7 @@
 meta.db              SQLite: the only commit point
 vectors-000001.f32   append-only rows (n, dim) float32, little-endian; chunk id = row
 tokens-000001.i8     append-only token vectors, rows of `token_dim` int8
+lengths-000001.i32   append-only numbers of terms, one int32 for each chunk, for BM25
 ann-000007.faiss     derived cache, made at generation 7; may be deleted at any time
 writer.lock          held by the one writer
 """
@@ -15,11 +16,11 @@ from pathlib import Path
 
 from rag_search.errors import FingerprintError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DATABASE = "meta.db"
 LOCK = "writer.lock"
 REBUILD = "Run: ragsearch ingest --rebuild"
-_DERIVED = re.compile(r"(vectors-\d+\.f32|tokens-\d+\.i8|ann-\d+\.faiss)(\.tmp)?")
+_DERIVED = re.compile(r"(vectors-\d+\.f32|tokens-\d+\.i8|lengths-\d+\.i32|ann-\d+\.faiss)(\.tmp)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.database import connect, is_initialised, store_errors
 from rag_search.index.layout import DATABASE, REBUILD, FileState, IndexCounts
 from rag_search.index.segments import Segment, close_all
+from rag_search.index.upgrade import require_current
 from rag_search.index.vectors import VectorRows, VectorSearch
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
 
@@ -72,6 +73,7 @@ class IndexReader:
         if not is_initialised(self._database):
             raise _missing(self.path)
         self.manifest = state.read_manifest(self._database)
+        require_current(self.manifest, self.path)
         self.generation = state.read_generation(self._database)
         self._segments = state.open_segments(self._database, self.path, self.manifest)
         self._ann = state.read_ann(self._database)
@@ -85,7 +87,7 @@ class IndexReader:
         self.close()
 
     def close(self) -> None:
-        for holder_of_a_map in ("_rows", "_vector_search"):
+        for holder_of_a_map in ("_rows", "_vector_search", "_lexical"):
             self.__dict__.pop(holder_of_a_map, None)
         close_all(getattr(self, "_segments", {}))
         for database in (self._database, getattr(self, "_watch", None)):
@@ -214,7 +216,7 @@ class IndexReader:
 
     @cached_property
     def _lexical(self) -> LexicalSearch:
-        return LexicalSearch(self._database)
+        return LexicalSearch(self._database, self._segments["lengths"].matrix()[:, 0], self._dead)
 
     @contextmanager
     def _query(self) -> Iterator[sqlite3.Connection]:

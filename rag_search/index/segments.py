@@ -15,8 +15,12 @@ from rag_search.errors import IndexCorruptError
 from rag_search.index.disk import DISK, Disk, write_all
 from rag_search.index.layout import REBUILD
 
-_SUFFIXES = {"vectors": "f32", "tokens": "i8"}
-_TYPES: dict[str, np.dtype[Any]] = {"vectors": np.dtype("<f4"), "tokens": np.dtype("i1")}
+_SUFFIXES = {"vectors": "f32", "tokens": "i8", "lengths": "i32"}
+_TYPES: dict[str, np.dtype[Any]] = {
+    "vectors": np.dtype("<f4"),
+    "tokens": np.dtype("i1"),
+    "lengths": np.dtype("<i4"),
+}
 
 
 def segment_name(kind: str, number: int) -> str:

@@ -72,7 +72,7 @@ def write_segments(database: sqlite3.Connection, segments: Mapping[str, Segment]
 
 def segment_columns(manifest: IndexManifest) -> dict[str, int]:
     """Columns by kind of segment; no token segment for an engine without token vectors."""
-    columns = {"vectors": manifest.dim}
+    columns = {"vectors": manifest.dim, "lengths": 1}
     return {**columns, "tokens": manifest.token_dim} if manifest.token_dim else columns
 
 

@@ -14,12 +14,13 @@ from rag_search.errors import IndexCorruptError, IndexMissingError
 from rag_search.index import state
 from rag_search.index.ann import is_sound
 from rag_search.index.database import connect, has_store, store_errors
-from rag_search.index.encodings import read_encoded, row_checksums
+from rag_search.index.encodings import read_encoded, row_checksums, term_counts
 from rag_search.index.layout import REBUILD
 from rag_search.index.lock import WriterLock
 from rag_search.index.recovery import unnamed_files
 from rag_search.index.rows import passage_hash
 from rag_search.index.segments import Segment, close_all
+from rag_search.index.upgrade import require_current
 
 MAX_PROBLEMS = 100  # one broken disk block can spoil thousands of rows; nobody reads more
 _BATCH = 1000
@@ -64,7 +65,9 @@ def _problems(path: Path) -> Iterator[Problem]:
     try:
         yield from _database_problems(database)
         try:
-            segments = state.open_segments(database, path, state.read_manifest(database))
+            manifest = state.read_manifest(database)
+            require_current(manifest, path)
+            segments = state.open_segments(database, path, manifest)
         except FileNotFoundError as error:
             yield Problem(Path(error.filename).name, "is missing")
             return
@@ -74,6 +77,7 @@ def _problems(path: Path) -> Iterator[Problem]:
         yield from _count_problems(database, segments)
         yield from _document_problems(database)
         yield from _chunk_problems(database, segments)
+        yield from _length_problems(database, segments["lengths"])
         yield from _cache_problems(database, path, segments["vectors"])
         for file in unnamed_files(database, path):
             yield Problem(file.name, "belongs to no generation", "Harmless: the next ragsearch ingest removes it.")
@@ -103,8 +107,9 @@ def _count_problems(database: sqlite3.Connection, segments: dict[str, Segment]) 
     if both:
         yield Problem("meta.db", f"{both} chunks are both living and dead")
     (known,) = database.execute("SELECT (SELECT count(*) FROM chunks) + (SELECT count(*) FROM tombstones)").fetchone()
-    if known != vectors.rows:
-        yield Problem(vectors.path.name, f"has {vectors.rows} rows, meta.db knows {known}")
+    for segment in (vectors, segments["lengths"]):
+        if known != segment.rows:
+            yield Problem(segment.path.name, f"has {segment.rows} rows, meta.db knows {known}")
 
 
 def _document_problems(database: sqlite3.Connection) -> Iterator[Problem]:
@@ -144,6 +149,16 @@ def _chunk_problems(database: sqlite3.Connection, segments: dict[str, Segment]) 
                 yield Problem(f"chunk {row[0]}", "its text or vectors are not the ones that were written")
             elif not abs(norm - 1) < 1e-3:
                 yield Problem(f"chunk {row[0]}", f"its vector has length {norm:.4f}")
+
+
+def _length_problems(database: sqlite3.Connection, lengths: Segment) -> Iterator[Problem]:
+    stored = lengths.matrix()[:, 0]
+    cursor = database.execute("SELECT id, terms FROM chunks ORDER BY id")
+    while found := cursor.fetchmany(_BATCH):
+        counts = term_counts([terms for _, terms in found])[:, 0]
+        for (chunk_id, _), count in zip(found, counts.tolist(), strict=True):
+            if chunk_id < len(stored) and count != stored[chunk_id]:
+                yield Problem(f"chunk {chunk_id}", f"has {count} terms, {lengths.path.name} says {stored[chunk_id]}")
 
 
 def _cache_problems(database: sqlite3.Connection, path: Path, vectors: Segment) -> Iterator[Problem]:

@@ -21,11 +21,12 @@ from rag_search.index.ann import EXACT_BYTES, build_ann, needs_ann
 from rag_search.index.compaction import compact, needs_compaction
 from rag_search.index.database import connect, has_store, store_errors
 from rag_search.index.disk import DISK, Disk
-from rag_search.index.encodings import find_encoded, row_checksums
+from rag_search.index.encodings import find_encoded, row_checksums, term_counts
 from rag_search.index.layout import FileState, IndexManifest
 from rag_search.index.lock import WriterLock
 from rag_search.index.recovery import create_store, recover, salvaged_roots
 from rag_search.index.segments import Segment, close_all
+from rag_search.index.upgrade import upgrade
 from rag_search.records import Chunk, Document, Encoded
 
 
@@ -50,6 +51,7 @@ def open_writer(path: Path, manifest: IndexManifest, *, rebuild: bool = False, d
 def _opened(path: Path, manifest: IndexManifest, lock: WriterLock, disk: Disk) -> IndexWriter:
     database = connect(path, writer=True)
     try:
+        upgrade(database, path, disk=disk)
         state.read_manifest(database).require_match(manifest, path=path)
         return IndexWriter(path, manifest, database, recover(database, path, disk=disk), lock=lock, disk=disk)
     except BaseException:
@@ -125,6 +127,7 @@ class IndexWriter:
             first_row = self._segments["vectors"].append(encoded.vectors, self._disk)
             tokens = encoded.tokens.rows if encoded.tokens else None
             first_token = 0 if tokens is None else self._segments["tokens"].append(tokens, self._disk)
+            self._segments["lengths"].append(term_counts(terms), self._disk)
             number = rows.insert_document(self._database, document, state=state, empty=not chunks)
             rows.insert_chunks(
                 self._database,

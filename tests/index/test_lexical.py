@@ -10,7 +10,7 @@ import pytest
 from rag_search.index import bm25, open_reader, open_writer
 from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.database import connect
-from tests.index.world import MANIFEST, item
+from tests.index.world import MANIFEST, item, put
 
 TEXTS = [
     "redis timeout redis",
@@ -89,11 +89,39 @@ def test_allowed_ids_only(folder: Path) -> None:
 def test_common_terms_are_left_out_when_rarer_ones_are_there(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bm25, "POSTINGS", 2)
     database = connect(filled)
-    search = LexicalSearch(database)
+    lengths = np.array([len(text.split()) for text in TEXTS], np.int32)
+    search = LexicalSearch(database, lengths, np.empty(0, np.int64))
     assert search.search(["redis", "pool"], 9)[0].tolist() == [0]
     assert search.search(["timeout"], 9)[0].tolist() == [1, 0]
     monkeypatch.setattr(bm25, "POSTINGS", 1)
     assert sorted(search.search(["timeout", "pool"], 9)[0].tolist()) == [1, 2]  # the rarest is always looked for
+    database.close()
+
+
+def test_scores_are_those_of_fts5_also_after_removals(folder: Path) -> None:
+    chance = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(300)]
+
+    def texts() -> list[str]:
+        picks = [chance.zipf(1.3, int(chance.integers(1, 60))) % len(words) for _ in range(8)]
+        return [" ".join(words[i] for i in each) + "\n" for each in picks]
+
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, [item(f"{i}.md", texts()) for i in range(200)])
+        writer.commit()
+        writer.remove([f"{i}.md" for i in range(0, 200, 7)])
+        put(writer, [item(f"{i}.md", texts()) for i in range(0, 200, 21)])
+        writer.commit()
+    database = connect(folder)
+    with open_reader(folder) as reader:
+        assert reader.counts.dead
+        for _ in range(50):
+            terms = [words[i] for i in chance.zipf(1.3, 6) % len(words)]
+            ids, scores = reader.search_lexical(terms, 2000)
+            match = " OR ".join(f'"{term}"' for term in dict.fromkeys(terms))
+            query = "SELECT rowid, -bm25(lexical) FROM lexical WHERE lexical MATCH ?"
+            expected = dict(database.execute(query, (match,)))
+            assert dict(zip(ids.tolist(), scores.tolist(), strict=True)) == pytest.approx(expected, rel=1e-5)
     database.close()
 
 

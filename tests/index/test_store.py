@@ -122,7 +122,11 @@ def test_compaction_gives_rows_back(folder: Path) -> None:
             assert after.counts.dead == 0
             assert_holds(after, items)
     assert verify(folder) == []
-    assert sorted(file.name for file in folder.glob("*-*.*")) == ["tokens-000002.i8", "vectors-000002.f32"]
+    assert sorted(file.name for file in folder.glob("*-*.*")) == [
+        "lengths-000002.i32",
+        "tokens-000002.i8",
+        "vectors-000002.f32",
+    ]
 
 
 def test_second_writer_is_told_who_holds_the_lock(folder: Path) -> None:
@@ -161,7 +165,7 @@ def test_every_part_of_the_manifest_counts(folder: Path, what: str) -> None:
     from dataclasses import replace
 
     open_writer(folder, MANIFEST).close()
-    other: dict[str, object] = {"dim": 8, "token_dim": 0, "lexical_version": "2", "schema_version": 2}
+    other: dict[str, object] = {"dim": 8, "token_dim": 0, "lexical_version": "2", "schema_version": 3}
     with pytest.raises(FingerprintError, match=what):
         open_writer(folder, replace(MANIFEST, **{what: other[what]}))  # type: ignore[arg-type]
 

@@ -57,6 +57,8 @@ def _cut(pattern: str) -> Callable[[Path], None]:
     [
         (_flip("vectors-*", 10 * 64 + 3), r"chunk 10: its text or vectors are not the ones"),
         (_flip("tokens-*", 40), r"its text or vectors are not the ones"),
+        (_flip("lengths-*", 4 * 9), r"chunk 9: has 2 terms, lengths-000001\.i32 says 66"),
+        (_cut("lengths-*"), r"shorter than its 80 committed rows"),
         (_cut("vectors-*"), r"shorter than its 80 committed rows"),
         (_cut("tokens-*"), r"shorter than its \d+ committed rows"),
         (_flip("ann-*", 500), r"ann-000003\.faiss: is not the file"),

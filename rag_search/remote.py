@@ -90,11 +90,11 @@ class Remote:
                 response = self._client.request(method, url, json=body)
             except httpx.TimeoutException as error:
                 if not isinstance(error, httpx.ConnectTimeout) or last:
-                    raise self._too_slow(url) from error
+                    raise self._too_slow() from error
                 wait = _back_off(attempt)
             except httpx.HTTPError as error:
                 if last:
-                    raise self._unreachable(url, error) from error
+                    raise self._unreachable(error) from error
                 wait = _back_off(attempt)
             else:
                 if response.is_success:
@@ -118,15 +118,15 @@ class Remote:
             )
         return float(asked)
 
-    def _unreachable(self, url: str, error: httpx.HTTPError) -> EngineError:
+    def _unreachable(self, error: httpx.HTTPError) -> EngineError:
         return EngineError(
-            f"{self._what} at {url} cannot be reached: {self._clean(str(error)) or type(error).__name__}.",
+            f"{self._what} at {self.url} cannot be reached: {self._clean(str(error)) or type(error).__name__}.",
             remedy=f"Start it (ragsearch up), or correct {self._setting}.url. What is done stays done.",
         )
 
-    def _too_slow(self, url: str) -> EngineError:
+    def _too_slow(self) -> EngineError:
         return EngineError(
-            f"{self._what} at {url} did not answer in time.",
+            f"{self._what} at {self.url} did not answer in time.",
             remedy=f"Raise {self._setting}.timeout_s or look at its log.",
         )
 

@@ -25,7 +25,6 @@ Profile = Literal["builtin", "gpu", "served"]
 
 DEFAULT_MODEL = "docs-e5"
 EMBEDDING_MODEL, RERANKER_MODEL = "Qwen/Qwen3-Embedding-4B", "Qwen/Qwen3-Reranker-4B"
-EMBEDDING_URL, RERANKER_URL = "http://127.0.0.1:8101/v1", "http://127.0.0.1:8100/v1"  # where `ragsearch up` serves
 _EMBEDDERS = {"builtin": "builtin", "gpu": "sentence-transformers", "served": "openai"}
 _RERANKERS = {"builtin": "late-interaction", "gpu": "vllm", "served": "rerank-api"}
 
@@ -76,9 +75,24 @@ def check_embedder(settings: Settings, embedder: Embedder) -> None:
     """Ask the embedder what is known. Raises KnownAnswerError, EngineError."""
     if choose_backends(settings).embedder == "builtin":
         return
+    from rag_search.embed.batched import BatchedEmbedder
+
     wanted = settings.embedder
     answers = known_answers.load_answers(wanted.known_answers)
-    known_answers.check_embedder(embedder, answers, model=wanted.model or EMBEDDING_MODEL, whole=wanted.dim is None)
+    model = embedder.backend.model if isinstance(embedder, BatchedEmbedder) else ""
+    known_answers.check_embedder(embedder, answers, model=model, whole=wanted.dim is None)
+
+
+def address_of(settings: Settings, part: Literal["embedder", "reranker"]) -> tuple[str, str]:
+    """URL and model of a server: what is set, else what `ragsearch up` has started, else what it starts by default."""
+    from rag_search.serving.commands import DEFAULT_URLS
+    from rag_search.serving.processes import read_servers, servers_folder
+
+    wanted = settings.embedder if part == "embedder" else settings.reranker
+    url = wanted.url or DEFAULT_URLS[part]
+    started = {s.url: s.model for s in read_servers(servers_folder(settings.cache_dir)) if s.alive}
+    default = EMBEDDING_MODEL if part == "embedder" else RERANKER_MODEL
+    return url, wanted.model or started.get(url, default)
 
 
 def _served_embedder(settings: Settings) -> tuple[Embedder, str]:
@@ -89,10 +103,9 @@ def _served_embedder(settings: Settings) -> tuple[Embedder, str]:
     from rag_search.remote import Remote
 
     wanted = settings.embedder
-    model = wanted.model or EMBEDDING_MODEL
+    url, model = address_of(settings, "embedder")
     prompts = prompts_of(model, wanted.prompts)
     key = wanted.api_key.get_secret_value() if wanted.api_key else None
-    url = wanted.url or EMBEDDING_URL
     remote = Remote(url, what="the embedding server", setting="embedder", api_key=key, timeout_s=wanted.timeout_s)
     backend = OpenAIBackend(remote, model, prompts=prompts, tokenizer=wanted.tokenizer)
     embedder = BatchedEmbedder(backend, prompts, dim=wanted.dim, batch_tokens=wanted.batch_tokens)
@@ -152,11 +165,11 @@ def _served_reranker(settings: Settings) -> tuple[Reranker, str]:
 
     wanted = settings.reranker
     key = wanted.api_key.get_secret_value() if wanted.api_key else None
-    url = wanted.url or RERANKER_URL
+    url, model = address_of(settings, "reranker")
     remote = Remote(url, what="the rerank server", setting="reranker", api_key=key, timeout_s=wanted.timeout_s)
     reranker = ApiReranker(
         remote,
-        wanted.model or RERANKER_MODEL,
+        model,
         shape=wanted.api or shape_of(url),
         max_tokens_per_doc=wanted.max_tokens_per_doc,
         default=wanted.instruction,

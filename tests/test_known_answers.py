@@ -26,7 +26,7 @@ class WordBackend:
     """A batch of bags of words; `pool` may spoil them."""
 
     pool: Callable[[FloatMatrix], FloatMatrix] = lambda rows: rows
-    name = identity = "words"
+    name = model = identity = "words"
     max_rows = 4
     concurrency = 1
 

@@ -20,8 +20,8 @@ LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 # inside a layer only these may look sideways: one is the base of the other
 SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"), ("embed", "remote"),
             ("rerank", "remote"), ("measuring", "wiring"), ("measuring", "config"),
-            ("wiring", "config"), ("serving", "config"), ("doctor", "serving"), ("doctor", "wiring"),
-            ("doctor", "config"), ("api", "wiring"), ("announcing", "config"),
+            ("wiring", "config"), ("wiring", "serving"), ("serving", "config"), ("doctor", "serving"),
+            ("doctor", "wiring"), ("doctor", "config"), ("api", "wiring"), ("announcing", "config"),
             ("client", "announcing"), ("client", "config"), ("client", "wire"),
             ("api", "config"), ("evaluation", "search"), ("render", "config")}  # fmt: skip
 HEAVY = {"torch", "vllm", "sentence_transformers", "faiss", "gradio", "fastapi", "onnxruntime", "numpy", "pydantic"}

@@ -35,8 +35,7 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
 
 def _servers(cache_dir: Path) -> dict[str, str]:
     """The model servers that `up` started, if any."""
-    from rag_search.cli.up import servers_folder
-    from rag_search.serving.processes import read_servers, state_of
+    from rag_search.serving.processes import read_servers, servers_folder, state_of
 
     servers = read_servers(servers_folder(cache_dir))
     return {f"server.{s.name}": f"{state_of(s)}: {s.model} at {s.url}" for s in servers}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,7 +31,7 @@ def up(
     from rag_search.errors import EngineError
     from rag_search.serving.cards import find_cards
     from rag_search.serving.commands import plan_servers
-    from rag_search.serving.processes import start_all
+    from rag_search.serving.processes import servers_folder, start_all
 
     config = load()
     cards = [] if cpu else find_cards()
@@ -58,15 +57,10 @@ def up(
 
 def down() -> None:
     """End the servers that `up` started."""
-    from rag_search.serving.processes import stop_all
+    from rag_search.serving.processes import servers_folder, stop_all
 
     ended = stop_all(servers_folder(load().settings.cache_dir))
     for server in ended:
         out().print(f"ended {server.name} ({server.model})", soft_wrap=True)
     if not ended:
         talk().print("no server of ours was running")
-
-
-def servers_folder(cache_dir: Path) -> Path:
-    """Where `up` keeps logs and process ids."""
-    return cache_dir / "servers"

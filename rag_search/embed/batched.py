@@ -25,12 +25,15 @@ NORM_TOLERANCE = 0.01  # half precision loses about 0.001; a model that does not
 class EmbedBackend(Protocol):
     """One model behind one interface.
 
-    name: for people. identity: what is hashed into the fingerprint (model, weights, precision, pooling).
+    name: for people. model: its hub name or folder. identity: what is hashed into the fingerprint (model, weights,
+    precision, pooling).
     max_rows: texts in one batch. concurrency: batches at the same time.
     """
 
     @property
     def name(self) -> str: ...
+    @property
+    def model(self) -> str: ...
     @property
     def identity(self) -> str: ...
     @property

@@ -6,13 +6,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from rag_search.errors import ConfigError, EngineError
 
+# oldest driver for each CUDA (NVIDIA's release notes; its minor versions need no newer one)
+_OLDEST_DRIVER = {12: 525, 13: 580}
+_CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu12")  # of torch, of faiss-gpu
 Size = Literal["0.6B", "4B", "8B"]
 
 
@@ -77,6 +82,21 @@ def parse_cards(text: str) -> list[Card]:
     """Cards from the lines of nvidia-smi (memory in MiB)."""
     rows = [[cell.strip() for cell in line.split(",")] for line in text.split("\n") if line.strip()]
     return [Card(int(index), name, float(memory) / 1024, driver) for index, name, memory, driver in rows]
+
+
+def installed_cuda() -> dict[str, str]:
+    """Packages that bring a CUDA runtime, with its version."""
+    found = {}
+    for package in _CUDA_PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def driver_too_old(driver: str, cuda: str) -> int | None:
+    """The oldest driver that runs this CUDA, when `driver` is older; None when it is new enough or CUDA is unknown."""
+    oldest = _OLDEST_DRIVER.get(int(cuda.split(".")[0]))
+    return oldest if oldest is not None and int(driver.split(".")[0]) < oldest else None
 
 
 def shares_for(size: Size, cards: Sequence[Card]) -> Shares:

@@ -44,6 +44,11 @@ class RunningServer:
             return False
 
 
+def servers_folder(cache_dir: Path) -> Path:
+    """Where `up` keeps logs and process ids."""
+    return cache_dir / "servers"
+
+
 def state_of(server: RunningServer) -> str:
     """ready, starting or ended."""
     if not server.alive:

@@ -157,3 +157,10 @@ def test_paths_are_shown_from_where_one_stands() -> None:
     assert Places(Path("/srv/p"), Path("/srv")).shown("docs/a.md") == "p/docs/a.md"
     assert Places(Path("/srv/p"), Path("/home")).shown("docs/a.md") == "/srv/p/docs/a.md"
     assert Places(Path("/srv/p"), Path("/srv/p")).shown("/other/a.md") == "/other/a.md"
+
+
+def test_a_shown_path_leads_back_to_the_stored_one() -> None:
+    for base, cwd in (("/srv/p", "/srv"), ("/srv/p", "/home"), ("/srv/p", "/srv/p"), ("/srv/p", "/srv/p/docs")):
+        places = Places(Path(base), Path(cwd))
+        for stored in ("docs/a.md", "/other/a.md", "docs/../a.md"):
+            assert places.stored(places.shown(stored)) == stored

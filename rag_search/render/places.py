@@ -19,6 +19,12 @@ class Places:
 
     def shown(self, path: str) -> str:
         """The path from `cwd` when the file lies below it, else the absolute one, in POSIX spelling."""
-        absolute = self.absolute(path)
-        below = absolute.relative_to(self.cwd) if absolute.is_relative_to(self.cwd) else absolute
-        return below.as_posix()
+        return _below(self.absolute(path), self.cwd)
+
+    def stored(self, shown: str) -> str:
+        """The stored path of what `shown` gave. Nothing is resolved: `..` and links stay as they are."""
+        return _below(self.cwd / shown, self.base)
+
+
+def _below(absolute: Path, folder: Path) -> str:
+    return (absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute).as_posix()

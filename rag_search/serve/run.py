@@ -18,6 +18,7 @@ from rag_search.config import Config
 from rag_search.errors import ServerError
 from rag_search.serve.app import Mount, make_app, make_rules
 from rag_search.serve.engine import Engine
+from rag_search.serve.guard import App
 
 KEEP_ALIVE_S = 15
 SHUTDOWN_S = 10
@@ -36,9 +37,32 @@ def serve(
     """
     make_rules(config.settings.server)  # refuse before the models are loaded
     _log_to(log_file)
-    listener = _listen(config.settings.server.host, config.settings.server.port)
-    host, port = listener.getsockname()[:2]
+    listener, url = listen(config.settings.server.host, config.settings.server.port)
     app = make_app(Engine.load(config), mounts=mounts)
+    with announced(config, url):
+        on_listening(url)
+        run_app(app, listener)
+
+
+def listen(host: str, port: int) -> tuple[socket.socket, str]:
+    """A socket on which clients may connect and wait, and its URL. Raises ServerError."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, proto)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)  # from here on a client waits and is not refused
+    except OSError as error:
+        remedy = "Stop what listens there, or choose another --port."
+        raise ServerError(f"{host}:{port} cannot be used: {error.strerror}.", remedy=remedy) from error
+    bound, port = listener.getsockname()[:2]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound, bound)
+    return listener, f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def run_app(app: App, listener: socket.socket) -> None:
+    """Answer until SIGINT or SIGTERM."""
+    signal.signal(signal.SIGTERM, _stop)  # uvicorn raises it again when it is done; what follows must still happen
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -50,29 +74,11 @@ def serve(
             h11_max_incomplete_event_size=64 * 1024,
         )
     )
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    url = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-    signal.signal(signal.SIGTERM, _stop)  # uvicorn raises it again when it is done; the announcement must still go
-    with announced(config, url):
-        on_listening(url)
-        server.run(sockets=[listener])
+    server.run(sockets=[listener])
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, proto)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(1024)  # from here on a client waits and is not refused
-    except OSError as error:
-        remedy = "Stop what listens there, or choose another --port."
-        raise ServerError(f"{host}:{port} cannot be used: {error.strerror}.", remedy=remedy) from error
-    return listener
 
 
 def _log_to(log_file: Path | None) -> None:

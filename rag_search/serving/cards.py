@@ -1,7 +1,7 @@
 """NVIDIA cards of this machine, and how two models share one.
 
-`--gpu-memory-utilization` is a share of the whole card for each server. Weights in bfloat16 take 1.2, 8 and 16 GB
-(0.6B, 4B, 8B), the cache of 8,192 tokens 1.1 GB (4B). Estimates, to be confirmed by a run on each card.
+`--gpu-memory-utilization` is a share of the whole card for each server, and what `needed_gb` adds up must fit into it.
+Estimates, to be confirmed by a run on each card.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from rag_search.errors import ConfigError, EngineError
 _OLDEST_DRIVER = {12: 525, 13: 580}
 _CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu12")  # of torch, of faiss-gpu
 Size = Literal["0.6B", "4B", "8B"]
+MAX_MODEL_LEN = 8192
+ALONE = 0.9  # share of a model that has a card for itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,21 @@ class Shares:
     batched_tokens: int
 
 
+_PARAMETERS: dict[Size, float] = {
+    "0.6B": 0.60e9,
+    "4B": 4.02e9,
+    "8B": 8.19e9,
+}  # the reranker's; the embedder has no more
+_LAYERS: dict[Size, int] = {"0.6B": 28, "4B": 36, "8B": 36}
+_CACHE_BYTES = 2 * 8 * 128 * 2  # of one token in one layer: key and value, 8 heads, 128 numbers, bfloat16
+_OVERHEAD_GB = 1.0  # CUDA context, graphs and activations: assumed
+
 # size -> (smallest card in GiB, shares), largest card first; a card of 24 GB reports 23.5 to 24
 _TABLE: dict[Size, tuple[tuple[float, Shares], ...]] = {
     "0.6B": (
         (75, Shares(0.15, 0.25, 8192)),
         (22, Shares(0.30, 0.40, 4096)),
-        (7, Shares(0.35, 0.50, 2048)),
+        (7.5, Shares(0.42, 0.48, 2048)),
     ),
     "4B": (
         (130, Shares(0.30, 0.50, 16384)),
@@ -99,13 +110,17 @@ def driver_too_old(driver: str, cuda: str) -> int | None:
     return oldest if oldest is not None and int(driver.split(".")[0]) < oldest else None
 
 
+def needed_gb(size: Size, tokens: int = MAX_MODEL_LEN) -> float:
+    """GiB for one server: bfloat16 weights, the cache of one text of `tokens`, and what the process takes besides."""
+    return (_PARAMETERS[size] * 2 + tokens * _LAYERS[size] * _CACHE_BYTES) / 2**30 + _OVERHEAD_GB
+
+
 def shares_for(size: Size, cards: Sequence[Card]) -> Shares:
     """Both models on the first card, or one on each of two. Raises ConfigError when they do not fit."""
     memory = min(card.memory_gb for card in cards[:2])
     fits = [shares for least, shares in _TABLE[size] if memory >= least]
-    if len(cards) > 1:
-        tokens = fits[0].batched_tokens if fits else 2048
-        return Shares(0.9, 0.9, tokens)
+    if len(cards) > 1 and ALONE * memory >= needed_gb(size):
+        return Shares(ALONE, ALONE, fits[0].batched_tokens if fits else 2048)
     if not fits:
         smaller = [name for name, rows in _TABLE.items() if memory >= rows[-1][0]]
         raise ConfigError(

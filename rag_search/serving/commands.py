@@ -19,10 +19,9 @@ from urllib.parse import urlsplit
 from rag_search.config import Settings
 from rag_search.errors import ConfigError
 from rag_search.rerank.qwen3 import OVERRIDES, TEMPLATE, is_qwen3_reranker
-from rag_search.serving.cards import Card, Size, shares_for
+from rag_search.serving.cards import MAX_MODEL_LEN, Card, Size, shares_for
 
 DEFAULT_URLS = {"embedder": "http://127.0.0.1:8101/v1", "reranker": "http://127.0.0.1:8100/v1"}
-MAX_MODEL_LEN = 8192
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ import socket
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
 from rag_search.config import Settings
 from rag_search.errors import ConfigError, EngineError
 from rag_search.rerank.qwen3 import OVERRIDES, TEMPLATE
-from rag_search.serving.cards import Card, Size, parse_cards, shares_for
+from rag_search.serving.cards import Card, Size, needed_gb, parse_cards, shares_for
 from rag_search.serving.commands import ServerCommand, plan_servers
 from rag_search.serving.processes import read_servers, start_all, state_of, stop_all
 
@@ -34,19 +36,34 @@ def test_cards_from_nvidia_smi() -> None:
     ]
 
 
-@pytest.mark.parametrize("memory_gb", [24, 40, 48, 80, 141])
+# GiB that nvidia-smi reports: RTX 4060, RTX 4060 Ti 16 GB, L4, A100 40 GB, L40S, H100, H200
+CARDS = [8.0, 16.0, 22.5, 40.0, 45.0, 79.6, 140.4]
+FITS = {"0.6B": CARDS, "4B": CARDS[2:], "8B": CARDS[3:]}
+
+
+def test_memory_that_a_server_needs() -> None:
+    """Weights 2 bytes a parameter; 8,192 tokens of cache: 0.9 GiB (28 layers), 1.1 GiB (36)."""
+    needed = [needed_gb(size) for size in ("0.6B", "4B", "8B")]
+    np.testing.assert_allclose(needed, [1.12 + 0.875 + 1, 7.49 + 1.125 + 1, 15.26 + 1.125 + 1], atol=0.01)
+
+
+@pytest.mark.parametrize("memory_gb", CARDS)
 @pytest.mark.parametrize("size", ["0.6B", "4B", "8B"])
-def test_both_models_fit_where_the_table_says_so(memory_gb: int, size: Size) -> None:
-    weights = {"0.6B": 1.2, "4B": 7.5, "8B": 15.2}[size]
-    if (memory_gb, size) == (24, "8B"):
+def test_both_models_fit_where_the_table_says_so(memory_gb: float, size: Size) -> None:
+    if memory_gb not in FITS[size]:
         with pytest.raises(ConfigError, match="do not fit") as caught:
             shares_for(size, [card(memory_gb)])
-        assert "--size 4B" in caught.value.remedy
+        assert f"--size {'4B' if memory_gb > 20 else '0.6B'}" in caught.value.remedy
         return
-    shares = shares_for(size, [card(memory_gb * 0.98)])
+    shares = shares_for(size, [card(memory_gb)])
     assert shares.embedder + shares.reranker <= 0.92
-    cache_gb = 1.3
-    assert min(shares.embedder, shares.reranker) * memory_gb * 0.98 > weights + cache_gb
+    assert min(shares.embedder, shares.reranker) * memory_gb > needed_gb(size)
+
+
+def test_no_card_is_too_small_for_the_builtin_engine() -> None:
+    with pytest.raises(ConfigError, match="do not fit") as caught:
+        shares_for("0.6B", [card(4)])
+    assert "builtin" in caught.value.remedy
 
 
 def test_commands_carry_every_flag() -> None:
@@ -67,6 +84,23 @@ def test_two_cards_take_one_model_each() -> None:
     commands = plan_servers(Settings(), [card(24), card(24)], size="8B")
     assert [c.environment["CUDA_VISIBLE_DEVICES"] for c in commands] == ["0", "1"]
     assert str(commands[1]).startswith("CUDA_VISIBLE_DEVICES=1 ")
+    assert value(commands[0].args, "--gpu-memory-utilization") == "0.90"
+    with pytest.raises(ConfigError, match="do not fit"):
+        plan_servers(Settings(), [card(16), card(16)], size="8B")
+
+
+def test_the_compose_file_has_the_flags_of_up() -> None:
+    compose = yaml.safe_load((Path(__file__).parents[2] / "docs" / "compose.yaml").read_text("utf-8"))
+    for wanted in plan_servers(Settings(), [card(80)]):
+        service = compose["services"][wanted.name]
+        flags = service["command"]
+        assert flags[0] == wanted.model
+        given = dict(flag.split("=", 1) for flag in flags[1:])
+        for flag in ("--runner", "--max-model-len", "--gpu-memory-utilization", "--max-num-batched-tokens"):
+            assert given[flag] == value(wanted.args, flag)
+        assert service["ports"] == [f"127.0.0.1:{value(wanted.args, '--port')}:8000"]
+    assert given["--hf-overrides"] == OVERRIDES
+    assert Path(given["--chat-template"]).name == TEMPLATE.name
 
 
 def test_a_server_elsewhere_is_not_started_here() -> None:

@@ -207,6 +207,9 @@ class IndexReader:
 
     @property
     def _vectors(self) -> VectorSearch:
+        made: VectorSearch | None = self.__dict__.get("_vector_search")
+        if made is not None:  # without the lock: a lexical search may hold it for milliseconds
+            return made
         with self._lock:
             return self._vector_search
 

@@ -17,7 +17,7 @@ from typing import Self
 
 from rag_search.errors import IndexStoreError
 from rag_search.index import rows, state
-from rag_search.index.ann import EXACT_BYTES, build_ann, needs_ann
+from rag_search.index.ann import EXACT_ROWS, build_ann, needs_ann
 from rag_search.index.compaction import compact, needs_compaction
 from rag_search.index.database import connect, has_store, store_errors
 from rag_search.index.disk import DISK, Disk
@@ -179,9 +179,9 @@ class IndexWriter:
             self._database.execute("COMMIT")
             self._committed_changes = self._database.total_changes
 
-    def maintain(self, *, exact_bytes: int = EXACT_BYTES) -> None:
+    def maintain(self, *, exact_rows: int = EXACT_ROWS) -> None:
         """What keeps searches fast, to be called after an ingest: compact when a quarter of the rows are dead, build
-        or renew the approximate cache when there are more than `exact_bytes` of vectors.
+        or renew the approximate cache when there are more than `exact_rows` vectors.
 
         Raises MissingExtraError when the cache is due and FAISS is not installed; everything else is done by then.
         """
@@ -189,7 +189,7 @@ class IndexWriter:
         with self._reading():
             if needs_compaction(self._database, self._segments["vectors"].rows):
                 self.compact()
-            if needs_ann(state.read_ann(self._database), self._segments["vectors"], exact_bytes=exact_bytes):
+            if needs_ann(state.read_ann(self._database), self._segments["vectors"], exact_rows=exact_rows):
                 self.build_ann()
 
     def compact(self) -> None:

@@ -107,7 +107,7 @@ def test_searches_go_on_without_the_cache(filled: Path) -> None:
         with open_reader(filled) as reader:
             assert_holds(reader, kept)
     with open_writer(filled, MANIFEST) as writer:
-        writer.maintain(exact_bytes=1)
+        writer.maintain(exact_rows=1)
     assert verify(filled) == []
 
 

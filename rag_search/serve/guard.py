@@ -97,12 +97,10 @@ class Guard:
         if rules.api_key is not None and not _has_key(headers, rules.api_key):
             raise Refusal(401, "unauthorized", "a valid API key is needed.", {"www-authenticate": _challenge(headers)})
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > rules.max_body:
+        if not length.isdecimal() or int(length) > rules.max_body:
             raise _too_large(rules.max_body)
-        kind = headers.get("content-type", "").split(";")[0].strip().lower()
-        has_body = length != "0" or "transfer-encoding" in headers
-        if scope["method"] == "POST" and has_body and kind != "application/json":  # browsers POST without asking first
-            raise Refusal(415, "unsupported_media_type", "the body must be application/json.")
+        if scope["method"] == "POST" and (length != "0" or "transfer-encoding" in headers):
+            _check_type(scope, headers)
 
     async def _read(self, receive: Receive) -> bytes:
         """The whole body, within its limits of size and time."""
@@ -128,6 +126,18 @@ class Guard:
         facts = {"id": request_id, "method": scope["method"], "route": route, "status": status}
         client = (scope.get("client") or ("", 0))[0]
         LOGGER.info(json.dumps({**facts, "ms": round(seconds * 1000, 1), "client": client}))
+
+
+def _check_type(scope: Scope, headers: dict[str, str]) -> None:
+    """JSON only: a page of another site may make a browser POST other types, or none, without asking us first.
+
+    Weaviate's client names no type. It is no browser, which would send `Origin`, so its body is taken for JSON.
+    """
+    kind = headers.get("content-type", "").split(";")[0].strip().lower()
+    if not kind and "origin" not in headers:
+        scope["headers"] = [*scope["headers"], (b"content-type", b"application/json")]
+    elif kind != "application/json":
+        raise Refusal(415, "unsupported_media_type", "the body must be application/json.")
 
 
 def _has_key(headers: dict[str, str], key: str) -> bool:

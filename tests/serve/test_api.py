@@ -12,9 +12,10 @@ import pytest
 from rag_search.config import load_config
 from rag_search.errors import ConfigError
 from rag_search.serve.app import make_rules
-from tests.fakes import WordEmbedder, word_vector
+from tests.fakes import DIM, WordEmbedder, word_vector
 from tests.serve.conftest import MakeClient, write_index
 
+JSON = {"content-type": "application/json"}
 TEXTS = ["the weather is fine", "redis timeout again", "redis only"]
 
 
@@ -63,13 +64,56 @@ def test_tei_and_weaviate_shapes(make_client: MakeClient) -> None:
     assert scores == [{"document": t, "score": s} for t, s in zip(TEXTS, (0.0, 1.0, 0.5), strict=True)]
     assert client.get("/.well-known/live").status_code == client.get("/.well-known/ready").status_code == 204
     assert client.get("/meta").json()["model"] == "overlap"
-    long = client.post("/rerank", json={"query": "", "documents": ["x"], "property": ""})
-    assert (long.status_code, type(long.json()["error"])) == (400, str)
+    blank = client.post("/rerank", json={"query": "", "documents": ["x"], "property": ""})
+    assert (blank.status_code, blank.json()["error"]) == (400, "the query is empty. Write a question.")
+
+
+def test_errors_of_tei_are_strings_with_its_types(make_client: MakeClient) -> None:
+    client = make_client(max_passages=2)
+    for body, status, said in (
+        ({"query": "x", "texts": []}, 400, "`texts` cannot be empty."),
+        ({"query": "x", "texts": ["x"] * 3}, 413, "3 passages; the limit is 2."),
+        ({"query": "x", "texts": 5}, 422, "body.tei.texts: Input should be a valid list"),
+        ({"texts": ["x"]}, 422, "body.tei.query: Field required"),
+    ):
+        reply = client.post("/rerank", json=body)
+        assert (reply.status_code, reply.json()) == (status, {"error": said, "error_type": "Validation"})
+
+
+def test_one_reply_of_rerank_serves_weaviate_and_the_others(make_client: MakeClient) -> None:
+    client, body = make_client(), {"query": "redis timeout", "documents": TEXTS, "top_n": 1}
+    reply = client.post("/rerank", json=body).json()
+    assert [row["index"] for row in reply["results"]] == [1]
+    assert [row["document"] for row in reply["scores"]] == TEXTS
+    bare = client.post("/rerank", json={**body, "return_documents": False}).json()
+    assert "scores" not in bare
+    assert "document" not in bare["results"][0]
+
+
+def test_half_an_emoji_is_a_question_mark_and_no_error(make_client: MakeClient) -> None:
+    client = make_client()
+    for route, body in (
+        ("/v1/rerank", {"query": "redis \ud83d", "documents": ["redis \ud83d"], "instruction": "\ud83d"}),
+        ("/v1/score", {"text_1": "redis \ud83d", "text_2": "redis \ud83d"}),
+        ("/v1/embeddings", {"input": "redis \ud83d"}),
+        ("/v1/search", {"query": "redis \ud83d", "paths": ["\ud83d"], "where": {"\ud83d": "\ud83d"}}),
+    ):
+        reply = client.post(route, content=json.dumps(body), headers={"content-type": "application/json"})
+        assert (route, reply.status_code) == (route, 200)
+    rows = client.post("/v1/rerank", content=b'{"query":"x","documents":["a\\ud83d"]}', headers=JSON).json()["results"]
+    assert rows[0]["document"] == {"text": "a?"}
 
 
 def test_score(make_client: MakeClient) -> None:
-    reply = make_client().post("/v1/score", json={"text_1": "redis timeout", "text_2": TEXTS}).json()
-    assert [row["score"] for row in reply["data"]] == [0.0, 1.0, 0.5]
+    client = make_client()
+    for body, scores in (
+        ({"text_1": "redis timeout", "text_2": TEXTS}, [0.0, 1.0, 0.5]),
+        ({"text_1": ["redis timeout"], "text_2": TEXTS[1]}, [1.0]),
+        ({"text_1": ["weather", "redis timeout", "timeout"], "text_2": TEXTS}, [1.0, 1.0, 0.0]),
+        ({"text_1": "redis", "text_2": []}, []),
+    ):
+        assert [row["score"] for row in client.post("/v1/score", json=body).json()["data"]] == scores
+    assert client.post("/v1/score", json={"text_1": ["a", "b"], "text_2": TEXTS}).status_code == 400
 
 
 def test_embeddings_as_numbers_and_as_base64(make_client: MakeClient) -> None:
@@ -78,6 +122,9 @@ def test_embeddings_as_numbers_and_as_base64(make_client: MakeClient) -> None:
     assert np.allclose([row["embedding"] for row in rows], [word_vector("a b"), word_vector("c")])
     (row,) = client.post("/v1/embeddings", json={"input": "a b", "encoding_format": "base64"}).json()["data"]
     assert np.allclose(np.frombuffer(base64.b64decode(row["embedding"]), "<f4"), word_vector("a b"))
+    assert client.post("/v1/embeddings", json={"input": "a", "dimensions": DIM}).status_code == 200
+    refused = client.post("/v1/embeddings", json={"input": "a", "dimensions": 8})
+    assert (refused.status_code, f"{DIM} dimensions, not 8" in refused.json()["error"]["message"]) == (400, True)
 
 
 def test_health_models_status_metrics(make_client: MakeClient) -> None:
@@ -107,7 +154,11 @@ def test_without_an_index_search_is_503_and_rerank_works(make_client: MakeClient
         ("/v1/rerank", {"query": " ", "documents": ["x"]}, 400),
         ("/v1/rerank", {"query": "x", "documents": ["x"] * 6}, 413),
         ("/v1/rerank", {"query": "x", "documents": ["x" * 101]}, 413),
+        ("/v1/rerank", {"query": "x", "documents": ["x"], "top_n": 0}, 422),
+        ("/v1/rerank", {"query": "x", "documents": ["x"], "top_n": "5"}, 422),
         ("/v1/search", {"query": "x", "topk": 3}, 422),
+        ("/v1/search", {"query": "x", "top_k": True}, 422),
+        ("/v1/search", {"query": "x", "since": 0}, 422),
         ("/v1/search", {"query": "x", "since": "yesterday"}, 422),
         ("/v1/search", [], 422),
         ("/v1/ragsearch/query", {"queries": ["x"], "options": {}}, 422),
@@ -131,11 +182,19 @@ def test_the_guard_stands_before_every_route(make_client: MakeClient) -> None:
     client.headers["X-API-Key"] = "secret"
     assert client.get("/health", headers={"Host": "evil.example"}).status_code == 421
     assert client.post("/v1/search", content="{}", headers={"content-type": "text/plain"}).status_code == 415
-    json_type = {"content-type": "application/json"}
-    assert client.post("/v1/search", content=b"{" * 20_000, headers=json_type).status_code == 413
-    assert client.post("/v1/search", content=iter([b"{" * 20_000]), headers=json_type).status_code == 413
-    assert client.post("/v1/search", content=b"{nonsense", headers=json_type).status_code == 422
+    assert client.post("/v1/search", content=b"{" * 20_000, headers=JSON).status_code == 413
+    assert client.post("/v1/search", content=iter([b"{" * 20_000]), headers=JSON).status_code == 413
+    assert client.post("/v1/search", content=b"{nonsense", headers=JSON).status_code == 422
     assert client.get("/health", headers={"X-Request-ID": "abc-1"}).headers["x-request-id"] == "abc-1"
+
+
+def test_a_body_without_a_type_is_json_unless_a_browser_sends_it(make_client: MakeClient) -> None:
+    client, body = make_client(), json.dumps({"query": "redis timeout", "documents": TEXTS, "property": ""})
+    assert "content-type" not in client.build_request("POST", "/rerank", content=body.encode()).headers
+    scores = client.post("/rerank", content=body.encode()).json()["scores"]
+    assert [row["score"] for row in scores] == [0.0, 1.0, 0.5]
+    assert client.post("/rerank", content=body.encode(), headers={"Origin": "http://evil.example"}).status_code == 415
+    assert client.post("/health").status_code == 405
 
 
 def test_an_open_address_needs_a_key(tmp_path: Path) -> None:

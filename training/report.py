@@ -1,6 +1,6 @@
 """Tables of two models from the folders that `ragsearch evaluate --out` wrote, and the learning curve of a run.
 
-    python report.py --before eval/zero-shot --after eval/docs-e5 --log runs/docs/log.jsonl --out results
+    python report.py --before eval/zero-shot --after eval/docs-e5 --curve results/learning.json --out results
 
 Each folder holds one folder a set (named as in `SETS`). Writes docs-e5.md, docs-e5.json and learning-curve.png.
 Intervals and p as in compare.py; XQuAD's languages ask the same questions, so a question's value there is the mean over
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, required=True)
     parser.add_argument("--after", type=Path, required=True)
-    parser.add_argument("--log", type=Path)
+    parser.add_argument("--curve", type=Path, help="means of log.jsonl and of evaluate.py, as in results/learning.json")
     parser.add_argument("--note", default="", help="conditions: date, machine, commit")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -70,8 +70,8 @@ def main() -> None:
     arguments.out.mkdir(exist_ok=True)
     (arguments.out / "docs-e5.md").write_text(markdown(before, after, arguments.note), "utf-8")
     (arguments.out / "docs-e5.json").write_text(json.dumps(numbers(before, after), indent=1) + "\n", "utf-8")
-    if arguments.log:
-        learning_curve(arguments.log, arguments.out / "learning-curve.png")
+    if arguments.curve:
+        learning_curve(arguments.curve, arguments.out / "learning-curve.png")
 
 
 def folders(arguments: argparse.Namespace) -> tuple[Path, Path]:
@@ -158,22 +158,20 @@ def numbers(before: dict[str, Measured], after: dict[str, Measured]) -> dict[str
     return out
 
 
-def learning_curve(log: Path, out: Path) -> None:
-    """Losses and in-batch Top-1 by step, each the running mean of ten lines of the log."""
-    rows = [json.loads(line) for line in log.read_text().split("\n") if line]
-    steps = [line["step"] for line in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    for axis, names, title in (
-        (left, ("dense", "late"), "loss"),
-        (right, ("dense_top1", "late_top1"), "right in its batch"),
-    ):
+def learning_curve(curve: Path, out: Path) -> None:
+    """Losses and in-batch Top-1 by step, and reranked Top-1 of the smaller sets at the measured checkpoints."""
+    read_curve = json.loads(curve.read_text())
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    titles = ("loss, mean of 50 steps", "right in its batch", "reranked Top-1, smaller sets")
+    lines = (("dense", "late"), ("dense_top1", "late_top1"), ("python-docs", "paddle-docs-zh", "bilingual"))
+    for axis, names, title, rows in zip(axes, lines, titles, ("batches", "batches", "sets"), strict=True):
         for name in names:
-            values = np.array([line[name] for line in rows])
-            smooth = [values[max(0, i - 9) : i + 1].mean() for i in range(len(values))]
-            axis.plot(steps, smooth, label=name.removesuffix("_top1"))
+            points = read_curve[rows]
+            axis.plot([p["step"] for p in points], [p[name] for p in points], "o-", label=name.removesuffix("_top1"))
         axis.set(xlabel="step", title=title)
+        axis.margins(y=0.3)
         axis.grid(alpha=0.3)
-        axis.legend()
+        axis.legend(fontsize="small")
     figure.savefig(out, dpi=110)
 
 

@@ -3,8 +3,10 @@
     python -m benchmarks.gpu                 # exact shapes of the 4B models, random weights, on a GPU
     python -m benchmarks.gpu --tiny          # small shapes on any machine: shows that the script runs
 
-Random weights take as long as trained ones. Each row names its floor: 2 x parameters FLOP a token over the matrix peak
-that this machine reaches in a plain product, or bytes read over the measured memory bandwidth.
+Random weights take as long as trained ones. "of the floor" is the least time that the work can take over the time that
+it took: 2 x parameters FLOP a token over the matrix peak, or the bytes of all rows over the memory bandwidth. Peak and
+bandwidth are measured on the same machine. Plain transformers without vLLM's kernels: an upper bound of what `ragsearch
+up` takes.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import Qwen3Config, Qwen3Model
 
-TEMPLATE_TOKENS, QUERY_TOKENS = 72, 16
+HEAD_TOKENS, TAIL_TOKENS = 79, 9  # of a rerank prompt: template, instruction and query (16); what follows the document
+FP8 = torch.float8_e4m3fn
+Search = Callable[[np.ndarray], object]
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. floor: share of what the machine can do, in [0, 1]; None where there is no such bound."""
+    """One line of the table. share: of the floor, in [0, 1]; None where there is no such bound."""
 
     what: str
     p50_ms: float
     p95_ms: float
     per_second: float
-    floor: float | None
+    share: float | None
 
 
 FULL = Shape(36, 2560, 9728, 32, 1_000_000, 2560, 50)
@@ -61,17 +66,20 @@ def main() -> None:
     shape = TINY if arguments.tiny else FULL
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    peak = matrix_peak(device, dtype)
-    model = make_model(shape, device, dtype)
-    rows = [*embedding_rows(model, peak), *rerank_rows(model, shape, peak)]
+    n = 8192 if device == "cuda" else 1024
+    peak, peak8 = matrix_peak(n, device, dtype), matrix_peak(n, device, FP8)
+    model = make_model(shape, device, dtype)  # embedder and reranker have one shape
+    rows = [*embedding_rows(model, peak), *rerank_rows(model, shape, peak, str(dtype).removeprefix("torch."))]
+    to_fp8(model)
+    rows += rerank_rows(model, shape, peak8, "FP8")
     del model
     rows += search_rows(shape, device)
-    print(
-        f"{torch.cuda.get_device_name() if device == 'cuda' else 'CPU'}, matrix peak {peak / 1e12:.2f} TFLOP/s {dtype}"
-    )
-    print(table(rows))
+    name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+    print(f"{name}, torch {torch.__version__}; peak of a {n} x {n} product: {peak / 1e12:.2f} TFLOP/s in {dtype}, "
+          f"{peak8 / 1e12:.2f} in FP8\n\n{table(rows)}")  # fmt: skip
     if arguments.out:
-        arguments.out.write_text(json.dumps([asdict(row) for row in rows], indent=1), "utf-8")
+        found = {"device": name, "torch": torch.__version__, "peak": peak, "peak_fp8": peak8}
+        arguments.out.write_text(json.dumps({**found, "rows": [asdict(row) for row in rows]}, indent=1), "utf-8")
 
 
 def make_model(shape: Shape, device: str, dtype: torch.dtype) -> Qwen3Model:
@@ -83,42 +91,84 @@ def make_model(shape: Shape, device: str, dtype: torch.dtype) -> Qwen3Model:
         return Qwen3Model(config).to(dtype).eval()
 
 
-def matrix_peak(device: str, dtype: torch.dtype) -> float:
-    """FLOP/s of a large product."""
-    n = 8192 if device == "cuda" else 1024
-    a = torch.randn(n, n, device=device, dtype=dtype)
-    seconds = np.median(timed(lambda: a @ a, 10))
-    return float(2 * n**3 / seconds)
+def matrix_peak(n: int, device: str, dtype: torch.dtype) -> float:
+    """FLOP/s of a product of two n x n matrices."""
+    a = torch.randn(n, n, device=device)
+    if dtype == FP8:
+        a8, scale = quantised(a)
+        seconds = timed(lambda: torch._scaled_mm(a8, a8.t(), scale, scale, out_dtype=torch.bfloat16), 10)
+    else:
+        whole = a.to(dtype)
+        seconds = timed(lambda: whole @ whole, 10)
+    return float(2 * n**3 / np.median(seconds))
 
 
 def embedding_rows(model: Qwen3Model, peak: float) -> list[Row]:
     rows = []
     for batch, length in ((32, 256), (1, 16)):
         tokens = random_tokens(model, batch, length)
-        rows.append(forward_row(f"embed {batch} x {length} tokens", model, tokens, peak))
-    return rows
-
-
-def rerank_rows(model: Qwen3Model, shape: Shape, peak: float) -> list[Row]:
-    """A query's candidates as one batch; "shared prefix" computes the template's head and the query once."""
-    rows = []
-    for length in (256, 128):
-        whole = TEMPLATE_TOKENS + QUERY_TOKENS + length
-        tokens = random_tokens(model, shape.candidates, whole)
-        rows.append(forward_row(f"rerank {shape.candidates} x {length}", model, tokens, peak))
-        shared = random_tokens(model, shape.candidates, length + 9)  # 9 tokens stand behind the document
         rows.append(
-            forward_row(f"rerank {shape.candidates} x {length}, shared prefix (lower bound)", model, shared, peak)
+            forward_row(f"embed {batch} x {length} tokens", model, partial(model, tokens), tokens.numel(), peak)
         )
     return rows
 
 
-def forward_row(what: str, model: Qwen3Model, tokens: torch.Tensor, peak: float) -> Row:
-    parameters = sum(p.numel() for name, p in model.named_parameters() if "embed_tokens" not in name)
+def rerank_rows(model: Qwen3Model, shape: Shape, peak: float, precision: str) -> list[Row]:
+    """A query's candidates as one batch, each with its whole prompt, and with the shared head computed once."""
+    rows = []
+    for length in (256, 128):
+        what = f"rerank {shape.candidates} x {length}, {precision}"
+        head = random_tokens(model, 1, HEAD_TOKENS)
+        tails = random_tokens(model, shape.candidates, length + TAIL_TOKENS)
+        prompts = torch.cat([head.expand(shape.candidates, -1), tails], dim=1)
+        shared = partial(with_shared_head, model, head, tails)
+        rows.append(forward_row(what, model, partial(model, prompts), prompts.numel(), peak))
+        rows.append(forward_row(f"{what}, head shared", model, shared, head.numel() + tails.numel(), peak))
+    return rows
+
+
+def with_shared_head(model: Qwen3Model, head: torch.Tensor, tails: torch.Tensor) -> torch.Tensor:
+    """Last hidden states (n, hidden) of n prompts that begin with `head` (1, h) and go on with `tails` (n, t)."""
     with torch.no_grad():
-        seconds = timed(lambda: model(tokens, use_cache=False), 10)
-    rate = tokens.numel() / float(np.median(seconds))
+        cache = model(head, use_cache=True).past_key_values
+        cache.batch_repeat_interleave(len(tails))
+        return model(tails, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
+
+
+def forward_row(what: str, model: Qwen3Model, forward: Callable[[], object], tokens: int, peak: float) -> Row:
+    """tokens: computed in one `forward`."""
+    parameters = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear | Fp8Linear))
+    with torch.no_grad():
+        seconds = timed(forward, 20)
+    rate = tokens / float(np.median(seconds))
     return row_of(what, seconds, rate, 2 * parameters * rate / peak)
+
+
+class Fp8Linear(torch.nn.Module):
+    """A linear layer without bias in FP8: one scale for the weights, one for each input, accumulated in float32."""
+
+    def __init__(self, layer: torch.nn.Linear) -> None:
+        super().__init__()
+        self.weight, self._scale = quantised(layer.weight.detach())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat, scale = quantised(x.reshape(-1, x.shape[-1]))
+        out = torch._scaled_mm(flat, self.weight.t(), scale, self._scale, out_dtype=torch.bfloat16)
+        return out.reshape(*x.shape[:-1], -1).to(x.dtype)
+
+
+def quantised(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`x` in FP8 and the scale to multiply it with."""
+    scale = (x.abs().amax() / torch.finfo(FP8).max).float()
+    return (x / scale.to(x.dtype)).to(FP8), scale
+
+
+def to_fp8(model: Qwen3Model) -> None:
+    """Replace every linear layer of the model."""
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, torch.nn.Linear):
+                setattr(module, name, Fp8Linear(child))
 
 
 def search_rows(shape: Shape, device: str) -> list[Row]:
@@ -130,23 +180,37 @@ def search_rows(shape: Shape, device: str) -> list[Row]:
     for start in range(0, shape.rows, 65_536):
         block = random.standard_normal((min(65_536, shape.rows - start), shape.dim), np.float32)
         vectors[start : start + len(block)] = block / np.linalg.norm(block, axis=1, keepdims=True)
-    rows = []
-    for queries in (1, 64):
-        seconds = timed(lambda q=queries: faiss.knn(vectors[:q], vectors, 100, metric=faiss.METRIC_INNER_PRODUCT), 3)
-        rows.append(row_of(f"faiss CPU {shape.rows} x {shape.dim}, {queries} queries", seconds, queries, None))
+    size = f"{shape.rows:,} x {shape.dim}"
+    inner = faiss.METRIC_INNER_PRODUCT
+    rows = searched(f"faiss CPU float32 {size}", vectors, lambda q: faiss.knn(q, vectors, 100, metric=inner), "cpu", 4)
     if device == "cuda" and hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus():
         from rag_search.index.faiss_gpu import upload
 
         index = upload(vectors, faiss)
-        for queries in (1, 64):
-            seconds = timed(lambda q=queries: index.search(vectors[:q], 100), 10)
-            rows.append(row_of(f"faiss GPU fp16 {shape.rows} x {shape.dim}, {queries} queries", seconds, queries, None))
+        rows += searched(f"faiss GPU fp16 {size}", vectors, lambda q: index.search(q, 100), "cuda", 2)
     return rows
 
 
-def row_of(what: str, seconds: list[float], per_second: float, floor: float | None) -> Row:
+def searched(what: str, vectors: np.ndarray, search: Search, device: str, size: int) -> list[Row]:
+    """size: bytes of one stored number. One query cannot be faster than reading all rows once."""
+    floor = vectors.size * size / bandwidth(device)
+    rows = []
+    for queries in (1, 64):
+        seconds = timed(lambda q=vectors[:queries]: search(q), 5)
+        p50 = float(np.median(seconds))
+        rows.append(row_of(f"{what}, {queries} queries", seconds, queries / p50, floor / p50 if queries == 1 else None))
+    return rows
+
+
+def bandwidth(device: str) -> float:
+    """Bytes read a second, by the sum of a large array."""
+    array = torch.ones(2**28 if device == "cuda" else 2**26, dtype=torch.float32, device=device)
+    return float(array.numel() * 4 / np.median(timed(array.sum, 5)))
+
+
+def row_of(what: str, seconds: list[float], per_second: float, share: float | None) -> Row:
     p50, p95 = (float(np.percentile(seconds, q)) * 1000 for q in (50, 95))
-    return Row(what, p50, p95, per_second if floor is not None else per_second / (p50 / 1000), floor)
+    return Row(what, p50, p95, per_second, share)
 
 
 def random_tokens(model: Qwen3Model, batch: int, length: int) -> torch.Tensor:
@@ -167,9 +231,9 @@ def timed(work: Callable[[], object], repeats: int) -> list[float]:
 
 
 def table(rows: list[Row]) -> str:
-    lines = ["| what | p50 ms | p95 ms | tokens/s or queries/s | of the peak |", "|---|---|---|---|---|"]
+    lines = ["| what | p50 ms | p95 ms | tokens/s or queries/s | of the floor |", "|---|---|---|---|---|"]
     for row in rows:
-        share = "" if row.floor is None else f"{row.floor:.0%}"
+        share = "" if row.share is None else f"{row.share:.0%}"
         lines.append(f"| {row.what} | {row.p50_ms:.1f} | {row.p95_ms:.1f} | {row.per_second:,.0f} | {share} |")
     return "\n".join(lines)
 

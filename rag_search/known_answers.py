@@ -20,6 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from rag_search.embed.base import Embedder
+from rag_search.embed.prompts import POOLING_REMEDY
 from rag_search.errors import ConfigError, KnownAnswerError
 from rag_search.records import FloatMatrix, FloatVector
 from rag_search.rerank.base import Reranker, check_scores
@@ -29,6 +30,8 @@ REFERENCE_TOLERANCE = 0.01
 SINGLE_TOLERANCE = 0.01  # half precision: other shapes take other kernels
 FIRST_OF_12 = 10  # questions whose own passage must win
 FIRST_REMEDY = "Compare how it is served with what `ragsearch up --dry-run` prints."
+_POOLING = ("pooling, prompts or end token", f"{POOLING_REMEDY} {FIRST_REMEDY}")  # what may be wrong, what to do
+_TEMPLATE = ("template or overrides", FIRST_REMEDY)
 
 
 @runtime_checkable
@@ -86,7 +89,7 @@ def check_embedder(embedder: Embedder, answers: Answers, *, model: str = "", who
         _changed(float(1 - told[0] @ queries[0]), embedder.name)
     matrix = queries @ passages.T
     if answers.reference is not None:
-        _near(matrix, answers.reference, REFERENCE_TOLERANCE, embedder.name, "pooling, prompts or end token")
+        _near(matrix, answers.reference, REFERENCE_TOLERANCE, embedder.name, _POOLING)
         return
     _published(embedder, model if whole else "")
     _ordered(matrix, embedder.name)
@@ -104,7 +107,7 @@ def check_reranker(reranker: Reranker, answers: Answers) -> None:
         told = reranker.score(answers.queries[0], answers.passages, instruction="Find passages about marine biology")
         _changed(float(np.abs(told - matrix[0]).max()), reranker.name)
     if answers.reference is not None:
-        _near(matrix, answers.reference, REFERENCE_TOLERANCE, reranker.name, "template or overrides")
+        _near(matrix, answers.reference, REFERENCE_TOLERANCE, reranker.name, _TEMPLATE)
         return
     _ordered(matrix, reranker.name)
 
@@ -145,12 +148,12 @@ def _changed(difference: float, name: str) -> None:
         )
 
 
-def _near(matrix: FloatMatrix, wanted: FloatMatrix, tolerance: float, name: str, suspects: str) -> None:
+def _near(matrix: FloatMatrix, wanted: FloatMatrix, tolerance: float, name: str, suspects: tuple[str, str]) -> None:
     worst = float(np.abs(matrix - wanted).max())
     if worst > tolerance:
+        wrong, remedy = suspects
         raise KnownAnswerError(
-            f"{name} is off by {worst:.3f} from the known answers (allowed {tolerance}): wrong {suspects}.",
-            remedy=FIRST_REMEDY + ' An embedder pools the last token: --pooler-config \'{"pooling_type":"LAST"}\'.',
+            f"{name} is off by {worst:.3f} from the known answers (allowed {tolerance}): wrong {wrong}.", remedy=remedy
         )
 
 
@@ -160,7 +163,7 @@ def _published(embedder: Embedder, model: str) -> None:
     if wanted is not None:
         queries = embedder.embed_queries(published["queries"])
         matrix = queries @ embedder.encode_documents(published["documents"]).vectors.T
-        _near(matrix, np.array(wanted, np.float32), PUBLISHED_TOLERANCE, embedder.name, "pooling, prompts or end token")
+        _near(matrix, np.array(wanted, np.float32), PUBLISHED_TOLERANCE, embedder.name, _POOLING)
 
 
 def _ordered(matrix: FloatMatrix, name: str) -> None:

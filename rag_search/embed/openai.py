@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.prompts import QWEN3_END, Prompts
+from rag_search.embed.prompts import POOLING_REMEDY, QWEN3_END, Prompts
 from rag_search.embed.token_counts import token_counter
 from rag_search.errors import EngineError, KnownAnswerError
 from rag_search.records import FloatMatrix
@@ -22,9 +22,6 @@ from rag_search.remote import CONCURRENCY, Remote
 
 MAX_ROWS = 32  # what TEI takes in one request by default
 _FIRST_ALIKE = ("alpha one", "alpha two three four")  # one first token, all else different
-POOLING_REMEDY = (
-    'Serve it with its own pooling (vLLM reads modules.json), or with: --pooler-config \'{"pooling_type":"LAST"}\''
-)
 _PROBE, _PROBE_TOKENS = "hello world", 3  # with the end token
 
 

@@ -14,6 +14,9 @@ from rag_search.special_tokens import neutralise
 PromptName = Literal["qwen3", "e5", "none"]
 QWEN3_TASK = "Given a web search query, retrieve relevant passages that answer the query"
 QWEN3_END = 151643  # <|endoftext|>: appended by the tokenizer, and the token whose vector is the text's
+POOLING_REMEDY = (
+    'Serve it with its own pooling (vLLM reads modules.json), or with: --pooler-config \'{"pooling_type":"LAST"}\'.'
+)
 
 
 @dataclass(frozen=True, slots=True)

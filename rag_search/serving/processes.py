@@ -63,14 +63,17 @@ def start_all(
     on_wait: Callable[[str, float], None] = lambda *_: None,
     start_s: float = START_S,
 ) -> list[RunningServer]:
-    """Start one server after the other, each once the one before answers. Raises EngineError with the log's end.
+    """Start one server after the other, each once the one before answers, and wait for all.
 
-    on_wait: called with a name and the seconds waited. A server that answers already is left alone.
+    on_wait: called with a name and the seconds waited. Servers that run already are left alone. Raises EngineError with
+    the end of the log when one dies, and when a running one serves another model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = {server.name: server for server in read_servers(folder) if server.alive}
     for command in commands:
         if command.name in known:
+            _require_same(known[command.name], command)
+            _wait(known[command.name], on_wait, start_s)
             continue
         _refuse_taken(command)
         known[command.name] = _start(command, folder)
@@ -135,6 +138,13 @@ def _wait(server: RunningServer, on_wait: Callable[[str, float], None], start_s:
         on_wait(server.name, waited)
         time.sleep(0.5)
     raise EngineError(f"the {server.name} server is not ready after {start_s:.0f} s.", remedy=f"Its log: {server.log}")
+
+
+def _require_same(server: RunningServer, command: ServerCommand) -> None:
+    if (server.model, server.url) != (command.model, command.url):
+        raise EngineError(
+            f"the {server.name} server runs already, with {server.model} at {server.url}.", remedy="Run: ragsearch down"
+        )
 
 
 def _refuse_taken(command: ServerCommand) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from rag_search.serving.cards import Card, Size, needed_gb, parse_cards, shares_
 from rag_search.serving.commands import ServerCommand, plan_servers
 from rag_search.serving.processes import read_servers, start_all, state_of, stop_all
 
+DOCS = Path(__file__).parents[2] / "docs"
 FAKE = Path(__file__).with_name("fake_server.py")
 
 
@@ -38,7 +41,7 @@ def test_cards_from_nvidia_smi() -> None:
 
 # GiB that nvidia-smi reports: RTX 4060, RTX 4060 Ti 16 GB, L4, A100 40 GB, L40S, H100, H200
 CARDS = [8.0, 16.0, 22.5, 40.0, 45.0, 79.6, 140.4]
-FITS = {"0.6B": CARDS, "4B": CARDS[2:], "8B": CARDS[3:]}
+FITS: dict[Size, list[float]] = {"0.6B": CARDS, "4B": CARDS[2:], "8B": CARDS[3:]}
 
 
 def test_memory_that_a_server_needs() -> None:
@@ -58,6 +61,20 @@ def test_both_models_fit_where_the_table_says_so(memory_gb: float, size: Size) -
     shares = shares_for(size, [card(memory_gb)])
     assert shares.embedder + shares.reranker <= 0.92
     assert min(shares.embedder, shares.reranker) * memory_gb > needed_gb(size)
+
+
+def test_the_table_in_the_documentation() -> None:
+    text = (DOCS / "gpu.md").read_text("utf-8")
+    rows = re.findall(r"^\| [\w ]+, ([\d.]+) \| (.+) \| (.+) \| (.+) \|$", text, re.M)
+    assert len(rows) == 8
+    for memory_gb, *cells in rows:
+        for size, cell in zip(FITS, cells, strict=True):
+            if cell == "-":
+                with pytest.raises(ConfigError):
+                    shares_for(size, [card(float(memory_gb))])
+            else:
+                shares = shares_for(size, [card(float(memory_gb))])
+                assert cell == f"{shares.embedder:.2f} + {shares.reranker:.2f}"
 
 
 def test_no_card_is_too_small_for_the_builtin_engine() -> None:
@@ -90,7 +107,7 @@ def test_two_cards_take_one_model_each() -> None:
 
 
 def test_the_compose_file_has_the_flags_of_up() -> None:
-    compose = yaml.safe_load((Path(__file__).parents[2] / "docs" / "compose.yaml").read_text("utf-8"))
+    compose = yaml.safe_load((DOCS / "compose.yaml").read_text("utf-8"))
     for wanted in plan_servers(Settings(), [card(80)]):
         service = compose["services"][wanted.name]
         flags = service["command"]
@@ -122,6 +139,9 @@ def test_start_status_stop(tmp_path: Path) -> None:
     try:
         assert [state_of(server) for server in read_servers(tmp_path)] == ["ready", "ready"]
         assert [s.pid for s in start_all(commands, tmp_path)] == [s.pid for s in started]  # left alone
+        with pytest.raises(EngineError, match="runs already, with model") as caught:
+            start_all([replace(commands[0], model="another")], tmp_path)
+        assert caught.value.remedy == "Run: ragsearch down"
     finally:
         assert [server.name for server in stop_all(tmp_path)] == ["embedder", "reranker"]
     assert [state_of(server) for server in started] == ["ended", "ended"]

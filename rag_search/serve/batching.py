@@ -1,21 +1,21 @@
 """Requests that arrive at the same time share one call of the model.
 
-A worker takes everything that waits, up to a maximum, and runs it in a thread. Nothing is delayed to make batches
-larger: while one batch runs, the next one gathers by itself.
+A worker takes its share of everything that waits, up to a maximum, and runs it in a thread; what each request gets is
+handed over as soon as it is there. Nothing is delayed to make batches larger: while one batch runs, the next one
+gathers by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rag_search.errors import RagSearchError, ServerError
+from rag_search.errors import EngineError, RagSearchError, ServerError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -39,17 +39,19 @@ class Limits:
     queue_timeout_s: float = 30.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting(Generic[Item, Answer]):
+    """expiry: gives the request up; cancelled when a worker takes it."""
+
     item: Item
-    since: float
     future: asyncio.Future[Answer]
+    expiry: asyncio.TimerHandle
 
 
 class Batcher(Generic[Item, Answer]):
-    """`submit` one request, get its answer; `run` answers many at once, in order."""
+    """`submit` one request, get its answer; `run` answers many, in order, each as soon as it can."""
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], limits: Limits) -> None:
+    def __init__(self, run: Callable[[Sequence[Item]], Iterable[Answer]], limits: Limits) -> None:
         self._run = run
         self._limits = limits
         self._queue: deque[_Waiting[Item, Answer]] = deque()
@@ -69,10 +71,18 @@ class Batcher(Generic[Item, Answer]):
         if len(self._queue) >= self._limits.max_queue:
             raise BusyError(f"{len(self._queue)} requests are waiting already.", remedy="Try again later.")
         loop = asyncio.get_running_loop()
-        waiting: _Waiting[Item, Answer] = _Waiting(item, time.monotonic(), loop.create_future())
+        future: asyncio.Future[Answer] = loop.create_future()
+        expiry = loop.call_later(self._limits.queue_timeout_s, self._expire, future)
+        waiting = _Waiting(item, future, expiry)
         self._queue.append(waiting)
         self._start_worker()
-        return await waiting.future  # a client that goes away cancels it, and the worker skips it
+        try:
+            return await future
+        except asyncio.CancelledError:
+            expiry.cancel()
+            with contextlib.suppress(ValueError):  # a worker has it already
+                self._queue.remove(waiting)
+            raise
 
     async def close(self) -> None:
         """Wait for what runs and what waits, then stop the threads."""
@@ -92,35 +102,54 @@ class Batcher(Generic[Item, Answer]):
         while batch := self._take():
             self.batches += 1
             self.batched += len(batch)
-            answers = await loop.run_in_executor(self._pool, self._answer, [waiting.item for waiting in batch])
-            for waiting, answer in zip(batch, answers, strict=True):
-                with contextlib.suppress(asyncio.InvalidStateError):  # cancelled meanwhile
-                    if isinstance(answer, Exception):
-                        waiting.future.set_exception(answer)
-                    else:
-                        waiting.future.set_result(answer)
+            await loop.run_in_executor(self._pool, self._answer, loop, batch)
         self._working -= 1  # no await since the look at the empty queue: nobody can slip in between
 
     def _take(self) -> list[_Waiting[Item, Answer]]:
-        batch: list[_Waiting[Item, Answer]] = []
-        while self._queue and len(batch) < self._limits.max_batch:
-            waiting = self._queue.popleft()
-            if waiting.future.cancelled():
-                continue
-            waited = time.monotonic() - waiting.since
-            if waited > self._limits.queue_timeout_s:
-                waiting.future.set_exception(WaitedTooLongError(f"the request waited {waited:.0f} s."))
-            else:
-                batch.append(waiting)
+        """The longest waiting ones; not all, when another worker will soon be free for the rest."""
+        share = -(-len(self._queue) // self._limits.workers)
+        batch = [self._queue.popleft() for _ in range(min(share, self._limits.max_batch))]
+        for waiting in batch:
+            waiting.expiry.cancel()
         return batch
 
-    def _answer(self, items: Sequence[Item]) -> list[Answer | Exception]:
-        """Answers of a batch; when it fails each item alone, so that a bad request costs no other its answer."""
+    def _expire(self, future: asyncio.Future[Answer]) -> None:
+        self._queue = deque(waiting for waiting in self._queue if waiting.future is not future)
+        limit = f"{self._limits.queue_timeout_s:g} s"
+        _give(future, WaitedTooLongError(f"the request waited longer than {limit}.", remedy="Try again later."))
+
+    def _answer(self, loop: asyncio.AbstractEventLoop, batch: Sequence[_Waiting[Item, Answer]]) -> None:
+        """Hand over the answers of a batch, in a worker's thread. When it fails, each request that has no answer yet
+        is run alone, so that a bad one costs no other its answer."""
+        waiting = iter(batch)
         try:
-            return list(self._run(items))
+            for answer in self._run([each.item for each in batch]):
+                loop.call_soon_threadsafe(_give, next(waiting).future, answer)
         except RagSearchError as error:
-            if len(items) == 1:
-                return [error]
-        except Exception as error:  # noqa: BLE001 - a worker must live on; the error reaches the request that waits
-            return [error] * len(items)
-        return [answer for item in items for answer in self._answer([item])]
+            self._after(error, loop, list(waiting), alone=len(batch) == 1)
+        except Exception as error:  # noqa: BLE001 - a worker must live on; the error reaches the requests that wait
+            self._after(error, loop, list(waiting), alone=True)
+        else:
+            self._after(EngineError("the engine gave no answer."), loop, list(waiting), alone=True)
+
+    def _after(
+        self,
+        error: Exception,
+        loop: asyncio.AbstractEventLoop,
+        unanswered: Sequence[_Waiting[Item, Answer]],
+        *,
+        alone: bool,
+    ) -> None:
+        for each in unanswered:
+            if alone:
+                loop.call_soon_threadsafe(_give, each.future, error)
+            else:
+                self._answer(loop, [each])
+
+
+def _give(future: asyncio.Future[Answer], answer: Answer | Exception) -> None:
+    with contextlib.suppress(asyncio.InvalidStateError):  # nobody waits for it any more
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

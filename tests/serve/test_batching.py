@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from rag_search.errors import InputError
+from rag_search.errors import EngineError, InputError
 from rag_search.serve.batching import Batcher, BusyError, Limits, WaitedTooLongError
 
 
@@ -38,6 +38,8 @@ def test_what_waits_is_answered_together_and_a_bad_item_alone_fails() -> None:
         gone = asyncio.create_task(batcher.submit(99))
         await asyncio.sleep(0)
         gone.cancel()
+        await asyncio.sleep(0)
+        assert batcher.waiting == 3  # who goes away makes room
         double.go.set()
         answers = await asyncio.gather(first, *rest, return_exceptions=True)
         await batcher.close()
@@ -57,14 +59,68 @@ def test_a_full_queue_and_a_long_wait_are_refused() -> None:
         first = asyncio.create_task(batcher.submit(0))
         await asyncio.sleep(0.02)
         second = asyncio.create_task(batcher.submit(1))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)
         with pytest.raises(BusyError):
             await batcher.submit(2)
+        with pytest.raises(WaitedTooLongError):  # although the worker never came back to look
+            await second
+        assert batcher.waiting == 0
         double.go.set()
         assert await first == 0
-        with pytest.raises(WaitedTooLongError):
-            await second
         assert await batcher.submit(4) == 8
         await batcher.close()
 
     asyncio.run(scenario())
+
+
+def test_an_answer_does_not_wait_for_the_rest_of_its_batch() -> None:
+    go = threading.Event()
+
+    def run(items: Sequence[int]) -> Iterator[int]:
+        for item in items:
+            if item == 2:
+                assert go.wait(5)
+            if item == 3:
+                raise InputError("3")
+            yield 2 * item
+
+    async def scenario() -> list[object]:
+        batcher = Batcher(run, Limits(workers=1))
+        tasks = [asyncio.create_task(batcher.submit(item)) for item in (0, 1, 2, 3, 4)]
+        early = [await tasks[0], await tasks[1]]
+        assert not any(task.done() for task in tasks[2:])
+        go.set()
+        late = await asyncio.gather(*tasks[2:], return_exceptions=True)
+        await batcher.close()
+        return [*early, *late]
+
+    zero, one, two, three, four = asyncio.run(scenario())
+    assert (zero, one, two, four) == (0, 2, 4, 8)
+    assert isinstance(three, InputError)
+
+
+def test_workers_share_what_waits() -> None:
+    double = Doubler()
+
+    async def scenario() -> None:
+        batcher = Batcher(double, Limits(workers=2, max_batch=3))
+        tasks = [asyncio.create_task(batcher.submit(item)) for item in range(12)]
+        await asyncio.sleep(0.05)
+        double.go.set()
+        assert await asyncio.gather(*tasks) == [2 * item for item in range(12)]
+        await batcher.close()
+
+    asyncio.run(scenario())
+    assert sorted(map(tuple, double.calls)) == [(0, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10), (11,)]
+
+
+def test_too_few_answers_are_an_error_of_those_without() -> None:
+    async def scenario() -> list[object]:
+        batcher: Batcher[int, int] = Batcher(lambda items: items[:1], Limits(workers=1))
+        answers = await asyncio.gather(*(batcher.submit(item) for item in (5, 6)), return_exceptions=True)
+        await batcher.close()
+        return answers
+
+    five, nothing = asyncio.run(scenario())
+    assert five == 5
+    assert isinstance(nothing, EngineError)

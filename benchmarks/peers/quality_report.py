@@ -22,16 +22,21 @@ other rows of ragsearch use what it ships, which is trained further. MiniLM is a
 Markdown files are cut as each tool does by default (sentence-transformers and Chroma have no default: LangChain's
 recursive splitter, 500 characters); passages are indexed as they are. `BM25 tuned` is bm25s with Lucene's formula: for
 each set the best of its settings of tokenizer (jieba, bigrams, words), unit, k1 and b, named below the set.
-Reduced sets: every passage of the files with right answers, and random others, 1,000 in all.
+Reduced sets: every passage of the files with right answers, and random others.
 p: sign-flip test of Top-1 against `ragsearch rerank` over the same questions, two-sided, not corrected for the number
 of rows. Intervals: 95 % bootstrap."""
 
 
 def write_report(out: Path, results: Mapping[str, Any]) -> None:
     """`peers_quality.md`."""
-    text = "\n".join(_lines(results["sets"]))
-    (out / "peers_quality.md").write_text(text + "\n", "utf-8")
-    print(text)
+    text = as_markdown(results)
+    (out / "peers_quality.md").write_text(text, "utf-8")
+    print(text, end="")
+
+
+def as_markdown(results: Mapping[str, Any]) -> str:
+    """The whole report."""
+    return "\n".join(_lines(results["sets"])) + "\n"
 
 
 def _lines(sets: Mapping[str, Any]) -> Iterator[str]:

@@ -1,0 +1,100 @@
+"""The comparison with other tools: what is searched, the shared vectors, the tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.peers import data, quality, quality_report
+from benchmarks.peers.protocol import documents_of, shared_vectors
+from benchmarks.peers.vectors import served
+from rag_search.evaluation.dataset import load_dataset
+
+FILES, PASSAGES_EACH = 40, 3
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A BEIR folder with 40 files of three passages; question n is answered by the second passage of file n."""
+    folder = tmp_path / "data" / "python-docs"
+    (folder / "qrels").mkdir(parents=True)
+    rows = [
+        {"_id": f"f{file}.md#s{part}", "title": f"File {file}", "text": f"part {part} of file {file}"}
+        for file in range(FILES)
+        for part in range(PASSAGES_EACH)
+    ]
+    questions = [{"_id": f"q{number}", "text": f"question {number}"} for number in range(10)]
+    qrels = "".join(f"q{number}\tf{number}.md#s1\t1\n" for number in range(10))
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions), "utf-8")
+    (folder / "qrels" / "faq.tsv").write_text("query-id\tcorpus-id\tscore\n" + qrels, "utf-8")
+    return folder.parent
+
+
+def test_a_reduced_set_keeps_all_of_the_right_files_and_is_the_same_twice(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "QUERIES", 6)
+    monkeypatch.setattr(data, "PASSAGES", {"python-docs": 30})
+    first = data.reduced_set(large, "python-docs", tmp_path / "a")
+    second = data.reduced_set(large, "python-docs", tmp_path / "b")
+    assert first.documents == second.documents
+    assert len(first.documents) == 30
+    assert len(first.dataset.judged) == 6
+    for query in first.dataset.judged:
+        file = f"f{query.query_id[1:]}.md"
+        assert {f"{file}#s{part}" for part in range(PASSAGES_EACH)} <= set(first.documents)
+        assert first.dataset.qrels[query.query_id] == {f"{file}#s1": 1}
+
+
+def test_a_peers_process_gets_the_vectors_of_its_texts() -> None:
+    def lengths(texts: list[str]) -> np.ndarray:
+        return np.array([[len(text), 1] for text in texts], np.float32)
+
+    with served(lengths) as address:
+        embed = shared_vectors(address)
+        assert embed(["a", "abc"]).tolist() == [[1, 1], [3, 1]]
+        assert embed(["ab"]).tolist() == [[2, 1]]
+
+
+def test_a_document_stands_where_its_best_piece_does() -> None:
+    assert documents_of(["b", "a", "b", "c", "a"]) == ["b", "a", "c"]
+
+
+def test_rows_over_other_documents_are_refused(large: Path, tmp_path: Path) -> None:
+    bench = data.reduced_set(large, "python-docs", tmp_path / "a")
+    run = {query.query_id: [f"f{query.query_id[1:]}.md#s1"] for query in bench.dataset.judged}
+    row = quality.row_of(run, bench, "peer")
+    assert (row["top1"], row["ndcg@10"]) == (1.0, 1.0)
+    results = {"sets": {"python-docs": {"made_of": quality._made_of(bench), "rows": {"x": row}}}}
+    assert quality._kept_rows(results, bench, whole=False) == {"x": row}
+    results["sets"]["python-docs"]["made_of"] = "something else"
+    with pytest.raises(SystemExit, match="have changed"):
+        quality._kept_rows(results, bench, whole=False)
+    assert quality._kept_rows(results, bench, whole=True) == {}
+
+
+def test_the_table_compares_question_by_question_and_says_what_did_not_run(large: Path, tmp_path: Path) -> None:
+    bench = data.reduced_set(large, "python-docs", tmp_path / "a")
+    right = {query.query_id: [f"f{query.query_id[1:]}.md#s1"] for query in bench.dataset.judged}
+    first = next(iter(right))
+    rows = {
+        "ragsearch rerank": quality.row_of(right, bench, "ours"),
+        "a peer": quality.row_of({**right, first: ["f39.md#s0", *right[first]]}, bench, "peer"),
+        "another": {"group": "peer", "not_run": "no model"},
+    }
+    out = quality_report.as_markdown({"sets": {"python-docs": {"description": "the set", "rows": rows}}})
+    assert "| a peer | 0.900 |" in out
+    assert "| 1, 0 |" in out
+    assert "| another | not run: no model |" in out
+
+
+def test_the_bundled_corpus_is_judged_by_file() -> None:
+    bench = data.bundled_corpus()
+    judged = {document for query in bench.dataset.judged for document in bench.dataset.qrels[query.query_id]}
+    assert judged <= set(bench.documents)
+    assert {query.split for query in bench.tuning.judged} == {"dev"}
+    assert load_dataset(data.CORPUS, split="test").judged == bench.dataset.judged

@@ -1,9 +1,9 @@
 """Choose the reranker's blend and calibrate it to a probability, on dev sets.
 
-    python benchmarks/calibrate.py FOLDER:QRELS[:QUESTIONS] ... --model docs-e5 [--write]
+    python benchmarks/calibrate.py FOLDER:QRELS[:QUESTIONS] ... corpus: --model docs-e5 [--write]
 
-Stage one is the product's own, over all documents of each set, in the index that `ragsearch evaluate` keeps in the
-cache (it is made if it is not there). Then
+Of a set with splits (the bundled corpus) only the dev questions are read. Stage one is the product's own, over all
+documents of each set, in the index that `ragsearch evaluate` keeps in the cache (it is made if it is not there). Then
 1. blend: the weights of late-interaction score, cosine, BM25 share and length that give the relevant candidates of a
    query the most probability under a softmax (listwise cross-entropy, a smooth stand-in for Top-1), each set counting
    the same;
@@ -93,7 +93,7 @@ def main() -> None:
 def candidates_of(wanted: str, config: Config, embedder: BuiltinEmbedder) -> tuple[list[Candidates], list[Candidates]]:
     """The candidates of every question of `FOLDER:QRELS[:QUESTIONS]`, and again without all that answers it."""
     folder, qrels, *limit = wanted.split(":")
-    dataset = load_dataset(Path(folder), qrels=qrels)
+    dataset = load_dataset(Path(folder), qrels=qrels or None, split="dev")  # sets without splits are read whole
     place = index_of(config, dataset)
     fill_index(place, dataset, embedder, max_tokens=config.settings.ingest.max_tokens)
     answering = _answering(dataset)

@@ -19,6 +19,7 @@ from rag_search.errors import ServerError
 from rag_search.serve.app import Mount, make_app, make_rules
 from rag_search.serve.engine import Engine
 from rag_search.serve.guard import App
+from rag_search.serve.protocol import BoundedProtocol
 
 KEEP_ALIVE_S = 15
 SHUTDOWN_S = 10
@@ -66,6 +67,8 @@ def run_app(app: App, listener: socket.socket) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=BoundedProtocol,
+            ws="none",  # no route of ours is a web socket
             log_config=None,
             access_log=False,
             server_header=False,

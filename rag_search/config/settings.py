@@ -45,7 +45,7 @@ class RerankerSettings(_Section):
     url: str | None = Field(default=None, description="base URL of a rerank server, ending in /v1")
     api_key: SecretStr | None = None
     instruction: str | None = Field(default=None, description="default instruction; None: the model's own")
-    max_tokens_per_doc: int = Field(default=2048, ge=16)
+    max_tokens_per_doc: int = Field(default=2048, ge=64, description="longer passages are cut there")
     gpu_memory_utilization: float = Field(default=0.5, gt=0, lt=1)
     timeout_s: float = Field(default=120.0, gt=0)
 

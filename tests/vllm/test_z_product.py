@@ -6,12 +6,11 @@ The last tests of this folder end servers, so they stand in the last file and ta
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +26,16 @@ from rag_search.ingestion import ingest
 from rag_search.remote import Remote
 from rag_search.rerank.api import ApiReranker
 from rag_search.wiring import manifest_of
+from tests.vllm.commands import ragsearch
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
 DOCS = {
     "redis.md": "# 连接池\n\nRedis 连接超时多半是连接池耗尽：把 maxTotal 调大。\n",
     "backup.md": "# Backups\n\nRun pg_dump every night and copy the dump to object storage.\n",
-    "kafka.md": "# Kafka consumer lag\n\nAdd consumers up to the number of partitions.\n",
+    "kafka.md": "# Kafka consumer lag\n\nAdd consumers up to the number of partitions.\n"
+    + "Then measure. " * 30
+    + "\n",
 }
 
 
@@ -58,12 +60,7 @@ def project(servers, answers, checkpoints, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def run(project: Path) -> Run:
-    def call(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "rag_search.cli.app", *args]
-        environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "XDG_CONFIG_HOME": str(project / "none")}
-        return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=200)
-
-    return call
+    return partial(ragsearch, project)
 
 
 def test_ingest_and_query(run: Run, reference) -> None:
@@ -92,6 +89,13 @@ def test_query_scores_are_those_of_transformers(project: Path, run: Run, referen
     np.testing.assert_allclose([hit["score"] for hit in hits], wanted[order], rtol=0, atol=1e-5)
 
 
+def test_cut_passages_are_counted_in_explain(run: Run) -> None:
+    note, asked = "1 of 3 passages were longer than the reranker reads and were cut", ("query", "pg_dump", "--explain")
+    assert note not in " ".join(run(*asked).stdout.split())
+    short = run(*asked, RAGSEARCH_RERANKER__MAX_TOKENS_PER_DOC="64")
+    assert note in " ".join(short.stdout.split()), short
+
+
 def test_evaluate_and_doctor(project: Path, run: Run) -> None:
     folder = project / "set"
     (folder / "qrels").mkdir(parents=True)
@@ -113,7 +117,7 @@ def served(server, checkpoints: Path, name: str) -> BatchedEmbedder:
 
 
 def test_server_killed_during_a_query(servers) -> None:
-    victim = servers["no-overrides"]
+    victim = servers["uncached-reranker"]
     remote = Remote(victim.url, what="the rerank server", setting="reranker")
     reranker = ApiReranker(remote, victim.model, max_tokens_per_doc=700)
     killer = threading.Thread(target=lambda: (time.sleep(0.3), victim.stop()))
@@ -127,7 +131,7 @@ def test_server_killed_during_a_query(servers) -> None:
 
 def test_server_killed_during_an_ingest(servers, checkpoints: Path, tmp_path: Path) -> None:
     """What was committed stays and is sound, and the next run, on another server of the model, does only the rest."""
-    victim = servers["spare"]
+    victim = servers["uncached-embedder"]
     docs = tmp_path / "docs"
     docs.mkdir()
     for number in range(600):

@@ -37,6 +37,7 @@ def serve(
     on_listening: is told the URL when clients may connect.
     """
     make_rules(config.settings.server)  # refuse before the models are loaded
+    signal.signal(signal.SIGTERM, _stop)  # also while it is loading, and before uvicorn listens to signals
     _log_to(log_file)
     listener, url = listen(config.settings.server.host, config.settings.server.port)
     app = make_app(Engine.load(config), mounts=mounts)

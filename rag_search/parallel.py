@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Queue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
@@ -30,36 +30,45 @@ def in_parallel(call: Callable[[_Item], _Answer], items: Sequence[_Item], *, wor
             raise
 
 
-def ahead(items: Iterable[_Item]) -> Generator[_Item, None, None]:
-    """`items` in order, each made in another thread while the one before it is in use; at most two are waiting.
+class Ahead(Generic[_Item]):
+    """`items` in order, made in another thread, which begins at once; at most two wait to be taken.
 
-    An error in making one is raised where it would have come. Close the iterator to stop early: the thread ends after
-    the item that it is making, and nobody waits for it.
+    An error in making one is raised where it would have come. Close it to stop early: the thread ends after the item
+    that it is making, and nobody waits for it.
     """
-    waiting: Queue[_Item | _Ended] = Queue(maxsize=1)
-    stopped = threading.Event()
 
-    def make() -> None:
+    def __init__(self, items: Iterable[_Item]) -> None:
+        self._made: Queue[_Item | _Ended] = Queue(maxsize=1)
+        self._stopped = threading.Event()
+        threading.Thread(target=self._make, args=(items,), name="ahead", daemon=True).start()
+
+    def __iter__(self) -> Iterator[_Item]:
+        return self
+
+    def __next__(self) -> _Item:
+        if self._stopped.is_set():
+            raise StopIteration
+        item = self._made.get()
+        if not isinstance(item, _Ended):
+            return item
+        self._stopped.set()
+        raise item.error or StopIteration
+
+    def close(self) -> None:
+        self._stopped.set()
+        with suppress(Empty):
+            self._made.get_nowait()  # so that a thread that waits to hand over its last item can end
+
+    def _make(self, items: Iterable[_Item]) -> None:
         error: BaseException | None = None
         try:
             for item in items:
-                waiting.put(item)
-                if stopped.is_set():
+                self._made.put(item)
+                if self._stopped.is_set():
                     return
         except BaseException as raised:  # noqa: BLE001 (it is raised again in the thread that waits)
             error = raised
-        waiting.put(_Ended(error))
-
-    threading.Thread(target=make, name="ahead", daemon=True).start()
-    try:
-        while not isinstance(item := waiting.get(), _Ended):
-            yield item
-        if item.error is not None:
-            raise item.error
-    finally:
-        stopped.set()
-        with suppress(Empty):
-            waiting.get_nowait()  # so that a thread that waits to hand over its last item can end
+        self._made.put(_Ended(error))
 
 
 @dataclass(frozen=True, slots=True)

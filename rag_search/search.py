@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rag_search.embed.base import Embedder
 from rag_search.fusion import fuse
 from rag_search.lexical import terms
+from rag_search.parallel import Ahead
 from rag_search.query_text import Query, parse_query
 from rag_search.records import (
     Chunk,
@@ -35,6 +36,7 @@ from rag_search.records import (
     TokenVectors,
 )
 from rag_search.rerank.base import CuttingReranker, Reranker, StoredTokenReranker, check_scores
+from rag_search.stopwatch import Stopwatch
 
 CLOSEST = 3  # passages that an answer without hits still names
 DEPTH = 100  # rows asked of each first-stage list, at least
@@ -81,30 +83,47 @@ class Searcher:
     def search_many(self, requests: Sequence[tuple[str, SearchOptions]]) -> list[SearchResult]:
         """Answer several queries, each with its options, in order; all are embedded in one call of the model, and
         each result's `embed` time is that of the call."""
-        asked = [(parse_query(raw, instruction=options.instruction), options) for raw, options in requests]
-        start = time.perf_counter()
-        vectors = self._embed(asked)
-        embed_ms = (time.perf_counter() - start) * 1000
-        return [
-            self._answer(query, options, vector, _Clock(embed=embed_ms if vector is not None else None))
-            for (query, options), vector in zip(asked, vectors, strict=True)
-        ]
+        asked = [self._read(raw, options) for raw, options in requests]
+        with closing(Ahead(map(self._lexical, asked))) as rankings:  # in a thread, while the model embeds
+            start = time.perf_counter()
+            vectors = self._embed(asked)
+            embed_ms = (time.perf_counter() - start) * 1000
+            return [
+                self._answer(each, vector, rankings, Stopwatch(embed=None if vector is None else embed_ms))
+                for each, vector in zip(asked, vectors, strict=True)
+            ]
 
-    def _embed(self, asked: Sequence[tuple[Query, SearchOptions]]) -> list[FloatMatrix | None]:
+    def _read(self, raw: str, options: SearchOptions) -> _Asked:
+        query = parse_query(raw, instruction=options.instruction)
+        allowed = self.index.select(path_glob=options.paths, where=options.where, since=options.since)
+        return _Asked(query, options, allowed)
+
+    def _lexical(self, asked: _Asked) -> _Timed:
+        """The ranking by BM25, and the milliseconds it took."""
+        if asked.options.system == "dense":
+            return _Timed(_NOTHING, None)
+        start = time.perf_counter()
+        ranking = self.index.search_lexical(terms(asked.query.text), asked.depth, allowed=asked.allowed)
+        return _Timed(ranking, (time.perf_counter() - start) * 1000)
+
+    def _embed(self, asked: Sequence[_Asked]) -> list[FloatMatrix | None]:
         """One (1, dim) row per query, None for queries that only BM25 answers; one model call per instruction."""
         vectors: list[FloatMatrix | None] = [None] * len(asked)
         by_instruction: dict[str | None, list[int]] = {}
-        for number, (query, options) in enumerate(asked):
-            if options.system != "bm25":
-                by_instruction.setdefault(query.instruction, []).append(number)
+        for number, each in enumerate(asked):
+            if each.options.system != "bm25":
+                by_instruction.setdefault(each.query.instruction, []).append(number)
         for instruction, numbers in by_instruction.items():
-            rows = self.embedder.embed_queries([asked[n][0].text for n in numbers], instruction=instruction)
+            rows = self.embedder.embed_queries([asked[n].query.text for n in numbers], instruction=instruction)
             for row, number in enumerate(numbers):
                 vectors[number] = rows[row : row + 1]
         return vectors
 
-    def _answer(self, query: Query, options: SearchOptions, vector: FloatMatrix | None, clock: _Clock) -> SearchResult:
-        hits = self._candidates(query, options, vector, clock)
+    def _answer(
+        self, asked: _Asked, vector: FloatMatrix | None, rankings: Iterator[_Timed], clock: Stopwatch
+    ) -> SearchResult:
+        query, options = asked.query, asked.options
+        hits = self._candidates(asked, vector, rankings, clock)
         reranker = self.reranker if options.system == "rerank" else None
         if reranker is not None and hits:
             with clock("rerank"):
@@ -113,18 +132,18 @@ class Searcher:
             hits = _grouped(hits)
         return self._result(query, options, hits, reranker, clock)
 
-    def _candidates(self, query: Query, options: SearchOptions, vector: FloatMatrix | None, clock: _Clock) -> list[Hit]:
-        depth = max(DEPTH, options.candidates)
-        allowed = self.index.select(path_glob=options.paths, where=options.where, since=options.since)
-        dense = lexical = _NOTHING
+    def _candidates(
+        self, asked: _Asked, vector: FloatMatrix | None, rankings: Iterator[_Timed], clock: Stopwatch
+    ) -> list[Hit]:
+        options = asked.options
+        dense = _NOTHING
         if vector is not None:
             with clock("dense"):
-                ids, scores = self.index.search_dense(vector, depth, allowed=allowed)
+                ids, scores = self.index.search_dense(vector, asked.depth, allowed=asked.allowed)
                 found = ids[0] >= 0
                 dense = ids[0][found], scores[0][found]
-        if options.system != "dense":
-            with clock("lexical"):
-                lexical = self.index.search_lexical(terms(query.text), depth, allowed=allowed)
+        lexical, lexical_ms = next(rankings)
+        clock.note("lexical", lexical_ms)
         with clock("fuse"):
             ids, fused = fuse(dense, lexical)
             ids, fused = ids[: options.candidates], fused[: options.candidates]
@@ -166,7 +185,7 @@ class Searcher:
         return scores
 
     def _result(
-        self, query: Query, options: SearchOptions, hits: list[Hit], reranker: Reranker | None, clock: _Clock
+        self, query: Query, options: SearchOptions, hits: list[Hit], reranker: Reranker | None, clock: Stopwatch
     ) -> SearchResult:
         notes = _instruction_notes(query, self.embedder, reranker) + _cut_notes(reranker, hits)
         threshold = reranker.threshold if reranker else None
@@ -225,18 +244,21 @@ def _cut_notes(reranker: Reranker | None, hits: Sequence[Hit]) -> list[str]:
     return [f"{cut} of {len(hits)} passages were longer than the reranker reads and were cut"] if cut else []
 
 
-class _Clock:
-    """Milliseconds of each stage and of all together."""
+class _Asked(NamedTuple):
+    """One request. allowed: the chunks that its filters leave, None for all."""
 
-    def __init__(self, *, embed: float | None) -> None:
-        self._start = time.perf_counter() - (embed or 0.0) / 1000
-        self._stages = {} if embed is None else {"embed": embed}
+    query: Query
+    options: SearchOptions
+    allowed: NDArray[np.int64] | None
 
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self._stages[stage] = (time.perf_counter() - start) * 1000
+    @property
+    def depth(self) -> int:
+        """Rows asked of each first-stage list."""
+        return max(DEPTH, self.options.candidates)
 
-    def finish(self) -> dict[str, float]:
-        return {**self._stages, "total": (time.perf_counter() - self._start) * 1000}
+
+class _Timed(NamedTuple):
+    """A ranking, and how long it took; None: it was not asked for."""
+
+    ranking: Ranking
+    ms: float | None

@@ -3,13 +3,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_search.parallel import ahead
+from rag_search.parallel import Ahead
 
 PATIENCE_S = 10.0
 
 
 def test_items_keep_their_order() -> None:
-    assert list(ahead(range(1000))) == list(range(1000))
+    assert list(Ahead(range(1000))) == list(range(1000))
 
 
 def test_the_next_item_is_made_while_one_is_in_use() -> None:
@@ -20,8 +20,21 @@ def test_the_next_item_is_made_while_one_is_in_use() -> None:
         making_second.set()
         yield 2
 
-    for item in ahead(items()):
+    for item in Ahead(items()):
         assert item == 2 or making_second.wait(PATIENCE_S)
+
+
+def test_the_first_item_is_made_before_anyone_asks() -> None:
+    making = threading.Event()
+
+    def items() -> Iterator[int]:
+        making.set()
+        yield 1
+
+    made = Ahead(items())
+    assert making.wait(PATIENCE_S)
+    assert list(made) == [1]
+    assert list(made) == []
 
 
 def test_an_error_comes_after_the_items_before_it() -> None:
@@ -31,14 +44,14 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
     seen = []
     with pytest.raises(ValueError, match="the fourth"):
-        seen.extend(ahead(items()))
-    made = ahead(items())
+        seen.extend(Ahead(items()))
+    made = Ahead(items())
     assert [next(made) for _ in range(3)] == [1, 2, 3]
     with pytest.raises(ValueError, match="the fourth"):
         next(made)
 
 
-@pytest.mark.parametrize("taken", [1, 5])
+@pytest.mark.parametrize("taken", [0, 1, 5])
 def test_the_thread_ends_when_nobody_listens(taken: int) -> None:
     ended = threading.Event()
     made = []
@@ -51,7 +64,7 @@ def test_the_thread_ends_when_nobody_listens(taken: int) -> None:
         finally:
             ended.set()
 
-    listening = ahead(items())
+    listening = Ahead(items())
     for _ in range(taken):
         next(listening)
     listening.close()

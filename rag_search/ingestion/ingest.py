@@ -22,7 +22,7 @@ from rag_search.ingestion.plan import plan_sync
 from rag_search.ingestion.preparing import Item, grouped, prepared_files, prepared_texts
 from rag_search.ingestion.reports import IngestOptions, IngestReport, Step
 from rag_search.ingestion.storing import Store
-from rag_search.parallel import ahead
+from rag_search.parallel import Ahead
 
 OnStep = Callable[[Step], None]
 
@@ -115,7 +115,7 @@ class _Total(NamedTuple):
 def _store_all(store: Store, items: Iterable[Item], total: _Total, on_step: OnStep) -> None:
     """Embed and commit group by group, while the next one is read and chunked."""
     documents = size = 0
-    with closing(ahead(grouped(items))) as groups:
+    with closing(Ahead(grouped(items))) as groups:
         for group in groups:
             store.put(group)
             documents += len(group.items)

@@ -1,9 +1,10 @@
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from rag_search.errors import EngineError
+from rag_search.errors import EngineError, IndexStoreError
 from rag_search.records import FloatVector, SearchOptions
 from rag_search.search import Searcher
 from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
@@ -119,3 +120,36 @@ def test_many_queries_answer_as_one_by_one() -> None:
     alone = [engine.search(raw, option) for raw, option in zip(asked, options, strict=True)]
     assert [result.hits for result in together] == [result.hits for result in alone]
     assert [result.instruction for result in together] == [None, "hint", None]
+
+
+class Meeting(MemoryIndex):
+    """An index whose lexical search begins only when the embedder is at work, and the other way round."""
+
+    def __init__(self, barrier: threading.Barrier) -> None:
+        super().__init__(TEXTS, WordEmbedder())
+        self.barrier = barrier
+
+    def search_lexical(self, terms, top_k, *, allowed=None):  # type: ignore[no-untyped-def]
+        self.barrier.wait(10)
+        return super().search_lexical(terms, top_k, allowed=allowed)
+
+
+def test_bm25_runs_while_the_model_embeds() -> None:
+    barrier = threading.Barrier(2)
+
+    class Waiting(WordEmbedder):
+        def embed_queries(self, queries, *, instruction=None):  # type: ignore[no-untyped-def]
+            barrier.wait(10)
+            return super().embed_queries(queries, instruction=instruction)
+
+    result = Searcher(Meeting(barrier), Waiting()).search("redis timeout", SearchOptions(system="hybrid"))
+    assert paths(result) == paths(searcher().search("redis timeout", SearchOptions(system="hybrid")))
+
+
+def test_an_error_of_the_lexical_search_is_raised() -> None:
+    class Broken(MemoryIndex):
+        def search_lexical(self, terms, top_k, *, allowed=None):  # type: ignore[no-untyped-def]
+            raise IndexStoreError("the disk is gone")
+
+    with pytest.raises(IndexStoreError, match="the disk is gone"):
+        Searcher(Broken(TEXTS, WordEmbedder()), WordEmbedder()).search("redis")

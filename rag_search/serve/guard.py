@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import hmac
 import json
 import logging
@@ -16,11 +17,12 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 LOGGER = logging.getLogger("ragsearch.access")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+DRAIN_S, DRAIN_BODIES = 5.0, 4  # of a body that is too large: as long, and as many times the limit
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Scope = MutableMapping[str, Any]
@@ -40,6 +42,11 @@ class GuardRules:
     max_body: int
     body_timeout_s: float
 
+    @property
+    def max_held(self) -> int:
+        """Bytes of bodies that are in memory at the same time, of all requests together."""
+        return 16 * self.max_body
+
 
 class Refusal(Exception):
     """The answer to a request that does not pass."""
@@ -51,6 +58,20 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
+@dataclass(slots=True)
+class _Body:
+    """What has been read of a body."""
+
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, part: bytes) -> int:
+        """The length of `part`."""
+        self.parts.append(part)
+        self.size += len(part)
+        return len(part)
+
+
 class Guard:
     """ASGI middleware around the whole application."""
 
@@ -58,6 +79,7 @@ class Guard:
         self._app = app
         self._rules = rules
         self._observe = observe
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -71,7 +93,7 @@ class Guard:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
-        start, status = time.perf_counter(), 0
+        start, status, body = time.perf_counter(), 0, _Body()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -82,11 +104,14 @@ class Guard:
 
         try:
             self._check(scope, headers)
-            body = await self._read(receive) if scope["method"] in ("POST", "PUT", "PATCH", "DELETE") else None
-            await self._app(scope, receive if body is None else _replay(body, receive), send_with_id)
+            reads = scope["method"] in ("POST", "PUT", "PATCH", "DELETE")
+            await self._app(scope, await self._read(receive, body) if reads else receive, send_with_id)
         except Refusal as refusal:
+            if refusal.status == 413 and "expect" not in headers:  # who expects "100 Continue" has sent nothing yet
+                await self._drain(receive)
             await _refuse(refusal, send_with_id)
         finally:
+            self._held -= body.size
             self._log(scope, request_id, status, time.perf_counter() - start)
 
     def _check(self, scope: Scope, headers: dict[str, str]) -> None:
@@ -102,23 +127,34 @@ class Guard:
         if scope["method"] == "POST" and (length != "0" or "transfer-encoding" in headers):
             _check_type(scope, headers)
 
-    async def _read(self, receive: Receive) -> bytes:
-        """The whole body, within its limits of size and time."""
-        parts, size = [], 0
+    async def _read(self, receive: Receive, body: _Body) -> Receive:
+        """Read the whole body, within its limits of size and time; a `receive` that gives it once more."""
         try:
             async with asyncio.timeout(self._rules.body_timeout_s):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise Refusal(499, "gone", "the client went away.")
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > self._rules.max_body:
+                    self._held += body.add(message.get("body", b""))
+                    if body.size > self._rules.max_body:
                         raise _too_large(self._rules.max_body)
+                    if self._held > self._rules.max_held:
+                        raise Refusal(503, "busy", "too many large requests at the same time.", {"retry-after": "2"})
                     if not message.get("more_body", False):
-                        return b"".join(parts)
+                        return _replay(b"".join(body.parts), receive)
         except TimeoutError as error:
             raise Refusal(408, "timeout", "the body came too slowly.", {"connection": "close"}) from error
+
+    async def _drain(self, receive: Receive) -> None:
+        """Read on for a while: a client that is cut off while it sends may never look for the answer."""
+        left = DRAIN_BODIES * self._rules.max_body
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
 
     def _log(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "-")
@@ -143,14 +179,15 @@ def _check_type(scope: Scope, headers: dict[str, str]) -> None:
 def _has_key(headers: dict[str, str], key: str) -> bool:
     """`Authorization: Bearer KEY`, `X-API-Key: KEY`, or Basic with the key as password (so a browser can ask)."""
     kind, _, token = headers.get("authorization", "").partition(" ")
+    given = token.encode("latin-1")  # as it came: keys are UTF-8
     if kind.lower() == "basic":
         try:
-            token = base64.b64decode(token, validate=True).decode("utf-8").partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            token = ""
+            given = base64.b64decode(given, validate=True).partition(b":")[2]
+        except binascii.Error:
+            given = b""
     elif kind.lower() != "bearer":
-        token = headers.get("x-api-key", "")
-    return hmac.compare_digest(token.strip().encode(), key.encode())
+        given = headers.get("x-api-key", "").encode("latin-1")
+    return hmac.compare_digest(given.strip(), key.encode())
 
 
 def _challenge(headers: dict[str, str]) -> str:

@@ -13,7 +13,10 @@ from rag_search.integrations.server import DEFAULT_URL, KEY_VARIABLE, TIMEOUT_S,
 @component
 class RagSearchRetriever:
     """`RagSearchRetriever(top_k=3).run("...")["documents"]`; for the parameters see
-    rag_search.integrations.server.search."""
+    rag_search.integrations.server.search.
+
+    Load a stored pipeline with `allowed_modules=["rag_search.integrations.haystack"]`: Haystack trusts only its own.
+    """
 
     def __init__(
         self,

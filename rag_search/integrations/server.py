@@ -6,6 +6,7 @@ question, and an adapter is a few plain values that a framework may copy, pickle
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 from collections.abc import Mapping
@@ -71,7 +72,9 @@ def _post(url: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout
 @cache
 def _client() -> httpx.Client:
     """One for the process: making one reads all certificates, which takes longer than an answer."""
-    return httpx.Client()
+    client = httpx.Client()
+    atexit.register(client.close)
+    return client
 
 
 def _passage(hit: Mapping[str, Any]) -> Passage:

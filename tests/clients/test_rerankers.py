@@ -1,0 +1,124 @@
+"""Rerank clients that others wrote, pointed at a running server by its address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # their warnings are not ours to mend
+TEXTS = [
+    "The weather is fine.",
+    "Raise maxTotal when Redis connections time out.",
+    "Redis is a key-value store.",
+]
+QUERY = "[for beginners] redis connection timeout"
+BEST_FIRST = [1, 2, 0]
+
+
+def truth(url: str) -> list[tuple[int, float]]:
+    """Places and scores, best first, asked without any client."""
+    reply = httpx.post(f"{url}/v1/rerank", json={"query": QUERY, "documents": TEXTS}, timeout=60)
+    rows = reply.json()["results"]
+    return [(row["index"], row["relevance_score"]) for row in rows]
+
+
+def ranking(texts: Sequence[str], scores: Sequence[float | None]) -> list[tuple[int, float]]:
+    return [(TEXTS.index(text), score or 0.0) for text, score in zip(texts, scores, strict=True)]
+
+
+def same(ours: Sequence[tuple[int, float]], url: str) -> bool:
+    wanted = truth(url)[: len(ours)]
+    places = [place for place, _ in ours]
+    return places == BEST_FIRST[: len(ours)] and [score for _, score in ours] == pytest.approx([s for _, s in wanted])
+
+
+def test_cohere(url: str, guarded: str) -> None:
+    cohere = pytest.importorskip("cohere", reason="the Cohere SDK is not installed")
+    client = cohere.ClientV2(api_key="none", base_url=url)
+    found = client.rerank(model="any", query=QUERY, documents=TEXTS, top_n=2)
+    assert same([(row.index, row.relevance_score) for row in found.results], url)
+    with pytest.raises(cohere.BadRequestError, match="the query is empty"):
+        client.rerank(model="any", query=" ", documents=TEXTS)
+    with pytest.raises(cohere.UnauthorizedError):
+        cohere.ClientV2(api_key="wrong", base_url=guarded).rerank(model="any", query=QUERY, documents=TEXTS)
+    client = cohere.ClientV2(api_key="secret", base_url=guarded)
+    assert client.rerank(model="any", query=QUERY, documents=TEXTS).results[0].index == BEST_FIRST[0]
+
+
+def test_cohere_of_the_first_version(url: str) -> None:
+    cohere = pytest.importorskip("cohere", reason="the Cohere SDK is not installed")
+    if not hasattr(cohere, "Client"):
+        pytest.skip("this Cohere SDK has the second version only")
+    documents = [{"text": text} for text in TEXTS]
+    client = cohere.Client(api_key="none", base_url=url)
+    found = client.rerank(model="any", query=QUERY, documents=documents, return_documents=True)
+    assert same([(row.index, row.relevance_score) for row in found.results], url)
+    assert [row.document.text for row in found.results] == [TEXTS[place] for place in BEST_FIRST]
+
+
+def test_llama_index(url: str, guarded: str) -> None:
+    pytest.importorskip("llama_index.core", reason="LlamaIndex is not installed")
+    tei = pytest.importorskip("llama_index.postprocessor.tei_rerank", reason="its TEI reranker is not installed")
+    from llama_index.core.schema import NodeWithScore, TextNode
+
+    for address, key in ((url, None), (guarded, "Bearer secret")):
+        nodes = [NodeWithScore(node=TextNode(text=text), score=0.0) for text in TEXTS]
+        postprocessor = tei.TextEmbeddingInference(base_url=address, top_n=2, auth_token=key)
+        found = postprocessor.postprocess_nodes(nodes, query_str=QUERY)
+        assert same(ranking([node.text for node in found], [node.score for node in found]), url)
+
+
+def test_langchain(url: str) -> None:
+    rerank = pytest.importorskip("langchain_cohere", reason="langchain-cohere is not installed")
+    from langchain_core.documents import Document
+
+    compressor = rerank.CohereRerank(base_url=url, cohere_api_key="none", model="any", top_n=2)
+    found = compressor.compress_documents([Document(page_content=text) for text in TEXTS], QUERY)
+    assert same(ranking([d.page_content for d in found], [d.metadata["relevance_score"] for d in found]), url)
+
+
+def test_haystack_with_vllm(url: str, guarded: str) -> None:
+    pytest.importorskip("haystack", reason="Haystack is not installed")
+    vllm = pytest.importorskip("haystack_integrations.components.rankers.vllm", reason="no vllm-haystack")
+    from haystack import Document
+    from haystack.utils import Secret
+
+    documents = [Document(content=text) for text in TEXTS]
+    for address, key in ((url, None), (guarded, Secret.from_token("secret"))):
+        ranker = vllm.VLLMRanker(model="any", api_base_url=f"{address}/v1", api_key=key, top_k=2)
+        found = ranker.run(query=QUERY, documents=documents)["documents"]
+        assert same(ranking([d.content for d in found], [d.score for d in found]), url)
+    with pytest.raises(RuntimeError, match="the query is empty"):
+        ranker.run(query=" ", documents=documents)
+
+
+def test_haystack_with_tei(url: str, guarded: str) -> None:
+    pytest.importorskip("haystack", reason="Haystack is not installed")
+    tei = pytest.importorskip("haystack_integrations.components.rankers.huggingface_api", reason="no TEI ranker")
+    from haystack import Document
+    from haystack.utils import Secret
+
+    documents = [Document(content=text) for text in TEXTS]
+    for address, key in ((url, None), (guarded, Secret.from_token("secret"))):
+        ranker = tei.HuggingFaceTEIRanker(url=address, token=key, top_k=2)
+        found = ranker.run(query=QUERY, documents=documents)["documents"]
+        assert same(ranking([d.content for d in found], [d.score for d in found]), url)
+    with pytest.raises(RuntimeError, match="the query is empty"):
+        ranker.run(query=" ", documents=documents)
+
+
+def test_weaviate(url: str) -> None:
+    """Weaviate is a server of its own; these are the requests that its reranker-transformers module sends."""
+    for probe in ("live", "ready"):
+        assert httpx.get(f"{url}/.well-known/{probe}").status_code == 204
+    assert httpx.get(f"{url}/meta").json()["model"]
+    body = httpx.Request("POST", url, json={"query": QUERY, "documents": TEXTS, "property": ""}).content
+    reply = httpx.post(f"{url}/rerank", content=body).json()  # without a content type, as from Go
+    assert [row["document"] for row in reply["scores"]] == TEXTS
+    ours = sorted(enumerate(row["score"] for row in reply["scores"]), key=lambda pair: -pair[1])
+    assert same(ours, url)
+    body = httpx.Request("POST", url, json={"query": " ", "documents": TEXTS, "property": ""}).content
+    refused = httpx.post(f"{url}/rerank", content=body)
+    assert (refused.status_code, refused.json()["error"]) == (400, "the query is empty. Write a question.")

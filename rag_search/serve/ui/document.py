@@ -37,7 +37,8 @@ def document_html(document: Document, shown_path: str, first: int, last: int) ->
     head = document.text[: front_matter(document.text).end]
     lines = LINE_END.split(document.text)
     top = len(LINE_END.findall(head))
-    passage = (max(top, min(first - 1, len(lines) - 1)), min(last, len(lines)))
+    start_of_passage = max(top, min(first, len(lines)) - 1)
+    passage = (start_of_passage, max(start_of_passage + 1, min(last, len(lines))))
     start, stop = _window(lines, top, passage)
     body = render_markdown(lines[start:stop], mark=(passage[0] - start, passage[1] - start))
     before = _gap(start - top, "above") if start > top else ""
@@ -68,9 +69,10 @@ def _window(lines: Sequence[str], top: int, passage: Lines) -> Lines:
     start, stop = _grow(sizes[top:], (passage[0] - top, passage[1] - top), PARSED_CHARS)
     near = lines[top + start : top + stop]
     blocks = [(top + start + block.start, top + start + block.end) for block in iter_blocks("\n".join(near))]
-    inside = [i for i, (first, end) in enumerate(blocks) if first < passage[1] and end > passage[0]]
-    if not inside:
+    if not blocks:
         return passage
+    inside = [i for i, (first, end) in enumerate(blocks) if first < passage[1] and end > passage[0]]
+    inside = inside or [min(range(len(blocks)), key=lambda i: abs(blocks[i][0] - passage[0]))]
     wanted = (inside[0], inside[-1] + 1)
     block_sizes = [sum(sizes[first:end]) for first, end in blocks]
     if sum(block_sizes[slice(*wanted)]) > PREVIEW_CHARS:

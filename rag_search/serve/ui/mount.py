@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 PATH = "/ui"
-_READ = re.compile(r"/(config|theme\.css|(assets|static)/(?!.*\.\.)[\w/.-]+)?")
+_READ = re.compile(r"/(config|gradio_api/app_id|theme\.css|(assets|static)/(?!.*\.\.)[\w/.-]+)?")
 _ROUTES = {"GET": _READ, "HEAD": _READ, "POST": re.compile(r"/gradio_api/run/predict")}
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-eval' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; "

@@ -6,6 +6,7 @@ template would make Gradio run what a value holds.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import gradio as gr
 
 from rag_search.serve.service import Service
 from rag_search.serve.ui import answers
-from rag_search.serve.ui.results import head_html, hint_html
+from rag_search.serve.ui.results import error_html, head_html, hint_html
 
 STYLE = Path(__file__).with_name("page.css")
 MAX_TOP_K = 50
@@ -136,7 +137,8 @@ def _search_tab(service: Service) -> None:
         return await answers.told(answers.document(service, event._data))
 
     form = [query, instruction, top_k, paths, where, since]
-    gr.on([go.click, query.submit], search, form, [hits, shown], **_WAITING)
+    asked = gr.on([go.click, query.submit], search, form, [hits, shown], **_WAITING)
+    asked.failure(None, None, hits, js=_say_unanswered(service), **_QUIET)
     hits.click(open_document, None, shown, **_QUIET)
 
 
@@ -154,12 +156,21 @@ def _rerank_tab(service: Service) -> None:
     async def rerank(raw: str, text: str) -> str:
         return await answers.told(answers.rerank(service, raw, text))
 
-    gr.on([go.click, query.submit], rerank, [query, passages], ranked, **_WAITING)
+    asked = gr.on([go.click, query.submit], rerank, [query, passages], ranked, **_WAITING)
+    asked.failure(None, None, ranked, js=_say_unanswered(service), **_QUIET)
     example.click(lambda: (EXAMPLE_QUERY, EXAMPLE_PASSAGES), None, [query, passages], **_QUIET)
 
 
 def _text(label: str, placeholder: str, **options: Any) -> gr.Textbox:
     return gr.Textbox("", label=label, placeholder=placeholder, **options)
+
+
+def _say_unanswered(service: Service) -> str:
+    """JavaScript for a request that reached no handler of ours."""
+    limit = service.settings.max_body_mb
+    remedy = f"It may have stopped; this page loads again when it is back. Or the text is longer than {limit:g} MiB."
+    html = error_html("no answer from the server.", remedy)
+    return f"() => {json.dumps(html)}"
 
 
 def _output(kind: str) -> dict[str, Any]:

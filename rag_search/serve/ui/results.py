@@ -34,9 +34,7 @@ def search_html(result: SearchResult, places: Places) -> str:
     if result.hits:
         body = f'<ol class="hits">{"".join(_hit(hit, result.query, places) for hit in result.hits)}</ol>'
         return body + _notes(result.notes) + _engines(result)
-    title = "No confident match" if not result.confident else "Nothing found"
-    hint = "Ask in other words, or loosen the filters."
-    empty = f'<div class="empty"><b>{title}</b><p>{hint}</p></div>'
+    empty = '<div class="empty"><b>No confident match</b><p>Ask in other words, or loosen the filters.</p></div>'
     return empty + _notes(result.notes) + _engines(result)
 
 
@@ -72,14 +70,17 @@ def status_html(status: Mapping[str, object]) -> str:
 
 def _hit(hit: Hit, query: str, places: Places) -> str:
     chunk = hit.chunk
-    heading = "".join(f'<span class="under">{safe(part)}</span>' for part in chunk.heading_path)
+    heading = "".join(f'<span class="under"> › {safe(part)}</span>' for part in chunk.heading_path)
     title = _opener(chunk, chunk.line_start, chunk.line_end, f"{safe(chunk.title)}{heading}", "title")
     shown = f"{safe(places.shown(chunk.path))}:{chunk.line_start}"
     text, best = snippet_with_best(chunk.text, query, cells=SNIPPET_CELLS)
+    words = _words(text, query)
+    if not any(best[0] <= start < best[1] for start, _ in words):
+        best = (0, 0)  # question and passage share no word: no sentence is better than the others
     return (
         f'<li><div class="head"><b class="rank">{hit.rank}</b>{title}{_score(hit.score, "hit-score")}</div>'
         f'<div class="place">{shown}{_siblings(hit)}</div>'
-        f'<p class="text">{_marked(text, best, _words(text, query))}</p>{_stages(hit.scores)}</li>'
+        f'<p class="text">{_marked(text, best, words)}</p>{_stages(hit.scores)}</li>'
     )
 
 

@@ -1,0 +1,195 @@
+"""The page in Chromium. The fixture `watched` asserts after every test that nothing foreign was asked for or ran."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.ui import hostile
+from tests.ui.conftest import Watched, serving
+
+pytestmark = pytest.mark.slow
+PHONE = pytest.mark.parametrize("watched", [390], indirect=True)
+PASSAGES = "the weather is fine\n\nRedis 连接超时 timeout\n\nredis only"
+
+
+def texts(page: Any, selector: str) -> list[str]:
+    return [" ".join(text.split()) for text in page.locator(selector).all_inner_texts()]
+
+
+def fits(page: Any) -> bool:
+    """Whether nothing sticks out to the right."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def test_search_shows_hits_as_the_api_ranks_them(watched: Watched, url: str) -> None:
+    watched.open(url)
+    page = watched.search("Redis connection timeout 连接超时")
+    body = {"query": "Redis connection timeout 连接超时"}
+    hits = httpx.post(f"{url}/v1/search", json=body).json()["hits"]
+    assert texts(page, ".hits .score b") == [f"{hit['score']:.3f}" for hit in hits]
+    assert texts(page, ".title")[0] == "连接池配置指南 › 连接超时"
+    assert "".join(page.locator(".hits li").first.locator("mark").all_inner_texts()).startswith("Redis connection")
+    assert re.fullmatch(r"dense \d\.\d+ lexical \d+\.\d+ fused .* rerank 1\.000", texts(page, ".stages")[0])
+    assert "total" not in texts(page, ".facts")[0]
+    assert "documents" in texts(page, ".status")[0]
+
+
+def test_enter_searches_and_filters_apply(watched: Watched, url: str) -> None:
+    page = watched.open(url)
+    page.get_by_role("button", name="Instruction and filters").click()
+    page.get_by_label("Front matter").fill("category=api")
+    page.get_by_label("Question").fill("redis")
+    page.get_by_label("Question").press("Enter")
+    page.wait_for_selector(".hits")
+    assert texts(page, ".title") == ["连接池配置指南 › 连接超时"]
+
+
+def test_a_click_opens_the_document_at_the_passage(watched: Watched, url: str) -> None:
+    watched.open(url)
+    page = watched.search("walrus number250")
+    page.locator(".title").first.click()
+    page.wait_for_selector(".doc")
+    found = page.locator(".doc .found").first
+    assert "number250" in found.inner_text()
+    assert found.evaluate("e => { const r = e.getBoundingClientRect(); return r.top > 0 && r.top < innerHeight; }")
+    page.get_by_role("button", name="close").click()
+    page.wait_for_selector(".doc", state="detached")
+    page.locator(".title").first.click()
+    page.wait_for_selector(".doc")
+
+
+@PHONE
+def test_on_a_phone_everything_fits(watched: Watched, url: str) -> None:
+    watched.open(url)
+    page = watched.search("redis zebra timeout")
+    assert fits(page)
+    page.locator(".title").last.click()
+    page.wait_for_selector(".doc")
+    assert fits(page)
+    assert page.locator(".found").first.evaluate("e => e.getBoundingClientRect().top < innerHeight")
+    page.get_by_role("tab", name="Rerank").click()
+    page.get_by_role("button", name="Example").click()
+    page.wait_for_function('document.querySelector(\'textarea[placeholder^="["], input[placeholder^="["]\').value')
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_selector(".which")
+    assert fits(page)
+
+
+def test_the_sandbox_scores_as_the_api_does(watched: Watched, url: str) -> None:
+    page = watched.open(url)
+    page.get_by_role("tab", name="Rerank").click()
+    page.get_by_label("Query").fill("[weather] Redis 连接超时")
+    page.get_by_label("Passages").fill(PASSAGES)
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_selector(".which")
+    body = {"query": "[weather] Redis 连接超时", "passages": PASSAGES.split("\n\n")}
+    rows = httpx.post(f"{url}/v1/rerank", json=body).json()["results"]
+    assert texts(page, ".which") == [f"passage {row['index'] + 1}" for row in rows]
+    assert texts(page, ".score b") == [f"{row['relevance_score']:.3f}" for row in rows]
+    assert texts(page, ".rank") == ["1", "2", "3"]
+    widths = [bar.get_attribute("style") for bar in page.locator(".bar > i").all()]
+    assert widths == [f"width:{100 * row['relevance_score']:.1f}%" for row in rows]
+    assert "instruction: weather" in texts(page, ".facts")[-1]
+
+
+def test_hostile_documents_are_text(watched: Watched, url: str) -> None:
+    watched.open(url)
+    page = watched.search("zebra handlebars")
+    assert "<script>" in texts(page, ".title")[0]
+    for number in range(page.locator(".title").count()):
+        page.locator(".title").nth(number).click()
+        page.wait_for_selector(".doc")
+    page.locator(".hits li", has_text="<script>").first.locator(".title").click()
+    page.wait_for_function("document.querySelector('.doc-title').innerText.includes('<script>')")
+    shown = page.locator(".doc").inner_text()
+    for part in ("<script>window.ran='script'</script>", "${window.ran='template'}", "{{window.ran='handlebars'}}"):
+        assert part in shown
+    assert page.locator(".results, .preview").locator("img, script, iframe, style, form, svg, link, base").count() == 0
+    page.mouse.move(900, 400)
+    page.wait_for_timeout(500)
+
+
+def test_hostile_queries_and_passages_are_text(watched: Watched, url: str) -> None:
+    watched.open(url)
+    page = watched.search("zebra " + hostile.TITLE)
+    page.get_by_role("tab", name="Rerank").click()
+    page.get_by_label("Query").fill(f"[{hostile.TITLE}] zebra ${{window.ran=1}} {{{{window.ran=1}}}}")
+    page.get_by_label("Passages").fill(hostile.PASSAGES)
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_selector(".which")
+    assert "<script>window.ran='script'</script>" in page.locator(".results").last.inner_text()
+    page.wait_for_timeout(500)
+
+
+def test_each_failure_is_one_message(watched: Watched, url: str) -> None:
+    watched.open(url)
+    page = watched.search("   ")
+    assert texts(page, ".problem b") == ["The query is empty."]
+    page.get_by_role("button", name="Instruction and filters").click()
+    page.get_by_label("Updated since").fill("yesterday")
+    watched.search("redis")
+    page.wait_for_function("document.querySelector('.problem').innerText.includes('Since')")
+    page.get_by_label("Updated since").fill("")
+    watched.search("sourdough")
+    page.wait_for_selector(".empty")
+    assert "No confident match" in texts(page, ".empty")[0]
+    page.get_by_role("tab", name="Rerank").click()
+    page.get_by_label("Query").fill("x")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_selector(".problem")
+    assert texts(page, ".problem b") == ["There are no passages."]
+
+
+def test_what_never_reaches_a_handler_is_one_message_too(browser: Any, url: str) -> None:
+    context = browser.new_context()
+    page = Watched(context.new_page()).open(url)
+    page.get_by_role("tab", name="Rerank").click()
+    page.get_by_label("Query").fill("x")
+    page.get_by_label("Passages").fill("y" * 200_000)  # more than the guard lets through
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_selector(".problem")
+    assert texts(page, ".problem b") == ["No answer from the server."]
+    assert "longer than 0.1 MiB" in page.locator(".problem").inner_text()
+    context.close()
+
+
+def test_the_policy_of_the_page_would_stop_what_slipped_through(browser: Any, url: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    refused: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda said: refused.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{url}/ui/", timeout=120_000)
+    page.get_by_label("Question").wait_for()
+    page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', `<img src=x onerror=\"window.ran=1\">"
+        f"<img src='http://{hostile.EVIL}/x.png'><iframe src='http://{hostile.EVIL}/'></iframe>`)"
+    )
+    page.wait_for_timeout(1000)
+    assert page.evaluate("window.ran") is None
+    assert len([text for text in refused if "Content Security Policy" in text]) >= 3
+    context.close()
+
+
+def test_with_a_key_the_browser_asks_and_everything_is_guarded(browser: Any, project: Path) -> None:
+    with serving(str(project), "secret") as url:
+        for path in ("/", "/ui/", "/ui/config", "/ui/theme.css", "/ui/gradio_api/run/predict", "/ui/static/x.js"):
+            assert httpx.get(url + path).status_code == 401, path
+        reply = httpx.get(f"{url}/ui/", headers={"Accept": "text/html"})
+        assert reply.headers["www-authenticate"].startswith("Basic")
+        context = browser.new_context(http_credentials={"username": "me", "password": "secret"})
+        seen = Watched(context.new_page())
+        seen.page.on("console", lambda said: seen.complaints.append(said.text) if said.type == "error" else None)
+        seen.open(url)
+        page = seen.search("redis")
+        page.wait_for_selector(".hits")
+        page.locator(".title").first.click()
+        page.wait_for_selector(".doc")
+        assert seen.complaints == []
+        context.close()

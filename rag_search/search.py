@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rag_search.embed.base import Embedder
 from rag_search.fusion import fuse
+from rag_search.hits import closest, cut_notes, grouped, instruction_notes, ordered
 from rag_search.lexical import terms
 from rag_search.parallel import Ahead
 from rag_search.query_text import Query, parse_query
@@ -30,16 +31,22 @@ from rag_search.records import (
     Hit,
     SearchOptions,
     SearchResult,
-    Sibling,
     StageScores,
     System,
     TokenVectors,
 )
-from rag_search.rerank.base import CuttingReranker, Reranker, StoredTokenReranker, check_scores
+from rag_search.rerank.base import (
+    PairRequest,
+    Reranker,
+    StoredTokenReranker,
+    check_scores,
+    score_all,
+)
 from rag_search.stopwatch import Stopwatch
 
 CLOSEST = 3  # passages that an answer without hits still names
 DEPTH = 100  # rows asked of each first-stage list, at least
+PER_CALL = 32  # queries whose candidates are scored in one call of a reranker that reads passages
 
 Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]
 _NOTHING: Ranking = (np.empty(0, np.int64), np.empty(0, np.float32))
@@ -81,17 +88,40 @@ class Searcher:
         return result
 
     def search_many(self, requests: Sequence[tuple[str, SearchOptions]]) -> list[SearchResult]:
-        """Answer several queries, each with its options, in order; all are embedded in one call of the model, and
-        each result's `embed` time is that of the call."""
+        """Answer several queries, each with its options, in order; the same results as one by one."""
+        return list(self.answers(requests))
+
+    def answers(self, requests: Sequence[tuple[str, SearchOptions]]) -> Iterator[SearchResult]:
+        """As `search_many`, each result as soon as it is there.
+
+        All queries are embedded in one call of the model and searched in one pass over the vectors, and a reranker
+        that reads passages gets those of PER_CALL queries in one call. The time of such a stage is that of the call.
+        """
         asked = [self._read(raw, options) for raw, options in requests]
         with closing(Ahead(map(self._lexical, asked))) as rankings:  # in a thread, while the model embeds
             start = time.perf_counter()
             vectors = self._embed(asked)
-            embed_ms = (time.perf_counter() - start) * 1000
-            return [
-                self._answer(each, vector, rankings, Stopwatch(embed=None if vector is None else embed_ms))
-                for each, vector in zip(asked, vectors, strict=True)
-            ]
+            shared = {"embed": (time.perf_counter() - start) * 1000}
+            start = time.perf_counter()
+            dense = self._dense(asked, vectors)
+            shared["dense"] = (time.perf_counter() - start) * 1000
+            found: list[_Found] = []
+            for each, vector, ranking in zip(asked, vectors, dense, strict=True):
+                clock = Stopwatch({} if vector is None else shared)
+                found.append(_Found(each, self._candidates(each, vector, ranking, rankings, clock), clock))
+                if len(found) == (PER_CALL if self._reads_passages else 1):
+                    yield from self._ranked(found)
+                    found = []
+            yield from self._ranked(found)
+
+    @property
+    def _reads_passages(self) -> bool:
+        return self.reranker is not None and self._stored_tokens is None
+
+    @property
+    def _stored_tokens(self) -> StoredTokenReranker | None:
+        """The reranker, if it reads the token vectors in the index and no passages."""
+        return self.reranker if isinstance(self.reranker, StoredTokenReranker) and self.embedder.token_dim else None
 
     def _read(self, raw: str, options: SearchOptions) -> _Asked:
         query = parse_query(raw, instruction=options.instruction)
@@ -119,29 +149,29 @@ class Searcher:
                 vectors[number] = rows[row : row + 1]
         return vectors
 
-    def _answer(
-        self, asked: _Asked, vector: FloatMatrix | None, rankings: Iterator[_Timed], clock: Stopwatch
-    ) -> SearchResult:
-        query, options = asked.query, asked.options
-        hits = self._candidates(asked, vector, rankings, clock)
-        reranker = self.reranker if options.system == "rerank" else None
-        if reranker is not None and hits:
-            with clock("rerank"):
-                hits = _ordered(hits, self._rerank(reranker, query, hits))
-        if options.group:
-            hits = _grouped(hits)
-        return self._result(query, options, hits, reranker, clock)
+    def _dense(self, asked: Sequence[_Asked], vectors: Sequence[FloatMatrix | None]) -> list[Ranking]:
+        """The ranking of each query by its vector; queries without filters share one search."""
+        rankings = [_NOTHING] * len(asked)
+        alike: dict[tuple[int, int], list[int]] = {}
+        for number, (each, vector) in enumerate(zip(asked, vectors, strict=True)):
+            if vector is not None:
+                alike.setdefault((each.depth, -1 if each.allowed is None else number), []).append(number)
+        for (depth, _), numbers in alike.items():
+            rows = np.concatenate([row for n in numbers if (row := vectors[n]) is not None])
+            ids, scores = self.index.search_dense(rows, depth, allowed=asked[numbers[0]].allowed)
+            for number, row_ids, row_scores in zip(numbers, ids, scores, strict=True):
+                rankings[number] = row_ids[row_ids >= 0], row_scores[row_ids >= 0]
+        return rankings
 
     def _candidates(
-        self, asked: _Asked, vector: FloatMatrix | None, rankings: Iterator[_Timed], clock: Stopwatch
+        self,
+        asked: _Asked,
+        vector: FloatMatrix | None,
+        dense: Ranking,
+        rankings: Iterator[_Timed],
+        clock: Stopwatch,
     ) -> list[Hit]:
         options = asked.options
-        dense = _NOTHING
-        if vector is not None:
-            with clock("dense"):
-                ids, scores = self.index.search_dense(vector, asked.depth, allowed=asked.allowed)
-                found = ids[0] >= 0
-                dense = ids[0][found], scores[0][found]
         lexical, lexical_ms = next(rankings)
         clock.note("lexical", lexical_ms)
         with clock("fuse"):
@@ -174,27 +204,48 @@ class Searcher:
             hits.append(Hit(chunk, row + 1, float(fused[row]) if single is None else single, scores))
         return hits
 
-    def _rerank(self, reranker: Reranker, query: Query, hits: Sequence[Hit]) -> FloatVector:
-        if isinstance(reranker, StoredTokenReranker) and self.embedder.token_dim:
-            scores = reranker.score_stored(
-                query.text, hits, self.index.token_vectors([hit.chunk.chunk_id for hit in hits])
-            )
-        else:
-            scores = reranker.score(query.text, [hit.chunk.passage for hit in hits], instruction=query.instruction)
-        check_scores(scores, len(hits), reranker.name)
+    def _ranked(self, found: Sequence[_Found]) -> Iterator[SearchResult]:
+        """Candidates in their final order, scored together."""
+        scored = [n for n, each in enumerate(found) if each.hits and self._reranker_of(each.asked)]
+        start = time.perf_counter()
+        scores = dict(zip(scored, self._scores([found[n] for n in scored]), strict=True))
+        rerank_ms = (time.perf_counter() - start) * 1000
+        for number, (asked, hits, clock) in enumerate(found):
+            if number in scores:
+                clock.note("rerank", rerank_ms)
+                hits = ordered(hits, scores[number])
+            if asked.options.group:
+                hits = grouped(hits)
+            yield self._result(asked, hits, clock)
+
+    def _scores(self, found: Sequence[_Found]) -> list[FloatVector]:
+        """The reranker's scores of each query's candidates."""
+        if not found or self.reranker is None:
+            return []
+        reranker = self._stored_tokens
+        if reranker is None:
+            asked = [(each.asked.query, [hit.chunk.passage for hit in each.hits]) for each in found]
+            return score_all(self.reranker, [PairRequest(q.text, passages, q.instruction) for q, passages in asked])
+        scores = []
+        for each in found:
+            tokens = self.index.token_vectors([hit.chunk.chunk_id for hit in each.hits])
+            scores.append(reranker.score_stored(each.asked.query.text, each.hits, tokens))
+            check_scores(scores[-1], len(each.hits), self.reranker.name)
         return scores
 
-    def _result(
-        self, query: Query, options: SearchOptions, hits: list[Hit], reranker: Reranker | None, clock: Stopwatch
-    ) -> SearchResult:
-        notes = _instruction_notes(query, self.embedder, reranker) + _cut_notes(reranker, hits)
+    def _reranker_of(self, asked: _Asked) -> Reranker | None:
+        return self.reranker if asked.options.system == "rerank" else None
+
+    def _result(self, asked: _Asked, hits: list[Hit], clock: Stopwatch) -> SearchResult:
+        query, options, reranker = asked.query, asked.options, self._reranker_of(asked)
+        notes = instruction_notes(query, self.embedder, reranker) + cut_notes(reranker, hits)
         threshold = reranker.threshold if reranker else None
         confident = bool(hits) and (threshold is None or hits[0].score >= threshold)
         if options.min_score is not None:
             hits = [hit for hit in hits if hit.score >= options.min_score]
             confident = bool(hits)
         elif hits and threshold is not None and not confident:
-            notes += [_closest(hit, threshold) for hit in hits[:CLOSEST]]
+            notes += [closest(hit, threshold) for hit in hits[:CLOSEST]]
             hits = []
         return SearchResult(
             query=query.text,
@@ -205,43 +256,6 @@ class Searcher:
             confident=confident,
             notes=tuple(notes),
         )
-
-
-def _ordered(hits: Sequence[Hit], scores: FloatVector) -> list[Hit]:
-    """The reranker's score decides; ties keep the order of retrieval."""
-    order = np.argsort(-scores, kind="stable").tolist()
-    return [
-        replace(hits[i], score=float(scores[i]), scores=replace(hits[i].scores, rerank=float(scores[i]))) for i in order
-    ]
-
-
-def _grouped(hits: Sequence[Hit]) -> list[Hit]:
-    """The best hit of each document in order, with the document's other hits as siblings."""
-    by_path: dict[str, list[Hit]] = {}
-    for hit in hits:
-        by_path.setdefault(hit.chunk.path, []).append(hit)
-    return [
-        replace(first, siblings=tuple(Sibling(o.chunk.line_start, o.chunk.line_end, o.score) for o in rest))
-        for first, *rest in by_path.values()
-    ]
-
-
-def _closest(hit: Hit, threshold: float) -> str:
-    return f"close, not confident: {hit.chunk.path}:{hit.chunk.line_start}, score {hit.score:.2f} < {threshold:.2f}"
-
-
-def _instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | None) -> list[str]:
-    if query.instruction is None:
-        return []
-    deaf = [engine.name for engine in (embedder, reranker) if engine is not None and not engine.follows_instructions]
-    return [f"{' and '.join(deaf)} cannot follow the instruction {query.instruction!r}"] if deaf else []
-
-
-def _cut_notes(reranker: Reranker | None, hits: Sequence[Hit]) -> list[str]:
-    if not isinstance(reranker, CuttingReranker):
-        return []
-    cut = reranker.count_cut([hit.chunk.passage for hit in hits])
-    return [f"{cut} of {len(hits)} passages were longer than the reranker reads and were cut"] if cut else []
 
 
 class _Asked(NamedTuple):
@@ -255,6 +269,14 @@ class _Asked(NamedTuple):
     def depth(self) -> int:
         """Rows asked of each first-stage list."""
         return max(DEPTH, self.options.candidates)
+
+
+class _Found(NamedTuple):
+    """The candidates of one request."""
+
+    asked: _Asked
+    hits: list[Hit]
+    clock: Stopwatch
 
 
 class _Timed(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -11,10 +11,10 @@ class Stopwatch:
     """Milliseconds of each stage and of all together. The lexical search runs beside embedding and dense search, so
     the whole may take less than the sum."""
 
-    def __init__(self, *, embed: float | None) -> None:
-        self._start = time.perf_counter() - (embed or 0.0) / 1000
-        self._stages: dict[str, float] = {}
-        self.note("embed", embed)
+    def __init__(self, shared: Mapping[str, float]) -> None:
+        """shared: milliseconds of stages that are over, of one query or of many together."""
+        self._start = time.perf_counter() - sum(shared.values()) / 1000
+        self._stages = dict(shared)
 
     def note(self, stage: str, ms: float | None) -> None:
         """Add a stage that was measured elsewhere; None: it did not run."""

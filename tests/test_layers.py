@@ -12,7 +12,7 @@ PACKAGE = Path(rag_search.__file__).parent
 LAYERS = {
     0: {"records", "errors", "text", "parallel", "special_tokens", "stopwatch"},
     1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text", "remote"},
-    2: {"ingestion", "search", "reranking", "evaluation", "known_answers"},
+    2: {"ingestion", "search", "hits", "reranking", "evaluation", "known_answers"},
     3: {"config", "wiring", "render", "measuring", "doctor", "api", "wire", "announcing", "client", "serving"},
     4: {"cli", "serve", "integrations"},
 }
@@ -23,7 +23,7 @@ SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"
             ("wiring", "config"), ("wiring", "serving"), ("serving", "config"), ("doctor", "serving"),
             ("doctor", "wiring"), ("doctor", "config"), ("api", "wiring"), ("announcing", "config"),
             ("client", "announcing"), ("client", "config"), ("client", "wire"),
-            ("api", "config"), ("evaluation", "search"), ("render", "config")}  # fmt: skip
+            ("api", "config"), ("evaluation", "search"), ("search", "hits"), ("render", "config")}  # fmt: skip
 HEAVY = {"torch", "vllm", "sentence_transformers", "faiss", "gradio", "fastapi", "onnxruntime", "numpy", "pydantic"}
 
 

@@ -77,6 +77,21 @@ def test_agrees_with_numpy(
 
 
 @pytest.mark.parametrize("make", SEARCHES)
+@pytest.mark.parametrize("filtered", [None, 0.05, 0.6])
+def test_a_ranking_does_not_depend_on_the_queries_beside_it(
+    rows: VectorRows, make: Callable[[VectorRows], VectorSearch], filtered: float | None
+) -> None:
+    wanted = random_unit(9, DIM, seed=6)
+    allowed = None if filtered is None else np.flatnonzero(np.random.default_rng(4).random(ROWS) < filtered)
+    search = make(rows)
+    ids, scores = search.search(wanted, 50, allowed=allowed)
+    for query, found, values in zip(wanted, ids, scores, strict=True):
+        alone_ids, alone_scores = search.search(query[None], 50, allowed=allowed)
+        np.testing.assert_array_equal(found, alone_ids[0])
+        np.testing.assert_array_equal(values, alone_scores[0])  # to the last bit
+
+
+@pytest.mark.parametrize("make", SEARCHES)
 def test_asks_for_more_than_there_is(rows: VectorRows, make: Callable[[VectorRows], VectorSearch]) -> None:
     ids, _ = make(rows).search(random_unit(2, DIM), ROWS + 5)
     living = sorted(set(range(ROWS)) - set(rows.dead.tolist()))

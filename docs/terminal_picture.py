@@ -5,8 +5,12 @@ python docs/terminal_picture.py      (after `make demo`)
 
 from __future__ import annotations
 
+import html
+import io
+import re
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -17,18 +21,31 @@ from rag_search.render.table import print_table
 from rag_search.search import SearchOptions
 
 QUESTION = "如何解决Redis连接超时"
+CELL = 12.2  # units that rich gives a cell
 TARGET = Path(__file__).with_name("terminal.svg")
 
 
 def main() -> None:
     """Answer the question with the bundled corpus and save what the terminal shows."""
     config = load_config()
-    console = Console(record=True, width=100, force_terminal=True, highlight=False, emoji=False, markup=False)
+    console = Console(
+        file=io.StringIO(), record=True, width=100, force_terminal=True, highlight=False, emoji=False, markup=False
+    )
     with searching() as searcher:
         result = searcher.search(QUESTION, SearchOptions(top_k=3))
     console.print(Text(f'$ ragsearch query "{QUESTION}" -k 3', style="bold"))
     print_table(console, result, Places(config.base_dir, Path.cwd()))
-    console.save_svg(str(TARGET), title="ragsearch")
+    TARGET.write_text(_mended(console.export_svg(title="ragsearch")), "utf-8")
+
+
+def _mended(svg: str) -> str:
+    """rich gives a text room for its characters, where a CJK one needs two cells, and loads a font from elsewhere."""
+
+    def widened(match: re.Match[str]) -> str:
+        return f'textLength="{CELL * cell_len(html.unescape(match[2])):.1f}"{match[1]}>{match[2]}</text>'
+
+    svg = re.sub(r'textLength="[0-9.]+"([^>]*)>([^<]*)</text>', widened, svg)
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from rich.text import Text
 from rag_search.records import Hit, SearchResult, StageScores
 from rag_search.render.places import Places
 from rag_search.render.snippet import highlights, snippet
+from rag_search.render.wrapped import Wrapped
 from rag_search.text import plain
 
 SNIPPET_LINES = 3
@@ -49,7 +50,7 @@ def _table(result: SearchResult, places: Places, *, width: int, explain: bool) -
 
 
 def _passage(hit: Hit, query: str, places: Places, width: int) -> Group:
-    lines: list[RenderableType] = [_heading(hit), _place(hit, places), _snippet(hit, query, width)]
+    lines: list[RenderableType] = [Wrapped(_heading(hit)), _place(hit, places), Wrapped(_snippet(hit, query, width))]
     if hit.siblings:
         others = ", ".join(f":{other.line_start}" for other in hit.siblings[:4])
         lines.append(Text(f"also at {others}", style="dim"))
@@ -70,7 +71,7 @@ def _place(hit: Hit, places: Places) -> Text:
 
 
 def _snippet(hit: Hit, query: str, width: int) -> Text:
-    text = Text(snippet(hit.chunk.text, query, cells=SNIPPET_LINES * max(30, width - MARGIN)), overflow="fold")
+    text = Text(snippet(hit.chunk.text, query, cells=SNIPPET_LINES * max(30, width - MARGIN)))
     for start, stop in highlights(text.plain, query):
         text.stylize("bold yellow", start, stop)
     return text

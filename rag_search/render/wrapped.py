@@ -1,0 +1,51 @@
+"""Text that may break between any two CJK characters. Rich breaks at spaces only, so that a Chinese sentence after an
+English word moves to the next line as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.cells import cell_len, get_character_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.text import Text
+
+NEVER_FIRST = frozenset("，。、；：？！）》】」』”’…%,.;:?!)]}")
+NEVER_LAST = frozenset("（《【「『“‘([{")
+
+
+class Wrapped:
+    """A renderable: `text`, styles kept, in lines as wide as there is room."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self._text.divide(breaks(self._text.plain, options.max_width)):
+            line.rstrip()
+            line.no_wrap = True
+            yield line
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(2, options.max_width), min(cell_len(self._text.plain), options.max_width))
+
+
+def breaks(text: str, width: int) -> Iterator[int]:
+    """Offsets at which lines of at most `width` cells end: after a space, beside a wide character, or, in a run without
+    either, where the line is full. Spaces at the end of a line may stick out."""
+    start = best = cells = 0
+    for at, char in enumerate(text):
+        if at > start and _may_break(text[at - 1], char):
+            best = at
+        cells += get_character_cell_size(char)
+        if cells > width and char != " " and at > start:
+            start = best if best > start else at
+            yield start
+            cells = cell_len(text[start : at + 1])
+
+
+def _may_break(before: str, after: str) -> bool:
+    if before == " ":
+        return after != " "
+    wide = get_character_cell_size(before) == 2 or get_character_cell_size(after) == 2
+    return wide and after not in NEVER_FIRST and before not in NEVER_LAST and after != " "

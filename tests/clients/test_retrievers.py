@@ -21,6 +21,13 @@ QUESTION = "[面向新手] 如何解决Redis连接超时"
 ANY_SCORE = {"min_score": 0.0}
 
 
+class Elsewhere(BaseHTTPRequestHandler):
+    """Answers a POST with a page of HTML."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="module")
 def hits(project: Project) -> list[dict[str, Any]]:
     """What the command line finds in its own process."""
@@ -53,7 +60,7 @@ def test_errors_say_what_to_do(url: str, guarded: str) -> None:
         search("http://127.0.0.1:9", "x")
     with pytest.raises(ServerError, match="Not Found"):
         search(f"{url}/elsewhere", "x")
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:  # answers every POST with a page of HTML
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as other:
         threading.Thread(target=other.handle_request).start()
         with pytest.raises(ServerError, match="no ragsearch server"):
             search(f"http://127.0.0.1:{other.server_port}", "x")

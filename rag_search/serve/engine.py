@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,8 @@ from rag_search.rerank.base import Reranker
 from rag_search.search import Searcher
 
 Request = tuple[str, SearchOptions]
+IN_PROCESS = {"sentence-transformers", "vllm", "cross-encoder"}  # one call at a time, or their tokenizers fail
+RETRY_S = 1.0  # until an index that cannot be used is looked at again
 
 
 @dataclass(slots=True)
@@ -41,8 +44,9 @@ class Engine:
         self.embedder = embedder
         self.reranker = reranker
         self._lock = threading.Lock()
+        self._turn = threading.Lock() if self.one_at_a_time else nullcontext()
         self._generation: _Generation | None = None
-        self._warning = ""
+        self._warning, self._retry_at = "", 0.0
 
     @classmethod
     def load(cls, config: Config) -> Engine:
@@ -50,13 +54,25 @@ class Engine:
         embedder = wiring.make_embedder(config.settings)
         return cls(config, embedder, wiring.make_reranker(config.settings, embedder))
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether a model in this process is not made for calls from several threads."""
+        backends = wiring.choose_backends(self.config.settings)
+        return not IN_PROCESS.isdisjoint((backends.embedder, backends.reranker))
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Hold it while a model works."""
+        return self._turn
+
     def search_many(self, requests: Sequence[Request]) -> list[SearchResult]:
         """Answer several queries over one generation. Raises what a Searcher raises, and IndexMissingError."""
-        with self.lease() as searcher:
-            results = searcher.search_many(requests)
-        if self._warning:
-            return [replace(result, notes=(*result.notes, self._warning)) for result in results]
-        return results
+        return list(self.answers(requests))
+
+    def answers(self, requests: Sequence[Request]) -> Iterator[SearchResult]:
+        """As `search_many`, each result as soon as it is there."""
+        with self.turn(), self.lease() as searcher:
+            for result in searcher.answers(requests):
+                yield replace(result, notes=(*result.notes, self._warning)) if self._warning else result
 
     @contextmanager
     def lease(self) -> Iterator[Searcher]:
@@ -99,7 +115,7 @@ class Engine:
 
     def _newest(self) -> _Generation:
         current = self._generation
-        if current is not None and not current.reader.is_stale():
+        if current is not None and (time.monotonic() < self._retry_at or not current.reader.is_stale()):
             return current
         try:
             opened = self._open()
@@ -107,6 +123,7 @@ class Engine:
             if current is None:
                 raise
             self._warning = f"still answering from the former index: {error.message} Restart the server."
+            self._retry_at = time.monotonic() + RETRY_S
             return current
         self._warning = ""
         self._retire(opened)

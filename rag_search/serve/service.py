@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from rag_search.config import ServerSettings
 from rag_search.errors import ConfigError
 from rag_search.query_text import parse_query
-from rag_search.records import FloatVector, SearchOptions, SearchResult
+from rag_search.records import FloatMatrix, FloatVector, SearchOptions, SearchResult
 from rag_search.rerank.base import PairRequest, Reranker, score_all
 from rag_search.serve.batching import Batcher, Limits
 from rag_search.serve.engine import Engine, Request
 from rag_search.serve.errors import TooManyPassagesError
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,9 @@ class Service:
     def __init__(self, engine: Engine, settings: ServerSettings) -> None:
         self.engine = engine
         self.settings = settings
-        workers = settings.workers or len(os.sched_getaffinity(0))
+        workers = settings.workers or (1 if engine.one_at_a_time else _cores())
         limits = Limits(workers, settings.max_batch, settings.max_queue, settings.queue_timeout_s)
-        self.searches: Batcher[Request, SearchResult] = Batcher(engine.search_many, limits)
+        self.searches: Batcher[Request, SearchResult] = Batcher(engine.answers, limits)
         self.scores: Batcher[Sequence[PairRequest], list[FloatVector]] = Batcher(self._score, limits)
         self.embeddings: Batcher[Texts, list[FloatVector]] = Batcher(self._embed, limits)
 
@@ -91,21 +94,51 @@ class Service:
             raise ConfigError("the reranker is switched off.", remedy="Set reranker.backend and restart the server.")
         return self.engine.reranker
 
-    def _score(self, requests: Sequence[Sequence[PairRequest]]) -> list[list[FloatVector]]:
-        pairs = [pair for request in requests for pair in request]
-        asked = [pair for pair in pairs if pair.passages]
-        scores = iter(score_all(self.reranker, asked) if asked else ())
-        none = np.empty(0, np.float32)
-        return [[next(scores) if pair.passages else none for pair in request] for request in requests]
+    def _score(self, requests: Sequence[Sequence[PairRequest]]) -> Iterator[list[FloatVector]]:
+        for some in self._bounded(requests, [sum(len(pair.passages) for pair in request) for request in requests]):
+            asked = [pair for request in some for pair in request if pair.passages]
+            with self.engine.turn():
+                scores = iter(score_all(self.reranker, asked) if asked else ())
+            none = np.empty(0, np.float32)
+            yield from ([next(scores) if pair.passages else none for pair in request] for request in some)
 
-    def _embed(self, requests: Sequence[Texts]) -> list[list[FloatVector]]:
-        """All passages of the batch in one pass; queries by request, since each may have its instruction."""
+    def _embed(self, requests: Sequence[Texts]) -> Iterator[list[FloatVector]]:
+        for some in self._bounded(requests, [len(request.texts) for request in requests]):
+            yield from self._embed_together(some)
+
+    def _embed_together(self, requests: Sequence[Texts]) -> list[list[FloatVector]]:
+        """All passages in one pass, and all queries under the same instruction."""
+        alike: dict[tuple[bool, str | None], list[int]] = {}
+        for number, request in enumerate(requests):
+            alike.setdefault((request.as_query, request.instruction if request.as_query else None), []).append(number)
+        made: list[list[FloatVector]] = [[] for _ in requests]
+        for (as_query, instruction), numbers in alike.items():
+            texts = [text for number in numbers for text in requests[number].texts]
+            rows = iter(self._vectors(texts, as_query=as_query, instruction=instruction))
+            for number in numbers:
+                made[number] = [next(rows) for _ in requests[number].texts]
+        return made
+
+    def _bounded(self, requests: Sequence[Item], sizes: Sequence[int]) -> Iterator[list[Item]]:
+        """Requests whose texts together are no more than one request may have, so that memory has one bound."""
+        some: list[Item] = []
+        room = self.settings.max_passages
+        for request, size in zip(requests, sizes, strict=True):
+            if some and size > room:
+                yield some
+                some, room = [], self.settings.max_passages
+            some.append(request)
+            room -= size
+        yield some
+
+    def _vectors(self, texts: Sequence[str], *, as_query: bool, instruction: str | None) -> FloatMatrix:
         embedder = self.engine.embedder
-        passages = [text for request in requests if not request.as_query for text in request.texts]
-        rows = iter(embedder.encode_documents(passages).vectors if passages else ())
-        return [
-            list(embedder.embed_queries(request.texts, instruction=request.instruction))
-            if request.as_query
-            else [next(rows) for _ in request.texts]
-            for request in requests
-        ]
+        with self.engine.turn():
+            if as_query:
+                return embedder.embed_queries(texts, instruction=instruction)
+            return embedder.encode_documents(texts).vectors
+
+
+def _cores() -> int:
+    """Cores that this process may use; all of them where the system does not tell (macOS)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

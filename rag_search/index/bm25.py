@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +25,8 @@ from rag_search.records import FloatVector
 K1, B = 1.2, 0.75  # as in FTS5 and Lucene
 LEAST_IDF = 1e-6  # of a term in more than half of the chunks; as in FTS5
 POSTINGS = 20_000
+KEPT_POSTINGS = 1_000_000  # 16 MB
+MAX_COUNTS = 100_000  # terms whose number of chunks is remembered: 10 MB
 MAX_TERMS = 128  # of one query: a whole page given as a query has thousands
 
 
@@ -39,6 +42,8 @@ class LexicalSearch:
         self._chunks = len(lengths) - len(dead)
         self._mean = (int(lengths.sum(dtype=np.int64)) - int(lengths[dead].sum())) / max(1, self._chunks)
         self._chunks_with: dict[str, int] = {}
+        self._kept: OrderedDict[str, tuple[Ids, NDArray[np.float64]]] = OrderedDict()
+        self._kept_postings = 0
 
     def search(
         self, terms: Sequence[str], top_k: int, *, allowed: NDArray[np.int64] | None = None
@@ -47,8 +52,8 @@ class LexicalSearch:
         scores = np.zeros(len(self._lengths))
         found = [np.empty(0, np.int64)]
         for term in self._telling(terms):
-            ids, frequencies = self._postings(term)
-            scores[ids] += self._idf(term) * self._saturated(ids, frequencies)
+            ids, gains = self._gains(term)
+            scores[ids] += gains
             found.append(ids)
         ids = _distinct(np.concatenate(found))
         if allowed is not None:
@@ -65,10 +70,26 @@ class LexicalSearch:
     def _count(self, term: str) -> int:
         """Chunks that hold the term. Remembered, because FTS5 counts by reading the whole posting list."""
         if term not in self._chunks_with:
+            if len(self._chunks_with) >= MAX_COUNTS:
+                self._chunks_with.clear()
             query = "SELECT doc FROM lexical_vocab WHERE term = ?"
             row = self._database.execute(query, (_folded(term),)).fetchone()
             self._chunks_with[term] = row[0] if row else 0
         return self._chunks_with[term]
+
+    def _gains(self, term: str) -> tuple[Ids, NDArray[np.float64]]:
+        """Chunks that hold the term, and what it adds to their scores. The last ones are kept: a server is asked
+        about the same words again and again, and reading their postings is most of the work."""
+        if term in self._kept:
+            self._kept.move_to_end(term)
+            return self._kept[term]
+        ids, frequencies = self._postings(term)
+        self._kept[term] = ids, self._idf(term) * self._saturated(ids, frequencies)
+        self._kept_postings += len(ids)
+        while self._kept_postings > KEPT_POSTINGS and len(self._kept) > 1:
+            _, (dropped, _) = self._kept.popitem(last=False)
+            self._kept_postings -= len(dropped)
+        return self._kept[term]
 
     def _postings(self, term: str) -> tuple[Ids, NDArray[np.int64]]:
         """Chunks that hold the term, ascending, and how often. One string for all: a row each takes twice as long."""

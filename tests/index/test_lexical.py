@@ -129,3 +129,19 @@ def test_thousands_of_terms(filled: Path) -> None:
     with open_reader(filled) as reader:
         ids, _ = reader.search_lexical([f"t{i}" for i in range(5000)] + ["redis"], 5)
         assert ids.tolist() == [0]
+
+
+@pytest.mark.parametrize("kept", [0, 40, 10_000])
+def test_kept_postings_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    chance = np.random.default_rng(3)
+    fill(folder, [" ".join(f"w{i}" for i in chance.zipf(1.3, 12) % 40) for _ in range(200)])
+    monkeypatch.setattr(bm25, "KEPT_POSTINGS", kept)
+    monkeypatch.setattr(bm25, "MAX_COUNTS", 20)
+    with open_reader(folder) as lasting:
+        for _ in range(60):
+            terms = [f"w{i}" for i in chance.integers(0, 45, 5)]
+            ids, scores = lasting.search_lexical(terms, 30)
+            with open_reader(folder) as fresh:
+                fresh_ids, fresh_scores = fresh.search_lexical(terms, 30)
+            np.testing.assert_array_equal(ids, fresh_ids)
+            np.testing.assert_array_equal(scores, fresh_scores)

@@ -29,6 +29,7 @@ from rag_search.index.upgrade import require_current
 from rag_search.index.vectors import VectorRows, VectorSearch
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
 
+KEPT_CHUNKS = 2000  # 10 MB; a server's questions have most of their candidates in common
 _OPEN_ATTEMPTS = 10
 
 
@@ -58,6 +59,7 @@ class IndexReader:
         self.path = path
         self._lock = threading.RLock()
         self._make_vector_search = vector_search
+        self._kept_chunks: dict[int, Chunk] = {}
         self._database = connect(path)
         try:
             self._watch = connect(path)
@@ -153,7 +155,12 @@ class IndexReader:
     def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:
         """Chunks in the order of the ids. Raises KeyError for an id that is not in this generation."""
         with self._query() as database:
-            return rows.load_chunks(database, chunk_ids)
+            if len(self._kept_chunks) > KEPT_CHUNKS:
+                self._kept_chunks.clear()
+            missing = [chunk_id for chunk_id in chunk_ids if chunk_id not in self._kept_chunks]
+            if missing:
+                self._kept_chunks |= {chunk.chunk_id: chunk for chunk in rows.load_chunks(database, missing)}
+            return [self._kept_chunks[chunk_id] for chunk_id in chunk_ids]
 
     def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix:
         """Float32 (n, dim) in the order of the ids."""

@@ -1,8 +1,8 @@
-"""Install each extra into a clean environment by pip, and ask `ragsearch doctor` there.
+"""Install each extra into a clean environment by uv, and ask `ragsearch doctor` there.
 
-    python -m benchmarks.installs [EXTRA ...]      # cpu, st, gpu; "both" is cpu with faiss-gpu beside it
+    python -m benchmarks.installs [EXTRA ...]      # cpu, st, gpu; "cpu beside gpu" is cpu and then faiss-gpu
 
-Writes benchmarks/results/installs.md (a table) and prints what doctor says. gpu needs 15 GB of disk.
+Needs the command `uv`. Writes benchmarks/results/installs.md (a table). gpu needs 30 GB of disk for a while.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "installs.md"
-EXTRAS = {"cpu": ["[cpu]"], "st": ["[st]"], "gpu": ["[gpu]"], "both": ["[cpu]", "faiss-gpu>=1.15"]}
+EXTRAS = {"cpu": ["[cpu]"], "st": ["[st]"], "cpu beside gpu": ["[cpu]", "faiss-gpu>=1.15"], "gpu": ["[gpu]"]}
 TELLING = ("torch", "vllm", "sentence-transformers", "faiss-cpu", "faiss-gpu", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Installed:
-    """One environment. doctor: its exit code and findings."""
+    """One environment. seconds: with all downloads. code, findings: of doctor."""
 
     extra: str
     seconds: float
@@ -37,49 +37,50 @@ class Installed:
 
     def row(self) -> str:
         versions = ", ".join(f"{name} {self.packages[name]}" for name in TELLING if name in self.packages)
-        told = [f"{f['check']}: {f['detail']}" for f in self.findings if f["state"] != "ok"]
-        said = f"exit {self.code}; " + ("; ".join(told).replace("|", "\\|") or "all ok")
-        return (
-            f"| `{self.extra}` | {len(self.packages)} | {self.gigabytes:.1f} GB | {self.seconds:.0f} s "
-            f"| {versions} | {said} |"
-        )
+        told = [f"{f['check']}: {f['detail']}" for f in self.findings if f["state"] == "fail"]
+        said = f"exit {self.code}; " + ("; ".join(told).replace("|", "\\|") or "nothing fails")
+        size, seconds = f"{self.gigabytes:.1f} GB", f"{self.seconds:.0f} s"
+        return f"| `{self.extra}` | {len(self.packages)} | {size} | {seconds} | {versions} | {said} |"
 
 
 def main() -> None:
-    rows = []
-    for extra in sys.argv[1:] or EXTRAS:
-        with tempfile.TemporaryDirectory(prefix="ragsearch-install-") as folder:
-            installed = install(extra, Path(folder))
-        rows.append(installed.row())
-        print(rows[-1], flush=True)
-    head = [
-        f"Clean environments, pip, Python {platform.python_version()} on {platform.system()} {platform.machine()}, "
-        f"{date.today():%B %Y}; written by `python -m benchmarks.installs`. No card in this machine.",
+    lines = [
+        f"Clean environments, nothing cached, {platform.system()} {platform.machine()} without a card, Python "
+        f"{platform.python_version()}, {date.today():%B %Y}; written by `python -m benchmarks.installs`.",
         "",
-        "| extra | packages | size | time | of them | `ragsearch doctor`, what is not ok |",
+        "| extra | packages | size | time | of them | `ragsearch doctor` |",
         "|---|---|---|---|---|---|",
     ]
-    RESULT.write_text("\n".join([*head, *rows, ""]), "utf-8")
+    for extra in sys.argv[1:] or EXTRAS:
+        with tempfile.TemporaryDirectory(prefix="ragsearch-install-") as folder:
+            lines.append(install(extra, Path(folder)).row())
+        print(lines[-1], flush=True)
+        RESULT.write_text("\n".join([*lines, ""]), "utf-8")
 
 
 def install(extra: str, folder: Path) -> Installed:
-    """Raises CalledProcessError, with pip's last words on stderr, when the extra cannot be installed."""
+    """Raises CalledProcessError, with uv's last words on stderr, when the extra cannot be installed."""
+    environment = {
+        **os.environ,
+        "UV_CACHE_DIR": str(folder / "downloads"),
+        "RAGSEARCH_CACHE_DIR": str(folder / "cache"),
+    }
     python = folder / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+
+    def run(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=folder, env=environment, check=check, stdout=subprocess.PIPE, text=True)
+
+    run("uv", "venv", "--quiet", "--python", sys.executable, folder / "venv")
     start = time.monotonic()
     for wanted in EXTRAS[extra]:
         target = f"{ROOT}{wanted}" if wanted.startswith("[") else wanted
-        subprocess.run([python, "-m", "pip", "install", "--quiet", target], check=True, cwd=folder)
+        run("uv", "pip", "install", "--quiet", "--python", python, target)
     seconds = time.monotonic() - start
-    listed = subprocess.run([python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
-    packages = {row["name"]: row["version"] for row in json.loads(listed.stdout)}
-    files = (path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
-    gigabytes = sum(files) / 1e9
-    environment = {**os.environ, "RAGSEARCH_CACHE_DIR": str(folder / "cache")}
-    command = [python.with_name("ragsearch"), "doctor", "--json", "--index", folder / "index"]
-    doctor = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    print(doctor.stderr, file=sys.stderr)
-    return Installed(extra, seconds, packages, gigabytes, doctor.returncode, json.loads(doctor.stdout))
+    listed = json.loads(run("uv", "pip", "list", "--python", python, "--format=json").stdout)
+    size = sum(path.lstat().st_size for path in (folder / "venv").rglob("*") if not path.is_dir())
+    doctor = run(python.with_name("ragsearch"), "doctor", "--json", "--index", folder / "index", check=False)
+    packages = {row["name"]: row["version"] for row in listed}
+    return Installed(extra, seconds, packages, size / 1e9, doctor.returncode, json.loads(doctor.stdout))
 
 
 if __name__ == "__main__":

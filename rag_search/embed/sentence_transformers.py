@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_search.embed.model_files import files_id
 from rag_search.embed.prompts import QWEN3_END, Prompts, prompts_of
 from rag_search.errors import EngineError, KnownAnswerError, MissingExtraError
 from rag_search.records import FloatMatrix
@@ -20,8 +19,6 @@ try:
     from sentence_transformers import SentenceTransformer
 except ImportError as error:
     raise MissingExtraError("sentence-transformers", "st") from error
-
-_HEAD_BYTES = 2**20  # of each weight file: its header and first rows tell two models apart
 
 
 class SentenceTransformersBackend:
@@ -54,7 +51,7 @@ class SentenceTransformersBackend:
 
     @property
     def identity(self) -> str:
-        return f"sentence-transformers {self._dtype} {_weights_id(self._folder())}"
+        return f"sentence-transformers {self._dtype} {files_id(self._source)}"
 
     @property
     def prompts(self) -> Prompts:
@@ -92,19 +89,7 @@ class SentenceTransformersBackend:
                 remedy="Restore 1_Pooling/config.json of the model (pooling_mode_lasttoken).",
             )
 
-    def _folder(self) -> Path | None:
-        """Where the weights lie: the folder named, or the snapshot in the hub's cache."""
-        name = self._model[0].model.config._name_or_path
-        return Path(name) if Path(name).is_dir() else None
-
-
-def _weights_id(folder: Path | None) -> str:
-    """Hash of settings, tokenizer and the head and size of each weight file; "hub" when the files are out of sight."""
-    if folder is None:
-        return "hub"
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".json", ".safetensors", ".bin") and path.is_file():
-            with path.open("rb") as file:
-                digest.update(f"{path.relative_to(folder)} {path.stat().st_size}".encode() + file.read(_HEAD_BYTES))
-    return digest.hexdigest()
+    @property
+    def _source(self) -> str:
+        """Where the weights came from: the folder named, the snapshot in the hub's cache, or the name."""
+        return str(self._model[0].model.config._name_or_path)

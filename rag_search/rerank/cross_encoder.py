@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from rag_search.embed.base import batches
+from rag_search.embed.model_files import files_id
 from rag_search.errors import EngineError, MissingExtraError
 from rag_search.records import FloatVector
 from rag_search.rerank.qwen3 import TEMPLATE, check_tail, is_qwen3_reranker
@@ -51,7 +52,8 @@ class CrossEncoderReranker:
 
     @property
     def fingerprint(self) -> str:
-        parts = (self.model, self._dtype, self._max_tokens, self._default, self._qwen3 and TEMPLATE.read_text("utf-8"))
+        template = self._qwen3 and TEMPLATE.read_text("utf-8")
+        parts = (files_id(self.model), self._dtype, self._max_tokens, self._default, template)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rag_search.embed.model_files import files_id
 from rag_search.errors import EngineError, MissingExtraError
 from rag_search.records import FloatVector
 from rag_search.rerank.qwen3 import OVERRIDES, PROBE, TEMPLATE, check_tail, is_qwen3_reranker
@@ -62,7 +63,7 @@ class VllmReranker:
 
     @property
     def fingerprint(self) -> str:
-        parts = (self.model, self._max_tokens, self._default, self._template)
+        parts = (files_id(self.model), self._max_tokens, self._default, self._template)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property

@@ -89,6 +89,19 @@ def test_embedder_faults(
     findings.caught(fault, caught.value)
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("mean-qwen3-embedding", "pools mean instead of the last token"), ("endless-qwen3-embedding", "does not append")],
+)
+def test_faults_of_an_embedder_in_this_process(checkpoints, answers, tmp_path: Path, model: str, said: str) -> None:
+    section = {"backend": "sentence-transformers", "model": str(checkpoints / model)}
+    section |= {"known_answers": str(answers["embedder"])}
+    with pytest.raises(KnownAnswerError, match=said):
+        wiring.make_embedder(
+            Settings.model_validate({"cache_dir": tmp_path, "embedder": section, "reranker": {"backend": "none"}})
+        )
+
+
 def test_a_server_with_too_little_room(servers, answers, findings, tmp_path: Path) -> None:
     with pytest.raises(KnownAnswerError, match="takes 1024 tokens, too few for a passage of 1000") as caught:
         wiring.make_reranker(settings(servers, answers, tmp_path, max_tokens_per_doc=1000), None)

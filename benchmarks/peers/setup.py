@@ -42,8 +42,9 @@ def _make(folder: Path, requirements: Path) -> None:
     uv = shutil.which("uv")
     if not python.exists():
         subprocess.run([uv, "venv", "-q", folder] if uv else [sys.executable, "-m", "venv", folder], check=True)
-    pip = [uv, "pip", "install", "-q", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
-    subprocess.run([*pip, "-r", requirements], check=True)
+    # copies: NLTK, which LlamaIndex uses, refuses to read files that have a second link
+    pip = [uv, "pip", "install", "--link-mode=copy", "--python", python] if uv else [python, "-m", "pip", "install"]
+    subprocess.run([*pip, "-q", "-r", requirements], check=True)
     if folder.name == "qmd":
         # its database driver ships built; the scripts left out would build the part that runs models
         npm = [folder / "bin" / "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"]

@@ -16,6 +16,7 @@ warm query  many different questions in one process
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -48,7 +49,7 @@ from rag_search.ingestion import IngestOptions, ingest
 from rag_search.records import FloatMatrix
 
 RESULTS = Path(__file__).parents[1] / "results"
-DOCUMENTS, COLD_RUNS, DISCARDED = 40, 5, 3  # discarded: warm questions before the clock counts
+DOCUMENTS, COLD_RUNS, DISCARDED = 20, 3, 3  # discarded: warm questions before the clock counts
 QUESTION = "如何解决Redis连接超时"
 TOOLS = {
     "sbert": Tool("sbert", "sbert", ("sentence-transformers + FAISS",)),
@@ -83,7 +84,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     stored = arguments.out / "peers_speed.json"
     results = read_json(stored) if stored.exists() else {"tools": {}}
-    prepared = prepare(arguments.work)
+    prepared = prepare(arguments.work / f"speed-{_corpus_hash()}")
     for name in arguments.only:
         print(name, file=sys.stderr, flush=True)
         build_peer(TOOLS[name], arguments.envs, prepared)
@@ -97,7 +98,7 @@ def main() -> None:
 
 def prepare(work: Path) -> Prepared:
     """Our index of the corpus, its passages and the exported model: made once, not timed."""
-    index, cache, sample_docs = work / "speed-index", work / "speed-cache", work / "speed-docs"
+    index, cache, sample_docs = work / "index", work / "cache", work / "docs"
     docs = CORPUS / "docs"
     config = load_config(settings_of(index, cache))
     embedder = wiring.make_embedder(config.settings)
@@ -122,15 +123,21 @@ def prepare(work: Path) -> Prepared:
         sample_tokens=int(embedder.count_tokens(list(sample.values())).sum()),
         vectors={chunk.passage: row for chunk, row in zip(chunks, rows, strict=True)},
         questions={query.query_id: query.text for query in load_dataset(CORPUS, split="test").queries},
-        model=export(work / "e5-zero-shot"),
+        model=export(work.parent / "e5-zero-shot"),
         index=index,
         cache=cache,
     )
 
 
+def _corpus_hash() -> str:
+    """Of the documents: indexes of another state of the corpus are not used."""
+    files = sorted((CORPUS / "docs").rglob("*.md"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
 def build_peer(tool: Tool, envs: Path, prepared: Prepared) -> None:
     """The peer's index of the whole corpus, from our vectors: only its size and its queries are measured."""
-    folder = prepared.work / "speed-peers" / tool.module
+    folder = prepared.work / "peers" / tool.module
     if folder.exists():
         return
     partial = folder.with_name(f"{tool.module}.partial")
@@ -204,7 +211,7 @@ def _ours(action: str, task: dict[str, Any], folder: str) -> tuple[Any, float, f
 
 
 def _warm_queries(tool: Tool, envs: Path, prepared: Prepared) -> dict[str, Any]:
-    folder = prepared.work / "speed-peers" / tool.module
+    folder = prepared.work / "peers" / tool.module
     task = Task("warm", folder, questions=prepared.questions, model=str(prepared.model), discarded=DISCARDED)
     outcome = run_worker(tool, envs, task, threads=physical_cores())
     (answer,) = outcome.answers.values()
@@ -213,7 +220,7 @@ def _warm_queries(tool: Tool, envs: Path, prepared: Prepared) -> dict[str, Any]:
 
 def _cold_queries(tool: Tool, envs: Path, prepared: Prepared) -> tuple[dict[str, Any], dict[str, Any]]:
     """A process a question, in turn; the first of each warms the file cache and is left out."""
-    folder, threads = prepared.work / "speed-peers" / tool.module, physical_cores()
+    folder, threads = prepared.work / "peers" / tool.module, physical_cores()
     task = Task("cold", folder, questions={"q": QUESTION}, model=str(prepared.model))
     command = [str(Path(sys.executable).with_name("ragsearch")), "query", "--no-server", QUESTION]
     flags = [f"--index={prepared.index}"]

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from rag_search.errors import InputError
 from rag_search.records import FloatVector
+from rag_search.reranking import RankedPassage, order_passages
 from rag_search.serve import replies
 from rag_search.serve.errors import documented, reads_text_errors
 from rag_search.serve.models import (
@@ -26,7 +27,6 @@ from rag_search.serve.models import (
 from rag_search.serve.service import Service
 
 NO_TOKENS_COUNTED = {"prompt_tokens": 0, "total_tokens": 0}
-Row = tuple[int, float, str]  # place in the request, score, text
 
 
 def rerank_router(service: Service) -> APIRouter:
@@ -79,16 +79,16 @@ async def _rerank(
     if isinstance(body, BatchRequest):
         results: Sequence[object] = await _batch(service, body)
     elif isinstance(body, PassagesRequest):
-        rows = await _rows(service, body, body.passages)
-        results = [_result(row, text=row[2]) for row in _best(rows, body.top_n)]
+        scores = await service.score(body.query, body.passages, instruction=body.instruction)
+        results = [_result(p, text=p.text) for p in order_passages(scores, body.passages)[: body.top_n]]
     else:
-        rows = await _rows(service, body, [d if isinstance(d, str) else d.text for d in body.documents])
-        best = _best(rows, body.top_n)
-        with_documents = return_documents if body.return_documents is None else body.return_documents
-        results = [_result(row, document={"text": row[2]}) if with_documents else _result(row) for row in best]
-        if input_order and with_documents:
-            scores = [{"document": text, "score": score} for _, score, text in rows]
-            reply = {**reply, "query": body.query, "scores": scores}
+        texts = [d if isinstance(d, str) else d.text for d in body.documents]
+        scores = await service.score(body.query, texts, instruction=body.instruction)
+        shown = return_documents if body.return_documents is None else body.return_documents
+        best = order_passages(scores, texts)[: body.top_n]
+        results = [_result(p, document={"text": p.text}) if shown else _result(p) for p in best]
+        if input_order and shown:
+            reply |= {"query": body.query, "scores": _in_order(texts, scores)}
     meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
     return {**reply, "results": results, "meta": meta, "usage": NO_TOKENS_COUNTED}
 
@@ -101,16 +101,15 @@ async def _batch(service: Service, body: BatchRequest) -> list[list[Json]]:
         )
     pairs = list(zip(body.queries, body.passages_batch, strict=True))
     lists = await service.score_lists(pairs, instruction=body.instruction)
-    ranked = [_best(_numbered(scores, texts), body.top_n) for scores, (_, texts) in zip(lists, pairs, strict=True)]
-    return [[_result(row, text=row[2]) for row in rows] for rows in ranked]
+    ranked = [order_passages(scores, texts)[: body.top_n] for scores, (_, texts) in zip(lists, pairs, strict=True)]
+    return [[_result(p, text=p.text) for p in passages] for passages in ranked]
 
 
 async def _tei(service: Service, body: TeiRequest) -> list[Json]:
     if not body.texts:
         raise InputError("`texts` cannot be empty.")
-    rows = _best(_numbered(await service.score(body.query, body.texts), body.texts), None)
-    found = [{"index": index, "score": score, "text": text} for index, score, text in rows]
-    return found if body.return_text else [{"index": row["index"], "score": row["score"]} for row in found]
+    best = order_passages(await service.score(body.query, body.texts), body.texts)
+    return [{"index": p.index, "score": p.score, **({"text": p.text} if body.return_text else {})} for p in best]
 
 
 def _pairs(body: ScoreRequest) -> list[tuple[str, list[str]]]:
@@ -127,22 +126,12 @@ def _pairs(body: ScoreRequest) -> list[tuple[str, list[str]]]:
     return [(query, [text]) for query, text in zip(queries, texts, strict=True)]
 
 
-async def _rows(service: Service, body: DocumentsRequest | PassagesRequest, texts: Sequence[str]) -> list[Row]:
-    return _numbered(await service.score(body.query, texts, instruction=body.instruction), texts)
+def _in_order(texts: Sequence[str], scores: FloatVector) -> list[Json]:
+    return [{"document": text, "score": float(score)} for text, score in zip(texts, scores, strict=True)]
 
 
-def _numbered(scores: FloatVector, texts: Sequence[str]) -> list[Row]:
-    """In the order of the request."""
-    return [(index, float(score), text) for index, (score, text) in enumerate(zip(scores, texts, strict=True))]
-
-
-def _best(rows: Sequence[Row], top_n: int | None) -> list[Row]:
-    """Best first; ties keep the order of the request."""
-    return sorted(rows, key=lambda row: -row[1])[:top_n]
-
-
-def _result(row: Row, **shown: object) -> Json:
-    return {"index": row[0], "relevance_score": row[1], **shown}
+def _result(passage: RankedPassage, **shown: object) -> Json:
+    return {"index": passage.index, "relevance_score": passage.score, **shown}
 
 
 def _new_id(kind: str) -> str:

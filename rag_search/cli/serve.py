@@ -79,10 +79,13 @@ def ui(
     if importlib.util.find_spec("gradio") is None:
         raise MissingExtraError("gradio", "ui")
     config = load(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
-    _serve(config, log_file=log_file, page=True, open_browser=open_browser)
+    to_file = log_file is not None  # a person watches this terminal, and a look at the page is 60 requests
+    _serve(config, log_file=log_file, log_requests=to_file, page=True, open_browser=open_browser)
 
 
-def _serve(config: Config, *, log_file: Path | None, page: bool, open_browser: bool = False) -> None:
+def _serve(
+    config: Config, *, log_file: Path | None, page: bool, log_requests: bool = True, open_browser: bool = False
+) -> None:
     try:
         from rag_search.serve.run import serve as run
         from rag_search.serve.ui.mount import PATH, mount_page
@@ -99,7 +102,13 @@ def _serve(config: Config, *, log_file: Path | None, page: bool, open_browser: b
             webbrowser.open(f"{url}{PATH}/")
 
     talk().print("loading the engine")
-    run(config, log_file=log_file, mounts=(mount_page,) if page else (), on_listening=on_listening)
+    run(
+        config,
+        log_file=log_file,
+        log_requests=log_requests,
+        mounts=(mount_page,) if page else (),
+        on_listening=on_listening,
+    )
 
 
 def _has_screen() -> bool:

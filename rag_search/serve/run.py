@@ -29,6 +29,7 @@ def serve(
     config: Config,
     *,
     log_file: Path | None = None,
+    log_requests: bool = True,
     mounts: tuple[Mount, ...] = (),
     on_listening: Callable[[str], None] = lambda url: print(f"listening on {url}", file=sys.stderr, flush=True),
 ) -> None:
@@ -39,6 +40,7 @@ def serve(
     make_rules(config.settings.server)  # refuse before the models are loaded
     signal.signal(signal.SIGTERM, _stop)  # also while it is loading, and before uvicorn listens to signals
     _log_to(log_file)
+    logging.getLogger("ragsearch.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     listener, url = listen(config.settings.server.host, config.settings.server.port)
     app = make_app(Engine.load(config), mounts=mounts)
     with announced(config, url):
@@ -86,11 +88,10 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _log_to(log_file: Path | None) -> None:
-    """JSON lines: one for each request (see rag_search.serve.guard), and whatever the libraries warn about."""
+    """JSON lines: requests (see rag_search.serve.guard), and whatever the libraries warn about."""
     handler = logging.FileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("ragsearch.access").setLevel(logging.INFO)
 
 
 class _JsonLines(logging.Formatter):

@@ -143,6 +143,6 @@ def test_a_fence_longer_than_the_preview_shows_the_passage() -> None:
 )
 def test_the_worst_documents_take_bounded_time(unit: str) -> None:
     text = unit * (2_000_000 // len(unit))
-    start = time.perf_counter()
+    start = time.process_time()
     visible_text(shown(text, 1000, 1003))
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 15

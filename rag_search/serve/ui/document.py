@@ -23,7 +23,7 @@ from rag_search.serve.ui.results import safe
 from rag_search.text import plain
 
 PREVIEW_CHARS = 40_000
-PARSED_CHARS = 400_000  # around the passage; only a longer document can be cut within a block
+PARSED_CHARS = 200_000  # around the passage; only a longer document can be cut within a block
 META_FIELDS, META_CHARS = 8, 80
 
 # a passage may begin or end inside these

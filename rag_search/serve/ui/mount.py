@@ -1,6 +1,6 @@
 """The page as part of the server: Gradio is loaded when somebody first looks, and only what the page needs is reached.
 
-Importing Gradio takes seconds and some 90 MB, which a server that only programs use should not pay. Gradio's other
+Importing Gradio takes seconds and some 80 MB, which a server that only programs use should not pay. Gradio's other
 routes (files, uploads, a proxy, editing, sharing) are not found, other sites cannot use the page in a reader's name,
 and the page may load nothing from other hosts and run no script but its own.
 """

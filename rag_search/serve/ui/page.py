@@ -21,11 +21,15 @@ MAX_TOP_K = 50
 SEARCH_HINT = "Type a question and press Enter. A leading [...] is an instruction."
 RERANK_HINT = "Every passage gets a score between 0 and 1; the best stands first."
 EXAMPLE_QUERY = "如何解决Redis连接超时"
-EXAMPLE_PASSAGES = """Redis 连接超时多半是连接池耗尽：把 maxTotal 调大，maxWaitMillis 设为 300。
+EXAMPLE_PASSAGES = """Redis 是内存数据库，常用作缓存和消息队列。
 
-Run pg_dump every night and copy the dump to object storage.
+When Redis connections time out, look at the pool first: raise maxTotal and set maxWaitMillis.
 
-Redis is an in-memory data store used as a cache and message broker."""
+连接 MySQL 超时，先检查 wait_timeout 和防火墙。
+
+Redis 连接超时多半是连接池耗尽：把 maxTotal 调大，maxWaitMillis 设为 300。
+
+Run pg_dump every night and copy the dump to object storage."""
 
 _OPEN_ON_CLICK = """
 element.addEventListener('click', event => {

@@ -47,8 +47,6 @@ def instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | Non
     return [f"{' and '.join(deaf)} cannot follow the instruction {query.instruction!r}"] if deaf else []
 
 
-def cut_notes(reranker: Reranker | None, hits: Sequence[Hit]) -> list[str]:
-    if not isinstance(reranker, CuttingReranker):
-        return []
+def cut_notes(reranker: CuttingReranker, hits: Sequence[Hit]) -> list[str]:
     cut = reranker.count_cut([hit.chunk.passage for hit in hits])
     return [f"{cut} of {len(hits)} passages were longer than the reranker reads and were cut"] if cut else []

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -36,6 +37,7 @@ from rag_search.records import (
     TokenVectors,
 )
 from rag_search.rerank.base import (
+    CuttingReranker,
     PairRequest,
     Reranker,
     StoredTokenReranker,
@@ -118,10 +120,14 @@ class Searcher:
     def _reads_passages(self) -> bool:
         return self.reranker is not None and self._stored_tokens is None
 
-    @property
+    @cached_property  # isinstance with a protocol takes 50 microseconds
     def _stored_tokens(self) -> StoredTokenReranker | None:
         """The reranker, if it reads the token vectors in the index and no passages."""
         return self.reranker if isinstance(self.reranker, StoredTokenReranker) and self.embedder.token_dim else None
+
+    @cached_property
+    def _cutting(self) -> CuttingReranker | None:
+        return self.reranker if isinstance(self.reranker, CuttingReranker) else None
 
     def _read(self, raw: str, options: SearchOptions) -> _Asked:
         query = parse_query(raw, instruction=options.instruction)
@@ -238,7 +244,9 @@ class Searcher:
 
     def _result(self, asked: _Asked, hits: list[Hit], clock: Stopwatch) -> SearchResult:
         query, options, reranker = asked.query, asked.options, self._reranker_of(asked)
-        notes = instruction_notes(query, self.embedder, reranker) + cut_notes(reranker, hits)
+        notes = instruction_notes(query, self.embedder, reranker)
+        if self._cutting is not None and reranker is not None:
+            notes += cut_notes(self._cutting, hits)
         threshold = reranker.threshold if reranker else None
         confident = bool(hits) and (threshold is None or hits[0].score >= threshold)
         if options.min_score is not None:

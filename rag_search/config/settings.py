@@ -72,7 +72,7 @@ class ServerSettings(_Section):
     port: int = Field(default=7860, ge=0, le=65535)
     api_key: SecretStr | None = None
     workers: int | None = Field(default=None, ge=1, description="batches at the same time; None: one per core")
-    max_batch: int = Field(default=32, ge=1, description="requests in one model call")
+    max_batch: int | None = Field(default=None, ge=1, description="requests in one call; None: 8 builtin, else 32")
     max_queue: int = Field(default=256, ge=1, description="requests that wait; more get 429")
     queue_timeout_s: float = Field(default=30.0, gt=0, description="longest wait; then 503")
     body_timeout_s: float = Field(default=15.0, gt=0, description="longest time to send a body; then 408")

@@ -60,6 +60,12 @@ class Engine:
         backends = wiring.choose_backends(self.config.settings)
         return not IN_PROCESS.isdisjoint((backends.embedder, backends.reranker))
 
+    @property
+    def usual_batch(self) -> int:
+        """Requests in one call. The builtin network takes one text at a time: larger batches would save nothing more,
+        and who comes just after one has begun waits for it."""
+        return 8 if wiring.choose_backends(self.config.settings).embedder == "builtin" else 32
+
     def turn(self) -> AbstractContextManager[object]:
         """Hold it while a model works."""
         return self._turn

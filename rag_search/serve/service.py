@@ -37,7 +37,7 @@ class Service:
         self.engine = engine
         self.settings = settings
         workers = settings.workers or (1 if engine.one_at_a_time else _cores())
-        limits = Limits(workers, settings.max_batch, settings.max_queue, settings.queue_timeout_s)
+        limits = Limits(workers, settings.max_batch or engine.usual_batch, settings.max_queue, settings.queue_timeout_s)
         self.searches: Batcher[Request, SearchResult] = Batcher(engine.answers, limits)
         self.scores: Batcher[Sequence[PairRequest], list[FloatVector]] = Batcher(self._score, limits)
         self.embeddings: Batcher[Texts, list[FloatVector]] = Batcher(self._embed, limits)

@@ -19,6 +19,7 @@ from rag_search.records import SearchOptions, SearchResult
 from rag_search.wire import pack_options, unpack_result
 
 EXPECT_HEADER = "x-ragsearch-expect"
+PER_REQUEST = 256  # questions: few enough to be answered before anybody loses patience
 _CONNECT_TIMEOUT_S = 2.0
 
 
@@ -37,27 +38,48 @@ def ask_server(
     server = find_server(config)
     if server is None:
         return None
-    ours = announcement(config, server.url)
+    results: list[SearchResult] = []
+    for first in range(0, len(questions), PER_REQUEST):
+        answered = _ask(config, server, questions[first : first + PER_REQUEST], options)
+        if answered is None:
+            return None
+        results += answered
+    return results, server
+
+
+def _ask(
+    config: Config, server: Announcement, questions: Sequence[str], options: SearchOptions
+) -> list[SearchResult] | None:
+    """Results of some questions, None when nobody listens any more."""
     body = {"queries": list(questions), "options": pack_options(options)}
     try:
-        status, reply = _post(config, server, body, expectation=ours.expectation)
+        status, reply = _post(config, server, body, expectation=announcement(config, server.url).expectation)
     except ConnectionRefusedError:
-        announcement_file(config).unlink(missing_ok=True)  # it was killed and could not clean up
+        if find_server(config) == server:
+            announcement_file(config).unlink(missing_ok=True)  # it was killed and could not clean up
         return None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise OtherServerError(f"the server at {server.url} did not answer: {error}.") from error
-    if status == 200:
-        return [unpack_result(result) for result in reply["results"]], server
+    packed = reply.get("results")
+    if status == 200 and isinstance(packed, list) and len(packed) == len(questions):
+        return _unpack(packed, server)
     raise _failure(status, reply, server)
+
+
+def _unpack(packed: Sequence[Mapping[str, Any]], server: Announcement) -> list[SearchResult]:
+    try:
+        return [unpack_result(result) for result in packed]
+    except ServerError as error:  # another program has the port now
+        raise OtherServerError(f"the server at {server.url} was not used: {error.message}") from error
 
 
 def _failure(status: int, reply: Mapping[str, Any], server: Announcement) -> Exception:
     error = reply.get("error")
     error = error if isinstance(error, dict) else {}
     message, remedy = str(error.get("message", f"status {status}")), str(error.get("remedy", ""))
-    if status == 400:
+    if status == 400 and error:
         return InputError(message, remedy=remedy)
-    if status in (401, 404, 408, 409, 413, 421, 429, 503):
+    if status not in (500, 502):  # another kind of server, no room there, or limits that this process does not have
         return OtherServerError(f"the server at {server.url} was not used: {message}")
     return ServerError(f"the server at {server.url} failed: {message}", remedy="Try: ragsearch query --no-server")
 
@@ -66,9 +88,9 @@ def _post(
     config: Config, server: Announcement, body: Mapping[str, Any], *, expectation: str
 ) -> tuple[int, dict[str, Any]]:
     address = urlsplit(server.url)
-    headers = {"content-type": "application/json", EXPECT_HEADER: expectation}
+    headers: dict[str, str | bytes] = {"content-type": "application/json", EXPECT_HEADER: expectation}
     if config.settings.server.api_key:
-        headers["authorization"] = f"Bearer {config.settings.server.api_key.get_secret_value()}"
+        headers["authorization"] = f"Bearer {config.settings.server.api_key.get_secret_value()}".encode()
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=_CONNECT_TIMEOUT_S)
     try:
         connection.connect()

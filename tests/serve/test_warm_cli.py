@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import rag_search
 from rag_search.announcing import announcement_file
 from rag_search.config import load_config
 from tests.cli.conftest import Run, model_cache, project, run
@@ -56,6 +57,24 @@ def test_another_setting_answers_in_process_and_says_so(server: subprocess.Popen
     assert "was not used" in done.err
     assert "answered by" not in done.err
     assert done.code == 0
+
+
+def test_another_version_answers_in_process_and_says_so(
+    server: subprocess.Popen[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_server = run("query", "kafka lag", "--format", "json")
+    monkeypatch.setattr(rag_search, "__version__", "0.0.1")
+    done = run("query", "kafka lag", "--explain", "--format", "json")
+    assert "was not used: it has another version, index or settings" in done.err
+    assert "answered by" not in done.err
+    assert timeless(done.out) == timeless(with_server.out)
+
+
+def test_what_the_server_would_refuse_is_answered_as_without_it(server: subprocess.Popen[str], run: Run) -> None:
+    for question in ("x" * 20_001, "", "\ud800 redis"):
+        warm, cold = run("query", question), run("query", question, "--no-server")
+        assert (warm.code, timeless(warm.out)) == (cold.code, timeless(cold.out))
+        assert cold.err in warm.err
 
 
 def test_a_killed_server_is_forgotten_and_a_stopped_one_cleans_up(server: subprocess.Popen[str], run: Run) -> None:

@@ -68,7 +68,7 @@ class SharedVectors:
 
     def __init__(self, path: Path, model: Model) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, check_same_thread=False)
+        self._database = sqlite3.connect(path, check_same_thread=False, timeout=300)
         self._database.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID")
         self._model: Model = model
         self._encoder: Encoder | None = None

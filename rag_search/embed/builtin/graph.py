@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from rag_search.embed.builtin.network import TOKEN_DIM, Network
+from rag_search.embed.builtin.network import Network
 from rag_search.embed.builtin.weights import Shape
 
 Precision = Literal["int8", "q4", "q8", "fp32"]
@@ -35,7 +35,7 @@ def build_graph(network: Network, precision: Precision) -> onnx.ModelProto:
         x = _layer(graph, network, layer, x)
     _pool(graph, x)
     _project(graph, network, x)
-    return graph.model(network.shape)
+    return graph.model(network.shape, token_dim=network.projection.shape[1])
 
 
 def _embed(graph: _Graph, network: Network) -> str:
@@ -143,15 +143,15 @@ class _Graph:
         inputs = [x, self.constant(packed), self.constant(scales), "", "", self.constant(bias)]
         return self.fused("MatMulNBits", inputs, K=k, N=n, bits=bits, block_size=_BLOCK, accuracy_level=4)
 
-    def model(self, shape: Shape) -> onnx.ModelProto:
+    def model(self, shape: Shape, *, token_dim: int) -> onnx.ModelProto:
         def tensor(name: str, kind: int, dims: list[Any]) -> onnx.ValueInfoProto:
             return helper.make_tensor_value_info(name, kind, dims)
 
         inputs = [tensor("embeddings", TensorProto.FLOAT, ["n", "t", shape.hidden])]
         outputs = [
             tensor("dense", TensorProto.FLOAT, ["n", shape.hidden]),
-            tensor("units", TensorProto.FLOAT, ["n", "t", TOKEN_DIM]),
-            tensor("tokens", TensorProto.INT8, ["n", "t", TOKEN_DIM]),
+            tensor("units", TensorProto.FLOAT, ["n", "t", token_dim]),
+            tensor("tokens", TensorProto.INT8, ["n", "t", token_dim]),
         ]
         graph = helper.make_graph(self.nodes, "e5", inputs, outputs, self.constants)
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]

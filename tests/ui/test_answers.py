@@ -45,7 +45,7 @@ def ask(tmp_path: Path, folder: Path) -> Ask:
 
 
 def search(
-    query: str, *, instruction: str = "", top_k: float = 5, paths: str = "", where: str = "", since: str = ""
+    query: str, *, instruction: str = "", top_k: float | None = 5, paths: str = "", where: str = "", since: str = ""
 ) -> Any:
     return lambda service: answers.search(service, query, instruction, top_k, paths, where, since)
 
@@ -78,6 +78,8 @@ def test_a_query_that_nothing_answers(ask: Ask) -> None:
         (search("redis", where="novalue"), "'novalue' is not KEY=VALUE."),
         (search("redis", since="yesterday"), "Since: "),
         (search("redis", top_k=0), "Top_k: "),
+        (search("redis", top_k=2.5), "Top_k: "),
+        (search("redis", top_k=None), "Top_k: "),
         (lambda service: answers.rerank(service, "redis", " \n \n "), "There are no passages."),
         (lambda service: answers.rerank(service, "", "x"), "The query is empty."),
         (lambda service: answers.rerank(service, "x", "a\n\nb\n\nc\n\nd"), "4 passages; the limit is 3."),

@@ -44,6 +44,18 @@ def test_only_what_the_page_needs_is_found(url: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "body",
+    ["x", "[]", "{}", '{"data": []}', '{"data": [], "fn_index": 999}', '{"data": [], "fn_index": [1]}', "[" * 50_000],
+)
+def test_a_call_of_no_function_of_the_page_is_refused(url: str, body: str) -> None:
+    json_type = {"content-type": "application/json"}
+    reply = httpx.post(f"{url}/ui/gradio_api/run/predict", content=body, headers=json_type)
+    assert reply.status_code == 422
+    assert reply.json()["error"]["message"]
+
+
+@pytest.mark.slow
 def test_other_sites_cannot_use_the_page(url: str) -> None:
     host = url.removeprefix("http://")
     for origin in ("http://evil.example", "http://localhost:1", "null", f"https://{host}.evil.example"):

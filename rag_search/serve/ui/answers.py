@@ -37,7 +37,7 @@ async def told(work: Awaitable[str]) -> str:
 
 
 async def search(
-    service: Service, query: str, instruction: str, top_k: float, paths: str, where: str, since: str
+    service: Service, query: str, instruction: str, top_k: float | None, paths: str, where: str, since: str
 ) -> str:
     """Hits of a question. paths and where: one condition a line. Raises InputError."""
     parse_query(query)

@@ -8,6 +8,7 @@ and the page may load nothing from other hosts and run no script but its own.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -70,6 +71,7 @@ class Page:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._gradio: FastAPI | None = None
+        self._functions: frozenset[int] = frozenset()
         self._loading = asyncio.Lock()
         self._running = AsyncExitStack()
 
@@ -86,6 +88,8 @@ class Page:
         nonce = secrets.token_urlsafe(16)
         guarded = _with_policy(send, nonce)
         gradio = await self._load()
+        if scope["method"] == "POST":
+            receive = await _checked(receive, self._functions)
         await gradio(scope, receive, _rewritten(guarded, nonce) if route == "/" else guarded)
 
     async def close(self) -> None:
@@ -95,20 +99,22 @@ class Page:
     async def _load(self) -> FastAPI:
         async with self._loading:
             if self._gradio is None:
-                gradio = await run_in_threadpool(_make_gradio, self._service)
+                gradio, self._functions = await run_in_threadpool(_make_gradio, self._service)
                 await self._running.enter_async_context(gradio.router.lifespan_context(gradio))
                 self._gradio = gradio
         return self._gradio
 
 
-def _make_gradio(service: Service) -> FastAPI:
+def _make_gradio(service: Service) -> tuple[FastAPI, frozenset[int]]:
+    """Gradio's application, and the numbers of the functions that its page calls."""
     import gradio
 
     from rag_search.serve.ui.page import STYLE, make_page, make_theme
 
+    page = make_page(service)
     app: FastAPI = gradio.mount_gradio_app(
         FastAPI(openapi_url=None),
-        make_page(service),
+        page,
         path="",
         theme=make_theme(),
         css_paths=[STYLE],
@@ -120,7 +126,24 @@ def _make_gradio(service: Service) -> FastAPI:
         pwa=False,
         enable_monitoring=False,
     )
-    return app
+    return app, frozenset(page.fns)
+
+
+async def _checked(receive: Receive, functions: frozenset[int]) -> Receive:
+    """The body again when it names a function of the page: Gradio fails at any other. The guard gives it whole."""
+    whole = await receive()
+    first = iter([whole])
+    try:
+        known = json.loads(whole["body"])["fn_index"] in functions
+    except (ValueError, TypeError, KeyError, RecursionError):
+        known = False
+    if not known:
+        raise HTTPException(422, "the body names no function of the page.")
+
+    async def again() -> Message:
+        return next(first, None) or await receive()
+
+    return again
 
 
 def _check_origin(headers: Headers) -> None:

@@ -17,7 +17,6 @@ from rag_search.serve.ui import answers
 from rag_search.serve.ui.results import error_html, head_html, hint_html
 
 STYLE = Path(__file__).with_name("page.css")
-MAX_TOP_K = 50
 SEARCH_HINT = "Type a question and press Enter. A leading [...] is an instruction."
 RERANK_HINT = "Every passage gets a score between 0 and 1; the best stands first."
 EXAMPLE_QUERY = "如何解决Redis连接超时"
@@ -110,7 +109,6 @@ def make_theme() -> gr.themes.Base:
         input_border_color_focus="*primary_600",
         input_radius="*radius_md",
         input_text_size="*text_md",
-        slider_color="*primary_600",
         body_background_fill_dark="*neutral_950",
         body_text_color_subdued="*neutral_500",
         body_text_color_subdued_dark="*neutral_400",
@@ -118,14 +116,13 @@ def make_theme() -> gr.themes.Base:
 
 
 def _search_tab(service: Service) -> None:
-    top_k_now = min(service.engine.config.settings.search.top_k, MAX_TOP_K)
     with gr.Row(elem_classes="ask"):
         query = _text("Question", "What do you want to know?", show_label=False, autofocus=True, scale=5)
         go = gr.Button("Search", variant="primary", scale=0, min_width=110)
     with gr.Accordion("Instruction and filters", open=False, elem_classes="filters"):
         with gr.Row():
             instruction = _text("Instruction", "for engines that follow one", scale=3)
-            top_k = gr.Slider(1, MAX_TOP_K, top_k_now, step=1, label="Results", scale=2)
+            top_k = gr.Number(service.engine.config.settings.search.top_k, label="Results", scale=1)
         with gr.Row():
             paths = _text("Paths, one a line", "docs/guide/*.md", lines=2)
             where = _text("Front matter, one a line", "category=api", lines=2)

@@ -13,7 +13,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -26,10 +25,9 @@ TELLING = ("torch", "vllm", "sentence-transformers", "faiss-cpu", "faiss-gpu", "
 
 @dataclass(frozen=True)
 class Installed:
-    """One environment. seconds: with all downloads. code, findings: of doctor."""
+    """One environment. code, findings: of doctor."""
 
     extra: str
-    seconds: float
     packages: dict[str, str]
     gigabytes: float
     code: int
@@ -39,8 +37,7 @@ class Installed:
         versions = ", ".join(f"{name} {self.packages[name]}" for name in TELLING if name in self.packages)
         told = [f"{f['check']}: {f['detail']}" for f in self.findings if f["state"] == "fail"]
         said = f"exit {self.code}; " + ("; ".join(told).replace("|", "\\|") or "nothing fails")
-        size, seconds = f"{self.gigabytes:.1f} GB", f"{self.seconds:.0f} s"
-        return f"| `{self.extra}` | {len(self.packages)} | {size} | {seconds} | {versions} | {said} |"
+        return f"| `{self.extra}` | {len(self.packages)} | {self.gigabytes:.1f} GB | {versions} | {said} |"
 
 
 def main() -> None:
@@ -48,8 +45,8 @@ def main() -> None:
         f"Clean environments, nothing cached, {platform.system()} {platform.machine()} without a card, Python "
         f"{platform.python_version()}, {date.today():%B %Y}; written by `python -m benchmarks.installs`.",
         "",
-        "| extra | packages | size | time | of them | `ragsearch doctor` |",
-        "|---|---|---|---|---|---|",
+        "| extra | packages | size | of them | `ragsearch doctor` |",
+        "|---|---|---|---|---|",
     ]
     for extra in sys.argv[1:] or EXTRAS:
         with tempfile.TemporaryDirectory(prefix="ragsearch-install-") as folder:
@@ -71,16 +68,14 @@ def install(extra: str, folder: Path) -> Installed:
         return subprocess.run(command, cwd=folder, env=environment, check=check, stdout=subprocess.PIPE, text=True)
 
     run("uv", "venv", "--quiet", "--python", sys.executable, folder / "venv")
-    start = time.monotonic()
     for wanted in EXTRAS[extra]:
         target = f"{ROOT}{wanted}" if wanted.startswith("[") else wanted
         run("uv", "pip", "install", "--quiet", "--python", python, target)
-    seconds = time.monotonic() - start
     listed = json.loads(run("uv", "pip", "list", "--python", python, "--format=json").stdout)
     size = sum(path.lstat().st_size for path in (folder / "venv").rglob("*") if not path.is_dir())
     doctor = run(python.with_name("ragsearch"), "doctor", "--json", "--index", folder / "index", check=False)
     packages = {row["name"]: row["version"] for row in listed}
-    return Installed(extra, seconds, packages, size / 1e9, doctor.returncode, json.loads(doctor.stdout))
+    return Installed(extra, packages, size / 1e9, doctor.returncode, json.loads(doctor.stdout))
 
 
 if __name__ == "__main__":

@@ -104,7 +104,8 @@ async def _on_bug(request: Request, error: Exception) -> JSONResponse:
 def _answer(
     request: Request, status: int, kind: str, message: str, remedy: str = "", headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    if request.scope.get("state", {}).get("text_errors"):
+    request.scope.setdefault("state", {})["error"] = kind  # for the log
+    if request.scope["state"].get("text_errors"):
         body: Any = {"error": f"{message} {remedy}".strip(), "error_type": _TEI_TYPE.get(status, "Validation")}
     else:
         body = {"error": {"message": message, "type": kind, "code": status, "remedy": remedy}}

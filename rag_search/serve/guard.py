@@ -109,6 +109,7 @@ class Guard:
         except Refusal as refusal:
             if refusal.status == 413 and "expect" not in headers:  # who expects "100 Continue" has sent nothing yet
                 await self._drain(receive)
+            scope.setdefault("state", {})["error"] = refusal.kind
             await _refuse(refusal, send_with_id)
         finally:
             self._held -= body.size
@@ -160,8 +161,9 @@ class Guard:
         route = getattr(scope.get("route"), "path", "-")
         self._observe(route, status, seconds)
         facts = {"id": request_id, "method": scope["method"], "route": route, "status": status}
-        client = (scope.get("client") or ("", 0))[0]
-        LOGGER.info(json.dumps({**facts, "ms": round(seconds * 1000, 1), "client": client}))
+        facts |= {"ms": round(seconds * 1000, 1), "client": (scope.get("client") or ("", 0))[0]}
+        error = scope.get("state", {}).get("error")
+        LOGGER.info(json.dumps({**facts, "error": error} if error else facts))
 
 
 def _check_type(scope: Scope, headers: dict[str, str]) -> None:

@@ -7,7 +7,9 @@ import logging
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from types import FrameType
 
@@ -15,7 +17,7 @@ import uvicorn
 
 from rag_search.announcing import announced
 from rag_search.config import Config
-from rag_search.errors import ServerError
+from rag_search.errors import ConfigError, ServerError
 from rag_search.serve.app import Mount, make_app, make_rules
 from rag_search.serve.engine import Engine
 from rag_search.serve.guard import App
@@ -23,6 +25,7 @@ from rag_search.serve.protocol import BoundedProtocol
 
 KEEP_ALIVE_S = 15
 SHUTDOWN_S = 10
+FRAMES = 6  # of a traceback in the log
 
 
 def serve(
@@ -88,16 +91,31 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _log_to(log_file: Path | None) -> None:
-    """JSON lines: requests (see rag_search.serve.guard), and whatever the libraries warn about."""
-    handler = logging.FileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
+    """JSON lines: one for each request (see rag_search.serve.guard), and whatever the libraries warn about.
+
+    A log file that was moved away (logrotate) is opened anew. Raises ConfigError when it cannot be written.
+    """
+    try:
+        handler = WatchedFileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
+    except OSError as error:
+        raise ConfigError(
+            f"the log {log_file} cannot be written: {error.strerror}.", remedy="Choose another --log-file."
+        ) from error
+    handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("ragsearch.access").setLevel(logging.INFO)
 
 
-class _JsonLines(logging.Formatter):
+class JsonLines(logging.Formatter):
+    """One JSON object for each record."""
+
     def format(self, record: logging.LogRecord) -> str:
         head = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
         if record.name == "ragsearch.access":
             return json.dumps({**head, **json.loads(record.getMessage())})
-        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        return json.dumps({**head, "message": record.getMessage(), "error": error})
+        line: dict[str, object] = {**head, "message": record.getMessage().strip()}
+        if record.exc_info and record.exc_info[0]:  # where, but not what about: the message may quote a document
+            frames = traceback.extract_tb(record.exc_info[2])[-FRAMES:]
+            at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+            line |= {"error": record.exc_info[0].__name__, "at": at}
+        return json.dumps(line)

@@ -3,6 +3,7 @@
 # examples of docs/clients, against real `ragsearch serve` processes. In an environment of its own: they bring 100 packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export HAYSTACK_TELEMETRY_ENABLED=False DO_NOT_TRACK=1
 VENV=$(realpath -m "${CLIENTS_VENV:-.venv-clients}")
 
 [ -x "$VENV/bin/uv" ] || { "${PYTHON:-python3}" -m venv "$VENV" && "$VENV/bin/python" -m pip install --quiet uv; }

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 pytestmark = pytest.mark.slow
-EXAMPLES = 25  # of each route, beside those of the coverage phase
+EXAMPLES = 15  # of each route, beside those of the coverage phase
 
 
 def test_the_server_does_what_its_openapi_document_says(guarded: str, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ expected-statuses = ["200", "204", "400", "413"]
         "utf-8",
     )
     command = [sys.executable, "-m", "schemathesis.cli", "run", "openapi.json", "--url", guarded, "--no-color"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-8000:]
     assert "No issues found" in done.stdout
     assert "13 selected" in done.stdout

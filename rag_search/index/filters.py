@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from rag_search.errors import InputError
 
+MAX_TEXTS, MAX_CHARS = 400, 10_000  # of the filters of one search; SQLite refuses 1,000 and 50,000
+
 _PLAIN = "CASE {0}.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({0}.value AS TEXT) END"
 # A value is equal, or one item of a list is. Values are compared as the text one would type.
 _METADATA = f"""EXISTS (SELECT 1 FROM json_each(documents.metadata) AS entry WHERE entry.key = ? AND (
@@ -26,8 +28,9 @@ def select(
     """Sorted ids of the chunks whose document meets every condition; None when there is no condition.
 
     path_glob: one of the patterns must match (see `_path_condition`). where: front matter values. since: ISO date;
-    documents without a date are left out. Raises InputError for a `since` that is no date.
+    documents without a date are left out. Raises InputError for a `since` that is no date, and beyond the limits.
     """
+    _check_size([*path_glob, *where, *where.values()])
     conditions: list[str] = []
     values: list[str] = []
     if path_glob:
@@ -45,9 +48,16 @@ def select(
     found = database.execute(
         "SELECT chunks.id FROM documents JOIN chunks ON chunks.document = documents.id"
         f" WHERE {' AND '.join(conditions)} ORDER BY chunks.id",
-        values,
+        [value.encode("utf-8", "replace").decode() for value in values],  # a lone surrogate matches nothing
     )
     return np.array([chunk_id for (chunk_id,) in found], np.int64)
+
+
+def _check_size(texts: Sequence[str]) -> None:
+    if len(texts) > MAX_TEXTS:
+        raise InputError(f"the filters have {len(texts):,} parts; the limit is {MAX_TEXTS}.", remedy="Name folders.")
+    if (longest := max(map(len, texts), default=0)) > MAX_CHARS:
+        raise InputError(f"a filter has {longest:,} characters; the limit is {MAX_CHARS:,}.")
 
 
 def _path_condition(pattern: str) -> tuple[str, list[str]]:

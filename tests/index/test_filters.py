@@ -73,3 +73,34 @@ def test_no_condition_is_no_filter(reader: IndexReader) -> None:
 def test_since_must_be_a_date(reader: IndexReader) -> None:
     with pytest.raises(InputError, match="last week"):
         reader.select(since="last week")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"path_glob": ["a*"] * 401},
+        {"where": {str(i): "x" for i in range(201)}},
+        {"path_glob": ["*" * 10_001]},
+        {"where": {"tags": "x" * 10_001}},
+    ],
+)
+def test_filters_have_limits(reader: IndexReader, condition: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="the limit is"):
+        reader.select(**condition)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"path_glob": ["x*"] * 400},
+        {"where": {str(i): "x" for i in range(200)}},
+        {"path_glob": ["é*" * 5000]},
+        {"path_glob": ["[" * 10_000]},
+        {"path_glob": ["\ud800*"]},
+        {"where": {"\ud800": "\udfff"}},
+    ],
+)
+def test_the_largest_and_strangest_filters_are_answered(reader: IndexReader, condition: dict[str, Any]) -> None:
+    chosen = reader.select(**condition)
+    assert chosen is not None
+    assert chosen.tolist() == []

@@ -48,7 +48,8 @@ def select(
     found = database.execute(
         "SELECT chunks.id FROM documents JOIN chunks ON chunks.document = documents.id"
         f" WHERE {' AND '.join(conditions)} ORDER BY chunks.id",
-        [value.encode("utf-8", "replace").decode() for value in values],  # a lone surrogate matches nothing
+        # a lone surrogate matches nothing
+        [value.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for value in values],
     )
     return np.array([chunk_id for (chunk_id,) in found], np.int64)
 

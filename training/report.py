@@ -65,8 +65,7 @@ def main() -> None:
     parser.add_argument("--note", default="", help="conditions: date, machine, commit")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    names = [name for name in SETS if all((side / name / "report.json").exists() for side in folders(arguments))]
-    before, after = ({name: read(side / name) for name in names} for side in folders(arguments))
+    before, after = read_all(arguments.before), read_all(arguments.after)
     arguments.out.mkdir(exist_ok=True)
     (arguments.out / "docs-e5.md").write_text(markdown(before, after, arguments.note), "utf-8")
     (arguments.out / "docs-e5.json").write_text(json.dumps(numbers(before, after), indent=1) + "\n", "utf-8")
@@ -74,9 +73,9 @@ def main() -> None:
         learning_curve(arguments.curve, arguments.out / "learning-curve.png")
 
 
-def folders(arguments: argparse.Namespace) -> tuple[Path, Path]:
-    """Before and after."""
-    return arguments.before, arguments.after
+def read_all(root: Path) -> dict[str, Measured]:
+    """The sets of `SETS` that were finished, by name."""
+    return {name: read(root / name) for name in SETS if (root / name / "report.json").exists()}
 
 
 def read(folder: Path) -> Measured:
@@ -98,41 +97,33 @@ def read(folder: Path) -> Measured:
 
 
 def markdown(before: dict[str, Measured], after: dict[str, Measured], note: str) -> str:
-    """Tables: dense, reranked, rerank against dense for either model, ranking figures and latency."""
+    """Tables: dense, reranked, rerank against dense for either model, and the other ranking figures."""
+    both = [name for name in before if name in after]
     lines = ["# docs-e5 against zero-shot, full sets", "", note, ""]
     for system, title in (("dense", "Dense, Top-1"), ("rerank", "Reranked, Top-1")):
         lines += [f"## {title}", "", HEAD]
-        lines += [row(SETS[name], before[name].hits(system), after[name].hits(system)) for name in before]
-        if all(name in before for name in MARKDOWN):
-            means = [np.mean([side[name].hits(system).mean() for name in MARKDOWN]) for side in (before, after)]
-            lines += [
-                "",
-                f"Mean of the three Markdown sets: {means[0]:.3f} > {means[1]:.3f} ({means[1] - means[0]:+.3f})",
-            ]
-        lines.append("")
-    for side, title in ((before, "zero-shot"), (after, "trained")):
-        lines += [
-            f"## Reranked against dense, {title}",
-            "",
-            HEAD.replace("zero-shot", "dense").replace("trained", "reranked"),
+        lines += [row(SETS[name], before[name].hits(system), after[name].hits(system)) for name in both]
+        means = [
+            np.mean([side[name].hits(system).mean() for name in MARKDOWN if name in both]) for side in (before, after)
         ]
-        lines += [row(SETS[name], m.hits("dense"), m.hits("rerank")) for name, m in side.items()] + [""]
-    return "\n".join([*lines, *other_figures(before, after)]) + "\n"
+        measured = sum(name in both for name in MARKDOWN)
+        lines += ["", f"Mean of {measured} of the three Markdown sets: {means[0]:.3f} > {means[1]:.3f}", ""]
+    for side, title in ((before, "zero-shot"), (after, "trained")):
+        head = HEAD.replace("zero-shot", "dense").replace("trained", "reranked")
+        lines += [f"## Reranked against dense, {title}", "", head]
+        lines += [row(SETS[name], measured.hits("dense"), measured.hits("rerank")) for name, measured in side.items()]
+        lines.append("")
+    return "\n".join([*lines, *other_figures("zero-shot", before), *other_figures("trained", after)])
 
 
-def other_figures(before: dict[str, Measured], after: dict[str, Measured]) -> list[str]:
-    """nDCG@10 and R@50 of every system, zero-shot > trained."""
-    lines = [
-        "## Other figures, zero-shot > trained",
-        "",
-        "| set | system | Top-1 | nDCG@10 | R@50 |",
-        "|---|---|---|---|---|",
-    ]
-    for name in before:
-        for old, new in zip(systems_of(before[name]), systems_of(after[name]), strict=True):
-            cells = [f"{old['metrics'][m]:.3f} > {new['metrics'][m]:.3f}" for m in ("top1", "ndcg@10", "r@50")]
-            lines.append(f"| {SETS[name]} | {old['system']} | {' | '.join(cells)} |")
-    return lines
+def other_figures(title: str, measured: dict[str, Measured]) -> list[str]:
+    """Top-1, nDCG@10 and R@50 of every system."""
+    lines = [f"## Every system, {title}", "", "| set | system | Top-1 | nDCG@10 | R@50 |", "|---|---|---|---|---|"]
+    for name in measured:
+        for system in systems_of(measured[name]):
+            cells = [f"{system['metrics'][metric]:.3f}" for metric in ("top1", "ndcg@10", "r@50")]
+            lines.append(f"| {SETS[name]} | {system['system']} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def systems_of(measured: Measured) -> list[dict[str, Any]]:
@@ -142,20 +133,29 @@ def systems_of(measured: Measured) -> list[dict[str, Any]]:
 
 
 def numbers(before: dict[str, Measured], after: dict[str, Measured]) -> dict[str, Any]:
-    """The same as JSON: set -> system -> Top-1 with intervals, difference and p; and both reports."""
+    """The same as JSON: per set the reports of the models, and Top-1 compared where both were measured."""
     out: dict[str, Any] = {}
-    for name in before:
-        systems = {}
-        for system in SYSTEMS:
-            old, new = before[name].hits(system), after[name].hits(system)
-            systems[system] = {
-                "zero_shot": {"top1": old.mean(), "ci": interval(old)},
-                "trained": {"top1": new.mean(), "ci": interval(new)},
-                "difference": {"top1": (new - old).mean(), "ci": interval(new - old), "p_value": paired_p(new - old)},
+    for name in SETS:
+        reports = {
+            model: side[name].report for model, side in (("zero_shot", before), ("trained", after)) if name in side
+        }
+        if reports:
+            out[name] = {"reports": reports}
+        if len(reports) == len(("zero_shot", "trained")):
+            out[name]["top1"] = {
+                system: compared(before[name].hits(system), after[name].hits(system)) for system in SYSTEMS
             }
-        reports = {"zero_shot": before[name].report, "trained": after[name].report}
-        out[name] = {"questions": len(before[name].hits("dense")), "top1": systems, "reports": reports}
     return out
+
+
+def compared(old: np.ndarray, new: np.ndarray) -> dict[str, Any]:
+    """Means, intervals and the paired test."""
+    return {
+        "questions": len(old),
+        "zero_shot": {"top1": old.mean(), "ci": interval(old)},
+        "trained": {"top1": new.mean(), "ci": interval(new)},
+        "difference": {"top1": (new - old).mean(), "ci": interval(new - old), "p_value": paired_p(new - old)},
+    }
 
 
 def learning_curve(curve: Path, out: Path) -> None:

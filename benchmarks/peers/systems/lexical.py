@@ -66,11 +66,11 @@ class Tantivy:
         pass
 
     def search(self, question: str) -> list[str]:
-        text = " ".join(WORDS.findall(question))  # no operators
+        text = " ".join(f'"{word}"' for word in WORDS.findall(question))  # quoted, or NOT and OR are operators
         if not text:
             return []
         searcher = self._index.searcher()
-        hits = searcher.search(self._index.parse_query(text.lower(), ["body"]), DEPTH).hits
+        hits = searcher.search(self._index.parse_query(text, ["body"]), DEPTH).hits
         return [searcher.doc(address)["key"][0] for _score, address in hits]
 
 

@@ -9,7 +9,8 @@ documents of each set, in the index that `ragsearch evaluate` keeps in the cache
    the same;
 2. probability: a logistic regression of "the best candidate is relevant" on its blend and on that of its rivals, over
    each question twice: as it is, and with everything taken away that any judgments of the set call relevant to it;
-3. threshold: the largest that keeps nine in ten of the right best candidates.
+3. threshold: the largest that shows nine in ten of the questions that have an answer among their best five documents,
+   since a refusal hides all five.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from rag_search.search import Searcher, SearchOptions
 
 WEIGHTS = ("late", "dense", "lexical", "length")
 CANDIDATES = 50
-KEEP_RIGHT = 0.9
+KEPT = 0.9
+SHOWN = 5  # documents
 BOUNDS = ((0, None), (0, None), (0, None), (None, 0))
 
 
@@ -172,9 +174,17 @@ def calibrate(
     right = np.array([c.relevant[np.argmax(blend)] for (c, _), blend in zip(pairs, blends, strict=True)])
     slope, rivals, bias = _logistic(x, right, np.array([share for _, share in pairs]))
     probability = 1 / (1 + np.exp(-(slope * x[:, 0] + rivals * x[:, 1] + bias)))
-    threshold = float(np.quantile(probability[right], 1 - KEEP_RIGHT))
+    shown = np.array([_answer_is_shown(c, blend) for (c, _), blend in zip(pairs, blends, strict=True)])
+    threshold = float(np.quantile(probability[shown], 1 - KEPT))
     numbers = (*weights, slope, -rivals, typical, bias, threshold)
     return Calibration(*(round(float(number), 4) for number in numbers))
+
+
+def _answer_is_shown(candidates: Candidates, blend: NDArray[np.float64]) -> bool:
+    """Whether one of the best SHOWN documents has a relevant chunk."""
+    order = np.argsort(-blend)
+    best = list(dict.fromkeys(candidates.documents[i] for i in order))[:SHOWN]
+    return any(candidates.documents[i] in best for i in np.flatnonzero(candidates.relevant))
 
 
 def _logistic(x: NDArray[np.float64], right: NDArray[np.bool_], share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -42,7 +42,8 @@ of our template.
 TRANSCRIPT = """
 ## Transcript
 
-`ragsearch up` starts both servers (CPU build, so with flags for a small machine), then everything up to an answer.
+`ragsearch up` starts both servers (CPU build, so with flags for a small machine), then everything up to an answer. The
+weights are random: the order of the hits means nothing, and their scores are those of transformers.
 """
 
 

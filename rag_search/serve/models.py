@@ -17,6 +17,8 @@ from pydantic import (
     Tag,
 )
 
+MAX_QUERIES = 256  # in one request
+
 
 def _encodable(value: Any) -> Any:
     """A lone surrogate (half an emoji, cut by a client) can neither be tokenised nor sent back: it becomes "?"."""
@@ -129,12 +131,11 @@ class EmbeddingsRequest(BaseModel):
     user: Text | None = None
 
 
-class SearchRequest(BaseModel):
-    """A question to the index; the fields are those of `ragsearch query`."""
+class _SearchFields(BaseModel):
+    """How to search; the fields are those of `ragsearch query`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    query: Query
     top_k: Depth = 5
     candidates: Depth = 50
     rerank: StrictBool = True
@@ -144,6 +145,18 @@ class SearchRequest(BaseModel):
     where: dict[Text, Text] = {}
     since: Day | None = None
     group: StrictBool = True
+
+
+class SearchRequest(_SearchFields):
+    """A question to the index."""
+
+    query: Query
+
+
+class SearchBatchRequest(_SearchFields):
+    """Several questions, all searched in the same way."""
+
+    queries: list[Query] = Field(min_length=1, max_length=MAX_QUERIES)
 
 
 class OptionsModel(BaseModel):
@@ -167,5 +180,5 @@ class QueryRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    queries: list[Query] = Field(min_length=1, max_length=10_000)
+    queries: list[Query] = Field(min_length=1, max_length=MAX_QUERIES)
     options: OptionsModel

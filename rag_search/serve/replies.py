@@ -160,6 +160,12 @@ class SearchReply(BaseModel):
     hits: list[Hit]
 
 
+class SearchBatchReply(_Reply):
+    """One answer for each question, in order."""
+
+    results: list[SearchReply]
+
+
 class StatusReply(_Reply):
     """What is indexed and who answers. warning: why an older index still answers, or empty."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ from rag_search.render.places import Places
 from rag_search.serve import replies
 from rag_search.serve.errors import OtherIndexError, documented
 from rag_search.serve.metrics import Metrics
-from rag_search.serve.models import EmbeddingsRequest, Json, QueryRequest, SearchRequest
+from rag_search.serve.models import EmbeddingsRequest, Json, QueryRequest, SearchBatchRequest, SearchRequest
 from rag_search.serve.service import Service, Texts
 from rag_search.wire import pack_result
 
@@ -41,15 +42,17 @@ def search_router(service: Service, metrics: Metrics) -> APIRouter:
         result = await service.search(body.query, _options(body))
         return JSONResponse(as_dict(result, Places(config.base_dir, Path.cwd())))
 
+    @router.post("/v1/search/batch", responses=documented(replies.SearchBatchReply))
+    async def search_batch(body: SearchBatchRequest) -> Response:
+        places = Places(config.base_dir, Path.cwd())
+        results = await _search_all(service, body.queries, _options(body))
+        return JSONResponse({"results": [as_dict(result, places) for result in results]})
+
     @router.post("/v1/ragsearch/query", include_in_schema=False)
     async def query(body: QueryRequest, expect: Annotated[str, Header(alias=EXPECT_HEADER)] = "") -> Json:
         if expect != expected:
             raise OtherIndexError("it has another version, index or settings.")
-        options = SearchOptions(**body.options.model_dump())
-        results: list[SearchResult] = []
-        for start in range(0, len(body.queries), BATCH_SLICE):  # a long batch must not fill the queue
-            slice_ = body.queries[start : start + BATCH_SLICE]
-            results += await asyncio.gather(*(service.search(text, options) for text in slice_))
+        results = await _search_all(service, body.queries, SearchOptions(**body.options.model_dump()))
         return {"results": [pack_result(result) for result in results]}
 
     @router.post("/v1/embeddings", responses=documented(replies.EmbeddingsReply))
@@ -100,7 +103,16 @@ def search_router(service: Service, metrics: Metrics) -> APIRouter:
     return router
 
 
-def _options(body: SearchRequest) -> SearchOptions:
+async def _search_all(service: Service, queries: Sequence[str], options: SearchOptions) -> list[SearchResult]:
+    """In slices: a long batch must not fill the queue."""
+    results: list[SearchResult] = []
+    for first in range(0, len(queries), BATCH_SLICE):
+        some = queries[first : first + BATCH_SLICE]
+        results += await asyncio.gather(*(service.search(text, options) for text in some))
+    return results
+
+
+def _options(body: SearchRequest | SearchBatchRequest) -> SearchOptions:
     return SearchOptions(
         top_k=body.top_k,
         candidates=body.candidates,

@@ -26,6 +26,20 @@ def test_search_finds_the_passage(make_client: MakeClient) -> None:
     assert (Path(hit["path"]).name, hit["rank"], hit["score"]) == ("redis.md", 1, 1.0)
 
 
+def test_a_batch_is_answered_as_one_by_one(make_client: MakeClient) -> None:
+    client = make_client()
+    queries = ["redis timeout", "[hint] nightly dump", "redis pool"] * 30
+    options = {"top_k": 1, "candidates": 7, "paths": ["docs"]}
+    results = client.post("/v1/search/batch", json={"queries": queries, **options}).json()["results"]
+    alone = [client.post("/v1/search", json={"query": query, **options}).json() for query in queries[:3]] * 30
+    for result in results + alone:
+        result.pop("timings_ms", None)
+    assert results == alone
+    assert client.post("/v1/search/batch", json={"queries": ["x", " "]}).status_code == 400
+    for wrong in ({"queries": []}, {"queries": ["x"] * 257}, {"queries": ["x"], "query": "x"}, {"query": "x"}):
+        assert client.post("/v1/search/batch", json=wrong).status_code == 422
+
+
 def test_cohere_shapes_order_by_score(make_client: MakeClient) -> None:
     client = make_client()
     body = {"query": "redis timeout", "documents": [TEXTS[0], {"text": TEXTS[1]}, TEXTS[2]], "top_n": 2}

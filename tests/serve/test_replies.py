@@ -29,6 +29,7 @@ ASKED = {"query": "redis", "documents": TEXTS}
         ("/v1/embeddings", {"input": "redis", "encoding_format": "base64"}, replies.EmbeddingsReply),
         ("/v1/rerank", {}, replies.ErrorReply),
         ("/rerank", {"texts": []}, replies.TextErrorReply),
+        ("/v1/search/batch", {"queries": ["redis", "dump"]}, replies.SearchBatchReply),
         ("/v1/models", None, replies.ModelsReply),
         ("/v1/status", None, replies.StatusReply),
         ("/health", None, replies.HealthReply),
@@ -48,6 +49,7 @@ def test_the_document_has_every_route_once_and_the_key_when_there_is_one(make_cl
     document = make_client().get("/openapi.json").json()
     assert {path for path, methods in document["paths"].items() if "post" in methods} == {
         "/v1/search",
+        "/v1/search/batch",
         "/v1/rerank",
         "/v2/rerank",
         "/rerank",

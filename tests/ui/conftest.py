@@ -51,6 +51,8 @@ def serving(*arguments: str) -> Iterator[str]:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
             assert url.startswith("http://"), "the server did not start"
+            look = httpx.get(f"{url}/ui/", auth=("anyone", *arguments[1:2] or [""]), timeout=300)  # loads Gradio
+            look.raise_for_status()
             yield url
         finally:
             process.terminate()
@@ -59,7 +61,6 @@ def serving(*arguments: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def url(project: Path) -> Iterator[str]:
     with serving(str(project)) as address:
-        httpx.get(f"{address}/ui/", timeout=300).raise_for_status()  # loads Gradio
         yield address
 
 

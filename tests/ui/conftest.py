@@ -42,17 +42,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[str]:
+def serving(project: Path, key: str = "") -> Iterator[str]:
     """URL of `tests.ui.server` while the block runs."""
-    command = [sys.executable, "-m", "tests.ui.server", *arguments]
+    command = [sys.executable, "-m", "tests.ui.server", str(project), key]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ}) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
             assert url.startswith("http://"), "the server did not start"
-            look = httpx.get(f"{url}/ui/", auth=("anyone", *arguments[1:2] or [""]), timeout=300)  # loads Gradio
-            look.raise_for_status()
+            httpx.get(f"{url}/ui/", auth=("anyone", key), timeout=300).raise_for_status()  # loads Gradio
             yield url
         finally:
             process.terminate()
@@ -60,7 +59,7 @@ def serving(*arguments: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def url(project: Path) -> Iterator[str]:
-    with serving(str(project)) as address:
+    with serving(project) as address:
         yield address
 
 

@@ -22,7 +22,7 @@ from tests.serve.conftest import write_index
 def main() -> None:
     """Index FOLDER/docs and serve until killed."""
     folder = Path(sys.argv[1])
-    flags = {"cache_dir": str(folder / "cache"), "server.api_key": sys.argv[2] if sys.argv[2:] else None}
+    flags = {"cache_dir": str(folder / "cache"), "server.api_key": "".join(sys.argv[2:]) or None}
     config = load_config({**flags, "server.max_body_mb": 0.1}, cwd=folder)
     write_index(config, folder / "docs", WordEmbedder())
     app = make_app(Engine(config, WordEmbedder(), OverlapReranker(cutoff=0.3)), mounts=(mount_page,))

@@ -87,7 +87,7 @@ def test_the_page_names_no_other_host_and_has_a_strict_policy(url: str) -> None:
 
 @pytest.mark.slow
 def test_a_key_guards_the_page(project: Path) -> None:
-    with serving(str(project), "secret") as url:
+    with serving(project, "secret") as url:
         assert httpx.get(f"{url}/ui/").status_code == 401
         assert httpx.get(f"{url}/ui/", auth=("anyone", "wrong")).status_code == 401
         assert httpx.get(f"{url}/ui/", auth=("anyone", "secret"), timeout=300).status_code == 200

@@ -178,7 +178,7 @@ def test_the_policy_of_the_page_would_stop_what_slipped_through(browser: Any, ur
 
 
 def test_with_a_key_the_browser_asks_and_everything_is_guarded(browser: Any, project: Path) -> None:
-    with serving(str(project), "secret") as url:
+    with serving(project, "secret") as url:
         for path in ("/", "/ui/", "/ui/config", "/ui/theme.css", "/ui/gradio_api/run/predict", "/ui/static/x.js"):
             assert httpx.get(url + path).status_code == 401, path
         reply = httpx.get(f"{url}/ui/", headers={"Accept": "text/html"})

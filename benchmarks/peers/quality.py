@@ -30,6 +30,7 @@ from rag_search.embed.builtin.engine import physical_cores
 from rag_search.evaluation.evaluate import SYSTEMS
 from rag_search.evaluation.measures import bootstrap_interval, mean, per_query
 from rag_search.measuring import measure
+from rag_search.records import System
 
 RESULTS = Path(__file__).parents[1] / "results"
 OURS = "ours"
@@ -60,7 +61,7 @@ def main() -> None:
     with _address(arguments.work) as address:
         for name in arguments.sets:
             bench = bundled_corpus() if name == "corpus" else reduced_set(arguments.data, name, arguments.work)
-            rows = _kept_rows(results, bench, whole=set(arguments.only) >= {OURS, *TOOLS})
+            rows = _kept_rows(results, bench, whole=set(arguments.only) >= {OURS, ZERO_SHOT, *TOOLS})
             for tool in arguments.only:
                 print(f"{name}: {tool}", file=sys.stderr, flush=True)
                 rows.update(_rows(tool, bench, arguments, address))
@@ -79,7 +80,9 @@ def _kept_rows(results: Mapping[str, Any], bench: BenchSet, *, whole: bool) -> d
 
 def _rows(tool: str, bench: BenchSet, arguments: argparse.Namespace, address: str) -> dict[str, Row]:
     if tool == OURS:
-        return dict(our_rows(bench, arguments.work))
+        return dict(our_rows(bench, arguments.work, None, SYSTEMS))
+    if tool == ZERO_SHOT:
+        return dict(our_rows(bench, arguments.work, ZERO_SHOT, ("dense", "rerank")))
     if tool == "tuned":
         return guarded(TOOLS[tool], lambda: {TUNED: tuned_row(bench, arguments, address)})
     wanted = TOOLS[tool]
@@ -103,16 +106,15 @@ def guarded(tool: Tool, make: Callable[[], dict[str, Row]]) -> dict[str, Row]:
         return {name: {"group": "peer", "not_run": str(error)} for name in tool.variants}
 
 
-def our_rows(bench: BenchSet, work: Path) -> Iterator[tuple[str, Row]]:
-    """Our four systems, and the pipeline over the weights that the peers have."""
-    for model, systems in ((None, SYSTEMS), (ZERO_SHOT, ("dense", "rerank"))):
-        cache_dir = work / f"ours-{model or 'default'}"
-        config = load_config({"profile": "builtin", "cache_dir": str(cache_dir), "embedder.model": model})
-        evaluation = measure(config, bench.dataset.root, split=bench.split, systems=systems)
-        for result in evaluation.systems:
-            name = f"ragsearch {result.system}" + (f", {ZERO_SHOT} weights" if model else "")
-            run = {key: [document for document, _ in ranking] for key, ranking in result.run.items()}
-            yield name, row_of(run, bench, OURS)
+def our_rows(bench: BenchSet, work: Path, model: str | None, systems: Sequence[System]) -> Iterator[tuple[str, Row]]:
+    """Our systems with the builtin engine; model None: the weights that ragsearch ships."""
+    cache_dir = work / f"ours-{model or 'default'}"
+    config = load_config({"profile": "builtin", "cache_dir": str(cache_dir), "embedder.model": model})
+    evaluation = measure(config, bench.dataset.root, split=bench.split, systems=systems)
+    for result in evaluation.systems:
+        name = f"ragsearch {result.system}" + (f", {model} weights" if model else "")
+        run = {key: [document for document, _ in ranking] for key, ranking in result.run.items()}
+        yield name, row_of(run, bench, OURS)
 
 
 def answers(
@@ -203,7 +205,7 @@ def _address(work: Path) -> Iterator[str]:
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    sets, tools = ("corpus", *REDUCED), (OURS, *TOOLS)
+    sets, tools = ("corpus", *REDUCED), (OURS, ZERO_SHOT, *TOOLS)
     parser.add_argument("--envs", type=Path, required=True, help="folder of benchmarks.peers.setup")
     parser.add_argument("--data", type=Path, required=True, help="folder of the large sets")
     parser.add_argument("--work", type=Path, default=Path(platformdirs.user_cache_dir("ragsearch")) / "peers")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from rag_search import wiring
 from rag_search.config import Config
-from rag_search.embed.base import Embedder
+from rag_search.embed.base import Embedder, QueryKeeper
 from rag_search.errors import FingerprintError, MissingExtraError
 from rag_search.evaluation.dataset import Dataset, load_dataset, read_corpus
 from rag_search.index import open_reader, open_writer
@@ -44,9 +45,16 @@ def measure(
     place = index_of(config, dataset)
     fill_index(place, dataset, embedder, max_tokens=settings.ingest.max_tokens, on_progress=on_progress)
     total, done = len(dataset.queries) * len(systems), iter(range(1, 10**9))
-    with open_reader(place) as reader:
+    reranker = wiring.make_reranker(settings, embedder)
+    with ExitStack() as readers:
+
+        def make_searcher() -> Searcher:
+            if isinstance(embedder, QueryKeeper):
+                embedder.forget_queries()
+            return Searcher(readers.enter_context(open_reader(place)), embedder, reranker)
+
         return evaluate(
-            Searcher(reader, embedder, wiring.make_reranker(settings, embedder)),
+            make_searcher,
             dataset,
             document_id=lambda path: path,
             systems=systems,

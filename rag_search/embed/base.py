@@ -45,6 +45,15 @@ class Embedder(Protocol):
         ...
 
 
+@runtime_checkable
+class QueryKeeper(Protocol):
+    """An embedder that keeps the vectors of the last queries."""
+
+    def forget_queries(self) -> None:
+        """Encode the next query anew, as a measurement wants."""
+        ...
+
+
 def batches(lengths: NDArray[np.int64], *, max_tokens: int, max_rows: int = 256) -> Iterator[NDArray[np.int64]]:
     """Indices of texts grouped by length, longest first, so that padding is small and memory has one bound.
 

@@ -74,7 +74,7 @@ class Evaluation:
 
 
 def evaluate(
-    searcher: Searcher,
+    make_searcher: Callable[[], Searcher],
     dataset: Dataset,
     *,
     document_id: DocumentId,
@@ -82,10 +82,13 @@ def evaluate(
     options: SearchOptions | None = None,
     on_query: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Ask every question of every system, one at a time, as a person would (latency is that of a warm process)."""
+    """Ask every question of every system, one at a time, as a person would (latency is that of a warm process).
+
+    make_searcher: called for each system, so that none finds in memory what another one has read for its questions.
+    """
     options = replace(options or SearchOptions(), top_k=10_000, min_score=EVERYTHING, group=True)
     results = tuple(
-        _evaluate_system(searcher, dataset, document_id, replace(options, system=system), on_query)
+        _evaluate_system(make_searcher(), dataset, document_id, replace(options, system=system), on_query)
         for system in systems
     )
     by_name: dict[str, SystemResult] = {result.system: result for result in results}
@@ -110,7 +113,7 @@ def _evaluate_system(
     latency: dict[str, float] = {}
     refused = set()
     threshold = searcher.reranker.threshold if searcher.reranker and options.system == "rerank" else None
-    searcher.search(dataset.queries[0].text, options)  # warm: the first query pays for lazy set-up
+    searcher.search("warm", options)  # the first query pays for lazy set-up
     for query in dataset.queries:
         result = searcher.search(_literal(query.text), replace(options, instruction=query.instruction))
         run[query.query_id] = [(document_id(hit.chunk.path), hit.score) for hit in result.hits]

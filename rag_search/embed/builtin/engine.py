@@ -107,6 +107,11 @@ class BuiltinEmbedder:
         KEPT_QUERIES are kept."""
         return self._encode_queries([query])[0]
 
+    def forget_queries(self) -> None:
+        """Drop the kept queries."""
+        with self._queries_lock:
+            self._queries.clear()
+
     def _encode_queries(self, queries: Sequence[str]) -> list[tuple[FloatVector, FloatMatrix]]:
         with self._queries_lock:
             known = {query: self._queries[query] for query in queries if query in self._queries}

@@ -75,7 +75,7 @@ class ServerSettings(_Section):
     max_batch: int | None = Field(default=None, ge=1, description="requests in one call; None: 8 builtin, else 32")
     max_queue: int = Field(default=256, ge=1, description="requests that wait; more get 429")
     queue_timeout_s: float = Field(default=30.0, gt=0, description="longest wait; then 503")
-    body_timeout_s: float = Field(default=15.0, gt=0, description="longest time to send a body; then 408")
+    body_timeout_s: float = Field(default=15.0, gt=0, description="longest time to send a head, or a body; then 408")
     max_body_mb: float = Field(default=8.0, gt=0, description="larger bodies get 413")
     max_passages: int = Field(default=1000, ge=1, description="passages in one request; more get 413")
     max_passage_chars: int = Field(default=100_000, ge=1, description="longer passages get 413")

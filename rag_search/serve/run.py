@@ -48,7 +48,7 @@ def serve(
     app = make_app(Engine.load(config), mounts=mounts)
     with announced(config, url):
         on_listening(url)
-        run_app(app, listener)
+        run_app(app, listener, head_timeout_s=config.settings.server.body_timeout_s)
 
 
 def listen(host: str, port: int) -> tuple[socket.socket, str]:
@@ -67,13 +67,13 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
     return listener, f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def run_app(app: App, listener: socket.socket) -> None:
+def run_app(app: App, listener: socket.socket, *, head_timeout_s: float = BoundedProtocol.head_timeout_s) -> None:
     """Answer until SIGINT or SIGTERM."""
     signal.signal(signal.SIGTERM, _stop)  # uvicorn raises it again when it is done; what follows must still happen
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http=BoundedProtocol,
+            http=type("Protocol", (BoundedProtocol,), {"head_timeout_s": head_timeout_s}),
             ws="none",  # no route of ours is a web socket
             log_config=None,
             access_log=False,

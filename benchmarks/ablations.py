@@ -1,0 +1,262 @@
+"""What each default is worth: one thing changed at a time, Top-1 and milliseconds, on dev sets only.
+
+    python -m benchmarks.ablations corpus FOLDER:QRELS ... [--model docs-e5]
+
+Sets are reduced (see dev_world.py), so figures of one table compare with each other and with nothing else. A hit is
+right when it lies in the document, or where sections are judged in the lines, that answer the question. "won/lost":
+questions that only this setting, or only the default, answers first. Milliseconds are CPU time of a question after it
+was embedded, with one thread. Results: ablations.md and ablations.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import dev_world, machine
+from benchmarks.dev_world import World
+from rag_search.evaluation.dataset import EvalQuery
+from rag_search.fusion import fuse, reciprocal_rank_fusion
+from rag_search.lexical import terms
+from rag_search.records import Hit, StageScores, TokenVectors
+from rag_search.rerank.late_interaction import Calibration, late_interaction, load_calibration, stored_features
+
+DEPTH = 100
+REASONS = {
+    "budget": "",
+    "head": "",
+    "fusion": "",
+    "candidates": "",
+    "columns": "",
+    "order": "",
+}
+Matrix = NDArray[np.float32]
+Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]
+FUSIONS: dict[str, Callable[[Ranking, Ranking], NDArray[np.int64]]] = {
+    "z-scores, BM25 x 0.5": lambda dense, lexical: fuse(dense, lexical)[0],
+    "z-scores, BM25 x 0.25": lambda dense, lexical: fuse(dense, lexical, weight=0.25)[0],
+    "z-scores, BM25 x 1": lambda dense, lexical: fuse(dense, lexical, weight=1.0)[0],
+    "reciprocal ranks (60)": lambda dense, lexical: reciprocal_rank_fusion([dense[0], lexical[0]])[0],
+    "dense only": lambda dense, _lexical: dense[0],
+    "BM25 only": lambda _dense, lexical: lexical[0],
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that a question can be asked with; the defaults are those of the product. order: what sorts the
+    candidates: the calibrated blend, late interaction alone, or stage one."""
+
+    fusion: str = "z-scores, BM25 x 0.5"
+    candidates: int = 50
+    columns: int = 128
+    order: str = "blend"
+
+
+@dataclass
+class Row:
+    """One setting in all sets. reading: how the documents are cut and read. right: per set, which questions it answers
+    first. ms: of each question."""
+
+    name: str
+    setting: Setting
+    reading: str = "256 tokens"
+    right: dict[str, list[bool]] = field(default_factory=dict)
+    ms: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows against the one named `default`. reason: why that is the default; printed beside it."""
+
+    title: str
+    default: str
+    reason: str
+    rows: list[Row]
+
+
+class Asker:
+    """Asks a world's questions under a setting."""
+
+    def __init__(self, world: World, calibration: Calibration, axes: dict[int, NDArray[np.float32]]) -> None:
+        self._world, self._calibration, self._axes = world, calibration, axes
+        self._tokens: dict[int, list[NDArray[np.int8]]] = {}
+
+    def ask_all(self, row: Row) -> None:
+        setting = row.setting
+        self._tokens_of(setting.columns)
+        right = []
+        for question in self._world.dev.questions:
+            vector, units = self._world.queries[question.query_id]
+            start = time.process_time()
+            best = self._best(question, vector, units, setting)
+            row.ms.append(1000 * (time.process_time() - start))
+            right.append(best is not None and self._world.dev.is_right(question, best.chunk))
+        row.right[self._world.dev.name] = right
+
+    def _best(
+        self, question: EvalQuery, vector: NDArray[np.float32], units: NDArray[np.float32], setting: Setting
+    ) -> Hit | None:
+        reader, depth = self._world.reader, max(DEPTH, setting.candidates)
+        ids, scores = reader.search_dense(vector[None], depth)
+        dense = ids[0][ids[0] >= 0], scores[0][ids[0] >= 0]
+        lexical = reader.search_lexical(terms(question.text), depth)
+        chosen = FUSIONS[setting.fusion](dense, lexical)[: setting.candidates].tolist()
+        if not chosen:
+            return None
+        known = dict(zip(lexical[0].tolist(), lexical[1].tolist(), strict=True))
+        cosines = reader.vectors(chosen) @ vector
+        hits = [
+            Hit(chunk, rank, 0.0, StageScores(dense=float(cosine), lexical=known.get(chunk.chunk_id)))
+            for rank, (chunk, cosine) in enumerate(zip(reader.chunks(chosen), cosines, strict=True), 1)
+        ]
+        return hits[0] if setting.order == "stage one" else hits[self._first(hits, units, setting)]
+
+    def _first(self, hits: Sequence[Hit], units: NDArray[np.float32], setting: Setting) -> int:
+        stored = self._tokens_of(setting.columns)
+        parts = [stored[hit.chunk.chunk_id] for hit in hits]
+        tokens = TokenVectors(np.concatenate(parts), np.array([len(part) for part in parts], np.int64))
+        query = _projected(units, self._axes[setting.columns])
+        if setting.order == "late interaction":
+            return int(late_interaction(query, tokens).argmax())
+        return int(self._calibration.blend(stored_features(query, hits, tokens)).argmax())
+
+    def _tokens_of(self, columns: int) -> list[NDArray[np.int8]]:
+        """The token vectors as the index would hold them."""
+        if columns not in self._tokens:
+            axes = self._axes[columns]
+            self._tokens[columns] = [
+                np.rint(127 * _projected(part.astype(np.float32), axes)).astype(np.int8) for part in self._world.tokens
+            ]
+        return self._tokens[columns]
+
+
+READINGS: dict[str, tuple[int, dev_world.PassageOf]] = {
+    "256 tokens": (256, dev_world.whole_passage),
+    "128 tokens": (128, dev_world.whole_passage),
+    "384 tokens": (384, dev_world.whole_passage),
+    "title and text": (256, dev_world.without_path),
+    "text": (256, dev_world.text_only),
+}
+
+
+def main() -> None:
+    arguments = _parse_arguments()
+    calibration = load_calibration(arguments.model)
+    sets = [dev_world.load_set(wanted) for wanted in arguments.sets]
+    embedder = dev_world.WideEmbedder(arguments.cache, arguments.model)
+    tables = _tables()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (dev, name) in enumerate(product(sets, READINGS)):
+            start = time.perf_counter()
+            max_tokens, passage_of = READINGS[name]
+            place = Path(folder) / str(number)
+            world = dev_world.build(dev, place, embedder, max_tokens=max_tokens, passage_of=passage_of)
+            asker = Asker(world, calibration, _axes(embedder.projection, world.tokens))
+            for row in (row for table in tables for row in table.rows if row.reading == name):
+                asker.ask_all(row)
+            world.reader.close()
+            seconds = time.perf_counter() - start
+            print(f"{dev.name}, {name}: {len(world.tokens)} chunks, {seconds:.0f} s", file=sys.stderr, flush=True)
+    write(arguments.out, tables)
+
+
+def _axes(projection: Matrix, tokens: Sequence[dev_world.Tokens]) -> dict[int, Matrix]:
+    """Projections to each number of columns; the 64 are the main directions of the 128 in this very set."""
+    sample = _projected(np.concatenate(tokens)[::7].astype(np.float32), projection)
+    main_directions = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
+    return {
+        64: (projection @ main_directions[:, :64]).astype(np.float32),
+        128: projection,
+        384: np.eye(len(projection), dtype=np.float32),
+    }
+
+
+def _projected(vectors: Matrix, axes: Matrix) -> Matrix:
+    """Unit length after the projection."""
+    projected = vectors @ axes
+    return np.asarray(projected / np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), 1e-9), np.float32)
+
+
+def _tables() -> list[Table]:
+    base = Setting()
+    fusions = [(name, replace(base, fusion=name)) for name in FUSIONS]
+    return [
+        Table(
+            "Chunk budget", "256 tokens", REASONS["budget"],
+            [Row(f"{n} tokens", base, f"{n} tokens") for n in (128, 256, 384)],
+        ),
+        Table(
+            "What stands above the text of a passage", "title and heading path", REASONS["head"],
+            [Row("title and heading path", base), Row("title", base, "title and text"), Row("nothing", base, "text")],
+        ),
+        Table(
+            "Fusion, without reranking", base.fusion, REASONS["fusion"],
+            [Row(name, replace(setting, order="stage one")) for name, setting in fusions],
+        ),
+        Table("Fusion, reranked", base.fusion, REASONS["fusion"], [Row(name, setting) for name, setting in fusions]),
+        Table(
+            "Candidates for the reranker", "50", REASONS["candidates"],
+            [Row(str(n), replace(base, candidates=n)) for n in (10, 50, 200)],
+        ),
+        Table(
+            "Columns of a token vector", "128", REASONS["columns"],
+            [Row(str(n), replace(base, columns=n)) for n in (64, 128, 384)],
+        ),
+        Table(
+            "What decides the order", "blend", REASONS["order"],
+            [Row(order, replace(base, order=order)) for order in ("stage one", "late interaction", "blend")],
+        ),
+    ]  # fmt: skip
+
+
+def write(out: Path, tables: Sequence[Table]) -> None:
+    """`ablations.md` and `ablations.json`."""
+    facts = machine.facts()
+    out.mkdir(parents=True, exist_ok=True)
+    stored = {"schema": 1, "facts": facts, "tables": [asdict(table) for table in tables]}
+    (out / "ablations.json").write_text(json.dumps(stored, ensure_ascii=False) + "\n", "utf-8")
+    questions = {name: len(right) for name, right in tables[0].rows[0].right.items()}
+    lines = ["# Ablations", "", machine.line(facts), ""]
+    lines += ["Questions: " + ", ".join(f"{name} {count}" for name, count in questions.items()) + "."]
+    for table in tables:
+        lines += ["", f"## {table.title}", "", f"Default: {table.default}. {table.reason}", ""]
+        lines += [f"| | {' | '.join(questions)} | mean | won/lost | ms |", "|---|" + "---:|" * (len(questions) + 3)]
+        default = next(row for row in table.rows if row.name == table.default)
+        lines += [_line(row, default) for row in table.rows]
+    (out / "ablations.md").write_text("\n".join(lines) + "\n", "utf-8")
+    print("\n".join(lines))
+
+
+def _line(row: Row, default: Row) -> str:
+    shares = [float(np.mean(right)) for right in row.right.values()]
+    pairs = [pair for name in row.right for pair in zip(row.right[name], default.right[name], strict=True)]
+    won, lost = sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs)
+    name = f"**{row.name}**" if row is default else row.name
+    cells = [f"{share:.3f}" for share in [*shares, float(np.mean(shares))]]
+    return (
+        f"| {name} | {' | '.join(cells)} | {f'{won}/{lost}' if row is not default else ''} | {np.median(row.ms):.1f} |"
+    )
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="+", metavar="FOLDER[:QRELS]")
+    parser.add_argument("--model", default="docs-e5")
+    parser.add_argument("--cache", type=Path, default=Path("/tmp/ragsearch-ablations"), help="for the converted model")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

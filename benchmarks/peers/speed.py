@@ -283,6 +283,7 @@ def _where(prepared: Prepared) -> dict[str, Any]:
         "passages": len(prepared.sample),
         "tokens": prepared.sample_tokens,
         "corpus passages": len(prepared.passages),
+        "load average": f"{os.getloadavg()[0]:.1f}",
     }
 
 

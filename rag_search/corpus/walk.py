@@ -44,6 +44,7 @@ class _Entry:
     absolute: Path
     rules: Ignored
     is_folder: bool
+    is_link: bool = False
 
 
 def walk(roots: Sequence[Path], *, base: Path, on_problem: Callable[[Problem], None]) -> Iterator[SourceFile]:
@@ -66,6 +67,7 @@ class _Walk:
 
     def __init__(self, base: Path, on_problem: Callable[[Problem], None]) -> None:
         self.base, self.on_problem = base, on_problem
+        self._above = base.as_posix().rstrip("/") + "/"
         self.seen: set[tuple[int, int] | Path] = set()
         self.links: deque[_Entry] = deque()
 
@@ -109,8 +111,8 @@ class _Walk:
             self._report(folder, f"the folder cannot be read: {_reason(error)}", failed=True)
             return []
         wanted = [visited for child in children if (visited := _visited(child, rules))]
-        self.links.extend(visited for visited in wanted if visited.absolute.is_symlink())
-        return [visited for visited in wanted if not visited.absolute.is_symlink()]
+        self.links.extend(visited for visited in wanted if visited.is_link)
+        return [visited for visited in wanted if not visited.is_link]
 
     def _followed(self, link: _Entry) -> list[_Entry]:
         path = link.absolute
@@ -151,7 +153,8 @@ class _Walk:
         return True
 
     def _stored(self, path: Path) -> str:
-        return path.relative_to(self.base).as_posix() if path.is_relative_to(self.base) else path.as_posix()
+        # as text: `relative_to` takes a third of a walk
+        return "." if path == self.base else path.as_posix().removeprefix(self._above)
 
     def _report(self, path: Path, message: str, *, failed: bool) -> None:
         name = self._stored(path).encode("utf-8", "backslashreplace").decode("utf-8")
@@ -168,7 +171,7 @@ def _visited(child: os.DirEntry[str], rules: Ignored) -> _Entry | None:
         return None
     if rules.covers(path, is_folder=is_folder) or (is_folder and is_virtual_environment(path)):
         return None
-    return _Entry(path, rules, is_folder)
+    return _Entry(path, rules, is_folder, child.is_symlink())
 
 
 def _absolute(path: Path) -> Path:

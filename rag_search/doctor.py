@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import sqlite3
 import sys
@@ -65,6 +66,9 @@ def _faiss(_: Config) -> Iterator[Finding]:
     elif len(owners) > 1:
         remedy = f"Run: pip uninstall -y {' '.join(owners)}, then install the one extra you want."
         yield Finding("faiss", "fail", f"the module has {len(owners)} owners: {', '.join(owners)}", remedy)
+    elif (found := importlib.util.find_spec("faiss")) is None or found.origin is None:  # a folder without its files
+        remedy = f"Run: pip install --force-reinstall --no-deps {owners[0]}"
+        yield Finding("faiss", "fail", f"files of {owners[0]} are gone: its twin was removed", remedy)
     else:
         yield Finding("faiss", "ok", f"{owners[0]} {importlib.metadata.version(owners[0])}")
 

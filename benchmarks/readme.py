@@ -1,0 +1,114 @@
+"""Put the measured figures into README.md, between its two markers; nothing there is typed by hand.
+
+python benchmarks/readme.py        (after make evaluate, start_up.py, benchmarks.peers.quality and .speed)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).with_name("results")
+START, END = "<!-- results: written by benchmarks/readme.py -->", "<!-- end of results -->"
+
+
+def main() -> None:
+    """Keep what `make evaluate` found, and rewrite the part of README.md between the markers."""
+    for found, kept in (("report.json", "corpus_test.json"), ("top1.svg", "corpus_test.svg")):
+        shutil.copy(ROOT / "runs" / "corpus" / found, RESULTS / kept)
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text("utf-8").partition(START)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{START}\n\n" + "\n".join(_lines()) + f"\n{END}{after}", "utf-8")
+
+
+def _lines() -> Iterator[str]:
+    yield from _corpus(json.loads((RESULTS / "corpus_test.json").read_text("utf-8")))
+    yield from _peers(_read("peers_quality"), _read("peers_speed"))
+    yield from _start_up(json.loads((RESULTS / "start_up.json").read_text("utf-8")))
+
+
+def _read(name: str) -> Any:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+def _corpus(report: dict[str, Any]) -> Iterator[str]:
+    """The table of `make evaluate`: dense only first, reranked last."""
+    yield f"`make evaluate`: the {report['queries']} answerable test questions of the bundled corpus (Chinese, English,"
+    yield "cross-lingual, colloquial, mistyped, ...), on which nothing was tuned:"
+    yield ""
+    yield "| method | Top-1 hit rate | 95 % interval | nDCG@10 | R@50 | mean response time |"
+    yield "|---|---:|---|---:|---:|---:|"
+    for row in report["systems"]:
+        metrics, (low, high) = row["metrics"], row["top1_ci"]
+        yield (
+            f"| {row['system']} | {metrics['top1']:.3f} | {low:.3f}-{high:.3f} | {metrics['ndcg@10']:.3f} "
+            f"| {metrics['r@50']:.3f} | {row['latency_ms']['mean']:.1f} ms |"
+        )
+    yield ""
+    yield "![Top-1 with intervals](benchmarks/results/corpus_test.svg)"
+    yield ""
+    for name, test in report["significance"].items():
+        low, high = test["ci"]
+        yield (
+            f"{name}: Top-1 {test['difference']:+.3f} [{low:+.3f}, {high:+.3f}], {test['wins']} won, "
+            f"{test['losses']} lost, p = {test['p_value']:.3f}.  "
+        )
+    if answer := report.get("no_answer"):
+        yield (
+            f'"No confident match": {answer["refused"]} of {answer["unanswerable"]} questions without an answer, '
+            f"and wrongly {answer['wrongly_refused']} of {answer['judged']} with one."
+        )
+    yield ""
+
+
+def _peers(quality: Any, speed: Any) -> Iterator[str]:
+    """The best row of each tool on the bundled corpus beside its speed."""
+    if quality is None or speed is None:
+        return
+    yield "Beside other tools on the same documents and questions, each with the best model it can get without a hub"
+    yield "(multilingual-e5-small, the untrained form of ours); full tables, intervals and paired tests in"
+    yield "[benchmarks/results](benchmarks/results/peers_quality.md):"
+    yield ""
+    rows = quality["sets"]["corpus"]["rows"]
+    tools = {tool["name"]: tool for tool in speed["tools"].values() if "not_run" not in tool}
+    yield "| tool | Top-1 | ingest | cold query | warm query |"
+    yield "|---|---:|---:|---:|---:|"
+    for name, row in sorted(rows.items(), key=lambda each: -each[1].get("top1", 0.0)):
+        if "not_run" in row or "zero-shot" in name:
+            continue
+        yield f"| {name} | {row['top1']:.3f} | " + " | ".join(_speed_cells(name, tools)) + " |"
+    yield ""
+
+
+def _speed_cells(name: str, tools: dict[str, Any]) -> list[str]:
+    """tokens/s of ingest, cold and warm milliseconds; ours as measured beside the first peer."""
+    if name == "ragsearch rerank" and tools:
+        side = next(iter(tools.values()))["ours"]
+    else:
+        found = [tool for tool_name, tool in tools.items() if name.lower().startswith(tool_name.lower())]
+        if not found:
+            return ["", "", ""]
+        side = found[0]["peer"]
+    return [f"{side['tokens_per_s']:,.0f} tokens/s", f"{side['cold_ms']:,.0f} ms", f"{side['warm']['p50_ms']:.1f} ms"]
+
+
+def _start_up(measured: dict[str, Any]) -> Iterator[str]:
+    yield "From a cold start (`python -m benchmarks.start_up`, medians):"
+    yield ""
+    yield "| what | median |"
+    yield "|---|---:|"
+    for name, row in measured["rows"].items():
+        yield f"| {name} | {row['median_ms']:.0f} ms |"
+    yield ""
+    where = measured["where"]
+    yield f"{where['cpu']}, {where['cores']} cores, no GPU, {where['date']}."
+
+
+if __name__ == "__main__":
+    main()

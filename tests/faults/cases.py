@@ -33,8 +33,12 @@ def client_faults(address: Address, *, key: str, times: int, body_limit: int) ->
         row("body over the limit, chunked", {413}, _giant(address, headers, body_limit, few, chunked=True)),
         each("10 GB announced, waits for 100 Continue", {413}, _announced(headers, expect="100-continue")),
         each("10 GB announced, then silence", {413}, _announced(headers), few),
-        row("hangs up in the middle of the body", {GONE}, at_once(lambda _: _leave(address, right[:-5]), times)),
-        row("hangs up before the answer", {GONE}, at_once(lambda _: _leave(address, right), times)),
+        row(
+            "the client hangs up in the middle of the body",
+            {GONE},
+            at_once(lambda _: _leave(address, right[:-5]), times),
+        ),
+        row("the client hangs up before the answer", {GONE}, at_once(lambda _: _leave(address, right), times)),
         row("1,000 connections that ask nothing", {GONE, 503}, _crowd(address, 1000)),
         each("the same as the first line, after all that", {200}, right),
     ]

@@ -70,7 +70,11 @@ class Tantivy:
         if not text:
             return []
         searcher = self._index.searcher()
-        hits = searcher.search(self._index.parse_query(text, ["body"]), DEPTH).hits
+        try:
+            query = self._index.parse_query(text, ["body"])
+        except ValueError:  # its tokenizer drops words of more than 40 bytes, and a Chinese sentence is one word to it
+            return []
+        hits = searcher.search(query, DEPTH).hits
         return [searcher.doc(address)["key"][0] for _score, address in hits]
 
 

@@ -56,7 +56,7 @@ def _lines(sets: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _names(sets: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys(name for each in sets.values() for name in _sorted(each["rows"])))
+    return _sorted({name: row for each in sets.values() for name, row in each["rows"].items()})
 
 
 def _sorted(rows: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -107,8 +107,7 @@ class IndexReader:
         with self._query() as database:
             (documents,) = database.execute("SELECT count(*) FROM documents").fetchone()
         total = self._segments["vectors"].rows
-        size = sum(file.stat().st_size for file in self.path.iterdir() if file.is_file())
-        return IndexCounts(documents, total - len(self._dead), len(self._dead), size)
+        return IndexCounts(documents, total - len(self._dead), len(self._dead), _bytes_in(self.path))
 
     def is_stale(self) -> bool:
         """Whether a newer generation can be opened. Costs some 20 microseconds: poll it."""
@@ -237,3 +236,12 @@ class IndexReader:
 
 def _missing(path: Path) -> IndexMissingError:
     return IndexMissingError(f"there is no index at {path}.", remedy="Run: ragsearch ingest PATH")
+
+
+def _bytes_in(folder: Path) -> int:
+    """Bytes of the files in a folder; one that a writer removes meanwhile counts nothing."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total

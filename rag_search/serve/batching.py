@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class _Waiting(Generic[Item, Answer]):
-    """expiry: gives the request up; cancelled when a worker takes it."""
+    """expiry: gives the request up if no worker has taken it by then."""
 
     item: Item
     future: asyncio.Future[Answer]
@@ -49,14 +50,18 @@ class _Waiting(Generic[Item, Answer]):
 
 
 class Batcher(Generic[Item, Answer]):
-    """`submit` one request, get its answer; `run` answers many, in order, each as soon as it can."""
+    """`submit` one request, get its answer; `run` answers many, in order, each as soon as it can.
+
+    Used by one event loop. The workers' threads take from the queue themselves: a way through the loop between two
+    batches would leave a core idle for as long as the loop has other things to do.
+    """
 
     def __init__(self, run: Callable[[Sequence[Item]], Iterable[Answer]], limits: Limits) -> None:
         self._run = run
         self._limits = limits
-        self._queue: deque[_Waiting[Item, Answer]] = deque()
         self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="model")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()  # guards everything below
+        self._queue: deque[_Waiting[Item, Answer]] = deque()
         self._working = 0
         self.batches = 0
         self.batched = 0
@@ -68,55 +73,54 @@ class Batcher(Generic[Item, Answer]):
 
     async def submit(self, item: Item) -> Answer:
         """The answer. Raises BusyError, WaitedTooLongError and whatever `run` raises for this item."""
-        if len(self._queue) >= self._limits.max_queue:
-            raise BusyError(f"{len(self._queue)} requests are waiting already.", remedy="Try again later.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        expiry = loop.call_later(self._limits.queue_timeout_s, self._expire, future)
-        waiting = _Waiting(item, future, expiry)
-        self._queue.append(waiting)
-        self._start_worker()
+        with self._lock:
+            if len(self._queue) >= self._limits.max_queue:
+                raise BusyError(f"{len(self._queue)} requests are waiting already.", remedy="Try again later.")
+            waiting = _Waiting(item, future, loop.call_later(self._limits.queue_timeout_s, self._expire, future))
+            self._queue.append(waiting)
+            idle = self._working < self._limits.workers
+            self._working += idle
+        if idle:
+            self._pool.submit(self._work, loop)
         try:
             return await future
-        except asyncio.CancelledError:
-            expiry.cancel()
-            with contextlib.suppress(ValueError):  # a worker has it already
-                self._queue.remove(waiting)
-            raise
+        finally:
+            waiting.expiry.cancel()
+            if future.cancelled():
+                self._forget(future)
 
     async def close(self) -> None:
         """Wait for what runs and what waits, then stop the threads."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
-        self._pool.shutdown()
+        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
 
-    def _start_worker(self) -> None:
-        if self._working < self._limits.workers:
-            self._working += 1
-            task = asyncio.create_task(self._work())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _expire(self, future: asyncio.Future[Answer]) -> None:
+        if self._forget(future):
+            limit = f"{self._limits.queue_timeout_s:g} s"
+            _give(future, WaitedTooLongError(f"the request waited longer than {limit}.", remedy="Try again later."))
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _forget(self, future: asyncio.Future[Answer]) -> bool:
+        """Take a request out of the queue; False when a worker has it already."""
+        with self._lock:
+            before = len(self._queue)
+            self._queue = deque(waiting for waiting in self._queue if waiting.future is not future)
+            return len(self._queue) < before
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a worker's thread, until nothing waits."""
         while batch := self._take():
-            self.batches += 1
-            self.batched += len(batch)
-            await loop.run_in_executor(self._pool, self._answer, loop, batch)
-        self._working -= 1  # no await since the look at the empty queue: nobody can slip in between
+            self._answer(loop, batch)
 
     def _take(self) -> list[_Waiting[Item, Answer]]:
         """The longest waiting ones; not all, when another worker will soon be free for the rest."""
-        share = -(-len(self._queue) // self._limits.workers)
-        batch = [self._queue.popleft() for _ in range(min(share, self._limits.max_batch))]
-        for waiting in batch:
-            waiting.expiry.cancel()
-        return batch
-
-    def _expire(self, future: asyncio.Future[Answer]) -> None:
-        self._queue = deque(waiting for waiting in self._queue if waiting.future is not future)
-        limit = f"{self._limits.queue_timeout_s:g} s"
-        _give(future, WaitedTooLongError(f"the request waited longer than {limit}.", remedy="Try again later."))
+        with self._lock:
+            share = -(-len(self._queue) // self._limits.workers)
+            batch = [self._queue.popleft() for _ in range(min(share, self._limits.max_batch))]
+            self.batches += bool(batch)
+            self.batched += len(batch)
+            self._working -= not batch  # under the lock: whoever comes next sees that a worker is missing
+            return batch
 
     def _answer(self, loop: asyncio.AbstractEventLoop, batch: Sequence[_Waiting[Item, Answer]]) -> None:
         """Hand over the answers of a batch, in a worker's thread. When it fails, each request that has no answer yet

@@ -74,10 +74,14 @@ def test_a_full_queue_and_a_long_wait_are_refused() -> None:
 
 
 def test_an_answer_does_not_wait_for_the_rest_of_its_batch() -> None:
-    go = threading.Event()
+    full, go = threading.Event(), threading.Event()
+    calls: list[list[int]] = []
 
     def run(items: Sequence[int]) -> Iterator[int]:
+        calls.append(list(items))
         for item in items:
+            if item == 0:
+                assert full.wait(5)
             if item == 2:
                 assert go.wait(5)
             if item == 3:
@@ -87,6 +91,8 @@ def test_an_answer_does_not_wait_for_the_rest_of_its_batch() -> None:
     async def scenario() -> list[object]:
         batcher = Batcher(run, Limits(workers=1))
         tasks = [asyncio.create_task(batcher.submit(item)) for item in (0, 1, 2, 3, 4)]
+        await asyncio.sleep(0.05)
+        full.set()
         early = [await tasks[0], await tasks[1]]
         assert not any(task.done() for task in tasks[2:])
         go.set()
@@ -97,6 +103,7 @@ def test_an_answer_does_not_wait_for_the_rest_of_its_batch() -> None:
     zero, one, two, three, four = asyncio.run(scenario())
     assert (zero, one, two, four) == (0, 2, 4, 8)
     assert isinstance(three, InputError)
+    assert calls == [[0], [1, 2, 3, 4], [3], [4]]
 
 
 def test_workers_share_what_waits() -> None:
@@ -106,21 +113,45 @@ def test_workers_share_what_waits() -> None:
         batcher = Batcher(double, Limits(workers=2, max_batch=3))
         tasks = [asyncio.create_task(batcher.submit(item)) for item in range(12)]
         await asyncio.sleep(0.05)
+        assert batcher.waiting == 10
         double.go.set()
         assert await asyncio.gather(*tasks) == [2 * item for item in range(12)]
         await batcher.close()
+        assert (batcher.batches, batcher.batched) == (7, 12)
 
     asyncio.run(scenario())
-    assert sorted(map(tuple, double.calls)) == [(0, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10), (11,)]
+    assert sorted(map(tuple, double.calls)) == [(0,), (1,), (2, 3, 4), (5, 6, 7), (8, 9), (10,), (11,)]
 
 
 def test_too_few_answers_are_an_error_of_those_without() -> None:
+    full = threading.Event()
+
+    def run(items: Sequence[int]) -> Sequence[int]:
+        assert full.wait(5)
+        return items[:1]
+
     async def scenario() -> list[object]:
-        batcher: Batcher[int, int] = Batcher(lambda items: items[:1], Limits(workers=1))
-        answers = await asyncio.gather(*(batcher.submit(item) for item in (5, 6)), return_exceptions=True)
+        batcher = Batcher(run, Limits(workers=1))
+        tasks = [asyncio.create_task(batcher.submit(item)) for item in (4, 5, 6)]
+        await asyncio.sleep(0.05)
+        full.set()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
         await batcher.close()
         return answers
 
-    five, nothing = asyncio.run(scenario())
-    assert five == 5
+    four, five, nothing = asyncio.run(scenario())
+    assert (four, five) == (4, 5)
     assert isinstance(nothing, EngineError)
+
+
+def test_many_requests_from_idle_to_idle_again() -> None:
+    """No request is forgotten between a worker that stops and one that should start."""
+
+    async def scenario() -> None:
+        batcher = Batcher(lambda items: [2 * item for item in items], Limits(workers=2, max_batch=4))
+        for first in range(0, 3000, 3):
+            answers = await asyncio.gather(*(batcher.submit(item) for item in range(first, first + 3)))
+            assert answers == [2 * item for item in range(first, first + 3)]
+        await batcher.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))

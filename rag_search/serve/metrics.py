@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from rag_search.serve.service import Service
 
@@ -12,6 +12,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, processor time, open files
         self._requests = Counter("ragsearch_requests", "answers", ["route", "status"], registry=self.registry)
         self._seconds = Histogram("ragsearch_request_seconds", "time to answer", ["route"], registry=self.registry)
         self._waiting = Gauge("ragsearch_waiting", "requests in the queue", ["kind"], registry=self.registry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +148,9 @@ def test_health_models_status_metrics(make_client: MakeClient) -> None:
     assert client.get("/ready").status_code == 200
     assert [row["id"] for row in client.get("/v1/models").json()["data"]] == ["words", "overlap"]
     assert client.get("/v1/status").json()["documents"] == 2
-    assert 'ragsearch_requests_total{route="/health",status="200"} 1.0' in client.get("/metrics").text
+    metrics = client.get("/metrics").text
+    assert 'ragsearch_requests_total{route="/health",status="200"} 1.0' in metrics
+    assert ("process_resident_memory_bytes" in metrics) == (sys.platform == "linux")
 
 
 def test_without_an_index_search_is_503_and_rerank_works(make_client: MakeClient) -> None:

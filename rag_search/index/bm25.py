@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,14 @@ class LexicalSearch:
     """Ranks the chunks of one database snapshot. For one thread at a time.
 
     lengths: number of terms of each row, int32 (rows,). dead: sorted rows of removed chunks, which do not count.
+    frequent: what `frequent_terms` gave for this index or for one a little older.
     """
 
-    def __init__(self, database: sqlite3.Connection, lengths: NDArray[np.int32], dead: Ids) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, lengths: NDArray[np.int32], dead: Ids, *, frequent: Mapping[str, int]
+    ) -> None:
         self._database = database
+        self._frequent = frequent
         self._lengths = lengths
         self._chunks = len(lengths) - len(dead)
         self._mean = (int(lengths.sum(dtype=np.int64)) - int(lengths[dead].sum())) / max(1, self._chunks)
@@ -62,7 +66,7 @@ class LexicalSearch:
 
     def _telling(self, terms: Sequence[str]) -> list[str]:
         """The terms worth looking for, rarest first."""
-        counts = {term: self._count(term) for term in dict.fromkeys(terms)}
+        counts = {term: self._frequent.get(_folded(term)) or self._count(term) for term in dict.fromkeys(terms)}
         present = sorted((term for term in counts if counts[term]), key=lambda term: (counts[term], term))
         read = np.cumsum([counts[term] for term in present])
         return present[: max(1, min(MAX_TERMS, int((read <= POSTINGS).sum())))]
@@ -106,6 +110,12 @@ class LexicalSearch:
     def _saturated(self, ids: Ids, frequencies: NDArray[np.int64]) -> NDArray[np.float64]:
         spread = K1 * (1 - B + B * self._lengths[ids] / self._mean)
         return frequencies * (K1 + 1) / (frequencies + spread)
+
+
+def frequent_terms(database: sqlite3.Connection) -> dict[str, int]:
+    """Terms in more than POSTINGS chunks, and in how many. A search would find out by reading all their postings, 10 ms
+    for each of them in a million chunks, only to leave them out; this reads the whole index once (2 s)."""
+    return dict(database.execute("SELECT term, doc FROM lexical_vocab WHERE doc > ?", (POSTINGS,)).fetchall())
 
 
 def _distinct(ids: Ids) -> Ids:

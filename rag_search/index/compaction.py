@@ -41,6 +41,7 @@ def compact(database: sqlite3.Connection, folder: Path, old: dict[str, Segment],
         _renumber(database, places)
         state.write_segments(database, new)
         state.write_ann(database, None)
+        state.write_frequent_terms(database, {})
         state.write_generation(database, state.read_generation(database) + 1)
         database.execute("COMMIT")
     except BaseException:

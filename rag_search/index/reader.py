@@ -225,7 +225,8 @@ class IndexReader:
 
     @cached_property
     def _lexical(self) -> LexicalSearch:
-        return LexicalSearch(self._database, self._segments["lengths"].matrix()[:, 0], self._dead)
+        frequent = state.read_frequent_terms(self._database)
+        return LexicalSearch(self._database, self._segments["lengths"].matrix()[:, 0], self._dead, frequent=frequent)
 
     @contextmanager
     def _query(self) -> Iterator[sqlite3.Connection]:

@@ -45,6 +45,17 @@ def write_ann(database: sqlite3.Connection, ann: AnnFile | None) -> None:
         database.execute("INSERT INTO ann VALUES (?, ?, ?)", (ann.name, ann.rows, ann.checksum))
 
 
+def read_frequent_terms(database: sqlite3.Connection) -> dict[str, int]:
+    """See `bm25.frequent_terms`; empty for an index that never was large."""
+    row = database.execute("SELECT value FROM meta WHERE key = 'frequent_terms'").fetchone()
+    return {} if row is None else {str(term): int(chunks) for term, chunks in json.loads(row[0]).items()}
+
+
+def write_frequent_terms(database: sqlite3.Connection, terms: Mapping[str, int]) -> None:
+    stored = json.dumps(dict(terms), ensure_ascii=False)
+    database.execute("INSERT OR REPLACE INTO meta VALUES ('frequent_terms', ?)", (stored,))
+
+
 def open_segments(
     database: sqlite3.Connection, folder: Path, manifest: IndexManifest, *, writable: bool = False
 ) -> dict[str, Segment]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_search.index import bm25, open_reader, open_writer
+from rag_search.index import bm25, open_reader, open_writer, state
 from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.database import connect
 from tests.index.world import MANIFEST, item, put
@@ -90,7 +90,7 @@ def test_common_terms_are_left_out_when_rarer_ones_are_there(filled: Path, monke
     monkeypatch.setattr(bm25, "POSTINGS", 2)
     database = connect(filled)
     lengths = np.array([len(text.split()) for text in TEXTS], np.int32)
-    search = LexicalSearch(database, lengths, np.empty(0, np.int64))
+    search = LexicalSearch(database, lengths, np.empty(0, np.int64), frequent={})
     assert search.search(["redis", "pool"], 9)[0].tolist() == [0]
     assert search.search(["timeout"], 9)[0].tolist() == [1, 0]
     monkeypatch.setattr(bm25, "POSTINGS", 1)
@@ -122,6 +122,30 @@ def test_scores_are_those_of_fts5_also_after_removals(folder: Path) -> None:
             query = "SELECT rowid, -bm25(lexical) FROM lexical WHERE lexical MATCH ?"
             expected = dict(database.execute(query, (match,)))
             assert dict(zip(ids.tolist(), scores.tolist(), strict=True)) == pytest.approx(expected, rel=1e-5)
+    database.close()
+
+
+def test_frequent_terms_are_noted_with_the_cache_and_forgotten_by_compaction(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bm25, "POSTINGS", 30)
+    texts = [f"the word w{i % 7} w{i % 40}" for i in range(60)]
+    queries = [["the", "w3", "w30"], ["the"], ["the", "word"], ["w30", "absent"]]
+    fill(folder, texts)
+    with open_reader(folder) as reader:
+        expected = [reader.search_lexical(query, 20) for query in queries]
+    with open_writer(folder, MANIFEST) as writer:
+        writer.build_ann()
+    database = connect(folder)
+    assert state.read_frequent_terms(database) == {"the": 60, "word": 60}
+    with open_reader(folder) as reader:
+        for query, (ids, scores) in zip(queries, expected, strict=True):
+            found, values = reader.search_lexical(query, 20)
+            np.testing.assert_array_equal(found, ids)
+            np.testing.assert_array_equal(values, scores)
+    with open_writer(folder, MANIFEST) as writer:
+        writer.compact()
+    assert state.read_frequent_terms(database) == {}
     database.close()
 
 

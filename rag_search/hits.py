@@ -23,12 +23,14 @@ def _scored(hit: Hit, score: float) -> Hit:
     return Hit(hit.chunk, hit.rank, score, StageScores(stage.dense, stage.lexical, stage.fused, score), hit.siblings)
 
 
-def grouped(hits: Sequence[Hit]) -> list[Hit]:
-    """The best hit of each document in order, with the document's other hits as siblings."""
+def grouped(hits: Sequence[Hit], *, shown: int) -> list[Hit]:
+    """The best hit of each document in order; the first `shown` with the document's other hits as siblings."""
     by_path: dict[str, list[Hit]] = {}
     for hit in hits:
         by_path.setdefault(hit.chunk.path, []).append(hit)
-    return [_with_siblings(first, rest) if rest else first for first, *rest in by_path.values()]
+    groups = list(by_path.values())
+    best = [_with_siblings(first, rest) if rest else first for first, *rest in groups[:shown]]
+    return best + [first for first, *_ in groups[shown:]]
 
 
 def _with_siblings(first: Hit, rest: Sequence[Hit]) -> Hit:

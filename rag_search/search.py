@@ -221,7 +221,7 @@ class Searcher:
                 clock.note("rerank", rerank_ms)
                 hits = ordered(hits, scores[number])
             if asked.options.group:
-                hits = grouped(hits)
+                hits = grouped(hits, shown=asked.options.top_k)
             yield self._result(asked, hits, clock)
 
     def _scores(self, found: Sequence[_Found]) -> list[FloatVector]:

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rag_search.records import Hit, SearchResult
@@ -53,7 +52,10 @@ def _hit(hit: Hit, places: Places) -> dict[str, Any]:
             "fused": scores.fused,
             "rerank": scores.rerank,
         },
-        "siblings": [asdict(sibling) for sibling in hit.siblings],
+        "siblings": [
+            {"line_start": sibling.line_start, "line_end": sibling.line_end, "score": sibling.score}
+            for sibling in hit.siblings
+        ],
     }
 
 

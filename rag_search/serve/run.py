@@ -121,8 +121,8 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         head = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
-        if record.name == "ragsearch.access":
-            return json.dumps({**head, **json.loads(record.getMessage())})
+        if record.name == "ragsearch.access":  # whose message is a JSON object already
+            return f"{json.dumps(head)[:-1]}, {record.getMessage()[1:]}"
         line: dict[str, object] = {**head, "message": record.getMessage().strip()}
         if record.exc_info and record.exc_info[0]:  # where, but not what about: the message may quote a document
             frames = traceback.extract_tb(record.exc_info[2])[-FRAMES:]

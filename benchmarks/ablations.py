@@ -120,16 +120,16 @@ class Asker:
             Hit(chunk, rank, 0.0, StageScores(dense=float(cosine), lexical=known.get(chunk.chunk_id)))
             for rank, (chunk, cosine) in enumerate(zip(reader.chunks(chosen), cosines, strict=True), 1)
         ]
-        return hits[0] if setting.order == "stage one" else hits[self._first(hits, units, setting)]
+        return hits[0] if setting.order == "stage one" else hits[self._first(question, hits, units, setting)]
 
-    def _first(self, hits: Sequence[Hit], units: NDArray[np.float32], setting: Setting) -> int:
+    def _first(self, question: EvalQuery, hits: Sequence[Hit], units: NDArray[np.float32], setting: Setting) -> int:
         stored = self._tokens_of(setting.columns)
         parts = [stored[hit.chunk.chunk_id] for hit in hits]
         tokens = TokenVectors(np.concatenate(parts), np.array([len(part) for part in parts], np.int64))
         query = _projected(units, self._axes[setting.columns])
         if setting.order == "late interaction":
             return int(late_interaction(query, tokens).argmax())
-        return int(self._calibration.blend(stored_features(query, hits, tokens)).argmax())
+        return int(self._calibration.blend(stored_features(question.text, query, hits, tokens)).argmax())
 
     def _tokens_of(self, columns: int) -> list[NDArray[np.int8]]:
         """The token vectors as the index would hold them."""

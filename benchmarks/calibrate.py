@@ -4,9 +4,9 @@
 
 Of a set with splits (the bundled corpus) only the dev questions are read. Stage one is the product's own, over all
 documents of each set, in the index that `ragsearch evaluate` keeps in the cache (it is made if it is not there). Then
-1. blend: the weights of late-interaction score, cosine, BM25 share and length that give the relevant candidates of a
-   query the most probability under a softmax (listwise cross-entropy, a smooth stand-in for Top-1), each set counting
-   the same;
+1. blend: the weights of late-interaction score, cosine, BM25 share, length and script that give the relevant
+   candidates of a query the most probability under a softmax (listwise cross-entropy, a smooth stand-in for Top-1),
+   each set counting the same;
 2. probability: a logistic regression of "the best candidate is relevant" on its blend and on that of its rivals, over
    each question twice: as it is, and with everything taken away that any judgments of the set call relevant to it;
 3. threshold: the largest that shows nine in ten of the questions that have an answer among their best five documents,
@@ -36,16 +36,16 @@ from rag_search.records import FloatVector, Hit, TokenVectors
 from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, rival_level, stored_features
 from rag_search.search import Searcher, SearchOptions
 
-WEIGHTS = ("late", "dense", "lexical", "length")
+WEIGHTS = ("late", "dense", "lexical", "length", "other_script")
 CANDIDATES = 50
 KEPT = 0.9
 SHOWN = 5  # documents
-BOUNDS = ((0, None), (0, None), (0, None), (None, 0))
+BOUNDS = ((0, None), (0, None), (0, None), (None, 0), (0, None))
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Stage one of one question: features (n, 4), which of the candidates are relevant, and the page that each is part
+    """Stage one of one question: features (n, 5), which of the candidates are relevant, and the page that each is part
     of, as a folder of Markdown would have it."""
 
     features: NDArray[np.float64]
@@ -69,7 +69,7 @@ class Recorder:
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Keep hits and features; equal scores leave the order as it is."""
         self.hits = hits
-        self.features = stored_features(self._embedder.encode_query(query)[1], hits, tokens).astype(np.float64)
+        self.features = stored_features(query, self._embedder.encode_query(query)[1], hits, tokens).astype(np.float64)
         return np.zeros(len(hits), np.float32)
 
 
@@ -140,12 +140,12 @@ def _answering(dataset: Dataset) -> dict[str, set[str]]:
 
 
 def fit_blend(found: Mapping[str, Sequence[Candidates]]) -> NDArray[np.float64]:
-    """Weights (4,) by listwise cross-entropy, within BOUNDS."""
+    """Weights (5,) by listwise cross-entropy, within BOUNDS."""
 
     def loss(weights: NDArray[np.float64]) -> float:
         return float(np.mean([np.mean([_surprise(weights, c) for c in _decidable(cs)]) for cs in found.values()]))
 
-    start = np.array([20.0, 20.0, 1.0, 0.0])
+    start = np.array([20.0, 20.0, 1.0, 0.0, 0.0])
     return minimize(loss, start, method="L-BFGS-B", bounds=BOUNDS).x
 
 

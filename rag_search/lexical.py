@@ -15,22 +15,18 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from rag_search.scripts import CJK, UNSPACED
+
 LEXICAL_VERSION = "1"
 MAX_TERM_CHARS = 64  # a longer run (base64, a hash dump) is cut: nobody types it, and it would bloat the index
 
-_CJK = (
-    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u3131-\u318e\u31a0-\u31bf"
-    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7fb\uf900-\ufaff\u1100-\u11ff"
-    "\U00016fe0-\U00018cff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
-)
-_UNSPACED = "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0f40-\u0fbc\u1000-\u1049\u1050-\u109f\u1780-\u17d3"
 # Vowel signs and other marks belong to the word, but `\w` leaves them out.
 _MARKS = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
 )
-_LETTER = rf"[^\W_{_CJK}{_UNSPACED}]|[{_MARKS}]"
+_LETTER = rf"[^\W_{CJK}{UNSPACED}]|[{_MARKS}]"
 _RUNS = re.compile(
-    rf"(?P<cjk>[{_CJK}]+)|(?P<unspaced>[{_UNSPACED}]+)"
+    rf"(?P<cjk>[{CJK}]+)|(?P<unspaced>[{UNSPACED}]+)"
     rf"|(?P<word>(?:{_LETTER})(?:{_LETTER}|(?:[-_]{{1,3}}|\.)(?={_LETTER}))*(?:\+\+|\#(?!\w))?)"
 )
 _PARTS = re.compile(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
+from rag_search.scripts import is_written_in, main_script
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -48,7 +49,8 @@ class TokenEncoder(Protocol):
 class Calibration:
     """How features become a probability of relevance; below `threshold` a hit is no confident match.
 
-    late, dense, lexical, length weigh the columns of `features`; their sum is the blend, which decides the order. The
+    late, dense, lexical, length, other_script weigh the columns of `features`; their sum is the blend, which decides
+    the order. The
     probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of the RIVALS best
     documents after the first: a right answer stands out, a question without an answer has many equals. Chunks of one
     document are no rivals of each other. Where there are fewer documents, `typical` stands in for the missing ones.
@@ -58,6 +60,7 @@ class Calibration:
     dense: float
     lexical: float
     length: float
+    other_script: float
     slope: float
     rivals: float
     typical: float
@@ -65,11 +68,13 @@ class Calibration:
     threshold: float
 
     def blend(self, features: FloatMatrix) -> NDArray[np.float64]:
-        """(n,) from `features` (n, 4)."""
-        return np.asarray(features @ np.array([self.late, self.dense, self.lexical, self.length]), np.float64)
+        """(n,) from `features` (n, 5)."""
+        return np.asarray(
+            features @ np.array([self.late, self.dense, self.lexical, self.length, self.other_script]), np.float64
+        )
 
     def probability(self, features: FloatMatrix, documents: Sequence[Hashable] | None = None) -> FloatVector:
-        """float32 (n,) from `features` (n, 4) of all candidates of one query, and the document that each is part of
+        """float32 (n,) from `features` (n, 5) of all candidates of one query, and the document that each is part of
         (None: each is its own)."""
         blend = self.blend(features)
         logit = self.slope * blend - self.rivals * rival_level(blend, self.typical, documents) + self.bias
@@ -85,14 +90,27 @@ def rival_level(blend: NDArray[np.float64], typical: float, documents: Sequence[
     return (sum(after) + typical * (RIVALS - len(after))) / RIVALS
 
 
-def features(late: FloatVector, dense: FloatVector, lexical: FloatVector, lengths: NDArray[np.int64]) -> FloatMatrix:
-    """What decides about the n candidates of one query: float32 (n, 4).
+def features(
+    late: FloatVector,
+    dense: FloatVector,
+    lexical: FloatVector,
+    lengths: NDArray[np.int64],
+    other_script: NDArray[np.bool_],
+) -> FloatMatrix:
+    """What decides about the n candidates of one query: float32 (n, 5).
 
     Late-interaction score; cosine; BM25 score as a share of the candidates' largest; logarithm of the passage's tokens,
-    since the more there are, the better the best of them matches by chance (below SHORT it makes no difference).
+    since the more there are, the better the best of them matches by chance (below SHORT it makes no difference);
+    whether it is written in another script than the query, since all other scores favour the query's own language.
     """
     share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
-    return np.stack((late, dense, share, np.log(np.maximum(lengths, SHORT))), axis=1).astype(np.float32)
+    return np.stack((late, dense, share, np.log(np.maximum(lengths, SHORT)), other_script), axis=1).astype(np.float32)
+
+
+def in_other_script(query: str, passages: Sequence[str]) -> NDArray[np.bool_]:
+    """(n,): whether a passage, with the title and headings above it, is written in another script than the query."""
+    script = main_script(query)
+    return np.array([not is_written_in(passage, script) for passage in passages], bool)
 
 
 def load_calibration(model: str) -> Calibration:
@@ -189,27 +207,29 @@ class LateInteractionReranker:
             stop = start + len(request.passages)
             rows = encoded.tokens.rows[row_ends[start] : row_ends[stop]]
             tokens = TokenVectors(rows, encoded.tokens.lengths[start:stop])
-            scores.append(self._score_encoded(request.query, encoded.vectors[start:stop], tokens))
+            scores.append(self._score_encoded(request, encoded.vectors[start:stop], tokens))
             start = stop
         return scores
 
-    def _score_encoded(self, query: str, vectors: FloatMatrix, tokens: TokenVectors) -> FloatVector:
-        vector, units = self._embedder.encode_query(query)
+    def _score_encoded(self, request: PairRequest, vectors: FloatMatrix, tokens: TokenVectors) -> FloatVector:
+        vector, units = self._embedder.encode_query(request.query)
         late = late_interaction(units, tokens)
         lexical = np.zeros(len(vectors), np.float32)
-        return self._calibration.probability(features(late, vectors @ vector, lexical, tokens.lengths))
+        other = in_other_script(request.query, request.passages)
+        return self._calibration.probability(features(late, vectors @ vector, lexical, tokens.lengths, other))
 
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Probabilities from the token vectors in the index and the hits' scores of stage one."""
         _vector, units = self._embedder.encode_query(query)
-        made = stored_features(units, hits, tokens)
+        made = stored_features(query, units, hits, tokens)
         return self._calibration.probability(made, [hit.chunk.path for hit in hits])
 
 
-def stored_features(units: FloatMatrix, hits: Sequence[Hit], tokens: TokenVectors) -> FloatMatrix:
-    """`features` (n, 4) of hits from a query's token vectors, the stored ones and the scores of stage one."""
+def stored_features(query: str, units: FloatMatrix, hits: Sequence[Hit], tokens: TokenVectors) -> FloatMatrix:
+    """`features` (n, 5) of hits from a query and its token vectors, the stored ones and the scores of stage one."""
     lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
-    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths)
+    other = in_other_script(query, [hit.chunk.passage for hit in hits])
+    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths, other)
 
 
 def _cosines(hits: Sequence[Hit]) -> FloatVector:

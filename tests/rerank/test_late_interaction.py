@@ -23,8 +23,9 @@ from rag_search.rerank.late_interaction import (
 
 DIM = 16
 CALIBRATION = Calibration(
-    late=6.0, dense=2.0, lexical=1.0, length=-0.5, slope=0.5, rivals=0.25, typical=3.0, bias=-1.0, threshold=0.3
-)
+    late=6.0, dense=2.0, lexical=1.0, length=-0.5, other_script=0.75,
+    slope=0.5, rivals=0.25, typical=3.0, bias=-1.0, threshold=0.3,
+)  # fmt: skip
 
 
 def units(rng: np.random.Generator, count: int) -> FloatMatrix:
@@ -67,9 +68,10 @@ def test_features_of_candidates() -> None:
         np.array([0.8, 0.9], np.float32),
         np.array([4, 2], np.float32),
         np.array([3, 256]),
+        np.array([False, True]),
     )
-    np.testing.assert_allclose(made, [[0.5, 0.8, 1.0, math.log(64)], [0.25, 0.9, 0.5, math.log(256)]], rtol=1e-6)
-    assert features(*[np.empty(0, np.float32)] * 3, np.empty(0, np.int64)).shape == (0, 4)
+    np.testing.assert_allclose(made, [[0.5, 0.8, 1.0, math.log(64), 0], [0.25, 0.9, 0.5, math.log(256), 1]], rtol=1e-6)
+    assert features(*[np.empty(0, np.float32)] * 3, np.empty(0, np.int64), np.empty(0, bool)).shape == (0, 5)
 
 
 class SignEncoder:
@@ -140,16 +142,23 @@ def test_probabilities_of_texts(reranker: LateInteractionReranker) -> None:
     np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
 
 
+def test_a_passage_in_another_script_is_weighed(reranker: LateInteractionReranker) -> None:
+    scores = reranker.score("a bb", ["中文", "a bb"])  # the axis 2; the axes 1 and 2
+    blends = [3 + 2 * 0.5**0.5 + 0.75 - 0.5 * math.log(64), 6 + 2 - 0.5 * math.log(64)]
+    level = (blends[0] + 9 * 3.0) / 10
+    np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
+
+
 def test_probabilities_keep_the_order_of_the_blend() -> None:
-    made = np.random.default_rng(2).normal(size=(50, 4)).astype(np.float32)
+    made = np.random.default_rng(2).normal(size=(50, 5)).astype(np.float32)
     order = np.argsort(-CALIBRATION.blend(made))
     assert np.argsort(-CALIBRATION.probability(made)).tolist() == order.tolist()
 
 
 def test_a_rival_makes_the_best_one_less_sure() -> None:
-    alone = np.array([[1.0, 0.9, 1.0, 4.2]] + [[0.1, 0.7, 0.0, 4.2]] * 10, np.float32)
+    alone = np.array([[1.0, 0.9, 1.0, 4.2, 0.0]] + [[0.1, 0.7, 0.0, 4.2, 0.0]] * 10, np.float32)
     rivalled = alone.copy()
-    rivalled[1:] = [0.95, 0.89, 0.9, 4.2]
+    rivalled[1:] = [0.95, 0.89, 0.9, 4.2, 0.0]
     assert CALIBRATION.probability(rivalled)[0] < CALIBRATION.probability(alone)[0]
 
 

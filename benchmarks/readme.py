@@ -75,8 +75,8 @@ def _peers(quality: Any, speed: Any) -> Iterator[str]:
     sets = quality["sets"]
     larger = [name for name in sets if name != "corpus" and "top1" in sets[name]["rows"].get(BEST, {})]
     yield "Beside other tools on the same documents and questions, each with the best model it can get without a hub."
-    yield "The dense ones run multilingual-e5-small, the base of ours; `zero-shot weights` is our pipeline over those very"
-    yield f"weights. Larger sets: mean of {', '.join(larger)}. Intervals, paired tests and what each"
+    yield "The dense ones run multilingual-e5-small, the base of ours; `zero-shot weights` is our pipeline over those"
+    yield f"very weights. Larger sets: mean of {', '.join(larger)}. Intervals, paired tests and what each"
     yield "tool was given: [quality](benchmarks/results/peers_quality.md) (`python -m benchmarks.peers.quality`) and"
     yield "[speed](benchmarks/results/peers_speed.md) (`python -m benchmarks.peers.speed`)."
     yield ""

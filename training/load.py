@@ -15,7 +15,7 @@ MODULES = {"out": "ao", "norm1": "aln", "up": "fi", "down": "fo", "norm2": "oln"
 
 
 def load_encoder(zero_shot: Path, trained: Sequence[Path] = (), *, blend: float = 1.0) -> Encoder:
-    """The base with its PCA projection; or `trained`, an exported .npz or the mean of some .pt checkpoints.
+    """The base with its PCA projection; or the mean of `trained`, exported .npz files and .pt checkpoints.
 
     `blend` keeps that share of what training changed and 1 minus it of the original weights (WiSE-FT, 2021), so that
     what training did not see is forgotten less.
@@ -24,14 +24,19 @@ def load_encoder(zero_shot: Path, trained: Sequence[Path] = (), *, blend: float 
     with np.load(zero_shot) as arrays, torch.no_grad():
         encoder.mean.copy_(torch.from_numpy(arrays["mean"]))
         encoder.projection.copy_(torch.from_numpy(arrays["projection"]))
-    if trained and trained[0].suffix == ".npz":
-        encoder.load_state_dict(read_export(trained[0]))
-    elif trained:
+    if trained:
         original = encoder.state_dict()
-        states = [torch.load(path, weights_only=True)["encoder"] for path in trained]
+        states = [_state(path) for path in trained]
         mean = {name: torch.stack([state[name] for state in states]).mean(0) for name in original}
         encoder.load_state_dict({name: torch.lerp(original[name], mean[name], blend) for name in original})
     return encoder
+
+
+def _state(path: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = (
+        read_export(path) if path.suffix == ".npz" else torch.load(path, weights_only=True)["encoder"]
+    )
+    return state
 
 
 def to_base_names(encoder: Encoder) -> dict[str, np.ndarray]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 SHORT = 64  # tokens
 RIVALS = 10  # candidates
+TRANSLATION = 0.7  # cosine of the mean token vectors of two passages
 _BLOCK_ROWS = 4096  # token vectors turned to float32 at a time: 2 MB, so that they stay in the cache
 
 
@@ -49,7 +50,7 @@ class TokenEncoder(Protocol):
 class Calibration:
     """How features become a probability of relevance; below `threshold` a hit is no confident match.
 
-    late, dense, lexical, length, other_script weigh the columns of `features`; their sum is the blend, which decides
+    late, dense, lexical, length, untranslated weigh the columns of `features`; their sum is the blend, which decides
     the order. The
     probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of the RIVALS best
     documents after the first: a right answer stands out, a question without an answer has many equals. Chunks of one
@@ -60,7 +61,7 @@ class Calibration:
     dense: float
     lexical: float
     length: float
-    other_script: float
+    untranslated: float
     slope: float
     rivals: float
     typical: float
@@ -70,7 +71,7 @@ class Calibration:
     def blend(self, features: FloatMatrix) -> NDArray[np.float64]:
         """(n,) from `features` (n, 5)."""
         return np.asarray(
-            features @ np.array([self.late, self.dense, self.lexical, self.length, self.other_script]), np.float64
+            features @ np.array([self.late, self.dense, self.lexical, self.length, self.untranslated]), np.float64
         )
 
     def probability(self, features: FloatMatrix, documents: Sequence[Hashable] | None = None) -> FloatVector:
@@ -95,22 +96,36 @@ def features(
     dense: FloatVector,
     lexical: FloatVector,
     lengths: NDArray[np.int64],
-    other_script: NDArray[np.bool_],
+    foreign: NDArray[np.bool_],
 ) -> FloatMatrix:
     """What decides about the n candidates of one query: float32 (n, 5).
 
     Late-interaction score; cosine; BM25 score as a share of the candidates' largest; logarithm of the passage's tokens,
     since the more there are, the better the best of them matches by chance (below SHORT it makes no difference);
-    whether it is written in another script than the query, since all other scores favour the query's own language.
+    whether it is `untranslated`, since all other scores favour the query's own language.
     """
     share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
-    return np.stack((late, dense, share, np.log(np.maximum(lengths, SHORT)), other_script), axis=1).astype(np.float32)
+    return np.stack((late, dense, share, np.log(np.maximum(lengths, SHORT)), foreign), axis=1).astype(np.float32)
 
 
-def in_other_script(query: str, passages: Sequence[str]) -> NDArray[np.bool_]:
-    """(n,): whether a passage, with the title and headings above it, is written in another script than the query."""
+def untranslated(query: str, passages: Sequence[str], tokens: TokenVectors) -> NDArray[np.bool_]:
+    """(n,): whether a passage, with title and headings, is in another script than the query and no candidate in the
+    query's script says the same, so that it is no translation of what the reader would rather see."""
     script = main_script(query)
-    return np.array([not is_written_in(passage, script) for passage in passages], bool)
+    foreign = np.array([not is_written_in(passage, script) for passage in passages], bool)
+    if foreign.any() and not foreign.all():
+        means = _token_means(tokens)
+        foreign[foreign] = (means[foreign] @ means[~foreign].T).max(axis=1) < TRANSLATION
+    return foreign
+
+
+def _token_means(tokens: TokenVectors) -> FloatMatrix:
+    """The direction of the mean token vector of each passage, float32 (n, dim); zeros for one without tokens."""
+    means = np.zeros((len(tokens.lengths), tokens.rows.shape[1]), np.float32)
+    ends = np.cumsum(tokens.lengths).tolist()
+    for mean, end, length in zip(means, ends, tokens.lengths.tolist(), strict=True):
+        mean[:] = np.ones(length, np.float32) @ tokens.rows[end - length : end].astype(np.float32)
+    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1.0), np.float32)
 
 
 def load_calibration(model: str) -> Calibration:
@@ -215,8 +230,8 @@ class LateInteractionReranker:
         vector, units = self._embedder.encode_query(request.query)
         late = late_interaction(units, tokens)
         lexical = np.zeros(len(vectors), np.float32)
-        other = in_other_script(request.query, request.passages)
-        return self._calibration.probability(features(late, vectors @ vector, lexical, tokens.lengths, other))
+        foreign = untranslated(request.query, request.passages, tokens)
+        return self._calibration.probability(features(late, vectors @ vector, lexical, tokens.lengths, foreign))
 
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Probabilities from the token vectors in the index and the hits' scores of stage one."""
@@ -228,8 +243,8 @@ class LateInteractionReranker:
 def stored_features(query: str, units: FloatMatrix, hits: Sequence[Hit], tokens: TokenVectors) -> FloatMatrix:
     """`features` (n, 5) of hits from a query and its token vectors, the stored ones and the scores of stage one."""
     lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
-    other = in_other_script(query, [hit.chunk.passage for hit in hits])
-    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths, other)
+    foreign = untranslated(query, [hit.chunk.passage for hit in hits], tokens)
+    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths, foreign)
 
 
 def _cosines(hits: Sequence[Hit]) -> FloatVector:

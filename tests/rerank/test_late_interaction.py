@@ -19,11 +19,12 @@ from rag_search.rerank.late_interaction import (
     late_interaction,
     load_calibration,
     rival_level,
+    untranslated,
 )
 
 DIM = 16
 CALIBRATION = Calibration(
-    late=6.0, dense=2.0, lexical=1.0, length=-0.5, other_script=0.75,
+    late=6.0, dense=2.0, lexical=1.0, length=-0.5, untranslated=0.75,
     slope=0.5, rivals=0.25, typical=3.0, bias=-1.0, threshold=0.3,
 )  # fmt: skip
 
@@ -143,10 +144,20 @@ def test_probabilities_of_texts(reranker: LateInteractionReranker) -> None:
 
 
 def test_a_passage_in_another_script_is_weighed(reranker: LateInteractionReranker) -> None:
-    scores = reranker.score("a bb", ["中文", "a bb"])  # the axis 2; the axes 1 and 2
-    blends = [3 + 2 * 0.5**0.5 + 0.75 - 0.5 * math.log(64), 6 + 2 - 0.5 * math.log(64)]
+    scores = reranker.score("a bb", ["中文字", "a bb"])  # the axis 3; the axes 1 and 2
+    blends = [0.75 - 0.5 * math.log(64), 6 + 2 - 0.5 * math.log(64)]
     level = (blends[0] + 9 * 3.0) / 10
     np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
+
+
+def test_a_translation_of_a_candidate_is_not_untranslated() -> None:
+    axes = np.eye(DIM, dtype=np.float32)
+    passages = ["english", "中文", "другое", "also english"]
+    tokens = stored(axes[[1, 2, 1, 2, 2, 3, 5]], [2, 3, 1, 1])  # the second leans to the first, the third to none
+    assert untranslated("a question", passages, tokens).tolist() == [False, False, True, False]
+    assert untranslated("问题", passages, tokens).tolist() == [False, False, True, True]
+    assert untranslated("вопрос", passages[:2], stored(axes[[1, 2]], [1, 1])).tolist() == [True, True]
+    assert untranslated("a question", ["english", "中文"], stored(axes[:0], [0, 0])).tolist() == [False, True]
 
 
 def test_probabilities_keep_the_order_of_the_blend() -> None:

@@ -24,8 +24,9 @@ lint: $(VENV)/.test
 evaluate: $(VENV)/.test
 	$(BIN)/ragsearch evaluate corpus --split test --out runs/corpus
 
-bench: $(VENV)/.test
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.start_up
+	$(BIN)/python -m benchmarks.floors
 
 crash: $(VENV)/.test
 	$(BIN)/python -m tests.crash --kills 300

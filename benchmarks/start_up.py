@@ -1,6 +1,6 @@
 """How long a person waits: whole processes, beside `python -c pass` in the same run, and a warm query in a library.
 
-    python benchmarks/start_up.py            (after `make demo`; writes benchmarks/results/start_up.md and .json)
+    python -m benchmarks.start_up            (after `make demo`; writes benchmarks/results/start_up.md and .json)
 
 Every command is run once to warm the file cache and then REPEATS times, in turn with the others, so that a machine
 whose speed drifts is fair to all; the median is the figure to quote.
@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from machine import facts, line
+from benchmarks.machine import facts, line
 
 from rag_search import searching
 from rag_search.records import SearchOptions

@@ -24,7 +24,7 @@ lint: $(VENV)/.test
 evaluate: $(VENV)/.test
 	$(BIN)/ragsearch evaluate corpus --split test --out runs/corpus
 
-bench: $(VENV)/.demo
+bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks.start_up
 	$(BIN)/python -m benchmarks.floors
 

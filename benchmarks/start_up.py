@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from benchmarks.machine import facts, line
-
 from rag_search import searching
 from rag_search.records import SearchOptions
 

@@ -4,7 +4,8 @@
 
 Each paragraph stays in English or in Chinese, at random, so a question has its answer in its own language or only in
 the other one, among paragraphs on the same subject in both: what a team's folder of Chinese and English documents is
-like. `kind` says which: same, en>zh, zh>en. BEIR layout, judgments `test`.
+like. `kind` says which: same, en>zh, zh>en. One question in five crosses, as in the bundled corpus. BEIR layout,
+judgments `test`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 LANGUAGES = ("en", "zh")
+CROSSING = 0.2  # of the questions
 
 
 def main() -> None:
@@ -28,8 +30,7 @@ def main() -> None:
     chance = random.Random(0)
     numbers = sorted({int(name.partition("-")[2]) for name in documents})
     kept = {number: f"{chance.choice(LANGUAGES)}-{number}" for number in numbers}
-    queries = list(_queries(arguments.source, kept))
-    chance.shuffle(queries)  # the first N are then a sample
+    queries = _sampled(list(_queries(arguments.source, kept)), chance)
     (arguments.out / "qrels").mkdir(parents=True, exist_ok=True)
     _write(arguments.out / "corpus.jsonl", (documents[name] for name in kept.values()))
     _write(arguments.out / "queries.jsonl", (query for query, _ in queries))
@@ -46,6 +47,14 @@ def _queries(source: Path, kept: Mapping[int, str]) -> Iterator[tuple[dict[str, 
     for row in _rows(source / "queries.jsonl"):
         asked, answered = row["_id"][:2], answers[row["_id"]][:2]
         yield {**row, "kind": "same" if asked == answered else f"{asked}>{answered}"}, answers[row["_id"]]
+
+
+def _sampled(queries: list[tuple[dict[str, Any], str]], chance: random.Random) -> list[tuple[dict[str, Any], str]]:
+    """All that stay in their language, and so many others; in random order, so that the first N are a sample."""
+    staying = [query for query in queries if query[0]["kind"] == "same"]
+    crossing = [query for query in queries if query[0]["kind"] != "same"]
+    chosen = staying + chance.sample(crossing, round(len(staying) * CROSSING / (1 - CROSSING)))
+    return chance.sample(chosen, len(chosen))
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -47,7 +47,8 @@ from rag_search.rerank.base import (
 from rag_search.stopwatch import Stopwatch
 
 CLOSEST = 3  # passages that an answer without hits still names
-DEPTH = 100  # rows asked of each first-stage list, at least
+DEPTH = 100  # rows of each first-stage list that are fused, at least
+SCORED = 1000  # rows whose BM25 score is kept for the reranker, who would else take rank 101 for no match at all
 PER_CALL = 32  # queries whose candidates are scored in one call of a reranker that reads passages
 
 Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -139,7 +140,8 @@ class Searcher:
         if asked.options.system == "dense":
             return _Timed(_NOTHING, None)
         start = time.perf_counter()
-        ranking = self.index.search_lexical(terms(asked.query.text), asked.depth, allowed=asked.allowed)
+        depth = max(SCORED, asked.depth)
+        ranking = self.index.search_lexical(terms(asked.query.text), depth, allowed=asked.allowed)
         return _Timed(ranking, (time.perf_counter() - start) * 1000)
 
     def _embed(self, asked: Sequence[_Asked]) -> list[FloatMatrix | None]:
@@ -181,7 +183,7 @@ class Searcher:
         lexical, lexical_ms = next(rankings)
         clock.note("lexical", lexical_ms)
         with clock("fuse"):
-            ids, fused = fuse(dense, lexical)
+            ids, fused = fuse(dense, (lexical[0][: asked.depth], lexical[1][: asked.depth]))
             ids, fused = ids[: options.candidates], fused[: options.candidates]
         with clock("fetch"):
             return self._hits(ids, fused, vector, lexical, options.system)
@@ -194,8 +196,8 @@ class Searcher:
         lexical: Ranking,
         system: System,
     ) -> list[Hit]:
-        """Hits with the scores of stage one. Every candidate gets its dense score, found by it or not: the rows are
-        at hand, and the reranker can then weigh all candidates alike."""
+        """Hits with the scores of stage one. Every candidate gets its dense score, found by it or not, and its BM25
+        score down to rank SCORED: they are at hand, and the reranker can then weigh all candidates alike."""
         wanted = ids.tolist()
         dense = self.index.vectors(wanted) @ vector[0] if vector is not None and wanted else None
         bm25 = dict(zip(lexical[0].tolist(), lexical[1].tolist(), strict=True))

@@ -7,7 +7,7 @@ import pytest
 from rag_search.errors import EngineError
 from rag_search.records import Chunk, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
-from rag_search.search import PER_CALL, Searcher
+from rag_search.search import DEPTH, PER_CALL, Searcher
 from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
 
 TEXTS = {
@@ -57,6 +57,17 @@ def test_every_candidate_carries_its_true_dense_score() -> None:
         assert hit.scores.dense == pytest.approx(
             float(word_vector(hit.chunk.text) @ word_vector("kafka lag")), abs=1e-6
         )
+
+
+def test_a_candidate_below_the_fused_ranks_of_bm25_still_has_its_score() -> None:
+    texts = {f"{n:03d}.md": ["redis redis and more" if n < 2 * DEPTH else "redis"] for n in range(2 * DEPTH + 9)}
+    index = MemoryIndex(texts, WordEmbedder())
+    options = SearchOptions(system="hybrid", candidates=DEPTH, top_k=DEPTH)
+    hits = Searcher(index, WordEmbedder()).search("redis", options).hits
+    found = [hit.scores.lexical for hit in hits if hit.chunk.text == "redis"]
+    ids, scores = index.search_lexical(["redis"], len(texts))
+    assert found == [pytest.approx(float(scores[ids == 2 * DEPTH][0]))] * 9
+    assert ids.tolist().index(2 * DEPTH) > DEPTH
 
 
 def test_candidates_bound_what_the_reranker_sees() -> None:

@@ -32,6 +32,7 @@ SETS = {
     "cranfield-test": "cranfield (en)",
     "xquad-mixed-same-lang": "xquad, same language (12 languages)",
     "xquad-mixed-test": "xquad, any language",
+    "xquad-one-test": "xquad, each paragraph in English or Chinese",
     "corpus-dev": "corpus dev (zh, en)",
     "corpus-test": "corpus test (zh, en)",
 }

@@ -76,7 +76,7 @@ def main() -> None:
 
 def queried(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Figures:
     """In a process of its own, so that its memory is that of a program that only asks."""
-    _read_once(index)
+    machine.read_once(index)
     known = Known({question: embedder.embed_queries([question])[0] for question in seeds.questions})
     start = time.perf_counter()
     with open_reader(index) as reader:
@@ -97,15 +97,6 @@ def queried(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> F
     for name, values in stages.items():
         figures |= _percentiles(name, values)
     return figures | {"resident, MB": memory["resident"], "resident, peak, MB": memory["peak"]}
-
-
-def _read_once(index: Path) -> None:
-    """Into the page cache, as the index of a program that has been asked before is."""
-    for file in index.iterdir():
-        if file.suffix in (".f32", ".i32", ".db"):
-            with file.open("rb") as opened:
-                while opened.read(2**24):
-                    pass
 
 
 def recall(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Figures:

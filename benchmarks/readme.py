@@ -14,6 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results")
 BEST = "ragsearch rerank"
+IN_THE_TABLE_ABOVE = tuple(f"ragsearch {system}" for system in ("bm25", "dense", "hybrid"))
 START, END = "<!-- results: written by benchmarks/readme.py -->", "<!-- end of results -->"
 
 
@@ -76,15 +77,16 @@ def _peers(quality: Any, speed: Any) -> Iterator[str]:
     larger = [name for name in sets if name != "corpus" and "top1" in sets[name]["rows"].get(BEST, {})]
     yield "Beside other tools on the same documents and questions, each with the best model it can get without a hub."
     yield "The dense ones run multilingual-e5-small, the base of ours; `zero-shot weights` is our pipeline over those"
-    yield f"very weights. Larger sets: mean of {', '.join(larger)}. Intervals, paired tests and what each"
-    yield "tool was given: [quality](benchmarks/results/peers_quality.md) (`python -m benchmarks.peers.quality`) and"
-    yield "[speed](benchmarks/results/peers_speed.md) (`python -m benchmarks.peers.speed`)."
+    yield f"very weights. Larger sets: mean of {', '.join(larger)}."
+    yield "Intervals, paired tests and what each tool was given: [quality](benchmarks/results/peers_quality.md)"
+    yield "(`python -m benchmarks.peers.quality`) and [speed](benchmarks/results/peers_speed.md)"
+    yield "(`python -m benchmarks.peers.speed`)."
     yield ""
     tools = {tool["name"]: tool for tool in speed["tools"].values() if "not_run" not in tool}
     yield "| tool | Top-1, bundled corpus | Top-1, larger sets | ingest | cold query | warm query |"
     yield "|---|---:|---:|---:|---:|---:|"
     for name, row in sorted(sets["corpus"]["rows"].items(), key=lambda each: -each[1].get("top1", 0.0)):
-        if "not_run" not in row:
+        if "not_run" not in row and name not in IN_THE_TABLE_ABOVE:
             others = [sets[other]["rows"].get(name, {}).get("top1") for other in larger]
             mean = "" if None in others or not others else f"{sum(others) / len(others):.3f}"
             yield f"| {name} | {row['top1']:.3f} | {mean} | " + " | ".join(_speed_cells(name, tools)) + " |"
@@ -100,10 +102,9 @@ def _speed_cells(name: str, tools: dict[str, Any]) -> list[str]:
     if name == BEST and tools:
         side = next(iter(tools.values()))["ours"]
     else:
-        found = [tool for tool_name, tool in tools.items() if name.lower().startswith(tool_name.lower())]
-        if not found:
+        if name not in tools:
             return ["", "", ""]
-        side = found[0]["peer"]
+        side = tools[name]["peer"]
     return [f"{side['tokens_per_s']:,.0f} tokens/s", f"{side['cold_ms']:,.0f} ms", f"{side['warm']['p50_ms']:.1f} ms"]
 
 

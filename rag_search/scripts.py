@@ -7,6 +7,7 @@ else is in it.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 # Character classes for regular expressions, without the brackets: Chinese, Japanese and Korean; Thai, Lao, Tibetan,
 # Burmese and Khmer, which write no spaces.
@@ -27,29 +28,31 @@ _OTHERS = {
     "indic": "\u0900-\u0dff",
     "unspaced": UNSPACED,
 }
-_RUNS = {script: re.compile(f"[{chars}]+") for script, chars in _OTHERS.items()}
-_NOT_LATIN = re.compile(f"[{''.join(_OTHERS.values())}]+")
 _CJK_CHAR = 3  # letters: a word of two characters says as much as one of six letters
 _ENOUGH = 0.15  # of the text
 
 
 def main_script(text: str) -> str:
-    """`LATIN`, or the other script that most of the letters are in."""
-    if is_written_in(text, LATIN):
+    """The first script in the order of `_OTHERS` that makes up enough of the text, else `LATIN`."""
+    if text.isascii():
         return LATIN
-    return max(_RUNS, key=lambda script: _count(_RUNS[script], text))
+    return next((script for script in _OTHERS if is_written_in(text, script)), LATIN)
 
 
 def is_written_in(text: str, script: str) -> bool:
     """Whether `script`, one that `main_script` gives, makes up enough of the text to be what it is written in."""
     if script == LATIN:
-        return text.isascii() or not _is_enough(_count(_NOT_LATIN, text), text)
-    return not text.isascii() and _is_enough(_count(_RUNS[script], text), text)
+        return text.isascii() or not _is_enough(LATIN, text)
+    return not text.isascii() and _is_enough(script, text)
 
 
-def _count(runs: re.Pattern[str], text: str) -> int:
-    return sum(map(len, runs.findall(text)))
-
-
-def _is_enough(count: int, text: str) -> bool:
+def _is_enough(script: str, text: str) -> bool:
+    """Whether there is enough of the script; of all but Latin letters for `LATIN`."""
+    count = sum(map(len, _runs(script).findall(text)))
     return count * _CJK_CHAR >= _ENOUGH * (len(text) + count * (_CJK_CHAR - 1))
+
+
+@cache
+def _runs(script: str) -> re.Pattern[str]:
+    """Made when first wanted: all of them take 4 ms that a cold query need not wait for."""
+    return re.compile(f"[{''.join(_OTHERS.values()) if script == LATIN else _OTHERS[script]}]+")

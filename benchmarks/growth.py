@@ -37,6 +37,7 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 WARM_UP = 50  # questions
 CHANGES = 5
 STAGES = ("embed", "dense", "lexical", "fuse", "fetch", "rerank", "total")
+LEAST_SHOWN = 1e-3  # in the plot
 FASTER = 1.3  # a figure that grows more than this much faster than the index is pointed out
 
 Figures = dict[str, float]
@@ -222,13 +223,12 @@ def _panel(axis: Any, title: str, names: list[str], sizes: list[int], columns: l
                 label=label,
                 linewidth=2 if "total" in name else 1.2,
             )
-    low = axis.get_ylim()[0]
-    first = max(low, 1e-4) * 1.3
+    shown = [column[name] for column in columns for name in names if column.get(name, 0.0) > LEAST_SHOWN]
+    first = min(shown)
     axis.plot(sizes, [first * size / sizes[0] for size in sizes], ":", color="grey", label="as the index grows")
-    axis.set(title=title, xscale="log", yscale="log", xlabel="chunks")
-    axis.set_ylim(bottom=max(low, 1e-4))
+    axis.set(title=title, xscale="log", yscale="log", xlabel="chunks", ylim=(first / 2, 30 * max(shown)))
     axis.grid(visible=True, alpha=0.3)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="upper left", ncols=2)
 
 
 def _parse_arguments() -> argparse.Namespace:

@@ -1,6 +1,6 @@
 """Lines of mixed Chinese and English: nothing lost, never too wide, broken where a reader expects it."""
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -12,6 +12,8 @@ def lines(text: str, width: int) -> list[str]:
     return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
+@settings(max_examples=300)
+@example("`接。，", 5)
 @given(st.text(alphabet="ab 连接，。`(", max_size=60), st.integers(4, 20))
 def test_lines_add_up_and_fit(text: str, width: int) -> None:
     assert "".join(lines(text, width)) == text

@@ -38,7 +38,7 @@ def breaks(text: str, width: int) -> Iterator[int]:
         if at > start and _may_break(text[at - 1], char):
             best = at
         cells += get_character_cell_size(char)
-        if cells > width and char != " " and at > start:
+        while cells > width and char != " " and at > start:  # twice when what follows the break is too wide itself
             start = best if best > start else at
             yield start
             cells = cell_len(text[start : at + 1])

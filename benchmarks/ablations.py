@@ -43,8 +43,8 @@ REASONS = {
         "Reranked, the choice hardly matters."
     ),
     "candidates": (
-        "Ten are level on these small sets; in larger ones the right passage may lie deeper. Two hundred cost twice the "
-        "time and win nothing."
+        "Ten are level on these small sets; in larger ones the right passage may lie deeper. Two hundred cost twice "
+        "the time and win nothing."
     ),
     "columns": (
         "Half of them halve the index and lose a little; all of them win about a point at three times the disk and the "

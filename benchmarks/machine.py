@@ -1,10 +1,13 @@
-"""What stands under every table: command, hardware, date."""
+"""What stands under every table: command, hardware, date; and what several benchmarks measure alike."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +37,20 @@ def memory_mb() -> dict[str, float]:
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     names = {"VmRSS": "resident", "VmHWM": "peak", "RssAnon": "not mapped"}
     return {ours: int(lines[name].split()[0]) / 1024 for name, ours in names.items()}
+
+
+def timed_in_turn(commands: Mapping[str, Sequence[str]], repeats: int) -> dict[str, list[float]]:
+    """Milliseconds of each command as a whole process, `repeats` times after one that warms the file cache; they take
+    turns, so that a machine whose speed drifts is fair to all. As installed: compiled modules are kept."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for repeat in range(repeats + 1):
+        for name, command in commands.items():
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True, env=environment)
+            if repeat:
+                times[name].append((time.perf_counter() - start) * 1000)
+    return times
 
 
 def read_once(index: Path) -> None:

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,8 +27,6 @@ from benchmarks.served import Served, serving
 RESULTS = Path(__file__).with_name("results") / "serve_warm.json"
 RAGSEARCH = Path(sys.executable).with_name("ragsearch")
 QUESTION = "如何解决Redis连接超时"
-# as installed: compiled modules are kept
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 Times = dict[str, list[float]]
 
@@ -61,14 +57,7 @@ def processes(index: Path, repeats: int) -> Times:
         "`ragsearch query` through the server": query,
         "`ragsearch query --no-server`": [*query, "--no-server"],
     }
-    times: Times = {name: [] for name in commands}
-    for number in range(repeats + 1):
-        for name, command in commands.items():
-            start = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True, env=ENVIRONMENT)
-            if number:
-                times[name].append((time.perf_counter() - start) * 1000)
-    return times
+    return machine.timed_in_turn(commands, repeats)
 
 
 def one_after_the_other(server: Served, questions: Sequence[str]) -> Times:

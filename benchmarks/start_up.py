@@ -9,14 +9,11 @@ whose speed drifts is fair to all; the median is the figure to quote.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from benchmarks.machine import facts, line
+from benchmarks.machine import facts, line, timed_in_turn
 from rag_search import searching
 from rag_search.records import SearchOptions
 
@@ -25,8 +22,6 @@ QUESTION = "如何解决Redis连接超时"
 QUERIES = Path(__file__).parents[1] / "corpus" / "queries.jsonl"
 RESULTS = Path(__file__).with_name("results")
 RAGSEARCH = Path(sys.executable).with_name("ragsearch")
-# as installed: compiled modules are kept, and no server answers
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
     "ragsearch --help": [str(RAGSEARCH), "--help"],
@@ -36,21 +31,10 @@ COMMANDS = {
 
 def main() -> None:
     """Measure and write the table."""
-    rows = {name: _summary(times) for name, times in _processes().items()}
+    rows = {name: _summary(times) for name, times in timed_in_turn(COMMANDS, REPEATS).items()}
     rows["library query, warm, reranked"] = _summary(_warm_queries(SearchOptions()))
     rows["library query, warm, not reranked"] = _summary(_warm_queries(SearchOptions(system="hybrid")))
     _write(rows)
-
-
-def _processes() -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for repeat in range(REPEATS + 1):
-        for name, command in COMMANDS.items():
-            start = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True, env=ENVIRONMENT)
-            if repeat:
-                times[name].append((time.perf_counter() - start) * 1000)
-    return times
 
 
 def _warm_queries(options: SearchOptions) -> list[float]:

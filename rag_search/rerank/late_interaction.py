@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 SHORT = 64  # tokens
 RIVALS = 10  # candidates
-TRANSLATION = 0.7  # cosine of the mean token vectors of two passages
+TRANSLATION = 0.7  # cosine of the mean token vectors of two passages; of 0.6, 0.65 ... 0.8 the best on dev sets
 _BLOCK_ROWS = 4096  # token vectors turned to float32 at a time: 2 MB, so that they stay in the cache
 
 

@@ -172,6 +172,8 @@ def _embedder(config: Config) -> Iterator[Finding]:
             yield Finding("index", "ok", f"{config.index_dir}: {reader.counts.documents} documents")
     except IndexMissingError as error:
         yield Finding("index", "warn", error.message, error.remedy)
+    except RagSearchError as error:  # the embedder was found right: this is about the index alone
+        yield Finding("index", "fail", error.message, error.remedy)
 
 
 def _reranker(config: Config) -> Iterator[Finding]:

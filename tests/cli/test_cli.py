@@ -141,6 +141,13 @@ def test_status_verify_doctor_and_config(indexed: Path, run: Run) -> None:
     assert shown["cache_dir"]["origin"] == "RAGSEARCH_CACHE_DIR"
 
 
+def test_doctor_tells_a_right_embedder_from_an_index_of_another(indexed: Path, run: Run) -> None:
+    (indexed / "ragsearch.toml").write_text('[embedder]\nmodel = "zero-shot"\n', "utf-8")
+    done = run("doctor", "--json")
+    states = {finding["check"]: finding["state"] for finding in json.loads(done.out)}
+    assert (done.code, states["embedder"], states["index"]) == (2, "ok", "fail")
+
+
 def test_rerank_scores_passages_from_a_file(project: Path, run: Run) -> None:
     Path("p.txt").write_text("weather is fine\n\nRedis 连接超时时调大 maxTotal\n", "utf-8")
     document = json.loads(run("rerank", "如何解决Redis连接超时", "p.txt", "--json").out)

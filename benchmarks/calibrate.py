@@ -4,9 +4,9 @@
 
 Of a set with splits (the bundled corpus) only the dev questions are read. Stage one is the product's own, over all
 documents of each set, in the index that `ragsearch evaluate` keeps in the cache (it is made if it is not there). Then
-1. blend: the weights of late-interaction score, cosine, BM25 share, length and script that give the relevant
-   candidates of a query the most probability under a softmax (listwise cross-entropy, a smooth stand-in for Top-1),
-   each set counting the same;
+1. blend: the weights of late-interaction score, cosine, BM25 share, length and script, and from which likeness on a
+   passage is a translation, that give the relevant candidates of a query the most probability under a softmax
+   (listwise cross-entropy, a smooth stand-in for Top-1), each set counting the same;
 2. probability: a logistic regression of "the best candidate is relevant" on its blend and on that of its rivals, over
    each question twice: as it is, and with everything taken away that any judgments of the set call relevant to it;
 3. threshold: the largest that shows nine in ten of the questions that have an answer among their best five documents,
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from rag_search import wiring
 from rag_search.config import Config, load_config
@@ -33,13 +33,14 @@ from rag_search.evaluation.dataset import Dataset, EvalQuery, load_dataset
 from rag_search.index import open_reader
 from rag_search.measuring import fill_index, index_of
 from rag_search.records import FloatVector, Hit, TokenVectors
-from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, rival_level, stored_features
+from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, columns, rival_level, stored_features
 from rag_search.search import Searcher, SearchOptions
 
 WEIGHTS = ("late", "dense", "lexical", "length", "untranslated")
 CANDIDATES = 50
 KEPT = 0.9
 SHOWN = 5  # documents
+TRANSLATIONS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 BOUNDS = ((0, None), (0, None), (0, None), (None, 0), (0, None))
 
 
@@ -84,8 +85,8 @@ def main() -> None:
     for wanted in arguments.sets:
         found[wanted], without[wanted] = candidates_of(wanted, config, embedder)
         print(f"{wanted}: {len(found[wanted])} questions", flush=True)
-    blend = fit_blend(found)
-    calibration = calibrate(blend, found, without)
+    translation, weights = fit_blend(found)
+    calibration = calibrate(translation, weights, found, without)
     report = describe(calibration, found, without)
     print(json.dumps(report, indent=2, ensure_ascii=False))
     if arguments.write:
@@ -139,34 +140,41 @@ def _answering(dataset: Dataset) -> dict[str, set[str]]:
     return found
 
 
-def fit_blend(found: Mapping[str, Sequence[Candidates]]) -> NDArray[np.float64]:
-    """Weights (5,) by listwise cross-entropy, within BOUNDS."""
+def fit_blend(found: Mapping[str, Sequence[Candidates]]) -> tuple[float, NDArray[np.float64]]:
+    """The likeness of a translation, of TRANSLATIONS, and weights (5,) within BOUNDS, by listwise cross-entropy."""
+    fits = [(translation, _fit_weights(found, translation)) for translation in TRANSLATIONS]
+    translation, best = min(fits, key=lambda fit: float(fit[1].fun))
+    return translation, best.x
+
+
+def _fit_weights(found: Mapping[str, Sequence[Candidates]], translation: float) -> OptimizeResult:
+    made = [[(columns(c.features, translation), c.relevant) for c in _decidable(cs)] for cs in found.values()]
 
     def loss(weights: NDArray[np.float64]) -> float:
-        return float(np.mean([np.mean([_surprise(weights, c) for c in _decidable(cs)]) for cs in found.values()]))
+        return float(np.mean([np.mean([_surprise(x @ weights, relevant) for x, relevant in rows]) for rows in made]))
 
     start = np.array([20.0, 20.0, 1.0, 0.0, 0.0])
-    return minimize(loss, start, method="L-BFGS-B", bounds=BOUNDS).x
+    return minimize(loss, start, method="L-BFGS-B", bounds=BOUNDS)
 
 
 def _decidable(candidates: Sequence[Candidates]) -> list[Candidates]:
     return [c for c in candidates if c.relevant.any() and not c.relevant.all()]
 
 
-def _surprise(weights: NDArray[np.float64], candidates: Candidates) -> float:
-    logits = candidates.features @ weights
+def _surprise(logits: NDArray[np.float64], relevant: NDArray[np.bool_]) -> float:
     odds = np.exp(logits - logits.max())
-    return float(-np.log(odds[candidates.relevant].sum() / odds.sum()))
+    return float(-np.log(odds[relevant].sum() / odds.sum()))
 
 
 def calibrate(
+    translation: float,
     weights: NDArray[np.float64],
     found: Mapping[str, Sequence[Candidates]],
     without: Mapping[str, Sequence[Candidates]],
 ) -> Calibration:
     """The line that makes the best candidate's blend and its rivals' a probability, and the threshold on it."""
     pairs = [(c, 1 / len(cs)) for cs in (*found.values(), *without.values()) for c in cs]
-    blends = [c.features @ weights for c, _ in pairs]
+    blends = [columns(c.features, translation) @ weights for c, _ in pairs]
     pages = [c.documents for c, _ in pairs]
     crowded = [(b, p) for b, p in zip(blends, pages, strict=True) if len(set(p)) > RIVALS]
     typical = float(np.mean([rival_level(blend, 0.0, page) for blend, page in crowded]))
@@ -176,7 +184,7 @@ def calibrate(
     probability = 1 / (1 + np.exp(-(slope * x[:, 0] + rivals * x[:, 1] + bias)))
     shown = np.array([_answer_is_shown(c, blend) for (c, _), blend in zip(pairs, blends, strict=True)])
     threshold = float(np.quantile(probability[shown], 1 - KEPT))
-    numbers = (*weights, slope, -rivals, typical, bias, threshold)
+    numbers = (*weights, translation, slope, -rivals, typical, bias, threshold)
     return Calibration(*(round(float(number), 4) for number in numbers))
 
 

@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import rag_search
-from rag_search.config import Config
+from rag_search.config import Config, flatten_settings
 from rag_search.errors import ServerError
-
-_FIELDS_OF_A_QUERY = {"top_k", "candidates", "min_score"}  # travel with each query
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +36,15 @@ class Announcement:
 
 
 def settings_hash(config: Config) -> str:
-    """Hash of the settings that change an answer; keys and limits do not."""
-    settings = config.settings
-    parts = [settings.profile, settings.embedder.model_dump(exclude={"api_key"}, mode="json")]
-    parts.append(settings.reranker.model_dump(exclude={"api_key"}, mode="json"))
-    parts.append(settings.search.model_dump(exclude=_FIELDS_OF_A_QUERY, mode="json"))
-    return _digest(parts)
+    """Hash of the settings that change an answer: those of the engines without keys; a query brings its own numbers."""
+    settings = flatten_settings(config.settings)
+    return _digest(
+        [
+            (key, None if value is None else str(value))
+            for key, value in settings
+            if key.startswith(("profile", "embedder.", "reranker.")) and not key.endswith(".api_key")
+        ]
+    )
 
 
 def announcement(config: Config, url: str) -> Announcement:

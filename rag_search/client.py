@@ -90,7 +90,7 @@ def _post(
     address = urlsplit(server.url)
     headers: dict[str, str | bytes] = {"content-type": "application/json", EXPECT_HEADER: expectation}
     if config.settings.server.api_key:
-        headers["authorization"] = f"Bearer {config.settings.server.api_key.get_secret_value()}".encode()
+        headers["authorization"] = f"Bearer {config.settings.server.api_key}".encode()
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=_CONNECT_TIMEOUT_S)
     try:
         connection.connect()

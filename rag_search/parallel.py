@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Queue
@@ -28,6 +28,14 @@ def in_parallel(call: Callable[[_Item], _Answer], items: Sequence[_Item], *, wor
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def begin(call: Callable[[], _Answer]) -> Future[_Answer]:
+    """`call` in another thread, at once; `result()` of what comes back waits for its answer, or raises its error."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="begin")
+    future = pool.submit(call)
+    pool.shutdown(wait=False)
+    return future
 
 
 class Ahead(Generic[_Item]):

@@ -46,6 +46,13 @@ def is_written_in(text: str, script: str) -> bool:
     return not text.isascii() and _is_enough(script, text)
 
 
+def is_passage_in(passage: str, script: str) -> bool:
+    """As `is_written_in`, for a passage that opens with its title and headings: where all below is code, in Latin
+    letters whatever the language, these two lines tell."""
+    parts = ("\n".join(passage.split("\n", 2)[:2]), passage)
+    return (all if script == LATIN else any)(is_written_in(part, script) for part in parts)
+
+
 def _is_enough(script: str, text: str) -> bool:
     """Whether there is enough of the script; of all but Latin letters for `LATIN`."""
     count = sum(map(len, _runs(script).findall(text)))

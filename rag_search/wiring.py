@@ -14,12 +14,11 @@ from rag_search.config import Config, Settings
 from rag_search.embed.base import Embedder
 from rag_search.errors import ConfigError
 from rag_search.index import IndexManifest, IndexReader, IndexWriter, open_reader, open_writer
-from rag_search.lexical import LEXICAL_VERSION
 from rag_search.rerank.base import Reranker
-from rag_search.search import Searcher
 
 if TYPE_CHECKING:
     from rag_search.embed.builtin.network import Model
+    from rag_search.search import Searcher
 
 Profile = Literal["builtin", "gpu", "served"]
 
@@ -105,7 +104,7 @@ def _served_embedder(settings: Settings) -> tuple[Embedder, str]:
     wanted = settings.embedder
     url, model = address_of(settings, "embedder")
     prompts = prompts_of(model, wanted.prompts)
-    key = wanted.api_key.get_secret_value() if wanted.api_key else None
+    key = wanted.api_key
     remote = Remote(url, what="the embedding server", setting="embedder", api_key=key, timeout_s=wanted.timeout_s)
     backend = OpenAIBackend(remote, model, prompts=prompts, tokenizer=wanted.tokenizer)
     embedder = BatchedEmbedder(backend, prompts, dim=wanted.dim, batch_tokens=wanted.batch_tokens)
@@ -164,7 +163,7 @@ def _served_reranker(settings: Settings) -> tuple[Reranker, str]:
     from rag_search.rerank.api_shapes import shape_of
 
     wanted = settings.reranker
-    key = wanted.api_key.get_secret_value() if wanted.api_key else None
+    key = wanted.api_key
     url, model = address_of(settings, "reranker")
     remote = Remote(url, what="the rerank server", setting="reranker", api_key=key, timeout_s=wanted.timeout_s)
     reranker = ApiReranker(
@@ -206,6 +205,8 @@ def make_standalone_reranker(settings: Settings) -> Reranker:
 
 def manifest_of(embedder: Embedder) -> IndexManifest:
     """What an index made by this embedder says of itself."""
+    from rag_search.lexical import LEXICAL_VERSION
+
     return IndexManifest(
         embedder_name=embedder.name,
         embedder_fingerprint=embedder.fingerprint,
@@ -232,6 +233,8 @@ def searching(config: Config, *, rerank: bool = True) -> Iterator[Searcher]:
 def make_searcher(settings: Settings, reader: IndexReader, *, rerank: bool = True) -> Searcher:
     """Engines for an open index. Raises FingerprintError when the index is another embedder's."""
     embedder = make_embedder(settings)
+    from rag_search.search import Searcher  # after the builtin embedder has begun to open its network
+
     check_fingerprint(reader, embedder)
     return Searcher(reader, embedder, make_reranker(settings, embedder) if rerank else None)
 

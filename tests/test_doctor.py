@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_search.config import Config, Settings
+from rag_search.config import Config, checked
 from rag_search.doctor import Finding, _gpu, _ports, examine
 from rag_search.serving.cards import driver_too_old
 
@@ -42,7 +42,7 @@ def model_server(answer: bytes) -> Iterator[str]:
 
 def config(cache: Path, embedder: str, reranker: str, *, profile: str = "served") -> Config:
     sections = {"embedder": {"url": embedder}, "reranker": {"url": reranker}}
-    return Config(Settings.model_validate({"profile": profile, "cache_dir": cache, **sections}), {}, None)
+    return Config(checked({"profile": profile, "cache_dir": cache, **sections}), {}, None)
 
 
 def put_card(folder: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_search.parallel import Ahead
+from rag_search.parallel import Ahead, begin
 
 PATIENCE_S = 10.0
 
@@ -70,3 +70,15 @@ def test_the_thread_ends_when_nobody_listens(taken: int) -> None:
     listening.close()
     assert ended.wait(PATIENCE_S)
     assert len(made) <= taken + 2
+
+
+def test_what_is_begun_goes_on_by_itself() -> None:
+    begun = threading.Event()
+    answer = begin(begun.set)
+    assert begun.wait(PATIENCE_S)
+    assert answer.result() is None
+
+
+def test_the_error_of_what_was_begun_reaches_the_one_who_waits() -> None:
+    with pytest.raises(ZeroDivisionError):
+        begin(lambda: 1 // 0).result()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_search.scripts import LATIN, is_written_in, main_script
+from rag_search.scripts import LATIN, is_passage_in, is_written_in, main_script
 
 CASES = {
     "how to fix a redis timeout": LATIN,
@@ -40,3 +40,16 @@ def test_a_passage_of_two_scripts_is_written_in_both() -> None:
     assert is_written_in(text, "cjk")
     assert is_written_in(text, "cyrillic")
     assert not is_written_in(text, LATIN)
+
+
+@pytest.mark.parametrize(
+    ("passage", "scripts"),
+    [
+        ("连接池\n连接池 > 超时\n" + "redis.max_total = 200\n" * 20, {"cjk"}),  # nothing but code under its headings
+        ("Redis\nRedis > pool\n把 maxTotal 调大，再看连接池是否耗尽。", {"cjk"}),
+        ("Pools\nPools > Timeouts\nRaise maxTotal.", {LATIN}),
+        ("", {LATIN}),
+    ],
+)
+def test_headings_tell_the_script_of_code(passage: str, scripts: set[str]) -> None:
+    assert {script for script in ("cjk", LATIN) if is_passage_in(passage, script)} == scripts

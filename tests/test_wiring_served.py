@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag_search import wiring
-from rag_search.config import Settings
+from rag_search.config import checked
 from rag_search.errors import EngineError
 from rag_search.remote import Remote
 
@@ -19,7 +19,7 @@ def test_a_server_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
     sections = {"embedder": {"url": url}, "reranker": {"url": url}}
-    settings = Settings.model_validate({"profile": "served", "cache_dir": tmp_path, **sections})
+    settings = checked({"profile": "served", "cache_dir": tmp_path, **sections})
     with pytest.raises(EngineError, match=r"the embedding server at .*cannot be reached") as caught:
         wiring.make_embedder(settings)
     assert "ragsearch up" in caught.value.remedy

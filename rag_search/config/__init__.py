@@ -8,6 +8,7 @@ from rag_search.config.settings import (
     SearchSettings,
     ServerSettings,
     Settings,
+    checked,
     flatten_settings,
     known_keys,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "SearchSettings",
     "ServerSettings",
     "Settings",
+    "checked",
     "find_project_file",
     "flatten_settings",
     "known_keys",

@@ -1,92 +1,109 @@
-"""Every setting, its range and its default."""
+"""Every setting, its range and its default.
+
+Plain dataclasses, because most commands run with the defaults, and a library that checks values takes 70 ms to import.
+`checked` makes settings of values that somebody gave; pydantic reads the limits from the fields' metadata.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 ENV_PREFIX = "RAGSEARCH_"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _setting(default: Any, description: str = "", **limits: float) -> Any:
+    """A field of a section. limits: of pydantic, such as ge=1."""
+    return field(default=default, metadata={"description": description, **limits})
 
 
+def _secret() -> Any:
+    return field(default=None, repr=False, metadata={"secret": True})
+
+
+class _Section:
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
 class EmbedderSettings(_Section):
     """Stage one. `backend` None means: what the profile says."""
 
     backend: Literal["builtin", "sentence-transformers", "openai"] | None = None
-    model: str | None = Field(default=None, description="hub name, local directory, or builtin variant")
-    dim: int | None = Field(default=None, ge=8, description="Matryoshka dimension; None: the model's own")
-    prompts: Literal["qwen3", "e5", "none"] | None = Field(default=None, description="None: by the model's name")
-    tokenizer: str | None = Field(
-        default=None, description="folder or hub name to count tokens with; None: the model's"
-    )
-    check: bool = Field(default=True, description="ask known answers before the first use")
-    known_answers: Path | None = Field(default=None, description="JSON with a reference matrix; None: ours")
-    url: str | None = Field(default=None, description="base URL of an OpenAI-compatible server, ending in /v1")
-    api_key: SecretStr | None = None
-    batch_tokens: int = Field(default=16384, ge=512, description="tokens in one batch, padding included")
-    timeout_s: float = Field(default=120.0, gt=0)
+    model: str | None = _setting(None, "hub name, local directory, or builtin variant")
+    dim: int | None = _setting(None, "Matryoshka dimension; None: the model's own", ge=8)
+    prompts: Literal["qwen3", "e5", "none"] | None = _setting(None, "None: by the model's name")
+    tokenizer: str | None = _setting(None, "folder or hub name to count tokens with; None: the model's")
+    check: bool = _setting(True, "ask known answers before the first use")
+    known_answers: Path | None = _setting(None, "JSON with a reference matrix; None: ours")  # noqa: RUF009 (it is a field)
+    url: str | None = _setting(None, "base URL of an OpenAI-compatible server, ending in /v1")
+    api_key: str | None = _secret()
+    batch_tokens: int = _setting(16384, "tokens in one batch, padding included", ge=512)
+    timeout_s: float = _setting(120.0, gt=0)
 
 
+@dataclass(frozen=True)
 class RerankerSettings(_Section):
     """Stage two."""
 
     backend: Literal["late-interaction", "vllm", "rerank-api", "cross-encoder", "none"] | None = None
     model: str | None = None
-    api: Literal["vllm", "tei", "cohere", "jina"] | None = Field(default=None, description="None: by the URL")
-    check: bool = Field(default=True, description="ask known answers before the first use")
-    known_answers: Path | None = Field(default=None, description="JSON with a reference matrix; None: ours")
-    url: str | None = Field(default=None, description="base URL of a rerank server, ending in /v1")
-    api_key: SecretStr | None = None
-    instruction: str | None = Field(default=None, description="default instruction; None: the model's own")
-    max_tokens_per_doc: int = Field(default=2048, ge=64, description="longer passages are cut there")
-    gpu_memory_utilization: float = Field(default=0.5, gt=0, lt=1)
-    timeout_s: float = Field(default=120.0, gt=0)
+    api: Literal["vllm", "tei", "cohere", "jina"] | None = _setting(None, "None: by the URL")
+    check: bool = _setting(True, "ask known answers before the first use")
+    known_answers: Path | None = _setting(None, "JSON with a reference matrix; None: ours")  # noqa: RUF009 (it is a field)
+    url: str | None = _setting(None, "base URL of a rerank server, ending in /v1")
+    api_key: str | None = _secret()
+    instruction: str | None = _setting(None, "default instruction; None: the model's own")
+    max_tokens_per_doc: int = _setting(2048, "longer passages are cut there", ge=64)
+    gpu_memory_utilization: float = _setting(0.5, gt=0, lt=1)
+    timeout_s: float = _setting(120.0, gt=0)
 
 
+@dataclass(frozen=True)
 class SearchSettings(_Section):
     """Numbers of a query."""
 
-    top_k: int = Field(default=5, ge=1, le=1000, description="results printed")
-    candidates: int = Field(default=50, ge=1, le=1000, description="depth of stage one")
-    min_score: float | None = Field(default=None, description="hide hits that score less")
+    top_k: int = _setting(5, "results printed", ge=1, le=1000)
+    candidates: int = _setting(50, "depth of stage one", ge=1, le=1000)
+    min_score: float | None = _setting(None, "hide hits that score less")
 
 
+@dataclass(frozen=True)
 class IngestSettings(_Section):
     """How folders become chunks."""
 
-    max_tokens: int = Field(default=256, ge=32, le=8192, description="tokens in one passage")
-    max_file_mb: float = Field(default=64.0, gt=0, description="larger files are reported as failed")
+    max_tokens: int = _setting(256, "tokens in one passage", ge=32, le=8192)
+    max_file_mb: float = _setting(64.0, "larger files are reported as failed", gt=0)
 
 
+@dataclass(frozen=True)
 class ServerSettings(_Section):
     """`ragsearch serve`, and where `query` looks for it."""
 
     host: str = "127.0.0.1"
-    port: int = Field(default=7860, ge=0, le=65535)
-    api_key: SecretStr | None = None
-    workers: int | None = Field(default=None, ge=1, description="batches at the same time; None: one per core")
-    max_batch: int | None = Field(default=None, ge=1, description="requests in one call; None: 8 builtin, else 32")
-    max_queue: int = Field(default=256, ge=1, description="requests that wait; more get 429")
-    queue_timeout_s: float = Field(default=30.0, gt=0, description="longest wait; then 503")
-    body_timeout_s: float = Field(default=15.0, gt=0, description="longest time to send a head, or a body; then 408")
-    max_body_mb: float = Field(default=8.0, gt=0, description="larger bodies get 413")
-    max_passages: int = Field(default=1000, ge=1, description="passages in one request; more get 413")
-    max_passage_chars: int = Field(default=100_000, ge=1, description="longer passages get 413")
+    port: int = _setting(7860, ge=0, le=65535)
+    api_key: str | None = _secret()
+    workers: int | None = _setting(None, "batches at the same time; None: one per core", ge=1)
+    max_batch: int | None = _setting(None, "requests in one call; None: 8 builtin, else 32", ge=1)
+    max_queue: int = _setting(256, "requests that wait; more get 429", ge=1)
+    queue_timeout_s: float = _setting(30.0, "longest wait; then 503", gt=0)
+    body_timeout_s: float = _setting(15.0, "longest time to send a head, or a body; then 408", gt=0)
+    max_body_mb: float = _setting(8.0, "larger bodies get 413", gt=0)
+    max_passages: int = _setting(1000, "passages in one request; more get 413", ge=1)
+    max_passage_chars: int = _setting(100_000, "longer passages get 413", ge=1)
 
 
+@dataclass(frozen=True)
 class Settings(_Section):
-    """All settings, checked."""
+    """All settings. Made by `checked`, or with all defaults."""
 
-    profile: Literal["builtin", "gpu", "served"] | None = Field(default=None, description="None: gpu if possible")
-    index: str = Field(default="default", description="name under the index folder, or a path")
-    cache_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("ragsearch")))
+    profile: Literal["builtin", "gpu", "served"] | None = _setting(None, "None: gpu if possible")
+    index: str = _setting("default", "name under the index folder, or a path")
+    cache_dir: Path = field(default_factory=lambda: Path(platformdirs.user_cache_dir("ragsearch")))
     embedder: EmbedderSettings = EmbedderSettings()
     reranker: RerankerSettings = RerankerSettings()
     search: SearchSettings = SearchSettings()
@@ -94,16 +111,30 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
 
 
+def checked(values: Mapping[str, Any]) -> Settings:
+    """Settings with `values`, nested by section, in place of defaults. Raises pydantic's ValidationError."""
+    if not values:
+        return Settings()
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Settings).validate_python(values)
+
+
 def known_keys() -> list[str]:
     """Every dotted key of Settings."""
-    return [key for key, _ in flatten_settings(Settings.model_construct())]
+    return [key for key, _ in flatten_settings(Settings())]
 
 
 def flatten_settings(settings: Settings) -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values in the order of their definition."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, BaseModel):
-            yield from ((f"{name}.{inner}", getattr(value, inner)) for inner in type(value).model_fields)
+    """Dotted keys and values in the order of their definition; a secret that is set is stars."""
+    for section in fields(settings):
+        value = getattr(settings, section.name)
+        if is_dataclass(value):
+            yield from ((f"{section.name}.{inner.name}", _public(value, inner)) for inner in fields(value))
         else:
-            yield name, value
+            yield section.name, value
+
+
+def _public(section: Any, setting: Any) -> Any:
+    value = getattr(section, setting.name)
+    return "*" * 10 if value and setting.metadata.get("secret") else value

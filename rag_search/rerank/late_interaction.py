@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
-from rag_search.scripts import is_written_in, main_script
+from rag_search.scripts import is_passage_in, main_script
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 SHORT = 64  # tokens
 RIVALS = 10  # candidates
-TRANSLATION = 0.7  # cosine of the mean token vectors of two passages; of 0.6, 0.65 ... 0.8 the best on dev sets
 _BLOCK_ROWS = 4096  # token vectors turned to float32 at a time: 2 MB, so that they stay in the cache
 
 
@@ -50,11 +49,12 @@ class TokenEncoder(Protocol):
 class Calibration:
     """How features become a probability of relevance; below `threshold` a hit is no confident match.
 
-    late, dense, lexical, length, untranslated weigh the columns of `features`; their sum is the blend, which decides
-    the order. The
-    probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of the RIVALS best
-    documents after the first: a right answer stands out, a question without an answer has many equals. Chunks of one
-    document are no rivals of each other. Where there are fewer documents, `typical` stands in for the missing ones.
+    late, dense, lexical, length and untranslated weigh what `columns` makes of features; their sum is the blend, which
+    decides the order. A passage in another script than the query counts as untranslated when it is less like all
+    candidates in the query's script than `translation`. The probability is sigmoid(slope * blend - rivals * level +
+    bias), where level is the mean blend of the RIVALS best documents after the first: a right answer stands out, a
+    question without an answer has many equals. Chunks of one document are no rivals of each other. Where there are
+    fewer documents, `typical` stands in for the missing ones.
     """
 
     late: float
@@ -62,6 +62,7 @@ class Calibration:
     lexical: float
     length: float
     untranslated: float
+    translation: float
     slope: float
     rivals: float
     typical: float
@@ -70,9 +71,8 @@ class Calibration:
 
     def blend(self, features: FloatMatrix) -> NDArray[np.float64]:
         """(n,) from `features` (n, 5)."""
-        return np.asarray(
-            features @ np.array([self.late, self.dense, self.lexical, self.length, self.untranslated]), np.float64
-        )
+        weights = np.array([self.late, self.dense, self.lexical, self.length, self.untranslated])
+        return np.asarray(columns(features, self.translation) @ weights, np.float64)
 
     def probability(self, features: FloatMatrix, documents: Sequence[Hashable] | None = None) -> FloatVector:
         """float32 (n,) from `features` (n, 5) of all candidates of one query, and the document that each is part of
@@ -96,27 +96,34 @@ def features(
     dense: FloatVector,
     lexical: FloatVector,
     lengths: NDArray[np.int64],
-    foreign: NDArray[np.bool_],
+    readable: FloatVector,
 ) -> FloatMatrix:
     """What decides about the n candidates of one query: float32 (n, 5).
 
     Late-interaction score; cosine; BM25 score as a share of the candidates' largest; logarithm of the passage's tokens,
-    since the more there are, the better the best of them matches by chance (below SHORT it makes no difference);
-    whether it is `untranslated`, since all other scores favour the query's own language.
+    since the more there are, the better the best of them matches by chance (below SHORT it makes no difference); how
+    far its content can be read in the query's script (`readability`).
     """
     share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
-    return np.stack((late, dense, share, np.log(np.maximum(lengths, SHORT)), foreign), axis=1).astype(np.float32)
+    return np.stack((late, dense, share, np.log(np.maximum(lengths, SHORT)), readable), axis=1).astype(np.float32)
 
 
-def untranslated(query: str, passages: Sequence[str], tokens: TokenVectors) -> NDArray[np.bool_]:
-    """(n,): whether a passage, with title and headings, is in another script than the query and no candidate in the
-    query's script says the same, so that it is no translation of what the reader would rather see."""
+def columns(features: FloatMatrix, translation: float) -> FloatMatrix:
+    """`features` (n, 5) with the last one turned into 0 or 1: whether the passage is untranslated, less readable than
+    `translation`. All other scores favour the query's own language."""
+    return np.column_stack((features[:, :4], features[:, 4] < translation))
+
+
+def readability(query: str, passages: Sequence[str], tokens: TokenVectors) -> FloatVector:
+    """(n,): 1 for a passage in the script of the query; for one in another, the largest cosine of its mean token vector
+    with that of a candidate in the query's script, since a translation is what the reader would rather see."""
     script = main_script(query)
-    foreign = np.array([not is_written_in(passage, script) for passage in passages], bool)
+    foreign = np.array([not is_passage_in(passage, script) for passage in passages], bool)
+    readable = np.where(foreign, 0, 1).astype(np.float32)
     if foreign.any() and not foreign.all():
         means = _token_means(tokens)
-        foreign[foreign] = (means[foreign] @ means[~foreign].T).max(axis=1) < TRANSLATION
-    return foreign
+        readable[foreign] = (means[foreign] @ means[~foreign].T).max(axis=1)
+    return readable
 
 
 def _token_means(tokens: TokenVectors) -> FloatMatrix:
@@ -230,8 +237,8 @@ class LateInteractionReranker:
         vector, units = self._embedder.encode_query(request.query)
         late = late_interaction(units, tokens)
         lexical = np.zeros(len(vectors), np.float32)
-        foreign = untranslated(request.query, request.passages, tokens)
-        return self._calibration.probability(features(late, vectors @ vector, lexical, tokens.lengths, foreign))
+        readable = readability(request.query, request.passages, tokens)
+        return self._calibration.probability(features(late, vectors @ vector, lexical, tokens.lengths, readable))
 
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Probabilities from the token vectors in the index and the hits' scores of stage one."""
@@ -243,8 +250,8 @@ class LateInteractionReranker:
 def stored_features(query: str, units: FloatMatrix, hits: Sequence[Hit], tokens: TokenVectors) -> FloatMatrix:
     """`features` (n, 5) of hits from a query and its token vectors, the stored ones and the scores of stage one."""
     lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
-    foreign = untranslated(query, [hit.chunk.passage for hit in hits], tokens)
-    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths, foreign)
+    readable = readability(query, [hit.chunk.passage for hit in hits], tokens)
+    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths, readable)
 
 
 def _cosines(hits: Sequence[Hit]) -> FloatVector:

@@ -59,7 +59,7 @@ def _documented_keys() -> list[Depends]:
 
 def make_rules(settings: ServerSettings) -> GuardRules:
     """The guard's rules. A key is needed on every address but this machine's own."""
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    key = settings.api_key or ""
     if settings.host not in LOOPBACK and not key:
         raise ConfigError(
             f"the address {settings.host} can be reached from other machines.",

@@ -12,6 +12,7 @@ import pytest
 
 from rag_search.embed.base import Embedder
 from rag_search.embed.builtin.engine import BuiltinEmbedder, physical_cores
+from rag_search.errors import EngineError
 from rag_search.records import Encoded
 
 TEXTS = [
@@ -36,6 +37,15 @@ def test_it_is_an_embedder(embedder: BuiltinEmbedder) -> None:
     assert (embedder.dim, embedder.token_dim, embedder.follows_instructions) == (384, 128, False)
     assert embedder.name == "multilingual-e5-small (builtin, int8)"
     assert len(embedder.fingerprint) == 64
+
+
+def test_a_damaged_network_is_named_with_its_remedy(tmp_path: Path) -> None:
+    BuiltinEmbedder(cache_dir=tmp_path).embed_queries(["whole"])
+    (graph,) = tmp_path.glob("*/encoder.onnx")
+    graph.write_bytes(graph.read_bytes()[:1000])
+    with pytest.raises(EngineError, match=r"encoder\.onnx cannot be opened") as raised:
+        BuiltinEmbedder(cache_dir=tmp_path).embed_queries(["damaged"])
+    assert str(graph.parent) in raised.value.remedy
 
 
 def test_vectors_are_unit_rows(encoded: Encoded) -> None:

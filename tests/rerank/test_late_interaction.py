@@ -15,16 +15,17 @@ from rag_search.rerank.base import Reranker, StoredTokenReranker
 from rag_search.rerank.late_interaction import (
     Calibration,
     LateInteractionReranker,
+    columns,
     features,
     late_interaction,
     load_calibration,
+    readability,
     rival_level,
-    untranslated,
 )
 
 DIM = 16
 CALIBRATION = Calibration(
-    late=6.0, dense=2.0, lexical=1.0, length=-0.5, untranslated=0.75,
+    late=6.0, dense=2.0, lexical=1.0, length=-0.5, untranslated=0.75, translation=0.7,
     slope=0.5, rivals=0.25, typical=3.0, bias=-1.0, threshold=0.3,
 )  # fmt: skip
 
@@ -69,10 +70,15 @@ def test_features_of_candidates() -> None:
         np.array([0.8, 0.9], np.float32),
         np.array([4, 2], np.float32),
         np.array([3, 256]),
-        np.array([False, True]),
+        np.array([1, 0.5], np.float32),
     )
-    np.testing.assert_allclose(made, [[0.5, 0.8, 1.0, math.log(64), 0], [0.25, 0.9, 0.5, math.log(256), 1]], rtol=1e-6)
-    assert features(*[np.empty(0, np.float32)] * 3, np.empty(0, np.int64), np.empty(0, bool)).shape == (0, 5)
+    wanted = np.array([[0.5, 0.8, 1.0, math.log(64), 1], [0.25, 0.9, 0.5, math.log(256), 0.5]])
+    np.testing.assert_allclose(made, wanted, rtol=1e-6)
+    np.testing.assert_allclose(columns(made, 0.7)[:, :4], wanted[:, :4], rtol=1e-6)
+    assert columns(made, 0.7)[:, 4].tolist() == [0, 1]
+    assert columns(made, 0.4)[:, 4].tolist() == [0, 0]
+    nothing = np.empty(0, np.float32)
+    assert features(nothing, nothing, nothing, np.empty(0, np.int64), nothing).shape == (0, 5)
 
 
 class SignEncoder:
@@ -150,26 +156,27 @@ def test_a_passage_in_another_script_is_weighed(reranker: LateInteractionReranke
     np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
 
 
-def test_a_translation_of_a_candidate_is_not_untranslated() -> None:
+def test_how_far_a_passage_can_be_read() -> None:
     axes = np.eye(DIM, dtype=np.float32)
     passages = ["english", "中文", "другое", "also english"]
     tokens = stored(axes[[1, 2, 1, 2, 2, 3, 5]], [2, 3, 1, 1])  # the second leans to the first, the third to none
-    assert untranslated("a question", passages, tokens).tolist() == [False, False, True, False]
-    assert untranslated("问题", passages, tokens).tolist() == [False, False, True, True]
-    assert untranslated("вопрос", passages[:2], stored(axes[[1, 2]], [1, 1])).tolist() == [True, True]
-    assert untranslated("a question", ["english", "中文"], stored(axes[:0], [0, 0])).tolist() == [False, True]
+    leaning = 3 / np.sqrt(2 * 5)
+    np.testing.assert_allclose(readability("a question", passages, tokens), [1, leaning, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(readability("问题", passages, tokens), [leaning, 1, 0, 0], atol=1e-6)
+    assert readability("вопрос", passages[:2], stored(axes[[1, 2]], [1, 1])).tolist() == [0, 0]
+    assert readability("a question", ["english", "中文"], stored(axes[:0], [0, 0])).tolist() == [1, 0]
 
 
 def test_probabilities_keep_the_order_of_the_blend() -> None:
-    made = np.random.default_rng(2).normal(size=(50, 5)).astype(np.float32)
+    made = np.random.default_rng(2).normal(size=(50, 5)).astype(np.float32)  # some readable, some not
     order = np.argsort(-CALIBRATION.blend(made))
     assert np.argsort(-CALIBRATION.probability(made)).tolist() == order.tolist()
 
 
 def test_a_rival_makes_the_best_one_less_sure() -> None:
-    alone = np.array([[1.0, 0.9, 1.0, 4.2, 0.0]] + [[0.1, 0.7, 0.0, 4.2, 0.0]] * 10, np.float32)
+    alone = np.array([[1.0, 0.9, 1.0, 4.2, 1.0]] + [[0.1, 0.7, 0.0, 4.2, 1.0]] * 10, np.float32)
     rivalled = alone.copy()
-    rivalled[1:] = [0.95, 0.89, 0.9, 4.2, 0.0]
+    rivalled[1:] = [0.95, 0.89, 0.9, 4.2, 1.0]
     assert CALIBRATION.probability(rivalled)[0] < CALIBRATION.probability(alone)[0]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from rag_search.config import Settings
+from rag_search.config import Settings, checked
 from rag_search.errors import ConfigError, EngineError
 from rag_search.rerank.qwen3 import OVERRIDES, TEMPLATE
 from rag_search.serving.cards import Card, Size, needed_gb, parse_cards, shares_for
@@ -121,7 +121,7 @@ def test_the_compose_file_has_the_flags_of_up() -> None:
 
 
 def test_a_server_elsewhere_is_not_started_here() -> None:
-    settings = Settings.model_validate({"reranker": {"url": "http://gpu-box:8100/v1"}})
+    settings = checked({"reranker": {"url": "http://gpu-box:8100/v1"}})
     with pytest.raises(ConfigError, match="not on this machine"):
         plan_servers(settings, [card(80)])
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rag_search import wiring
-from rag_search.config import Settings
+from rag_search.config import Settings, checked
 from rag_search.doctor import examine
 from rag_search.errors import KnownAnswerError
 from rag_search.rerank.qwen3 import OVERRIDES, TEMPLATE
@@ -25,7 +26,7 @@ def settings(
     max_tokens_per_doc: int = 800,
 ) -> Settings:
     """Settings of the served profile for the servers named."""
-    return Settings.model_validate(
+    return checked(
         {
             "profile": "served",
             "cache_dir": cache,
@@ -97,9 +98,7 @@ def test_faults_of_an_embedder_in_this_process(checkpoints, answers, tmp_path: P
     section = {"backend": "sentence-transformers", "model": str(checkpoints / model)}
     section |= {"known_answers": str(answers["embedder"])}
     with pytest.raises(KnownAnswerError, match=said):
-        wiring.make_embedder(
-            Settings.model_validate({"cache_dir": tmp_path, "embedder": section, "reranker": {"backend": "none"}})
-        )
+        wiring.make_embedder(checked({"cache_dir": tmp_path, "embedder": section, "reranker": {"backend": "none"}}))
 
 
 def test_a_server_with_too_little_room(servers, answers, findings, tmp_path: Path) -> None:
@@ -111,9 +110,9 @@ def test_a_server_with_too_little_room(servers, answers, findings, tmp_path: Pat
 
 def test_random_weights_fail_without_a_reference(servers, answers, tmp_path: Path) -> None:
     unreferenced = settings(servers, answers, tmp_path)
-    section = unreferenced.embedder.model_copy(update={"known_answers": None})
+    section = replace(unreferenced.embedder, known_answers=None)
     with pytest.raises(KnownAnswerError, match="right passage first for"):
-        wiring.make_embedder(unreferenced.model_copy(update={"embedder": section}))
+        wiring.make_embedder(replace(unreferenced, embedder=section))
 
 
 def test_doctor_asks_again_and_reports_each_engine(servers, answers, tmp_path: Path) -> None:

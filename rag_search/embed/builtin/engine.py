@@ -25,6 +25,7 @@ from rag_search.embed.builtin.network import TOKEN_DIM, Model, network_path
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import E5File, dequantise, find_weights
 from rag_search.errors import EngineError
+from rag_search.parallel import begin
 from rag_search.records import Encoded, FloatMatrix, FloatVector, TokenVectors
 
 DIM = 384
@@ -48,7 +49,7 @@ class BuiltinEmbedder:
         self._tokenizer = E5Tokenizer(self._file, converted.table)
         self._query_prefix = self._tokenizer.ids_of_one("query:")
         self._passage_prefix = self._tokenizer.ids_of_one("passage:")
-        self._session = _open_session(converted.graph)
+        self._opening = begin(lambda: _open_session(converted.graph))  # 70 ms: meanwhile the caller gets ready
         self._threads = threads or physical_cores()
         self._queries: OrderedDict[str, tuple[FloatVector, FloatMatrix]] = OrderedDict()
         self._queries_lock = threading.Lock()
@@ -152,9 +153,10 @@ class BuiltinEmbedder:
     def _run(self, ids: NDArray[np.int32], outputs: list[str]) -> list[NDArray[Any]]:
         """One pass over one text; each output without its leading axis of length 1."""
         embeddings = dequantise(self._words[ids])[None]  # (1, t, 384)
+        session = self._opening.result()
         try:
-            results = self._session.run(outputs, {"embeddings": embeddings})
-        except onnxruntime.capi.onnxruntime_pybind11_state.OnnxRuntimeException as error:
+            results = session.run(outputs, {"embeddings": embeddings})
+        except Exception as error:  # ONNX Runtime has a class for each kind of error, and none for all
             raise EngineError(f"ONNX Runtime failed on a text of {len(ids)} tokens: {error}") from error
         return [result[0] for result in results]
 
@@ -165,7 +167,12 @@ def _open_session(graph: Path) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # plans memory by shape, and every length is another shape
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # built optimised
-    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as above
+        raise EngineError(
+            f"{graph} cannot be opened: {error}", remedy=f"Remove {graph.parent}; it is made again."
+        ) from error
 
 
 def physical_cores() -> int:

@@ -140,6 +140,13 @@ def test_the_span_of_the_best_sentence(cells: int) -> None:
     assert line[start:stop].rstrip("…") == "连接超时时调大 maxTotal。"[: stop - start].rstrip("…")
 
 
+def test_a_snippet_puts_no_space_after_a_full_width_mark() -> None:
+    assert (
+        snippet("先看日志。再调大\nmaxTotal。See the guide. Done.", "日志", cells=200)
+        == "先看日志。再调大 maxTotal。See the guide. Done."
+    )
+
+
 def test_a_snippet_shows_words_without_their_markup() -> None:
     text = "Use **maxIdle** as in [the guide](../pool.md), never ![x](y.png) or `__init__`."
     assert snippet(text, "maxIdle", cells=200) == "Use maxIdle as in the guide, never x or `__init__`."

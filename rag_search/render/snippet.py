@@ -10,7 +10,8 @@ from rich.cells import cell_len, set_cell_size
 from rag_search.lexical import terms
 from rag_search.text import plain
 
-_SENTENCE_END = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n+")
+_WIDE_ENDS = tuple("。！？；")
+_SENTENCE_END = re.compile(rf"(?<=[{''.join(_WIDE_ENDS)}])|(?<=[.!?;])\s+|\n+")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _LEADING_HEADINGS = re.compile(r"\A(\s*#{1,6}[ \t][^\n]*(\n|\Z))+")  # shown above the snippet already
 
@@ -41,9 +42,16 @@ def snippet_with_best(text: str, query: str, *, cells: int = 240) -> tuple[str, 
         start -= 1
         room -= cell_len(sentences[start]) + 1
     lead = "… " if start > 0 else ""
-    line = lead + _cut(" ".join(sentences[start:stop]), cells - cell_len(lead), more=stop < len(sentences))
-    offset = len(lead) + sum(len(sentence) + 1 for sentence in sentences[start:best])
+    before = "".join(map(_spaced, sentences[start:best]))
+    shown = before + "".join(map(_spaced, sentences[best:stop])).rstrip()
+    line = lead + _cut(shown, cells - cell_len(lead), more=stop < len(sentences))
+    offset = len(lead) + len(before)
     return line, (offset, min(offset + len(sentences[best]), len(line)))
+
+
+def _spaced(sentence: str) -> str:
+    """With what parts it from the next one: a full-width mark has room of its own."""
+    return sentence if sentence.endswith(_WIDE_ENDS) else f"{sentence} "
 
 
 def highlights(text: str, query: str) -> Iterator[tuple[int, int]]:

@@ -31,6 +31,7 @@ from rag_search.lexical import terms
 from rag_search.records import Hit, StageScores, TokenVectors
 from rag_search.rerank.late_interaction import Calibration, late_interaction, load_calibration, stored_features
 from rag_search.search import DEPTH, SCORED
+from rag_search.token_codes import pack, turned
 
 REASONS = {
     "budget": (
@@ -105,7 +106,7 @@ class Asker:
 
     def __init__(self, world: World, calibration: Calibration, axes: dict[int, NDArray[np.float32]]) -> None:
         self._world, self._calibration, self._axes = world, calibration, axes
-        self._tokens: dict[int, list[NDArray[np.int8]]] = {}
+        self._tokens: dict[int, list[NDArray[np.uint8]]] = {}
 
     def ask_all(self, row: Row) -> None:
         setting = row.setting
@@ -147,13 +148,11 @@ class Asker:
             return int(late_interaction(query, tokens).argmax())
         return int(self._calibration.blend(stored_features(question.text, query, hits, tokens)).argmax())
 
-    def _tokens_of(self, columns: int) -> list[NDArray[np.int8]]:
+    def _tokens_of(self, columns: int) -> list[NDArray[np.uint8]]:
         """The token vectors as the index would hold them."""
         if columns not in self._tokens:
             axes = self._axes[columns]
-            self._tokens[columns] = [
-                np.rint(127 * _projected(part.astype(np.float32), axes)).astype(np.int8) for part in self._world.tokens
-            ]
+            self._tokens[columns] = [pack(_projected(part.astype(np.float32), axes)) for part in self._world.tokens]
         return self._tokens[columns]
 
 
@@ -192,9 +191,9 @@ def _axes(projection: Matrix, tokens: Sequence[dev_world.Tokens]) -> dict[int, M
     sample = _projected(np.concatenate(tokens)[::7].astype(np.float32), projection)
     main_directions = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
     return {
-        64: (projection @ main_directions[:, :64]).astype(np.float32),
+        64: turned((projection @ main_directions[:, :64]).astype(np.float32)),
         128: projection,
-        384: np.eye(len(projection), dtype=np.float32),
+        384: turned(np.eye(len(projection), dtype=np.float32)),
     }
 
 

@@ -21,6 +21,7 @@ from rag_search.embed.builtin.weights import E5File, find_weights
 from rag_search.evaluation.dataset import EvalQuery, load_dataset
 from rag_search.index import FileState, IndexManifest, IndexReader, open_reader, open_writer
 from rag_search.lexical import LEXICAL_VERSION, terms
+from rag_search.parallel import begin
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector
 
 QUESTIONS = 170  # of a set, at most
@@ -102,7 +103,7 @@ class WideEmbedder(BuiltinEmbedder):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         graph = build_graph(wide, "int8").SerializeToString()
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._opening = begin(lambda: onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
 
     def encode(self, passages: Sequence[str]) -> tuple[FloatMatrix, list[Tokens]]:
         """Vectors (n, 384), and the token vectors of each passage."""

@@ -131,9 +131,9 @@ def _scan_seconds(matrix: np.ndarray[Any, Any]) -> float:
 
 def _late_seconds(units: np.ndarray[Any, Any], mean_tokens: float) -> tuple[float, float]:
     lengths = np.full(CANDIDATES, round(mean_tokens), np.int64)
-    rows = np.random.default_rng(0).integers(-127, 128, (int(lengths.sum()), COLUMNS)).astype(np.int8)
+    rows = np.random.default_rng(0).integers(0, 256, (int(lengths.sum()), COLUMNS // 2)).astype(np.uint8)
     stored = TokenVectors(rows, lengths)
-    return peaks.best(lambda: late_interaction(units, stored), 15), 2.0 * len(units) * rows.size
+    return peaks.best(lambda: late_interaction(units, stored), 15), 2.0 * len(units) * rows.size * 2
 
 
 def _lexical_seconds(index: Path) -> tuple[float, float]:
@@ -182,7 +182,7 @@ def against_sentence_transformers(passages: Sequence[str], embedder: BuiltinEmbe
     rows = []
     for name, call in {
         "sentence-transformers, float32": lambda: encode(ids),
-        "builtin, int8": lambda: embedder._map(ids, ["dense", "tokens"]),
+        "builtin, int8": lambda: embedder._map(ids, ["dense", "units"]),
     }.items():
         seconds = statistics.median(peaks.timed(call) for _ in range(3))
         rows.append({"engine": name, "tokens_per_s": tokens / seconds})

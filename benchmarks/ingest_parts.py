@@ -25,6 +25,7 @@ from rag_search.index import FileState, open_writer
 from rag_search.index.disk import Disk
 from rag_search.lexical import terms
 from rag_search.records import Chunk, Document, Encoded, TokenVectors
+from rag_search.token_codes import columns_of, pack
 
 Prepared = tuple[Document, list[Chunk]]
 PROFILED_RUNS, SKIPPED_RUNS = 20, 5
@@ -100,7 +101,7 @@ def _chunked(documents: Sequence[Document], embedder: BuiltinEmbedder, parts: Pa
 
 def _network(embedder: BuiltinEmbedder, ids: list[Any], parts: Parts) -> list[list[Any]]:
     start, cpu = time.perf_counter(), time.process_time()
-    encoded = embedder._map(ids, ["dense", "tokens"])
+    encoded = embedder._map(ids, ["dense", "units"])
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     embeddings = next(row["cpu_s"] for row in parts.rows if row["part"] == "word embeddings")
     parts.rows.append({"part": f"network, {physical_cores()} threads", "cpu_s": cpu - embeddings})
@@ -121,8 +122,8 @@ def _stored(
         waited, start = disk.seconds, time.process_time()
         for number, ((document, chunks), terms_of) in enumerate(zip(prepared, lines, strict=True)):
             made = [next(outputs) for _ in chunks]
-            tokens = [embedder._content(part, embedder._passage_prefix) for _, part in made]
-            rows = np.concatenate([np.empty((0, embedder.token_dim), np.int8), *tokens])
+            tokens = [pack(embedder._content(part, embedder._passage_prefix)) for _, part in made]
+            rows = np.concatenate([np.empty((0, columns_of(embedder.token_dim)), np.uint8), *tokens])
             vectors = np.array([dense for dense, _ in made], np.float32).reshape(-1, embedder.dim)
             stored = Encoded(vectors, TokenVectors(rows, np.array([len(part) for part in tokens], np.int64)))
             writer.put(document, chunks, stored, terms_of, state=FileState(0, 0, document.content_hash))
@@ -144,7 +145,7 @@ def network_profile(embedder: BuiltinEmbedder, tokens: float) -> list[dict[str, 
         options.profile_file_prefix = str(Path(folder) / "profile")
         session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
         for _ in range(PROFILED_RUNS):
-            session.run(["dense", "tokens"], {"embeddings": dequantise(embedder._words[ids])[None]})
+            session.run(["dense", "units"], {"embeddings": dequantise(embedder._words[ids])[None]})
         events = json.loads(Path(session.end_profiling()).read_text())
     return _by_operator([event for event in events if event.get("name", "").endswith("_kernel_time")])
 

@@ -24,6 +24,7 @@ from rag_search.index import FileState, IndexWriter
 from rag_search.ingestion.preparing import GROUP_CHUNKS
 from rag_search.lexical import terms
 from rag_search.records import Chunk, Document, Encoded, FloatMatrix, TokenVectors
+from rag_search.token_codes import columns_of
 
 SEEDS, QUESTIONS = 1900, 200
 QUESTION_CHARS = 60
@@ -82,7 +83,7 @@ def documents(seeds: Seeds, chunks: int, *, seed: int = 1, name: str = "docs") -
     """Documents of CHUNKS_PER_DOCUMENT chunks, the same ones for the same `seed`."""
     random = np.random.default_rng(seed)
     everything = np.array([term for own in seeds.terms for term in own])
-    pool = random.integers(-40, 41, (4096 + TOKEN_ROWS, TOKEN_DIM)).astype(np.int8)
+    pool = random.integers(0, 256, (4096 + TOKEN_ROWS, columns_of(TOKEN_DIM))).astype(np.uint8)
     for number in range(chunks // CHUNKS_PER_DOCUMENT):
         picks = random.integers(0, len(seeds.vectors), (3, CHUNKS_PER_DOCUMENT))
         lines = [_line(random, seeds.terms[i], everything) for i in picks[0]]

@@ -67,10 +67,11 @@ class Chunk:
 class TokenVectors:
     """Token vectors of n passages, one after the other.
 
-    rows: int8 (total, token_dim): unit vectors times 127. lengths: int64 (n,), rows of each passage; sums to total.
+    rows: uint8 (total, token_dim / 2), see rag_search.token_codes. lengths: int64 (n,), rows of each passage; sums to
+    total.
     """
 
-    rows: NDArray[np.int8]
+    rows: NDArray[np.uint8]
     lengths: NDArray[np.int64]
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rag_search.lexical import terms
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, TokenVectors
+from rag_search.token_codes import pack, turned
 
 DIM = 64
 
@@ -64,9 +65,9 @@ class WordEmbedder:
         return self.encode_documents(queries).vectors
 
     def _token_vectors(self, passages: Sequence[str]) -> TokenVectors:
-        rows = [word_vector(term) * 127 for passage in passages for term in terms(passage)]
+        rows = [word_vector(term) for passage in passages for term in terms(passage)]
         lengths = np.array([len(terms(passage)) for passage in passages], np.int64)
-        return TokenVectors(np.array(rows, np.float32).reshape(-1, DIM).astype(np.int8), lengths)
+        return TokenVectors(pack(turned(np.array(rows, np.float32).reshape(-1, DIM))), lengths)
 
 
 @dataclass(frozen=True)

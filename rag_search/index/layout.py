@@ -2,7 +2,7 @@
 
 meta.db              SQLite: the only commit point
 vectors-000001.f32   append-only rows (n, dim) float32, little-endian; chunk id = row
-tokens-000001.i8     append-only token vectors, rows of `token_dim` int8
+tokens-000001.u4     append-only token vectors, four bits a dimension
 lengths-000001.i32   append-only numbers of terms, one int32 for each chunk, for BM25
 ann-000007.faiss     derived cache, made at generation 7; may be deleted at any time
 writer.lock          held by the one writer
@@ -20,14 +20,14 @@ SCHEMA_VERSION = 2
 DATABASE = "meta.db"
 LOCK = "writer.lock"
 REBUILD = "Run: ragsearch ingest --rebuild"
-_DERIVED = re.compile(r"(vectors-\d+\.f32|tokens-\d+\.i8|lengths-\d+\.i32|ann-\d+\.faiss)(\.tmp)?")
+_DERIVED = re.compile(r"(vectors-\d+\.f32|tokens-\d+\.(u4|i8)|lengths-\d+\.i32|ann-\d+\.faiss)(\.tmp)?")
 
 
 @dataclass(frozen=True, slots=True)
 class IndexManifest:
     """What an index was made with; another manifest may not write to it.
 
-    embedder_fingerprint: see `Embedder.fingerprint`. dim, token_dim: columns of a vector and of a token vector
+    embedder_fingerprint: see `Embedder.fingerprint`. dim, token_dim: dimensions of a vector and of a token vector
     (0: none). lexical_version: of the term rules.
     """
 
@@ -39,7 +39,7 @@ class IndexManifest:
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        if self.dim < 1 or self.token_dim < 0:
+        if self.dim < 1 or self.token_dim < 0 or self.token_dim % 2:
             raise ValueError(f"dim {self.dim} and token_dim {self.token_dim} do not make an index")
 
     def require_match(self, wanted: IndexManifest, *, path: Path) -> None:

@@ -15,10 +15,10 @@ from rag_search.errors import IndexCorruptError
 from rag_search.index.disk import DISK, Disk, write_all
 from rag_search.index.layout import REBUILD
 
-_SUFFIXES = {"vectors": "f32", "tokens": "i8", "lengths": "i32"}
+_SUFFIXES = {"vectors": "f32", "tokens": "u4", "lengths": "i32"}
 _TYPES: dict[str, np.dtype[Any]] = {
     "vectors": np.dtype("<f4"),
-    "tokens": np.dtype("i1"),
+    "tokens": np.dtype("u1"),  # two dimensions a byte
     "lengths": np.dtype("<i4"),
 }
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from rag_search.errors import IndexCorruptError
-from rag_search.index.layout import REBUILD, AnnFile, IndexManifest
-from rag_search.index.segments import Segment, close_all
+from rag_search.errors import FingerprintError, IndexCorruptError
+from rag_search.index.layout import REBUILD, AnnFile, IndexManifest, file_number
+from rag_search.index.segments import Segment, close_all, segment_name
+from rag_search.token_codes import columns_of
 
 
 def read_manifest(database: sqlite3.Connection) -> IndexManifest:
@@ -59,12 +60,15 @@ def write_frequent_terms(database: sqlite3.Connection, terms: Mapping[str, int])
 def open_segments(
     database: sqlite3.Connection, folder: Path, manifest: IndexManifest, *, writable: bool = False
 ) -> dict[str, Segment]:
-    """The segments that meta.db names, by kind. Raises FileNotFoundError and IndexCorruptError."""
+    """The segments that meta.db names, by kind. Raises FileNotFoundError, IndexCorruptError and FingerprintError."""
     columns = segment_columns(manifest)
     opened: dict[str, Segment] = {}
     rows = database.execute("SELECT kind, name, rows FROM segments").fetchall()
     if {kind for kind, _, _ in rows} != set(columns):
         raise IndexCorruptError(f"{folder} does not name the segments its manifest needs.", remedy=REBUILD)
+    for kind, name, _ in rows:
+        if name != segment_name(kind, file_number(name)):
+            raise FingerprintError(f"{folder} holds {kind} of an older form, {name}.", remedy=REBUILD)
     try:
         for kind, name, count in rows:
             opened[kind] = Segment.open(folder / name, kind, columns[kind], rows=count, writable=writable)
@@ -84,7 +88,7 @@ def write_segments(database: sqlite3.Connection, segments: Mapping[str, Segment]
 def segment_columns(manifest: IndexManifest) -> dict[str, int]:
     """Columns by kind of segment; no token segment for an engine without token vectors."""
     columns = {"vectors": manifest.dim, "lengths": 1}
-    return {**columns, "tokens": manifest.token_dim} if manifest.token_dim else columns
+    return {**columns, "tokens": columns_of(manifest.token_dim)} if manifest.token_dim else columns
 
 
 def _meta(database: sqlite3.Connection, key: str) -> str:

@@ -29,6 +29,7 @@ from rag_search.index.recovery import create_store, recover, salvaged_roots
 from rag_search.index.segments import Segment, close_all
 from rag_search.index.upgrade import upgrade
 from rag_search.records import Chunk, Document, Encoded
+from rag_search.token_codes import columns_of
 
 
 def open_writer(path: Path, manifest: IndexManifest, *, rebuild: bool = False, disk: Disk = DISK) -> IndexWriter:
@@ -220,9 +221,9 @@ class IndexWriter:
         rows.check_document(document, chunks, encoded, terms)
         if encoded.vectors.shape[1] != self.manifest.dim:
             raise ValueError(f"vectors of {encoded.vectors.shape[1]} columns, the index has {self.manifest.dim}")
-        token_dim = encoded.tokens.rows.shape[1] if encoded.tokens else 0
-        if token_dim != self.manifest.token_dim:
-            raise ValueError(f"token vectors of {token_dim} columns, the index has {self.manifest.token_dim}")
+        token_columns = encoded.tokens.rows.shape[1] if encoded.tokens else 0
+        if token_columns != (wanted := columns_of(self.manifest.token_dim)):
+            raise ValueError(f"token vectors of {token_columns} bytes, the index has {wanted}")
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

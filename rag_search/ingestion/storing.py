@@ -13,6 +13,7 @@ from rag_search.index import IndexWriter
 from rag_search.ingestion.preparing import Group, Prepared
 from rag_search.ingestion.reports import Failure
 from rag_search.records import Encoded, TokenVectors
+from rag_search.token_codes import columns_of
 
 
 @dataclass
@@ -83,6 +84,6 @@ def _joined(parts: Sequence[Encoded], embedder: Embedder) -> Encoded:
     if not embedder.token_dim:
         return Encoded(np.concatenate(vectors))
     tokens = [part.tokens for part in parts if part.tokens is not None]
-    rows = [np.empty((0, embedder.token_dim), np.int8), *(token.rows for token in tokens)]
+    rows = [np.empty((0, columns_of(embedder.token_dim)), np.uint8), *(token.rows for token in tokens)]
     lengths = [np.empty(0, np.int64), *(token.lengths for token in tokens)]
     return Encoded(np.concatenate(vectors), TokenVectors(np.concatenate(rows), np.concatenate(lengths)))

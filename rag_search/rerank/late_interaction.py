@@ -23,6 +23,7 @@ from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
 from rag_search.scripts import is_passage_in, main_script
+from rag_search.token_codes import unpack
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -128,11 +129,11 @@ def readability(query: str, passages: Sequence[str], tokens: TokenVectors) -> Fl
 
 def _token_means(tokens: TokenVectors) -> FloatMatrix:
     """The direction of the mean token vector of each passage, float32 (n, dim); zeros for one without tokens."""
-    means = np.zeros((len(tokens.lengths), tokens.rows.shape[1]), np.float32)
+    means = np.zeros((len(tokens.lengths), 2 * tokens.rows.shape[1]), np.float32)
     ends = np.cumsum(tokens.lengths).tolist()
     for mean, end, length in zip(means, ends, tokens.lengths.tolist(), strict=True):
-        mean[:] = np.ones(length, np.float32) @ tokens.rows[end - length : end].astype(np.float32)
-    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1.0), np.float32)
+        mean[:] = unpack(tokens.rows[end - length : end]).sum(axis=0)
+    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)
 
 
 def load_calibration(model: str) -> Calibration:
@@ -153,11 +154,11 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
     if not len(query):
         return np.zeros(len(tokens.lengths), np.float32)
     with _one_blas_thread():
-        return np.asarray(_best_products(query, tokens).mean(axis=0) / 127, np.float32)
+        return np.asarray(_best_products(query, tokens).mean(axis=0), np.float32)
 
 
 def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
-    """The largest dot product of each query token with each passage, float32 (q, n), times 127."""
+    """The largest dot product of each query token with each passage, float32 (q, n)."""
     best = np.zeros((len(query), len(tokens.lengths)), np.float32)
     ends = np.cumsum(tokens.lengths)
     first = 0
@@ -166,7 +167,7 @@ def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
         last = max(first + 1, int(np.searchsorted(ends, start + _BLOCK_ROWS, side="right")))
         filled = first + np.flatnonzero(tokens.lengths[first:last])
         if len(filled):
-            products = query @ tokens.rows[start : ends[last - 1]].astype(np.float32).T  # (q, rows)
+            products = query @ unpack(tokens.rows[start : ends[last - 1]]).T  # (q, rows)
             best[:, filled] = np.maximum.reduceat(products, (ends - tokens.lengths - start)[filled], axis=1)
         first = last
     return best

@@ -124,7 +124,7 @@ def test_compaction_gives_rows_back(folder: Path) -> None:
     assert verify(folder) == []
     assert sorted(file.name for file in folder.glob("*-*.*")) == [
         "lengths-000002.i32",
-        "tokens-000002.i8",
+        "tokens-000002.u4",
         "vectors-000002.f32",
     ]
 

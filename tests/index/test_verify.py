@@ -64,7 +64,7 @@ def _cut(pattern: str) -> Callable[[Path], None]:
         (_flip("ann-*", 500), r"ann-000003\.faiss: is not the file"),
         (lambda folder: next(folder.glob("ann-*")).unlink(), r"ann-000003\.faiss: is missing"),
         (lambda folder: next(folder.glob("vectors-*")).unlink(), r"vectors-000001\.f32: is missing"),
-        (lambda folder: (folder / "tokens-000009.i8").touch(), r"tokens-000009\.i8: belongs to no generation"),
+        (lambda folder: (folder / "tokens-000009.u4").touch(), r"tokens-000009\.u4: belongs to no generation"),
         (_sql("UPDATE chunks SET passage = 'changed' WHERE id = 4"), r"chunk 4: its passage is not the one"),
         (_sql("UPDATE chunks SET text = 'changed' WHERE id = 4"), r"2\.md chunk 0: does not follow|2\.md chunk 1"),
         (_sql("DELETE FROM tombstones WHERE row = 6"), r"has 80 rows, meta\.db knows 79"),

@@ -21,7 +21,7 @@ def encode(passages: Sequence[str]) -> Encoded:
     made = [_random(passage) for passage in passages]
     if not made:
         return Encoded(
-            np.empty((0, DIM), np.float32), TokenVectors(np.empty((0, TOKEN_DIM), np.int8), np.empty(0, int))
+            np.empty((0, DIM), np.float32), TokenVectors(np.empty((0, TOKEN_DIM // 2), np.uint8), np.empty(0, int))
         )
     lengths = np.array([len(tokens) for _, tokens in made], np.int64)
     return Encoded(
@@ -32,7 +32,7 @@ def encode(passages: Sequence[str]) -> Encoded:
 def _random(passage: str) -> tuple[Any, Any]:
     random = np.random.default_rng(list(hashlib.sha256(passage.encode()).digest()))
     vector = random.standard_normal(DIM).astype(np.float32)
-    tokens = random.integers(-127, 128, (int(random.integers(0, 5)), TOKEN_DIM)).astype(np.int8)
+    tokens = random.integers(0, 256, (int(random.integers(0, 5)), TOKEN_DIM // 2)).astype(np.uint8)
     return vector / np.linalg.norm(vector), tokens
 
 

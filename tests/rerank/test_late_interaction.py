@@ -22,8 +22,11 @@ from rag_search.rerank.late_interaction import (
     readability,
     rival_level,
 )
+from rag_search.token_codes import LEVELS, pack, turned, unpack
 
 DIM = 16
+AXES = turned(np.eye(DIM, dtype=np.float32))
+KEPT = float(LEVELS[LEVELS > 0.9][0])  # of the length of an axis, in four bits; every component is 1 or -1 deviations
 CALIBRATION = Calibration(
     late=6.0, dense=2.0, lexical=1.0, length=-0.5, untranslated=0.75, translation=0.7,
     slope=0.5, rivals=0.25, typical=3.0, bias=-1.0, threshold=0.3,
@@ -36,13 +39,13 @@ def units(rng: np.random.Generator, count: int) -> FloatMatrix:
 
 
 def stored(vectors: FloatMatrix, lengths: Sequence[int]) -> TokenVectors:
-    return TokenVectors(np.rint(vectors * 127).astype(np.int8), np.array(lengths, np.int64))
+    return TokenVectors(pack(vectors), np.array(lengths, np.int64))
 
 
 def naive(query: FloatMatrix, tokens: TokenVectors) -> list[float]:
     scores, start = [], 0
     for length in tokens.lengths.tolist():
-        rows = tokens.rows[start : start + length].astype(float) / 127
+        rows = unpack(tokens.rows[start : start + length]).astype(float)
         best = [max((float(q @ row) for row in rows), default=0.0) for q in query]
         scores.append(sum(best) / len(best))
         start += length
@@ -101,7 +104,7 @@ class SignEncoder:
         return Encoded(vectors, stored(rows, [len(tokens) for _, tokens in made]))
 
     def _encode(self, text: str) -> tuple[FloatVector, FloatMatrix]:
-        tokens = np.eye(DIM, dtype=np.float32)[[len(word) for word in text.split()]]
+        tokens = AXES[[len(word) for word in text.split()]]
         mean = tokens.sum(axis=0)
         return (mean / np.linalg.norm(mean)).astype(np.float32), tokens
 
@@ -128,13 +131,13 @@ def test_it_is_both_kinds_of_reranker(reranker: LateInteractionReranker) -> None
 
 
 def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> None:
-    tokens = stored(np.eye(DIM, dtype=np.float32)[[1, 2, 3, 1]], [2, 1, 1])
+    tokens = stored(AXES[[1, 2, 3, 1]], [2, 1, 1])
     hits = [hit(0.5, 10.0, path="a.md"), hit(0.9, None, path="b.md"), hit(None, 5.0, path="c.md")]
     scores = reranker.score_stored("a bb", hits, tokens)  # the query is the axes 1 and 2
     blends = [
-        6 * 1.0 + 2 * 0.5 + 1.0 - 0.5 * math.log(64),
+        6 * KEPT + 2 * 0.5 + 1.0 - 0.5 * math.log(64),
         6 * 0.0 + 2 * 0.9 - 0.5 * math.log(64),
-        6 * 0.5 + 2 * 0.5 + 0.5 - 0.5 * math.log(64),  # without a dense score it counts as the lowest known one
+        6 * KEPT / 2 + 2 * 0.5 + 0.5 - 0.5 * math.log(64),  # without a dense score it counts as the lowest known one
     ]
     level = (blends[1] + blends[2] + 8 * 3.0) / 10  # two rivals, eight stand-ins
     expected = [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends]
@@ -144,27 +147,26 @@ def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> No
 
 def test_probabilities_of_texts(reranker: LateInteractionReranker) -> None:
     scores = reranker.score("a bb", ["a bb", "ccc", "bb ccc"])
-    blends = [x - 0.5 * math.log(64) for x in (6 + 2, 0, 3 + 2 * 0.5)]
+    blends = [x - 0.5 * math.log(64) for x in (6 * KEPT + 2, 0, 3 * KEPT + 2 * 0.5)]
     level = (blends[1] + blends[2] + 8 * 3.0) / 10
     np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
 
 
 def test_a_passage_in_another_script_is_weighed(reranker: LateInteractionReranker) -> None:
     scores = reranker.score("a bb", ["中文字", "a bb"])  # the axis 3; the axes 1 and 2
-    blends = [0.75 - 0.5 * math.log(64), 6 + 2 - 0.5 * math.log(64)]
+    blends = [0.75 - 0.5 * math.log(64), 6 * KEPT + 2 - 0.5 * math.log(64)]
     level = (blends[0] + 9 * 3.0) / 10
     np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
 
 
 def test_how_far_a_passage_can_be_read() -> None:
-    axes = np.eye(DIM, dtype=np.float32)
     passages = ["english", "中文", "другое", "also english"]
-    tokens = stored(axes[[1, 2, 1, 2, 2, 3, 5]], [2, 3, 1, 1])  # the second leans to the first, the third to none
+    tokens = stored(AXES[[1, 2, 1, 2, 2, 3, 5]], [2, 3, 1, 1])  # the second leans to the first, the third to none
     leaning = 3 / np.sqrt(2 * 5)
     np.testing.assert_allclose(readability("a question", passages, tokens), [1, leaning, 0, 1], atol=1e-6)
     np.testing.assert_allclose(readability("问题", passages, tokens), [leaning, 1, 0, 0], atol=1e-6)
-    assert readability("вопрос", passages[:2], stored(axes[[1, 2]], [1, 1])).tolist() == [0, 0]
-    assert readability("a question", ["english", "中文"], stored(axes[:0], [0, 0])).tolist() == [1, 0]
+    assert readability("вопрос", passages[:2], stored(AXES[[1, 2]], [1, 1])).tolist() == [0, 0]
+    assert readability("a question", ["english", "中文"], stored(AXES[:0], [0, 0])).tolist() == [1, 0]
 
 
 def test_probabilities_keep_the_order_of_the_blend() -> None:
@@ -192,7 +194,7 @@ def test_chunks_of_one_document_are_no_rivals() -> None:
 
 
 def test_nothing_to_score(reranker: LateInteractionReranker) -> None:
-    nothing = TokenVectors(np.empty((0, DIM), np.int8), np.empty(0, np.int64))
+    nothing = TokenVectors(np.empty((0, DIM // 2), np.uint8), np.empty(0, np.int64))
     assert reranker.score_stored("a", [], nothing).shape == (0,)
     assert reranker.score("a", []).shape == (0,)
 
@@ -204,7 +206,7 @@ def test_the_fingerprint_covers_embedder_and_calibration(reranker: LateInteracti
 
 
 def test_a_query_without_tokens_matches_nothing() -> None:
-    tokens = stored(np.eye(DIM, dtype=np.float32)[:2], [1, 1])
+    tokens = stored(AXES[:2], [1, 1])
     assert late_interaction(np.empty((0, DIM), np.float32), tokens).tolist() == [0.0, 0.0]
 
 

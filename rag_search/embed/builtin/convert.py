@@ -17,7 +17,7 @@ from rag_search.embed.builtin.network import load_network, network_hash
 from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 
-RECIPE = "3 int8"  # raise the number whenever a change of graph, prefixes or pooling changes a vector
+RECIPE = "4 int8"  # raise the number whenever a change of graph, prefixes or pooling changes a vector
 FORM = 2  # and this one when the files change but no vector does: they are made anew, and indexes stay valid
 GRAPH = "encoder.onnx"
 TABLE = "pieces.i32"

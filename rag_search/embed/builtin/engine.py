@@ -27,6 +27,7 @@ from rag_search.embed.builtin.weights import E5File, dequantise, find_weights
 from rag_search.errors import EngineError
 from rag_search.parallel import begin
 from rag_search.records import Encoded, FloatMatrix, FloatVector, TokenVectors
+from rag_search.token_codes import columns_of, pack
 
 DIM = 384
 KEPT_QUERIES = 128  # so that search and reranking share one pass, also when a server answers many at once
@@ -93,11 +94,12 @@ class BuiltinEmbedder:
         room = MAX_TOKENS - 2 - len(self._passage_prefix)
         ids = self._tokenizer.ids(passages)
         self._passages_cut += sum(len(row) > room for row in ids)
-        outputs = self._map([self._frame(self._passage_prefix, row[:room]) for row in ids], ["dense", "tokens"])
+        outputs = self._map([self._frame(self._passage_prefix, row[:room]) for row in ids], ["dense", "units"])
         vectors = np.array([dense for dense, _ in outputs], np.float32).reshape(-1, DIM)
-        rows = [self._content(tokens, self._passage_prefix) for _, tokens in outputs]
+        rows = [pack(self._content(units, self._passage_prefix)) for _, units in outputs]
         lengths = np.array([len(row) for row in rows], np.int64)
-        return Encoded(vectors, TokenVectors(np.concatenate([np.empty((0, TOKEN_DIM), np.int8), *rows]), lengths))
+        nothing = np.empty((0, columns_of(TOKEN_DIM)), np.uint8)
+        return Encoded(vectors, TokenVectors(np.concatenate([nothing, *rows]), lengths))
 
     def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:  # noqa: ARG002
         """Unit rows; `instruction` changes nothing (`follows_instructions` is False)."""
@@ -139,10 +141,10 @@ class BuiltinEmbedder:
         special = self._file.special
         return np.concatenate(([special.bos], prefix, ids, [special.eos])).astype(np.int32)
 
-    def _content(self, tokens: NDArray[Any], prefix: NDArray[np.int32]) -> NDArray[Any]:
+    def _content(self, units: FloatMatrix, prefix: NDArray[np.int32]) -> FloatMatrix:
         """Token vectors without those of special tokens and prefix: matching them cost a Chinese question that English
         passages answer ten points of Top-1, and leaving them out of the passages saves their room."""
-        return tokens[1 + len(prefix) : -1]
+        return units[1 + len(prefix) : -1]
 
     def _map(self, ids: list[NDArray[np.int32]], outputs: list[str]) -> list[list[NDArray[Any]]]:
         if self._threads == 1 or len(ids) == 1:

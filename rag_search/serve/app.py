@@ -16,6 +16,7 @@ from rag_search.errors import ConfigError
 from rag_search.serve import errors
 from rag_search.serve.engine import Engine
 from rag_search.serve.guard import LOOPBACK, App, Guard, GuardRules
+from rag_search.serve.health_routes import health_router
 from rag_search.serve.metrics import Metrics
 from rag_search.serve.rerank_routes import rerank_router
 from rag_search.serve.search_routes import search_router
@@ -46,7 +47,8 @@ def make_app(engine: Engine, *, mounts: tuple[Mount, ...] = ()) -> App:
     )
     errors.install(app)
     app.include_router(rerank_router(service))
-    app.include_router(search_router(service, metrics))
+    app.include_router(search_router(service))
+    app.include_router(health_router(service, metrics))
     for mount in mounts:
         mount(app, service)
     return Guard(cast("App", app), rules, metrics.observe)

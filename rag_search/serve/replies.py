@@ -14,7 +14,7 @@ class _Reply(BaseModel):
 
 
 class Usage(_Reply):
-    """Always 0: tokens are not counted."""
+    """Tokens of the texts that were embedded; 0 where texts were reranked, whose tokens are not counted."""
 
     prompt_tokens: int
     total_tokens: int

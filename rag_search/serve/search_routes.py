@@ -1,4 +1,4 @@
-"""Search, embeddings, status: the routes over our own index and engine."""
+"""Search and embeddings: the routes that ask our own index and engine."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ import numpy as np
 from fastapi import APIRouter, Header, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from rag_search import __version__
 from rag_search.announcing import announcement
 from rag_search.client import EXPECT_HEADER
-from rag_search.errors import InputError, RagSearchError
+from rag_search.errors import InputError
 from rag_search.records import FloatVector, SearchOptions, SearchResult
 from rag_search.render.formats import as_dict
 from rag_search.render.places import Places
 from rag_search.serve import replies
 from rag_search.serve.errors import OtherIndexError, documented
-from rag_search.serve.metrics import Metrics
 from rag_search.serve.models import EmbeddingsRequest, Json, QueryRequest, SearchBatchRequest, SearchRequest
 from rag_search.serve.service import Service, Texts
 from rag_search.wire import pack_result
@@ -31,8 +28,8 @@ from rag_search.wire import pack_result
 BATCH_SLICE = 32
 
 
-def search_router(service: Service, metrics: Metrics) -> APIRouter:
-    """/v1/search, /v1/status, /v1/models, /v1/embeddings, /health, /ready, /metrics, and the command line's own."""
+def search_router(service: Service) -> APIRouter:
+    """/v1/search, /v1/search/batch, /v1/embeddings, and the command line's own."""
     router = APIRouter(tags=["search"])
     config = service.engine.config
     expected = announcement(config, "").expectation
@@ -66,39 +63,9 @@ def search_router(service: Service, metrics: Metrics) -> APIRouter:
             {"object": "embedding", "index": i, "embedding": _encoded(row, body.encoding_format)}
             for i, row in enumerate(rows)
         ]
-        usage = {"prompt_tokens": 0, "total_tokens": 0}
+        tokens = int((await run_in_threadpool(embedder.count_tokens, texts)).sum())
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return JSONResponse({"object": "list", "data": data, "model": embedder.name, "usage": usage})
-
-    @router.get("/v1/models", responses=documented(replies.ModelsReply, reads_body=False))
-    async def models() -> Response:
-        engine = service.engine
-        names = [engine.embedder.name, *([engine.reranker.name] if engine.reranker else [])]
-        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "ragsearch"} for name in names]
-        return JSONResponse({"object": "list", "data": rows})
-
-    @router.get("/v1/status", responses=documented(replies.StatusReply, reads_body=False))
-    async def status() -> Response:
-        return JSONResponse({"version": __version__, **await run_in_threadpool(service.engine.status)})
-
-    @router.get("/health", responses=documented(replies.HealthReply, reads_body=False))
-    async def health() -> Response:
-        return JSONResponse({"status": "ok"})
-
-    @router.get(
-        "/ready", responses=documented(replies.ReadyReply, reads_body=False) | {503: {"model": replies.ReadyReply}}
-    )
-    async def ready() -> Response:
-        try:
-            await run_in_threadpool(service.engine.status)
-        except RagSearchError as error:
-            problem = {"status": "not ready", "message": error.message, "remedy": error.remedy}
-            return JSONResponse(problem, 503)
-        return JSONResponse({"status": "ready"})
-
-    @router.get("/metrics", include_in_schema=False)
-    async def show_metrics() -> Response:
-        metrics.gather(service)
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -79,7 +79,10 @@ def test_segments_of_an_older_form_are_refused_and_stay(folder: Path) -> None:
     with open_writer(folder, MANIFEST) as writer:
         put(writer, ITEMS.values())
         writer.commit()
-    tokens, older = folder / "tokens-000001.u4", folder / "tokens-000001.i8"  # one byte a dimension, until November 2026
+    tokens, older = (
+        folder / "tokens-000001.u4",
+        folder / "tokens-000001.i8",
+    )  # one byte a dimension, until November 2026
     kept = tokens.rename(older).read_bytes()
     with sqlite3.connect(folder / "meta.db") as database:
         database.execute("UPDATE segments SET name = ? WHERE kind = 'tokens'", (older.name,))

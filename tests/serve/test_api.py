@@ -133,7 +133,9 @@ def test_score(make_client: MakeClient) -> None:
 
 def test_embeddings_as_numbers_and_as_base64(make_client: MakeClient) -> None:
     client = make_client()
-    rows = client.post("/v1/embeddings", json={"input": ["a b", "c"], "input_type": "query"}).json()["data"]
+    reply = client.post("/v1/embeddings", json={"input": ["a b", "c"], "input_type": "query"}).json()
+    rows = reply["data"]
+    assert reply["usage"] == {"prompt_tokens": 3, "total_tokens": 3}
     assert np.allclose([row["embedding"] for row in rows], [word_vector("a b"), word_vector("c")])
     (row,) = client.post("/v1/embeddings", json={"input": "a b", "encoding_format": "base64"}).json()["data"]
     assert np.allclose(np.frombuffer(base64.b64decode(row["embedding"]), "<f4"), word_vector("a b"))

@@ -93,7 +93,9 @@ def _peers(quality: Any, speed: Any) -> Iterator[str]:
     yield ""
     where = speed["where"]
     yield f"Speed: {where['cpu']}, {where['threads']} threads, the zero-shot weights for all; ours with token vectors,"
-    yield "BM25 and reranking, theirs dense only. Our index is larger, for the token vectors."
+    times = [tool["ours"]["index_mb"] / tool["peer"]["index_mb"] for tool in tools.values()]
+    yield f"BM25 and reranking, theirs dense only. Our index is {min(times):.1f} to {max(times):.1f} times as large,"
+    yield "for the token vectors."
     yield ""
 
 

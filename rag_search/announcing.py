@@ -37,14 +37,8 @@ class Announcement:
 
 def settings_hash(config: Config) -> str:
     """Hash of the settings that change an answer: those of the engines without keys; a query brings its own numbers."""
-    settings = flatten_settings(config.settings)
-    return _digest(
-        [
-            (key, None if value is None else str(value))
-            for key, value in settings
-            if key.startswith(("profile", "embedder.", "reranker.")) and not key.endswith(".api_key")
-        ]
-    )
+    chosen = {key: str(value) for key, value in flatten_settings(config.settings) if not key.endswith(".api_key")}
+    return _digest([(key, chosen[key]) for key in chosen if key.startswith(("profile", "embedder.", "reranker."))])
 
 
 def announcement(config: Config, url: str) -> Announcement:

@@ -3,7 +3,8 @@
 A unit vector of d dimensions that was turned (`turned`) has components that spread like a normal distribution of
 variance 1/d, whatever text it comes from. So one table of sixteen levels, the one of least error for that distribution
 (Max, Quantizing for Minimum Distortion, 1960), serves every dimension. A dot product with a unit vector is off by 0.009
-(standard deviation); on 1,047 dev questions the right passage was first as often as with eight bits.
+(standard deviation). Against eight bits the reranked Top-1 of the eleven sets in training/results/docs-e5.md moved by
+-0.6 to +1.2 points, and over all their 8,412 questions by -0.2.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-
-FloatMatrix = NDArray[np.float32]
 
 _HALF = np.array([0.1284, 0.3881, 0.6568, 0.9424, 1.2562, 1.6181, 2.0690, 2.7326], np.float32)
 LEVELS = np.concatenate((-_HALF[::-1], _HALF))  # in standard deviations
@@ -24,7 +23,7 @@ def columns_of(dim: int) -> int:
     return dim // 2
 
 
-def turned(vectors: FloatMatrix) -> FloatMatrix:
+def turned(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows (n, dim) times an orthogonal matrix, so that no column varies much more than another; dot products of turned
     rows are those of the rows. The matrix is Hadamard's, in blocks as large as divide `dim`: the same everywhere."""
     dim = vectors.shape[1]
@@ -33,7 +32,7 @@ def turned(vectors: FloatMatrix) -> FloatMatrix:
     return np.asarray(parts @ block, np.float32).reshape(-1, dim)
 
 
-def pack(units: FloatMatrix) -> NDArray[np.uint8]:
+def pack(units: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Turned unit rows float32 (n, dim) to codes (n, dim / 2): even columns in the low bits."""
     codes = np.zeros(units.shape, np.uint8)
     for border in _borders(units.shape[1]):  # a seventh of the time of np.searchsorted
@@ -41,7 +40,7 @@ def pack(units: FloatMatrix) -> NDArray[np.uint8]:
     return np.asarray(codes[:, ::2] | codes[:, 1::2] << 4, np.uint8)
 
 
-def unpack(rows: NDArray[np.uint8]) -> FloatMatrix:
+def unpack(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The vectors float32 (n, dim) that the codes (n, dim / 2) stand for: nearly unit, nearly what was packed."""
     pairs = _pairs(2 * rows.shape[1])
     return np.asarray(np.take(pairs, rows).view(np.float32))
@@ -62,7 +61,7 @@ def _pairs(dim: int) -> NDArray[np.float64]:
 
 
 @cache
-def _hadamard(size: int) -> FloatMatrix:
+def _hadamard(size: int) -> NDArray[np.float32]:
     """Orthogonal and symmetric (size, size), a power of two."""
     matrix = np.ones((1, 1), np.float32)
     while len(matrix) < size:

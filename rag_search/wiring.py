@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,16 +58,24 @@ def choose_backends(settings: Settings) -> Backends:
 
 def make_embedder(settings: Settings) -> Embedder:
     """The embedder of stage one. Raises MissingExtraError or EngineError with the remedy."""
+    embedder, wait = _begin_embedder(settings)
+    wait()
+    return embedder
+
+
+def _begin_embedder(settings: Settings) -> tuple[Embedder, Callable[[], object]]:
+    """The embedder, and what waits until it is ready: the builtin one opens its network in another thread."""
     backend = choose_backends(settings).embedder
     if backend == "builtin":
         from rag_search.embed.builtin.engine import BuiltinEmbedder
 
-        return BuiltinEmbedder(cache_dir=settings.cache_dir, model=_builtin_model(settings.embedder.model))
+        builtin = BuiltinEmbedder(cache_dir=settings.cache_dir, model=_builtin_model(settings.embedder.model))
+        return builtin, builtin.wait_until_open
     embedder, process = _served_embedder(settings) if backend == "openai" else _local_embedder(settings)
     if settings.embedder.check:
         key = f"{embedder.name} {embedder.fingerprint} {settings.embedder.known_answers} {process}"
         known_answers.once(settings.cache_dir, key, lambda: check_embedder(settings, embedder))
-    return embedder
+    return embedder, lambda: None
 
 
 def check_embedder(settings: Settings, embedder: Embedder) -> None:
@@ -104,8 +112,8 @@ def _served_embedder(settings: Settings) -> tuple[Embedder, str]:
     wanted = settings.embedder
     url, model = address_of(settings, "embedder")
     prompts = prompts_of(model, wanted.prompts)
-    key = wanted.api_key
-    remote = Remote(url, what="the embedding server", setting="embedder", api_key=key, timeout_s=wanted.timeout_s)
+    what = "the embedding server"
+    remote = Remote(url, what=what, setting="embedder", api_key=wanted.api_key, timeout_s=wanted.timeout_s)
     backend = OpenAIBackend(remote, model, prompts=prompts, tokenizer=wanted.tokenizer)
     embedder = BatchedEmbedder(backend, prompts, dim=wanted.dim, batch_tokens=wanted.batch_tokens)
     return embedder, remote.process() if wanted.check else ""
@@ -163,9 +171,9 @@ def _served_reranker(settings: Settings) -> tuple[Reranker, str]:
     from rag_search.rerank.api_shapes import shape_of
 
     wanted = settings.reranker
-    key = wanted.api_key
     url, model = address_of(settings, "reranker")
-    remote = Remote(url, what="the rerank server", setting="reranker", api_key=key, timeout_s=wanted.timeout_s)
+    what = "the rerank server"
+    remote = Remote(url, what=what, setting="reranker", api_key=wanted.api_key, timeout_s=wanted.timeout_s)
     reranker = ApiReranker(
         remote,
         model,
@@ -230,13 +238,19 @@ def searching(config: Config, *, rerank: bool = True) -> Iterator[Searcher]:
         yield make_searcher(config.settings, reader, rerank=rerank)
 
 
-def make_searcher(settings: Settings, reader: IndexReader, *, rerank: bool = True) -> Searcher:
-    """Engines for an open index. Raises FingerprintError when the index is another embedder's."""
-    embedder = make_embedder(settings)
-    from rag_search.search import Searcher  # after the builtin embedder has begun to open its network
+def make_searcher(
+    settings: Settings, reader: IndexReader, *, rerank: bool = True, meanwhile: Callable[[], object] = lambda: None
+) -> Searcher:
+    """Engines for an open index. meanwhile: called while the builtin embedder opens its network in another thread.
+    Raises EngineError, and FingerprintError when the index is another embedder's."""
+    embedder, wait = _begin_embedder(settings)
+    from rag_search.search import Searcher  # here, since it takes as long as a third of the opening
 
     check_fingerprint(reader, embedder)
-    return Searcher(reader, embedder, make_reranker(settings, embedder) if rerank else None)
+    searcher = Searcher(reader, embedder, make_reranker(settings, embedder) if rerank else None)
+    meanwhile()
+    wait()
+    return searcher
 
 
 def check_fingerprint(reader: IndexReader, embedder: Embedder) -> None:

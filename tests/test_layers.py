@@ -1,9 +1,10 @@
 """Imports point down the layers, siblings do not import each other, heavy packages stay in their leaves."""
 
 import ast
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import rag_search
@@ -59,11 +60,25 @@ def test_imports_point_down() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
+    assert heavy_after(["--help"]) == []
+
+
+def test_a_query_with_nothing_set_imports_no_library_that_checks_settings(tmp_path: Path) -> None:
+    assert "pydantic" not in heavy_after(["query", "a question", "--no-server"], cwd=tmp_path)  # there is no index
+
+
+def heavy_after(arguments: Sequence[str], *, cwd: Path | None = None) -> list[str]:
+    """Heavy packages that a command has imported."""
     code = (
         "import sys\n"
-        "from rag_search.cli.app import app\n"
-        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
-        f"print('HEAVY', sorted(set({sorted(HEAVY)}) & set(sys.modules)))"
+        "from rag_search.cli.app import run\n"
+        f"sys.argv = {['ragsearch', *arguments]}\n"
+        "try:\n    run()\nexcept SystemExit:\n    pass\n"
+        f"print('HEAVY', *sorted({HEAVY} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.rstrip().endswith("HEAVY []")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAGSEARCH_")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd, env=environment)
+    name, *heavy = done.stdout.splitlines()[-1].split()
+    assert name == "HEAVY"
+    return heavy

@@ -6,7 +6,7 @@ import datetime
 import importlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,25 +77,27 @@ def query(
     questions = [question for _, question in queries]
     results = _ask_server(config, questions, options, explain=explain) if server else None
     if results is None:
-        results = _answer(config, questions, options, meanwhile=lambda: _import_printer(output))
+        results = _answer(config, questions, options, output)
     if trec:
         _write_trec(trec, [query_id for query_id, _ in queries], results)
     _print(results, config, output, explain=explain)
     raise typer.Exit(FOUND if any(result.hits for result in results) else NOTHING)
 
 
-def _answer(
-    config: Config, questions: Sequence[str], options: SearchOptions, *, meanwhile: Callable[[], None]
-) -> list[SearchResult]:
-    """Results of this process. meanwhile: called while the builtin engine opens its network in another thread."""
+def _answer(config: Config, questions: Sequence[str], options: SearchOptions, output: Format) -> list[SearchResult]:
+    """Results of this process. output: what prints it is imported while the engine loads."""
     from rag_search import wiring
     from rag_search.index import open_reader
 
     with open_reader(config.index_dir) as reader:
         if not reader.counts.documents:
             talk().print(f"{config.index_dir} holds no document yet. Run: ragsearch ingest PATH", soft_wrap=True)
-        searcher = wiring.make_searcher(config.settings, reader, rerank=options.system == "rerank")
-        meanwhile()
+        searcher = wiring.make_searcher(
+            config.settings,
+            reader,
+            rerank=options.system == "rerank",
+            meanwhile=lambda: _import_printer(output),
+        )
         return searcher.search_many([(question, options) for question in questions])
 
 

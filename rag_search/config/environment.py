@@ -5,6 +5,7 @@ A module of its own: the import takes 40 ms, and most queries are asked without 
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, get_type_hints
 
 from pydantic import ValidationError, create_model
@@ -22,8 +23,8 @@ class _Environment(BaseSettings):
 
 def read_environment() -> dict[str, Any]:
     """Nested dict of the settings that the environment gives. Raises ConfigError for a value that cannot be read."""
-    sections: dict[str, Any] = {name: (kind, None) for name, kind in get_type_hints(Settings).items()}
-    sections = {name: wanted for name, wanted in sections.items() if not name.startswith("_")}
+    kinds = get_type_hints(Settings)
+    sections: dict[str, Any] = {section.name: (kinds[section.name], None) for section in fields(Settings)}
     try:
         return EnvSettingsSource(create_model("Environment", __base__=_Environment, **sections))()
     except (ValueError, ValidationError) as error:

@@ -27,6 +27,11 @@ def segment_name(kind: str, number: int) -> str:
     return f"{kind}-{number:06d}.{_SUFFIXES[kind]}"
 
 
+def has_current_form(kind: str, name: str) -> bool:
+    """Whether the rows of the file `name` are as this version writes them."""
+    return name.endswith(f".{_SUFFIXES[kind]}")
+
+
 class Segment:
     """Rows (n, columns) of one file. Reading is safe from many threads at once."""
 

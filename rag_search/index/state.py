@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rag_search.errors import FingerprintError, IndexCorruptError
-from rag_search.index.layout import REBUILD, AnnFile, IndexManifest, file_number
-from rag_search.index.segments import Segment, close_all, segment_name
+from rag_search.index.layout import REBUILD, AnnFile, IndexManifest
+from rag_search.index.segments import Segment, close_all, has_current_form
 from rag_search.token_codes import columns_of
 
 
@@ -67,7 +67,7 @@ def open_segments(
     if {kind for kind, _, _ in rows} != set(columns):
         raise IndexCorruptError(f"{folder} does not name the segments its manifest needs.", remedy=REBUILD)
     for kind, name, _ in rows:
-        if name != segment_name(kind, file_number(name)):
+        if not has_current_form(kind, name):
             raise FingerprintError(f"{folder} holds {kind} of an older form, {name}.", remedy=REBUILD)
     try:
         for kind, name, count in rows:

@@ -14,7 +14,8 @@ class _Reply(BaseModel):
 
 
 class Usage(_Reply):
-    """Tokens of the texts that were embedded; 0 where texts were reranked, whose tokens are not counted."""
+    """Tokens of the texts that were embedded, an estimate where the model's tokenizer is not on this machine; 0 where
+    texts were reranked, whose tokens are not counted."""
 
     prompt_tokens: int
     total_tokens: int

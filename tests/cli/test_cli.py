@@ -148,6 +148,17 @@ def test_doctor_tells_a_right_embedder_from_an_index_of_another(indexed: Path, r
     assert (done.code, states["embedder"], states["index"]) == (2, "ok", "fail")
 
 
+def test_doctor_sees_a_network_that_cannot_be_opened(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGSEARCH_CACHE_DIR", str(indexed / "cache"))
+    assert run("query", "redis").code == 0
+    (graph,) = (indexed / "cache").glob("*/encoder.onnx")
+    graph.write_bytes(graph.read_bytes()[:1000])
+    done = run("doctor", "--json")
+    states = {finding["check"]: finding["state"] for finding in json.loads(done.out)}
+    assert (done.code, states["embedder"], states["reranker"]) == (2, "fail", "fail")
+    assert f"Remove {graph.parent}" in run("query", "redis").err
+
+
 def test_rerank_scores_passages_from_a_file(project: Path, run: Run) -> None:
     Path("p.txt").write_text("weather is fine\n\nRedis 连接超时时调大 maxTotal\n", "utf-8")
     document = json.loads(run("rerank", "如何解决Redis连接超时", "p.txt", "--json").out)

@@ -37,7 +37,8 @@ MAX_TOKENS = 512  # position embeddings of the model; special tokens and prefix 
 class BuiltinEmbedder:
     """An Embedder without torch and without a model hub; the model is converted into `cache_dir` on first use.
 
-    threads: texts encoded at the same time; by default one for each physical core.
+    threads: texts encoded at the same time; by default one for each physical core. The network opens in another thread;
+    `wait_until_open` raises what went wrong there, and so does everything that needs it.
     """
 
     def __init__(self, *, cache_dir: Path, model: Model = "zero-shot", threads: int | None = None) -> None:
@@ -50,11 +51,15 @@ class BuiltinEmbedder:
         self._tokenizer = E5Tokenizer(self._file, converted.table)
         self._query_prefix = self._tokenizer.ids_of_one("query:")
         self._passage_prefix = self._tokenizer.ids_of_one("passage:")
-        self._opening = begin(lambda: _open_session(converted.graph))  # 70 ms: meanwhile the caller gets ready
+        self._opening = begin(lambda: _open_session(converted.graph))  # takes 70 ms
         self._threads = threads or physical_cores()
         self._queries: OrderedDict[str, tuple[FloatVector, FloatMatrix]] = OrderedDict()
         self._queries_lock = threading.Lock()
         self._passages_cut = 0
+
+    def wait_until_open(self) -> None:
+        """Raises EngineError when the network cannot be opened."""
+        self._opening.result()
 
     @property
     def name(self) -> str:

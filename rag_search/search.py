@@ -183,7 +183,8 @@ class Searcher:
         lexical, lexical_ms = next(rankings)
         clock.note("lexical", lexical_ms)
         with clock("fuse"):
-            ids, fused = fuse(dense, (lexical[0][: asked.depth], lexical[1][: asked.depth]))
+            cut = lexical[0][: asked.depth], lexical[1][: asked.depth]
+            ids, fused = fuse(dense, cut, all_matches=len(lexical[0]) < asked.depth)
             ids, fused = ids[: options.candidates], fused[: options.candidates]
         with clock("fetch"):
             return self._hits(ids, fused, vector, lexical, options.system)

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from rag_search.errors import EngineError
+from rag_search.web import bearer, clean_key
 
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.5
@@ -43,10 +44,13 @@ class Remote:
         if not url.startswith(("http://", "https://")):
             raise EngineError(f"{setting}.url {url!r} is no HTTP address.", remedy="Example: http://127.0.0.1:8101/v1")
         self.url = url.rstrip("/")
-        self._what, self._setting, self._key, self._pause = what, setting, api_key, pause
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._what, self._setting, self._pause = what, setting, pause
+        try:
+            self._key = clean_key(api_key or "")
+        except ValueError as error:
+            raise EngineError(f"{setting}.api_key cannot be sent: {error}.", remedy="Write the key alone.") from error
         timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
-        self._client = httpx.Client(headers=headers, timeout=timeout, transport=transport)
+        self._client = httpx.Client(headers=bearer(self._key), timeout=timeout, transport=transport)
         weakref.finalize(self, self._client.close)
 
     @property
@@ -119,8 +123,10 @@ class Remote:
         return float(asked)
 
     def _unreachable(self, error: httpx.HTTPError) -> EngineError:
+        # what cannot be sent is quoted in its error, headers included
+        said = "" if isinstance(error, httpx.LocalProtocolError) else self._clean(str(error))
         return EngineError(
-            f"{self._what} at {self.url} cannot be reached: {self._clean(str(error)) or type(error).__name__}.",
+            f"{self._what} at {self.url} cannot be reached: {said or type(error).__name__}.",
             remedy=f"Start it (ragsearch up), or correct {self._setting}.url. What is done stays done.",
         )
 

@@ -11,7 +11,7 @@ import rag_search
 
 PACKAGE = Path(rag_search.__file__).parent
 LAYERS = {
-    0: {"records", "errors", "scripts", "text", "parallel", "special_tokens", "stopwatch", "token_codes"},
+    0: {"records", "errors", "scripts", "text", "parallel", "special_tokens", "stopwatch", "token_codes", "web"},
     1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text", "remote"},
     2: {"ingestion", "search", "hits", "reranking", "evaluation", "known_answers"},
     3: {"config", "wiring", "render", "measuring", "doctor", "api", "wire", "announcing", "client", "serving"},

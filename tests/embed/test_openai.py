@@ -101,6 +101,31 @@ def test_no_connection() -> None:
     assert len(pauses) == ATTEMPTS - 1
 
 
+def remote(key: str, handle: Any) -> Remote:
+    transport = httpx.MockTransport(handle)
+    return Remote("http://model/v1", what="m", setting="embedder", api_key=key, transport=transport)
+
+
+def test_any_key_is_sent_as_utf8_and_without_its_line_end() -> None:
+    def echo(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=request.headers["authorization"])
+
+    assert [remote(key, echo).post("/x", {}) for key in ("sk-1\n", "ключ")] == ["Bearer sk-1", "Bearer ключ"]
+
+
+def test_a_key_that_cannot_be_sent_is_not_printed() -> None:
+    with pytest.raises(EngineError, match=r"embedder\.api_key cannot be sent") as caught:
+        remote(f"{SECRET}\r{SECRET}", lambda _: httpx.Response(200))
+    assert SECRET not in str(caught.value)
+
+    def illegal(request: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError(f"Illegal header value b'Bearer {SECRET[:-1]}'", request=request)
+
+    with pytest.raises(EngineError, match="cannot be reached: LocalProtocolError") as caught:
+        make(illegal).encode_documents(["a"])
+    assert SECRET[:-1] not in str(caught.value)
+
+
 @pytest.mark.parametrize(("status", "remedy"), [(401, "api_key"), (404, "embedder.model"), (400, "--max-model-len")])
 def test_refusals_name_the_remedy(status: int, remedy: str) -> None:
     answer = httpx.Response(status, json={"error": {"message": f"no: {SECRET}", "code": status}})

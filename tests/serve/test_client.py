@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,13 @@ def test_a_server_that_is_not_ours_to_use_is_told_apart(config: Config, server: 
     server.answer = lambda _: answer
     with pytest.raises(OtherServerError, match=r"the server at http://127\.0\.0\.1"):
         ask_server(config, ["x"], SearchOptions())
+
+
+def test_a_key_that_cannot_be_sent_is_not_printed(config: Config, server: Answering) -> None:
+    keyed = replace(config.settings.server, api_key="sk-very\nsecret")
+    with pytest.raises(OtherServerError, match="did not answer: ValueError") as caught:
+        ask_server(replace(config, settings=replace(config.settings, server=keyed)), ["x"], SearchOptions())
+    assert "very" not in str(caught.value)
 
 
 def test_bad_questions_and_failures_are_errors(config: Config, server: Answering) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, load, out, places, talk
+from rag_search.text import plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -91,7 +92,8 @@ def _answer(config: Config, questions: Sequence[str], options: SearchOptions, ou
 
     with open_reader(config.index_dir) as reader:
         if not reader.counts.documents:
-            talk().print(f"{config.index_dir} holds no document yet. Run: ragsearch ingest PATH", soft_wrap=True)
+            index = plain(str(config.index_dir))
+            talk().print(f"{index} holds no document yet. Run: ragsearch ingest PATH", soft_wrap=True)
         searcher = wiring.make_searcher(
             config.settings,
             reader,
@@ -114,13 +116,13 @@ def _ask_server(
     try:
         answered = client.ask_server(config, questions, options)
     except client.OtherServerError as error:
-        talk().print(error.message)
+        talk().print(plain(error.message))
         return None
     if answered is None:
         return None
     results, server = answered
     if explain:
-        talk().print(f"answered by the server at {server.url}")
+        talk().print(f"answered by the server at {plain(server.url)}")
     return results
 
 
@@ -179,7 +181,6 @@ def _print(results: Sequence[SearchResult], config: Config, output: Format, *, e
     from rich.text import Text
 
     from rag_search.render.table import print_table
-    from rag_search.text import plain
 
     console = out()
     for result in results:

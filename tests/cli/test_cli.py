@@ -3,10 +3,15 @@
 import io
 import json
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from rag_search.announcing import announced
+from rag_search.config import load_config
 from tests.cli.conftest import Run
 
 
@@ -173,6 +178,54 @@ def test_hostile_documents_reach_no_terminal(project: Path, run: Run) -> None:
     done = run("query", "zebra stripes", "--min-score", "0", "-k", "1")
     assert not set(done.out) & {"\x1b", "\x07", "\u202e"}
     assert "[red]x[/]" in done.out
+
+
+@pytest.fixture
+def hostile_server() -> Iterator[str]:
+    """The address of a server that refuses everything, in words that a terminal would obey."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            said = json.dumps({"error": {"message": "no \x1b]0;pwn\x07\x1b[2J\u202e model"}}).encode()
+            self.send_response(404 if self.command == "GET" else 401)
+            self.send_header("content-length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_hostile_servers_reach_no_terminal(
+    indexed: Path, run: Run, hostile_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with announced(load_config({}), hostile_server):
+        done = run("query", "kafka", "--format", "files")
+    assert "was not used: no  model" in done.err
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__URL", f"{hostile_server}/v1")
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__MODEL", "\x1b[31mred")
+    shown = [done, *(run(*c, "--profile", "served") for c in (["query", "x"], ["doctor"], ["config", "show"]))]
+    assert "answered 401: no  model" in shown[1].err
+    assert "answered 401: no  model" in shown[2].out
+    assert "red" in shown[3].out
+    assert not set("".join(each.out + each.err for each in shown)) & {"\x1b", "\x07", "\u202e"}
+
+
+def test_hostile_paths_reach_no_terminal(project: Path, run: Run) -> None:
+    for command in (["ingest", "docs"], ["status"], ["query", "kafka lag", "--explain"], ["verify"]):
+        done = run(*command, "--index", "./\x1b[31mred/\x1b]0;pwn\x07")
+        assert (done.code, "\x1b" in done.out + done.err) == (0, False)
+    assert "\x1b" not in run("status", "--index", "./\x1b[31mnowhere").err
 
 
 @pytest.mark.parametrize("args", [["--help"], ["query", "--help"], ["ingest", "--help"], ["evaluate", "--help"]])

@@ -40,6 +40,9 @@ def examine(config: Config, *, checks: Sequence[Check] | None = None) -> Iterato
             yield from check(config)
         except RagSearchError as error:
             yield Finding(check.__name__.strip("_"), "fail", error.message, error.remedy)
+        except Exception as error:  # noqa: BLE001 - the other checks must still be made
+            detail = f"the check itself failed: {type(error).__name__}: {error}"
+            yield Finding(check.__name__.strip("_"), "fail", detail, "Please report this.")
 
 
 def _python(_: Config) -> Iterator[Finding]:

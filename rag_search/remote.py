@@ -154,6 +154,21 @@ class Remote:
         return text.replace(self._key, "***") if self._key else text
 
 
+def tokens_of(answer: Any) -> list[int] | None:
+    """Token ids in an answer of /tokenize; None for any other answer, such as llama.cpp's empty list."""
+    tokens = answer.get("tokens") if isinstance(answer, dict) else None
+    if not isinstance(tokens, list) or not tokens or not all(isinstance(token, int) for token in tokens):
+        return None
+    return tokens
+
+
+def prompt_tokens_of(reply: Any) -> int | None:
+    """Tokens that the server says it read; None when it does not count them."""
+    usage = reply.get("usage") if isinstance(reply, dict) else None
+    counts = [usage.get(name) for name in ("prompt_tokens", "total_tokens")] if isinstance(usage, dict) else []
+    return next((count for count in counts if isinstance(count, int) and count > 0), None)
+
+
 class _Refused(Exception):
     """An optional endpoint is not there."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from rag_search.embed.prompts import QWEN3_END
 from rag_search.errors import KnownAnswerError
 from rag_search.parallel import in_parallel
 from rag_search.records import FloatVector
-from rag_search.remote import CONCURRENCY, Remote
+from rag_search.remote import CONCURRENCY, Remote, prompt_tokens_of, tokens_of
 from rag_search.rerank.api_shapes import MAX_DOCUMENTS, Shape, read_scores, rerank_body
 from rag_search.rerank.base import PairRequest
 from rag_search.rerank.qwen3 import (
@@ -97,23 +98,23 @@ class ApiReranker:
         if self.remote.probe("/v1/embeddings", {"input": "d"}) is not None:
             raise not_a_classifier(self.name, end_token=self._appends_end())
         messages = [{"role": role, "content": text} for role, text in zip(("query", "document"), PROBE, strict=True)]
-        answer = self.remote.probe("/tokenize", {"messages": messages})
-        if answer is not None:
-            check_tail(answer["tokens"], self.name)
+        tokens = tokens_of(self.remote.probe("/tokenize", {"messages": messages}))
+        if tokens is not None:
+            check_tail(tokens, self.name)
             self._check_room()
             return
         reply = self.remote.post("/rerank", {"model": self.model, "query": PROBE[0], "documents": [PROBE[1]]})
-        if "usage" not in reply:
+        read = prompt_tokens_of(reply)
+        if read is None:
             raise KnownAnswerError(
                 f"{self.name} does not say how it prompts the model.",
                 remedy="Serve it by vLLM (ragsearch up), or set reranker.check to false if you are sure.",
             )
-        check_prompt_length(reply["usage"]["prompt_tokens"], self.name)
+        check_prompt_length(read, self.name)
 
     def _check_room(self) -> None:
         """Raises KnownAnswerError when a passage of the allowed length and its prompt are too long for the server."""
-        served = (self.remote.probe("/v1/models") or {}).get("data", [])
-        room = min((row["max_model_len"] for row in served if row.get("max_model_len")), default=None)
+        room = _shortest_limit(self.remote.probe("/v1/models"))
         if room is not None and room < self._max_tokens + PROMPT_ROOM:
             raise KnownAnswerError(
                 f"{self.name} takes {room} tokens, too few for a passage of {self._max_tokens} and its prompt "
@@ -138,8 +139,8 @@ class ApiReranker:
         return read_scores(self.remote.post("/score", body), len(pairs), self.name)
 
     def _appends_end(self) -> bool:
-        answer = self.remote.probe("/tokenize", {"prompt": "d"})
-        return answer is not None and answer["tokens"][-1] == QWEN3_END
+        tokens = tokens_of(self.remote.probe("/tokenize", {"prompt": "d"}))
+        return tokens is not None and tokens[-1] == QWEN3_END
 
     def _rerank(self, query: str, passages: Sequence[str], instruction: str | None) -> FloatVector:
         body = rerank_body(
@@ -154,7 +155,14 @@ class ApiReranker:
 
     def _count(self, passage: str) -> int:
         answer = self.remote.probe("/tokenize", {"prompt": self._safe(passage), "add_special_tokens": False})
-        return 0 if answer is None else int(answer["count"])
+        return len(tokens_of(answer) or ())
 
     def _safe(self, text: str) -> str:
         return neutralise(text) if self._qwen3 else text
+
+
+def _shortest_limit(models: Any) -> int | None:
+    """The smallest `max_model_len` in an answer of /v1/models; None when it names none."""
+    rows = models.get("data") if isinstance(models, dict) else None
+    limits = [row.get("max_model_len") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from rag_search.embed.batched import BatchedEmbedder
 from rag_search.embed.openai import OpenAIBackend
 from rag_search.embed.prompts import PROMPTS, Prompts, prompts_of
 from rag_search.embed.token_counts import estimated_tokens
-from rag_search.errors import ConfigError, EngineError
+from rag_search.errors import ConfigError, EngineError, KnownAnswerError
 from rag_search.remote import ATTEMPTS, Remote
 from rag_search.special_tokens import neutralise
 from tests.fakes import DIM, word_vector
@@ -153,6 +154,27 @@ def test_refusals_name_the_remedy(status: int, remedy: str) -> None:
 def test_bad_answers_are_errors(spoil, said: str) -> None:
     with pytest.raises(EngineError, match=said):
         make(ModelServer(spoil=spoil)).encode_documents(["a", "b"])
+
+
+def structure(tokenized: Any, reply: Any) -> None:
+    """The check of tokens and pooling, where /tokenize and /embeddings answer so."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/tokenize":
+            return httpx.Response(200, json=tokenized)
+        if json.loads(request.content)["input"] == ["hello world"]:
+            return httpx.Response(200, json=reply)
+        return ModelServer()(request)
+
+    make(answer, prompts=PROMPTS["qwen3"]).backend.check_structure()
+
+
+@pytest.mark.parametrize("tokenized", [{"tokens": []}, {"tokens": None}, {"ok": 1}, {"tokens": ["a"]}, [1], None])
+def test_a_tokenizer_of_another_kind_tells_nothing(tokenized: Any) -> None:
+    for reply in ({"usage": None}, {"usage": {"prompt_tokens": 3}}, {"usage": {"total_tokens": 3}}, {}, []):
+        structure(tokenized, reply)
+    with pytest.raises(KnownAnswerError, match="does not append"):
+        structure(tokenized, {"usage": {"prompt_tokens": 2}})
 
 
 def test_estimate_counts_chinese_by_the_character() -> None:

@@ -106,6 +106,40 @@ def test_bad_answers_are_errors(spoil, said: str) -> None:
         make(ModelServer(spoil=spoil)).score("redis timeout", PASSAGES)
 
 
+def answering(routes: dict[str, Any]) -> ApiReranker:
+    """A reranker behind a server that has these routes alone."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        known = request.url.path in routes
+        return httpx.Response(200, json=routes[request.url.path]) if known else httpx.Response(404, json={})
+
+    return make(answer)
+
+
+@pytest.mark.parametrize("tokenized", [{"tokens": []}, {"ok": 1}, {"tokens": ["a"]}, [1], None])
+def test_a_tokenizer_of_another_kind_tells_nothing(tokenized: Any) -> None:
+    assert answering({"/tokenize": tokenized}).count_cut(["x" * 3000]) == 0
+    for usage in ({"prompt_tokens": 74}, {"total_tokens": 74}):
+        answering({"/tokenize": tokenized, "/v1/rerank": {"usage": usage}}).check_structure()
+    for reply in ({"usage": None}, {"usage": 3}, {"usage": {}}, {}, []):
+        with pytest.raises(KnownAnswerError, match="does not say how it prompts"):
+            answering({"/tokenize": tokenized, "/v1/rerank": reply}).check_structure()
+    with pytest.raises(KnownAnswerError, match="serves the reranker as an embedding model"):
+        answering({"/tokenize": tokenized, "/v1/embeddings": {}}).check_structure()
+
+
+@pytest.mark.parametrize("models", [None, [], {"data": None}, {"data": ["m"]}, {"data": [{"max_model_len": "8k"}]}])
+def test_a_list_of_models_of_another_kind_tells_nothing(models: Any) -> None:
+    answering({"/tokenize": {"tokens": [1, *TAIL]}, "/v1/models": models}).check_structure()
+    short = {"data": [{"id": "other"}, {"id": "m", "max_model_len": 299}]}
+    with pytest.raises(KnownAnswerError, match="takes 299 tokens"):
+        answering({"/tokenize": {"tokens": [1, *TAIL]}, "/v1/models": short}).check_structure()
+
+
+def test_passages_are_counted_in_the_tokens_of_the_server() -> None:
+    assert answering({"/tokenize": {"count": 101, "tokens": [1] * 101}}).count_cut(["x" * 3000, "short"]) == 1
+
+
 def test_the_template_ends_as_jinja_cannot_trim() -> None:
     text = TEMPLATE.read_text("utf-8")
     assert text.rstrip("\n").endswith('</think>{{ "\\n\\n" }}')

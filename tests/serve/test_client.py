@@ -138,3 +138,26 @@ def test_a_dead_server_is_forgotten(config: Config) -> None:
         assert file.exists()
         assert ask_server(config, ["x"], SearchOptions()) is None
         assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"born": "1"}, False),  # the id belongs to another process by now
+        ({"pid": 2**22 + 1}, False),  # above the largest id there is
+        ({"host": "another-machine"}, True),
+        ({"host": "", "born": ""}, True),  # of an older version
+    ],
+)
+def test_who_took_the_port_over_gets_neither_key_nor_question(
+    config: Config, server: Answering, changes: dict[str, Any], kept: bool
+) -> None:
+    server.answer = right
+    file = announcement_file(config)
+    said = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({**said, **changes}), "utf-8")
+    assert ask_server(config, ["my question"], SearchOptions()) is None
+    assert server.asked == []
+    assert file.exists() == kept
+    file.write_text(json.dumps(said), "utf-8")
+    assert ask_server(config, ["x"], SearchOptions()) is not None

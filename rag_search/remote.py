@@ -22,6 +22,11 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 CONCURRENCY = 8  # requests that callers send at the same time
 _BUSY = (429, 502, 503)
+_SHAPE_REMEDY = ' A server that speaks otherwise than vLLM: set reranker.api ("tei" for Text Embeddings Inference).'
+
+
+class NoRouteError(EngineError):
+    """The server has no such path, or no such model: 404 says both."""
 
 
 class Remote:
@@ -61,9 +66,10 @@ class Remote:
                 return self.url.removesuffix(version)
         return self.url
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The parsed JSON answer to `body`. Raises EngineError."""
-        return _parsed(self._send("POST", self.url + path, body), self._what)
+    def post(self, path: str, body: Mapping[str, Any], *, base: str | None = None) -> Any:
+        """The parsed JSON answer to `body`. base: what `path` is appended to, `url` unless given. Raises EngineError,
+        NoRouteError."""
+        return _parsed(self._send("POST", (base or self.url) + path, body), self._what)
 
     def probe(self, path: str, body: Mapping[str, Any] | None = None) -> Any | None:
         """The parsed JSON answer of an optional endpoint under `root`; None when the server has no such thing."""
@@ -138,14 +144,17 @@ class Remote:
 
     def _refusal(self, response: httpx.Response) -> EngineError:
         status, said = response.status_code, self._clean(_said(response))
+        shape = _SHAPE_REMEDY if self._setting == "reranker" else ""
         remedies = {
             401: f"Set {self._setting}.api_key or RAGSEARCH_{self._setting.upper()}__API_KEY.",
             403: f"Set {self._setting}.api_key to a key that may use this model.",
-            404: f"Check {self._setting}.model and {self._setting}.url: its /models lists what it serves.",
+            404: f"Check {self._setting}.model and {self._setting}.url: its /models lists what it serves.{shape}",
+            422: f"Check {self._setting}.url.{shape}",
             400: "A passage or query may be longer than the server's --max-model-len; otherwise run: ragsearch doctor",
             413: "Lower embedder.batch_tokens.",
         }
-        return EngineError(
+        kind = NoRouteError if status == 404 else EngineError
+        return kind(
             f"{self._what} at {response.request.url} answered {status}: {said}.",
             remedy=remedies.get(status, "Look at the server's log, then run: ragsearch doctor"),
         )

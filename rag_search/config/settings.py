@@ -52,10 +52,10 @@ class RerankerSettings(_Section):
 
     backend: Literal["late-interaction", "vllm", "rerank-api", "cross-encoder", "none"] | None = None
     model: str | None = None
-    api: Literal["vllm", "tei", "cohere", "jina"] | None = _setting(None, "None: by the URL")
+    api: Literal["vllm", "tei", "cohere", "jina"] | None = _setting(None, "None: by the URL, which never tells tei")
     check: bool = _setting(True, "ask known answers before the first use")
     known_answers: Path | None = _setting(None, "JSON with a reference matrix; None: ours")  # noqa: RUF009 (it is a field)
-    url: str | None = _setting(None, "base URL of a rerank server, ending in /v1")
+    url: str | None = _setting(None, "base URL of a rerank server, ending in /v1 (tei: its root)")
     api_key: str | None = _secret()
     instruction: str | None = _setting(None, "default instruction; None: the model's own")
     max_tokens_per_doc: int = _setting(2048, "longer passages are cut there", ge=64)

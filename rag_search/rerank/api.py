@@ -151,7 +151,8 @@ class ApiReranker:
             instruction=self._safe(instruction) if instruction else None,
             max_tokens=self._max_tokens,
         )
-        return read_scores(self.remote.post("/rerank", body), len(passages), self.name)
+        base = self.remote.root if self._shape == "tei" else None  # TEI knows no version
+        return read_scores(self.remote.post("/rerank", body, base=base), len(passages), self.name)
 
     def _count(self, passage: str) -> int:
         answer = self.remote.probe("/tokenize", {"prompt": self._safe(passage), "add_special_tokens": False})

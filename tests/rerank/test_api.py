@@ -40,6 +40,20 @@ def test_tei_gets_small_requests() -> None:
     assert [len(body["texts"]) for _, body in server.requests] == [32, 32, 6]
 
 
+@pytest.mark.parametrize("root", ["http://m", "http://m/v1"])
+def test_tei_is_asked_at_its_root(root: str) -> None:
+    server = ModelServer()
+    make(server, shape="tei", root=root).score("redis", PASSAGES)
+    assert [path for path, _ in server.requests] == ["/rerank"]
+
+
+@pytest.mark.parametrize("status", [404, 422])
+def test_a_server_of_another_shape_is_told_by_the_remedy(status: int) -> None:
+    with pytest.raises(EngineError, match=f"answered {status}") as caught:
+        make(ModelServer(refusals=[httpx.Response(status, text="missing field `texts`")])).score("redis", PASSAGES)
+    assert 'reranker.api ("tei"' in caught.value.remedy
+
+
 ASKED = [
     PairRequest("redis", PASSAGES),
     PairRequest("timeout", PASSAGES[:3], "be brief"),

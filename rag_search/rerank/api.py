@@ -12,7 +12,7 @@ from rag_search.embed.prompts import QWEN3_END
 from rag_search.errors import KnownAnswerError
 from rag_search.parallel import in_parallel
 from rag_search.records import FloatVector
-from rag_search.remote import CONCURRENCY, Remote, prompt_tokens_of, tokens_of
+from rag_search.remote import CONCURRENCY, NoRouteError, Remote, prompt_tokens_of, tokens_of
 from rag_search.rerank.api_shapes import MAX_DOCUMENTS, Shape, read_scores, rerank_body
 from rag_search.rerank.base import PairRequest
 from rag_search.rerank.qwen3 import (
@@ -42,6 +42,7 @@ class ApiReranker:
         self.remote, self.model = remote, model
         self._shape, self._max_tokens, self._default = shape, max_tokens_per_doc, default
         self._qwen3 = is_qwen3_reranker(model)
+        self._without_score = False  # whether the server has turned out to have no /score
 
     @property
     def name(self) -> str:
@@ -61,26 +62,17 @@ class ApiReranker:
         return None
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
-        size = MAX_DOCUMENTS[self._shape]
-        groups = [passages[i : i + size] for i in range(0, len(passages), size)]
-        if not groups:
-            return np.empty(0, np.float32)
-        told = instruction or self._default
-        return np.concatenate(in_parallel(lambda group: self._rerank(query, group, told), groups, workers=CONCURRENCY))
+        return self._score_apart([PairRequest(query, passages, instruction)])[0]
 
     def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
         """As `score` for each request. Pairs under one instruction share requests to vLLM's /score, so many small
-        requests cost one round trip."""
-        if not self.follows_instructions or len(requests) == 1:
-            return in_parallel(
-                lambda r: self.score(r.query, r.passages, instruction=r.instruction), requests, workers=CONCURRENCY
-            )
-        pairs = [(r.instruction or self._default, r.query, passage) for r in requests for passage in r.passages]
-        scores = np.empty(len(pairs), np.float32)
-        for told in {told: None for told, _, _ in pairs}:  # each once, in order
-            rows = [row for row, pair in enumerate(pairs) if pair[0] == told]
-            scores[rows] = self._score_pairs([pairs[row][1:] for row in rows], told)
-        return np.split(scores, np.cumsum([len(r.passages) for r in requests])[:-1])
+        requests cost one round trip; a server without that path gets /rerank for each."""
+        if self.follows_instructions and len(requests) > 1 and not self._without_score:
+            try:
+                return self._score_together(requests)
+            except NoRouteError:  # should it be the model that is not there, /rerank says so too
+                self._without_score = True
+        return self._score_apart(requests)
 
     def count_cut(self, passages: Sequence[str]) -> int:
         """How many of the passages are longer than the model is given. A token has at least one byte, so the server's
@@ -123,6 +115,27 @@ class ApiReranker:
                 f"reranker.max_tokens_per_doc to {room - PROMPT_ROOM}.",
             )
 
+    def _score_apart(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
+        """By /rerank, which takes one query. All at once, so that no more than CONCURRENCY are under way."""
+        size = MAX_DOCUMENTS[self._shape]
+        work = [(r, r.passages[i : i + size]) for r in requests for i in range(0, len(r.passages), size)]
+        rows = in_parallel(
+            lambda job: self._rerank(job[0].query, job[1], self._told(job[0])), work, workers=CONCURRENCY
+        )
+        return _split(np.concatenate(rows) if rows else np.empty(0, np.float32), requests)
+
+    def _score_together(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
+        """By /score, which takes pairs under one instruction."""
+        pairs = [(self._told(r), r.query, passage) for r in requests for passage in r.passages]
+        scores = np.empty(len(pairs), np.float32)
+        for told in {told: None for told, _, _ in pairs}:  # each once, in order
+            rows = [row for row, pair in enumerate(pairs) if pair[0] == told]
+            scores[rows] = self._score_pairs([pairs[row][1:] for row in rows], told)
+        return _split(scores, requests)
+
+    def _told(self, request: PairRequest) -> str | None:
+        return request.instruction or self._default
+
     def _score_pairs(self, pairs: Sequence[tuple[str, str]], instruction: str | None) -> FloatVector:
         size = MAX_DOCUMENTS[self._shape]
         groups = [pairs[i : i + size] for i in range(0, len(pairs), size)]
@@ -160,6 +173,11 @@ class ApiReranker:
 
     def _safe(self, text: str) -> str:
         return neutralise(text) if self._qwen3 else text
+
+
+def _split(scores: FloatVector, requests: Sequence[PairRequest]) -> list[FloatVector]:
+    """Scores of all passages to those of each request."""
+    return np.split(scores, np.cumsum([len(r.passages) for r in requests])[:-1])
 
 
 def _shortest_limit(models: Any) -> int | None:

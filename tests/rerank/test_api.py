@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from rag_search.errors import EngineError, KnownAnswerError
-from rag_search.remote import Remote
+from rag_search.remote import CONCURRENCY, Remote
 from rag_search.rerank.api import ApiReranker
 from rag_search.rerank.api_shapes import Shape, shape_of
 from rag_search.rerank.base import PairRequest
@@ -81,6 +82,29 @@ def test_pairs_of_one_instruction_share_a_request() -> None:
     server.requests.clear()
     make(server).score_many([PairRequest("redis", PASSAGES * 100), PairRequest("kafka", PASSAGES)])
     assert sorted(len(body["queries"]) for _, body in server.requests) == [148, 256]
+
+
+def test_a_server_without_score_is_asked_query_by_query() -> None:
+    server = ModelServer(refusals=[httpx.Response(404, json={"detail": "Not Found"})])
+    reranker = make(server)
+    for _ in range(2):
+        for request, row in zip(ASKED, reranker.score_many(ASKED), strict=True):
+            np.testing.assert_allclose(row, shared(request.query, request.passages))
+    asked = [path for path, _ in server.requests]
+    assert (asked.count("/v1/score"), asked.count("/v1/rerank")) == (1, 6)
+    assert [body["instruction"] for path, body in server.requests if "instruction" in body] == ["be brief"] * 2
+
+
+def test_several_queries_share_the_allowed_number_of_requests() -> None:
+    senders: set[str] = set()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        senders.add(threading.current_thread().name)
+        return ModelServer()(request)
+
+    reranker = make(answer, model="bge-reranker-v2-m3")
+    reranker.score_many([PairRequest("redis", PASSAGES * 100)] * CONCURRENCY)
+    assert len(senders) <= CONCURRENCY
 
 
 def test_request_of_qwen3_on_vllm() -> None:

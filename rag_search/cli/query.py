@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,16 +60,14 @@ def query(
     Example: ragsearch query "如何解决Redis连接超时" -k 3
     """
     from rag_search.query_text import parse_where
-    from rag_search.records import SearchOptions
 
     config = load(index=index, profile=profile, search__top_k=top_k, search__candidates=candidates)
-    settings = config.settings.search
-    options = SearchOptions(
-        top_k=settings.top_k,
-        candidates=settings.candidates,
+    usual = config.settings.search.options
+    options = replace(
+        usual,
         system="rerank" if rerank else "hybrid",
         instruction=instruct,
-        min_score=settings.min_score if min_score is None else min_score,
+        min_score=usual.min_score if min_score is None else min_score,
         paths=tuple(path or ()),
         where=parse_where(where or []),
         since=_since(since),

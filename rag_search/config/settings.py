@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import platformdirs
 
+from rag_search.records import SearchOptions
+
 ENV_PREFIX = "RAGSEARCH_"
 
 
@@ -70,6 +72,11 @@ class SearchSettings(_Section):
     top_k: int = _setting(5, "results printed", ge=1, le=1000)
     candidates: int = _setting(50, "depth of stage one", ge=1, le=1000)
     min_score: float | None = _setting(None, "hide hits that score less")
+
+    @property
+    def options(self) -> SearchOptions:
+        """How a query is searched unless it says otherwise: on the command line, over HTTP and MCP, and in Python."""
+        return SearchOptions(top_k=self.top_k, candidates=self.candidates, min_score=self.min_score)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from pydantic import (
     Tag,
 )
 
+from rag_search.records import SearchOptions
+
 MAX_QUERIES = 256  # in one request
 
 
@@ -132,12 +134,13 @@ class EmbeddingsRequest(BaseModel):
 
 
 class _SearchFields(BaseModel):
-    """How to search; the fields are those of `ragsearch query`."""
+    """How to search; the fields are those of `ragsearch query`. `top_k`, `candidates` and `min_score` are the settings'
+    unless they are given."""
 
     model_config = ConfigDict(extra="forbid")
 
-    top_k: Depth = 5
-    candidates: Depth = 50
+    top_k: Depth | None = None
+    candidates: Depth | None = None
     rerank: StrictBool = True
     instruction: Text | None = None
     min_score: Annotated[float, Strict(), Field(allow_inf_nan=False)] | None = None
@@ -145,6 +148,20 @@ class _SearchFields(BaseModel):
     where: dict[Text, Text] = {}
     since: Day | None = None
     group: StrictBool = True
+
+    def options(self, usual: SearchOptions) -> SearchOptions:
+        """As the records of a search have them. usual: what the settings say."""
+        return SearchOptions(
+            top_k=usual.top_k if self.top_k is None else self.top_k,
+            candidates=usual.candidates if self.candidates is None else self.candidates,
+            system="rerank" if self.rerank else "hybrid",
+            instruction=self.instruction,
+            min_score=usual.min_score if self.min_score is None else self.min_score,
+            paths=tuple(self.paths),
+            where=self.where,
+            since=self.since.isoformat() if self.since else None,
+            group=self.group,
+        )
 
 
 class SearchRequest(_SearchFields):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rag_search import query, searching
 from rag_search.announcing import announced
 from rag_search.config import load_config
+from rag_search.records import SearchOptions
 from tests.cli.conftest import Run
 
 
@@ -40,6 +42,15 @@ def test_json_of_a_query(indexed: Path, run: Run) -> None:
     assert [hit["path"] for hit in document["hits"]] == ["docs/redis.md"]
     assert 0 <= document["hits"][0]["score"] <= 1
     assert any("cannot follow" in note for note in document["notes"])
+
+
+def test_python_searches_as_the_settings_say(indexed: Path) -> None:
+    (indexed / "ragsearch.toml").write_text("[search]\ntop_k = 2\nmin_score = 0.0\n", "utf-8")
+    assert len(query("how").hits) == 2
+    assert query("how", settings={"search.min_score": 2.0}).hits == ()
+    with searching(settings={"search.top_k": 1}) as searcher:
+        assert len(searcher.search("how").hits) == 1
+        assert len(searcher.search("how", SearchOptions(top_k=3, min_score=0.0)).hits) == 3
 
 
 def test_no_confident_match_is_exit_code_1_and_valid_json(indexed: Path, run: Run) -> None:

@@ -41,6 +41,17 @@ def test_a_batch_is_answered_as_one_by_one(make_client: MakeClient) -> None:
         assert client.post("/v1/search/batch", json=wrong).status_code == 422
 
 
+def test_search_is_as_the_settings_say_unless_the_request_does(make_client: MakeClient) -> None:
+    for search, found in (({"top_k": 1}, 1), ({"candidates": 1}, 1), ({"min_score": 2.0}, 0), ({}, 2)):
+        client = make_client(search=search)
+        asked = {"query": "redis pg_dump"}
+        assert len(client.post("/v1/search", json=asked).json()["hits"]) == found
+        (batch,) = client.post("/v1/search/batch", json={"queries": [asked["query"]]}).json()["results"]
+        assert len(batch["hits"]) == found
+        told = {**asked, "top_k": 2, "candidates": 2, "min_score": 0.0}
+        assert len(client.post("/v1/search", json=told).json()["hits"]) == 2
+
+
 def test_cohere_shapes_order_by_score(make_client: MakeClient) -> None:
     client = make_client()
     body = {"query": "redis timeout", "documents": [TEXTS[0], {"text": TEXTS[1]}, TEXTS[2]], "top_n": 2}

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from rag_search.errors import EngineError
-from rag_search.web import bearer, clean_key
+from rag_search.web import bearer, clean_key, clean_url, root_of
 
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.5
@@ -46,9 +46,11 @@ class Remote:
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise EngineError(f"{setting}.url {url!r} is no HTTP address.", remedy="Example: http://127.0.0.1:8101/v1")
-        self.url = url.rstrip("/")
+        try:
+            self.url = clean_url(url)
+            httpx.URL(self.url)  # who has more to say about host names
+        except (ValueError, httpx.InvalidURL) as error:
+            raise EngineError(f"{setting}.url cannot be used: {error}.", remedy=f"Set {setting}.url.") from error
         self._what, self._setting, self._pause = what, setting, pause
         try:
             self._key = clean_key(api_key or "")
@@ -60,11 +62,8 @@ class Remote:
 
     @property
     def root(self) -> str:
-        """The address without its version, where vLLM keeps /tokenize, /health and /metrics."""
-        for version in ("/v1", "/v2"):
-            if self.url.endswith(version):
-                return self.url.removesuffix(version)
-        return self.url
+        """See `root_of`."""
+        return root_of(self.url)
 
     def post(self, path: str, body: Mapping[str, Any], *, base: str | None = None) -> Any:
         """The parsed JSON answer to `body`. base: what `path` is appended to, `url` unless given. Raises EngineError,

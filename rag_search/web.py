@@ -1,6 +1,31 @@
-"""What the HTTP clients of this program share: keys as they can be sent."""
+"""What the HTTP clients of this program share: addresses and keys as they can be used."""
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_VERSIONS = ("/v1", "/v2")
+
+
+def clean_url(url: str) -> str:
+    """The base address without slashes at its end. Raises ValueError for what no request can be sent to."""
+    cleaned = url.strip().rstrip("/")
+    if not cleaned.isprintable() or " " in cleaned:
+        raise ValueError("it holds a blank or a control character")
+    parts = urlsplit(cleaned)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it is no HTTP address such as http://127.0.0.1:8101/v1")
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("its port is no number up to 65535") from error
+    return cleaned
+
+
+def root_of(url: str) -> str:
+    """The address without its version, where vLLM keeps /tokenize, /health and /metrics."""
+    url = url.rstrip("/")
+    return url[:-3] if url.endswith(_VERSIONS) else url
 
 
 def clean_key(key: str) -> str:

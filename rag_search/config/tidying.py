@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rag_search.errors import ConfigError
-from rag_search.web import clean_key
+from rag_search.web import clean_key, clean_url
+
+_CLEAN: Mapping[str, Callable[[str], str]] = {".api_key": clean_key, ".url": clean_url}
 
 
 def tidied(values: Mapping[str, Any], origins: Mapping[str, str]) -> dict[str, Any]:
-    """`values`, nested by section, with keys that can be sent. Raises ConfigError, which names setting and origin."""
+    """`values`, nested by section, with addresses and keys that can be used.
+
+    Raises ConfigError, which names setting and origin.
+    """
     return {
         section: {name: _tidy(f"{section}.{name}", inner, origins) for name, inner in value.items()}
         if isinstance(value, Mapping)
@@ -20,9 +25,10 @@ def tidied(values: Mapping[str, Any], origins: Mapping[str, str]) -> dict[str, A
 
 
 def _tidy(key: str, value: Any, origins: Mapping[str, str]) -> Any:
-    if not isinstance(value, str) or not key.endswith(".api_key"):
+    clean = next((clean for name, clean in _CLEAN.items() if key.endswith(name)), None)
+    if clean is None or not isinstance(value, str) or not value:
         return value
     try:
-        return clean_key(value)
+        return clean(value)
     except ValueError as error:
-        raise ConfigError(f"setting {key!r} ({origins[key]}): {error}.", remedy="Write the key alone.") from error
+        raise ConfigError(f"setting {key!r} ({origins[key]}): {error}.", remedy="See: ragsearch config show") from error

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import httpx
 
 from rag_search.errors import InputError, ServerError
-from rag_search.web import bearer, clean_key
+from rag_search.web import bearer, clean_key, clean_url
 
 DEFAULT_URL = "http://127.0.0.1:7860"
 KEY_VARIABLE = "RAGSEARCH_SERVER__API_KEY"
@@ -53,6 +53,10 @@ def search(
         key = clean_key(os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key)
     except ValueError as error:
         raise InputError(f"the server's key cannot be sent: {error}.", remedy="Write the key alone.") from error
+    try:
+        url = clean_url(url)
+    except ValueError as error:
+        raise InputError(f"the server's address cannot be used: {error}.", remedy=f"Example: {DEFAULT_URL}") from error
     response = _post(url, {**(options or {}), "query": query, "top_k": top_k}, bearer(key), timeout_s)
     try:
         reply = response.json()
@@ -65,7 +69,7 @@ def search(
 
 def _post(url: str, body: Mapping[str, Any], headers: Mapping[bytes, bytes], timeout_s: float) -> httpx.Response:
     try:
-        return _client().post(f"{url.rstrip('/')}/v1/search", json=body, headers=headers, timeout=timeout_s)
+        return _client().post(f"{url}/v1/search", json=body, headers=headers, timeout=timeout_s)
     except httpx.TimeoutException as error:
         raise ServerError(f"{url} did not answer within {timeout_s:g} s.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

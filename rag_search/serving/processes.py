@@ -17,6 +17,7 @@ import httpx
 from rag_search.errors import EngineError
 from rag_search.process_ids import born
 from rag_search.serving.commands import ServerCommand
+from rag_search.web import root_of
 
 START_S = 1800.0  # the first start downloads up to 32 GB of weights
 _END_S = 20.0
@@ -40,8 +41,8 @@ class RunningServer:
     @property
     def healthy(self) -> bool:
         try:
-            return httpx.get(self.url.removesuffix("/v1") + "/health", timeout=2).is_success
-        except httpx.HTTPError:
+            return httpx.get(root_of(self.url) + "/health", timeout=2).is_success
+        except (httpx.HTTPError, httpx.InvalidURL):
             return False
 
 

@@ -1,0 +1,84 @@
+"""Addresses: one way to read them for everything that asks a server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from rag_search.config import Config, checked
+from rag_search.doctor import _ports
+from rag_search.errors import EngineError, InputError
+from rag_search.integrations.server import search
+from rag_search.remote import Remote
+from rag_search.serving.processes import RunningServer
+from rag_search.web import clean_url, root_of
+
+ANSWERS = {"/version": b'{"version": "0.33.0"}', "/health": b"", "/v1/x": b'"fine"', "/v1/search": b'{"hits": []}'}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Every server that this program asks, at once."""
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.send_response(200 if self.path in ANSWERS else 404)
+        self.end_headers()
+        self.wfile.write(ANSWERS.get(self.path, b""))
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """Its address, without a version."""
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def ask_everybody(root: str, cache: Path) -> list[object]:
+    """What each client of ours makes of the server: as it must, [True, "fine", [], "ok"]."""
+    healthy = RunningServer("e", "m", f"{root}/v1/", 0, "", "").healthy
+    remote = Remote(f"{root}/v1/", what="m", setting="embedder", pause=lambda _: None)
+    sections = {"embedder": {"url": f"{root}/v1/"}, "reranker": {"url": "http://127.0.0.1:9/v1"}}
+    here = Config(checked({"profile": "served", "cache_dir": cache, **sections}), {}, None)
+    return [healthy, remote.post("/x", {}), search(f"{root}/", "x"), next(_ports(here)).state]
+
+
+def test_a_slash_at_the_end_changes_nothing(server: str, tmp_path: Path) -> None:
+    assert ask_everybody(server, tmp_path) == [True, "fine", [], "ok"]
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("http://h:1/v1", "http://h:1"),
+        ("https://h/v2/", "https://h"),
+        ("http://h:1", "http://h:1"),
+        ("http://h/api/v1", "http://h/api"),
+        ("http://h/v10", "http://h/v10"),
+    ],
+)
+def test_the_root_of_an_address(url: str, root: str) -> None:
+    assert root_of(clean_url(url)) == root
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8101", "http://", "http://127.0.0.1:81o1/v1", "http://a\x00b", "http://ü..de"]
+)
+def test_no_address(url: str) -> None:
+    with pytest.raises(EngineError, match=r"embedder\.url cannot be used"):
+        Remote(url, what="x", setting="embedder")
+    if "ü" not in url:
+        with pytest.raises(InputError, match="address cannot be used"):
+            search(url, "x")

@@ -14,7 +14,7 @@ from typing import Literal
 
 from rag_search.config import Config
 from rag_search.errors import ConfigError, IndexMissingError, RagSearchError
-from rag_search.web import root_of
+from rag_search.web import root_of, uses_proxy
 
 State = Literal["ok", "warn", "fail"]
 
@@ -137,7 +137,7 @@ def _port(part: str, url: str, *, served: bool) -> Finding:
 
     what = f"{part}: %s at {url}"
     try:
-        answer = httpx.get(root_of(url) + "/version", timeout=5)
+        answer = httpx.get(root_of(url) + "/version", timeout=5, trust_env=uses_proxy(url))
         return _vllm("port", str(answer.json()["version"]), what)
     except httpx.ConnectError:  # the engine that needs it says so too, with the remedy
         return Finding("port", "warn" if served else "ok", what % "nothing listens")

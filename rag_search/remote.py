@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from rag_search.errors import EngineError
-from rag_search.web import bearer, clean_key, clean_url, root_of
+from rag_search.web import bearer, clean_key, clean_url, root_of, uses_proxy
 
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.5
@@ -57,7 +57,9 @@ class Remote:
         except ValueError as error:
             raise EngineError(f"{setting}.api_key cannot be sent: {error}.", remedy="Write the key alone.") from error
         timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
-        self._client = httpx.Client(headers=bearer(self._key), timeout=timeout, transport=transport)
+        self._client = httpx.Client(
+            headers=bearer(self._key), timeout=timeout, transport=transport, trust_env=uses_proxy(self.url)
+        )
         weakref.finalize(self, self._client.close)
 
     @property

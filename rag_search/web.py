@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 _VERSIONS = ("/v1", "/v2")
@@ -44,3 +45,12 @@ def clean_key(key: str) -> str:
 def bearer(key: str | None) -> dict[bytes, bytes]:
     """The header that carries the key; none without one. In bytes, since httpx sends only ASCII otherwise."""
     return {b"Authorization": f"Bearer {key}".encode()} if key else {}
+
+
+def uses_proxy(url: str) -> bool:
+    """Whether the proxies of the environment count: never for an address of this machine, which no proxy reaches."""
+    name = urlsplit(url).hostname or ""
+    try:
+        return not ip_address(name).is_loopback
+    except ValueError:
+        return name != "localhost"

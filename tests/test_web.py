@@ -12,10 +12,10 @@ import pytest
 from rag_search.config import Config, checked
 from rag_search.doctor import _ports
 from rag_search.errors import EngineError, InputError
-from rag_search.integrations.server import search
+from rag_search.integrations.server import _client, search
 from rag_search.remote import Remote
 from rag_search.serving.processes import RunningServer
-from rag_search.web import clean_url, root_of
+from rag_search.web import clean_url, root_of, uses_proxy
 
 ANSWERS = {"/version": b'{"version": "0.33.0"}', "/health": b"", "/v1/x": b'"fine"', "/v1/search": b'{"hits": []}'}
 
@@ -57,6 +57,17 @@ def ask_everybody(root: str, cache: Path) -> list[object]:
 
 def test_a_slash_at_the_end_changes_nothing(server: str, tmp_path: Path) -> None:
     assert ask_everybody(server, tmp_path) == [True, "fine", [], "ok"]
+
+
+def test_a_proxy_is_not_asked_for_this_machine(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    _client.cache_clear()
+    assert ask_everybody(server, tmp_path) == [True, "fine", [], "ok"]
+    assert [uses_proxy(url) for url in ("http://localhost:1", "http://127.9.9.9", "http://[::1]:1/v1")] == [False] * 3
+    assert [uses_proxy(url) for url in ("http://gpu-box:1", "http://10.0.0.1", "https://api.jina.ai")] == [True] * 3
 
 
 @pytest.mark.parametrize(

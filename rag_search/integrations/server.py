@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import httpx
 
 from rag_search.errors import InputError, ServerError
-from rag_search.web import bearer, clean_key, clean_url
+from rag_search.web import bearer, clean_key, clean_url, uses_proxy
 
 DEFAULT_URL = "http://127.0.0.1:7860"
 KEY_VARIABLE = "RAGSEARCH_SERVER__API_KEY"
@@ -69,7 +69,9 @@ def search(
 
 def _post(url: str, body: Mapping[str, Any], headers: Mapping[bytes, bytes], timeout_s: float) -> httpx.Response:
     try:
-        return _client().post(f"{url}/v1/search", json=body, headers=headers, timeout=timeout_s)
+        return _client(trust_env=uses_proxy(url)).post(
+            f"{url}/v1/search", json=body, headers=headers, timeout=timeout_s
+        )
     except httpx.TimeoutException as error:
         raise ServerError(f"{url} did not answer within {timeout_s:g} s.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -77,9 +79,10 @@ def _post(url: str, body: Mapping[str, Any], headers: Mapping[bytes, bytes], tim
 
 
 @cache
-def _client() -> httpx.Client:
-    """One for the process: making one reads all certificates, which takes longer than an answer."""
-    client = httpx.Client()
+def _client(*, trust_env: bool) -> httpx.Client:
+    """One for the process, with proxies or without: making one reads all certificates, which takes longer than an
+    answer."""
+    client = httpx.Client(trust_env=trust_env)
     atexit.register(client.close)
     return client
 

@@ -17,7 +17,7 @@ import httpx
 from rag_search.errors import EngineError
 from rag_search.process_ids import born
 from rag_search.serving.commands import ServerCommand
-from rag_search.web import root_of
+from rag_search.web import root_of, uses_proxy
 
 START_S = 1800.0  # the first start downloads up to 32 GB of weights
 _END_S = 20.0
@@ -41,7 +41,7 @@ class RunningServer:
     @property
     def healthy(self) -> bool:
         try:
-            return httpx.get(root_of(self.url) + "/health", timeout=2).is_success
+            return httpx.get(root_of(self.url) + "/health", timeout=2, trust_env=uses_proxy(self.url)).is_success
         except (httpx.HTTPError, httpx.InvalidURL):
             return False
 

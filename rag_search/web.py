@@ -16,6 +16,8 @@ def clean_url(url: str) -> str:
     parts = urlsplit(cleaned)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it is no HTTP address such as http://127.0.0.1:8101/v1")
+    if "@" in parts.netloc:  # an address is shown everywhere
+        raise ValueError("it holds a user name or a password; the place for a key is api_key")
     try:
         _ = parts.port
     except ValueError as error:

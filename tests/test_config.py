@@ -106,6 +106,13 @@ def test_an_address_is_put_right_or_refused(home: Path, monkeypatch: pytest.Monk
             load_config(cwd=home)
 
 
+def test_an_address_with_a_password_is_refused_and_not_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__URL", "https://user:hunter2@h/v1")
+    with pytest.raises(ConfigError, match=r"embedder\.url.*api_key") as caught:
+        load_config(cwd=home)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_the_index_lies_beside_the_project_file_else_in_the_data_folder(home: Path) -> None:
     assert load_config(cwd=home).index_dir == home / "data" / "ragsearch" / "indexes" / "default"
     write_project(home, "index = 'docs'\n")

@@ -93,3 +93,12 @@ def test_no_address(url: str) -> None:
     if "ü" not in url:
         with pytest.raises(InputError, match="address cannot be used"):
             search(url, "x")
+
+
+def test_a_password_in_an_address_is_refused_and_not_printed() -> None:
+    with pytest.raises(EngineError, match="user name or a password") as caught:
+        Remote("https://user:hunter2@h/v1", what="x", setting="embedder")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(InputError, match="user name or a password") as refused:
+        search("https://user:hunter2@h", "x")
+    assert "hunter2" not in str(refused.value)

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from rag_search.errors import EngineError
-from rag_search.web import bearer, clean_key, clean_url, root_of, uses_proxy
+from rag_search.web import JSON_TYPE, bearer, clean_key, clean_url, json_body, root_of, uses_proxy
 
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.5
@@ -95,10 +95,11 @@ class Remote:
     def _send(
         self, method: str, url: str, body: Mapping[str, Any] | None, *, refused_is_answer: bool = False
     ) -> httpx.Response:
+        content, headers = (None, None) if body is None else (json_body(body), JSON_TYPE)
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             try:
-                response = self._client.request(method, url, json=body)
+                response = self._client.request(method, url, content=content, headers=headers)
             except httpx.TimeoutException as error:
                 if not isinstance(error, httpx.ConnectTimeout) or last:
                     raise self._too_slow() from error

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
+JSON_TYPE = {b"Content-Type": b"application/json"}
 _VERSIONS = ("/v1", "/v2")
 
 
@@ -47,6 +51,11 @@ def clean_key(key: str) -> str:
 def bearer(key: str | None) -> dict[bytes, bytes]:
     """The header that carries the key; none without one. In bytes, since httpx sends only ASCII otherwise."""
     return {b"Authorization": f"Bearer {key}".encode()} if key else {}
+
+
+def json_body(body: Mapping[str, Any]) -> bytes:
+    """UTF-8, with "?" for lone surrogates, at which httpx's own encoding fails. Send it with JSON_TYPE."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def uses_proxy(url: str) -> bool:

@@ -56,6 +56,11 @@ def test_any_key_is_sent_without_its_line_end(server: Recording) -> None:
     assert [key for key, _ in server.asked] == ["Bearer secret", "Bearer schlüssel", "Bearer ключ"]
 
 
+def test_half_an_emoji_is_sent_as_a_question_mark(server: Recording) -> None:
+    assert search(server.url, "redis \ud83d", options={"instruction": "连接 \udcff"}) == []
+    assert server.asked == [("", {"query": "redis ?", "instruction": "连接 ?", "top_k": 5})]
+
+
 def test_a_key_that_cannot_be_sent_is_not_printed(server: Recording) -> None:
     with pytest.raises(InputError, match="cannot be sent") as caught:
         search(server.url, "x", api_key="sk-very\r\nsecret")

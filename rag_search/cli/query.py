@@ -132,15 +132,22 @@ def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:
     if (text is None) == (batch is None):
         raise InputError("give one question, or --batch FILE.", remedy='Example: ragsearch query "..."')
     if batch is None:
-        return [("1", sys.stdin.read() if text == "-" else str(text))]
-    try:
-        content = sys.stdin.read() if str(batch) == "-" else batch.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{batch} cannot be read: {error}.") from error
+        return [("1", _content("-") if text == "-" else str(text))]
+    content = _content(str(batch))
     lines = [line.strip() for line in content.split("\n") if line.strip()]
     if not lines:
         raise InputError(f"{batch} holds no query.", remedy="Write one query a line.")
     return [_batch_line(line, number) for number, line in enumerate(lines, 1)]
+
+
+def _content(name: str) -> str:
+    """The text of a file, of stdin for `-`."""
+    from rag_search.errors import InputError
+
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name} cannot be read: {error}.", remedy="Write it in UTF-8.") from error
 
 
 def _batch_line(line: str, number: int) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rag_search.embed.model_files import files_id
 from rag_search.embed.prompts import QWEN3_END, Prompts, prompts_of
-from rag_search.errors import EngineError, KnownAnswerError, MissingExtraError
+from rag_search.errors import EngineError, KnownAnswerError, MissingExtraError, first_line
 from rag_search.records import FloatMatrix
 
 try:
@@ -37,7 +37,7 @@ class SentenceTransformersBackend:
             )
         except (OSError, ValueError) as error:
             raise EngineError(
-                f"the model {model!r} cannot be loaded: {str(error).strip().splitlines()[0]}.",
+                f"the model {model!r} cannot be loaded: {first_line(error)}.",
                 remedy="Set embedder.model to a hub name or to a folder that holds the model.",
             ) from error
         # an ingest counts the next texts while these are embedded, and a Rust tokenizer is not for two threads at once

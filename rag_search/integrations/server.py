@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import httpx
 
 from rag_search.errors import InputError, ServerError
-from rag_search.web import bearer, clean_key, clean_url, uses_proxy
+from rag_search.web import JSON_TYPE, bearer, clean_key, clean_url, json_body, uses_proxy
 
 DEFAULT_URL = "http://127.0.0.1:7860"
 KEY_VARIABLE = "RAGSEARCH_SERVER__API_KEY"
@@ -70,7 +70,7 @@ def search(
 def _post(url: str, body: Mapping[str, Any], headers: Mapping[bytes, bytes], timeout_s: float) -> httpx.Response:
     try:
         return _client(trust_env=uses_proxy(url)).post(
-            f"{url}/v1/search", json=body, headers=headers, timeout=timeout_s
+            f"{url}/v1/search", content=json_body(body), headers={**headers, **JSON_TYPE}, timeout=timeout_s
         )
     except httpx.TimeoutException as error:
         raise ServerError(f"{url} did not answer within {timeout_s:g} s.") from error

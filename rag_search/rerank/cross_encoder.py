@@ -10,7 +10,7 @@ import numpy as np
 
 from rag_search.embed.base import batches
 from rag_search.embed.model_files import files_id
-from rag_search.errors import EngineError, MissingExtraError
+from rag_search.errors import EngineError, MissingExtraError, first_line
 from rag_search.records import FloatVector
 from rag_search.rerank.qwen3 import TEMPLATE, check_tail, is_qwen3_reranker
 from rag_search.special_tokens import neutralise
@@ -37,7 +37,7 @@ class CrossEncoderReranker:
             self._model: Any = CrossEncoder(model, device=device, model_kwargs={"dtype": dtype})
         except (OSError, ValueError) as error:
             raise EngineError(
-                f"the model {model!r} cannot be loaded: {str(error).strip().splitlines()[0]}.",
+                f"the model {model!r} cannot be loaded: {first_line(error)}.",
                 remedy="Set reranker.model to a hub name or to a folder that holds the model.",
             ) from error
         self.model, self._max_tokens, self._default = model, max_tokens_per_doc, default

@@ -18,13 +18,13 @@ from pydantic import (
 )
 
 from rag_search.records import SearchOptions
+from rag_search.text import encodable
 
 MAX_QUERIES = 256  # in one request
 
 
 def _encodable(value: Any) -> Any:
-    """A lone surrogate (half an emoji, cut by a client) can neither be tokenised nor sent back: it becomes "?"."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _number(value: Any) -> Any:

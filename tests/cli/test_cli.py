@@ -108,6 +108,16 @@ def test_bad_input_is_one_clear_error_and_exit_code_2(indexed: Path, run: Run, a
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("arguments", [["-"], ["--batch", "-"], ["--batch", "bad.txt"]])
+def test_a_question_that_is_no_utf8_is_an_error(
+    indexed: Path, run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("bad.txt").write_bytes(b"redis \xff")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"redis \xff"), "utf-8"))
+    done = run("query", *arguments)
+    assert (done.code, "Traceback" in done.err, "cannot be read" in done.err) == (2, False, True)
+
+
 def test_a_folder_without_markdown(project: Path, run: Run) -> None:
     (project / "empty").mkdir()
     done = run("ingest", "empty")

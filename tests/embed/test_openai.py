@@ -102,6 +102,12 @@ def test_no_connection() -> None:
     assert len(pauses) == ATTEMPTS - 1
 
 
+def test_half_an_emoji_is_sent_as_a_question_mark() -> None:
+    server = ModelServer()
+    make(server).embed_queries(["redis \ud83d"])
+    assert server.requests[0][1]["input"] == ["redis ?"]
+
+
 def remote(key: str, handle: Any) -> Remote:
     transport = httpx.MockTransport(handle)
     return Remote("http://model/v1", what="m", setting="embedder", api_key=key, transport=transport)

@@ -80,8 +80,8 @@ class PassagesRequest(_Rerank):
 class BatchRequest(_Rerank):
     """Several queries, each with its own passages: one list of results per query."""
 
-    queries: list[Query]
-    passages_batch: list[list[Text]]
+    queries: list[Query] = Field(max_length=MAX_QUERIES)
+    passages_batch: list[list[Text]] = Field(max_length=MAX_QUERIES)
 
 
 class TeiRequest(BaseModel):

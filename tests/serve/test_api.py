@@ -181,6 +181,8 @@ def test_without_an_index_search_is_503_and_rerank_works(make_client: MakeClient
         ("/v1/rerank", {"query": "x"}, 422),
         ("/v1/rerank", {"query": "x", "documents": ["x"], "passages": ["x"]}, 422),
         ("/v1/rerank", {"queries": ["x"], "passages_batch": []}, 400),
+        ("/v1/rerank", {"queries": ["x"] * 257, "passages_batch": [[]] * 257}, 422),
+        ("/v1/rerank", {"queries": ["x"], "passages_batch": [[]] * 257}, 422),
         ("/v1/rerank", {"query": " ", "documents": ["x"]}, 400),
         ("/v1/rerank", {"query": "x", "documents": ["x"] * 6}, 413),
         ("/v1/rerank", {"query": "x", "documents": ["x" * 101]}, 413),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +14,7 @@ import pytest
 from rag_search.embed.batched import BatchedEmbedder
 from rag_search.embed.openai import OpenAIBackend
 from rag_search.embed.prompts import PROMPTS, Prompts, prompts_of
-from rag_search.embed.token_counts import estimated_tokens
+from rag_search.embed.token_counts import estimated_tokens, find_tokenizer
 from rag_search.errors import ConfigError, EngineError, KnownAnswerError
 from rag_search.remote import ATTEMPTS, Remote
 from rag_search.special_tokens import neutralise
@@ -181,6 +183,22 @@ def test_a_tokenizer_of_another_kind_tells_nothing(tokenized: Any) -> None:
         structure(tokenized, reply)
     with pytest.raises(KnownAnswerError, match="does not append"):
         structure(tokenized, {"usage": {"prompt_tokens": 2}})
+
+
+def test_the_tokenizer_of_the_main_snapshot_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--org--model"
+    files = [folder / "snapshots" / name / "tokenizer.json" for name in ("f0", "a1", "b2")]
+    for age, file in enumerate(files):
+        file.parent.mkdir(parents=True)
+        file.write_text("{}", "utf-8")
+        os.utime(file, (age, age))
+    os.utime(files[1], (9, 9))
+    assert find_tokenizer("org/model") == files[1]  # the newest
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("b2\n", "utf-8")
+    assert find_tokenizer("org/model") == files[2]
+    assert find_tokenizer("org/other") is None
 
 
 def test_estimate_counts_chinese_by_the_character() -> None:

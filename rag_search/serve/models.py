@@ -7,6 +7,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -43,6 +44,7 @@ def _no_number(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_encodable)]
 Query = Annotated[str, Field(max_length=20_000), BeforeValidator(_encodable)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+AtMost = Annotated[int, Field(ge=0), BeforeValidator(_number)]  # 0: no limit, as vLLM has it
 Depth = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_number)]
 Day = Annotated[date, BeforeValidator(_no_number)]
 Json = dict[str, Any]
@@ -56,9 +58,9 @@ class DocumentText(BaseModel):
 
 class _Rerank(BaseModel):
     model: Text | None = None
-    top_n: Count | None = None
+    top_n: AtMost | None = None
     instruction: Text | None = None
-    max_tokens_per_doc: Count | None = None
+    max_tokens_per_doc: AtMost | None = None
 
 
 class DocumentsRequest(_Rerank):
@@ -113,11 +115,12 @@ AnyRerankRequest = Annotated[_Documents | _Passages | _Batch | _Tei, Discriminat
 
 
 class ScoreRequest(BaseModel):
-    """vLLM's /v1/score: one text against one or many, or the pairs of two lists of the same length."""
+    """vLLM's /v1/score: one text against one or many, or the pairs of two lists of the same length. `queries` and
+    `documents` are other names for both."""
 
     model: Text | None = None
-    text_1: Query | list[Query]
-    text_2: Text | list[Text]
+    text_1: Query | list[Query] = Field(validation_alias=AliasChoices("text_1", "queries"))
+    text_2: Text | list[Text] = Field(validation_alias=AliasChoices("text_2", "documents"))
     instruction: Text | None = None
 
 

@@ -63,6 +63,11 @@ def test_cohere_shapes_order_by_score(make_client: MakeClient) -> None:
     assert "document" not in client.post("/v2/rerank", json=body).json()["results"][0]
 
 
+def test_no_limit_is_zero_as_vllm_has_it(make_client: MakeClient) -> None:
+    body = {"query": "redis timeout", "documents": TEXTS, "top_n": 0, "max_tokens_per_doc": 0}
+    assert len(make_client().post("/v1/rerank", json=body).json()["results"]) == 3
+
+
 def test_passages_carry_their_text_and_a_batch_gives_one_list_per_query(make_client: MakeClient) -> None:
     client = make_client()
     rows = client.post("/v1/rerank", json={"query": "redis timeout", "passages": TEXTS}).json()["results"]
@@ -137,8 +142,10 @@ def test_score(make_client: MakeClient) -> None:
         ({"text_1": ["redis timeout"], "text_2": TEXTS[1]}, [1.0]),
         ({"text_1": ["weather", "redis timeout", "timeout"], "text_2": TEXTS}, [1.0, 1.0, 0.0]),
         ({"text_1": "redis", "text_2": []}, []),
+        ({"queries": ["weather", "redis timeout", "timeout"], "documents": TEXTS}, [1.0, 1.0, 0.0]),
     ):
-        assert [row["score"] for row in client.post("/v1/score", json=body).json()["data"]] == scores
+        for route in ("/v1/score", "/score"):
+            assert [row["score"] for row in client.post(route, json=body).json()["data"]] == scores
     assert client.post("/v1/score", json={"text_1": ["a", "b"], "text_2": TEXTS}).status_code == 400
 
 
@@ -186,7 +193,7 @@ def test_without_an_index_search_is_503_and_rerank_works(make_client: MakeClient
         ("/v1/rerank", {"query": " ", "documents": ["x"]}, 400),
         ("/v1/rerank", {"query": "x", "documents": ["x"] * 6}, 413),
         ("/v1/rerank", {"query": "x", "documents": ["x" * 101]}, 413),
-        ("/v1/rerank", {"query": "x", "documents": ["x"], "top_n": 0}, 422),
+        ("/v1/rerank", {"query": "x", "documents": ["x"], "top_n": -1}, 422),
         ("/v1/rerank", {"query": "x", "documents": ["x"], "top_n": "5"}, 422),
         ("/v1/search", {"query": "x", "topk": 3}, 422),
         ("/v1/search", {"query": "x", "top_k": True}, 422),

@@ -73,13 +73,12 @@ def query(
         since=_since(since),
         group=group,
     )
-    queries = _queries(text, batch)
-    questions = [question for _, question in queries]
+    query_ids, questions = zip(*_queries(text, batch), strict=True)
     results = _ask_server(config, questions, options, explain=explain) if server else None
     if results is None:
         results = _answer(config, questions, options, output)
     if trec:
-        _write_trec(trec, [query_id for query_id, _ in queries], results)
+        _write_trec(trec, query_ids, results)
     _print(results, config, output, explain=explain)
     raise typer.Exit(FOUND if any(result.hits for result in results) else NOTHING)
 

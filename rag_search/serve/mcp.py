@@ -75,7 +75,8 @@ def run_http(engine: Engine) -> None:
     listener, url = listen(settings.host, settings.port)
     app = cast("App", make_mcp(engine).streamable_http_app(host=settings.host))
     print(f"listening on {url}/mcp", file=sys.stderr, flush=True)
-    run_app(Guard(app, make_rules(settings), lambda _route, _status, _seconds: None), listener)
+    guarded = Guard(app, make_rules(settings), lambda _route, _status, _seconds: None)
+    run_app(guarded, listener, head_timeout_s=settings.body_timeout_s)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """How a running `ragsearch serve` is found: a file `servers/<hash of the index folder>.json` in the cache folder.
 
-It names the address, and the version, the index and the settings that the server answers with.
+It names the address and the process, and the version, the index and the settings that the server answers with.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from typing import Any
 import rag_search
 from rag_search.config import Config, flatten_settings
 from rag_search.errors import ServerError
+from rag_search.process_ids import born, host
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a server says of itself. settings_hash: see `settings_hash`."""
+    """What a server says of itself. settings_hash: see `settings_hash`. host, born: of its process, see
+    rag_search.process_ids; "" in what an older version announced."""
 
     url: str
     pid: int
     version: str
     index_dir: str
     settings_hash: str
+    host: str = ""
+    born: str = ""
 
     @property
     def expectation(self) -> str:
@@ -43,9 +47,8 @@ def settings_hash(config: Config) -> str:
 
 def announcement(config: Config, url: str) -> Announcement:
     """What a server at `url` with these settings announces, and what a client with them expects."""
-    return Announcement(
-        url, os.getpid(), rag_search.__version__, str(config.index_dir.resolve()), settings_hash(config)
-    )
+    pid, index_dir = os.getpid(), str(config.index_dir.resolve())
+    return Announcement(url, pid, rag_search.__version__, index_dir, settings_hash(config), host(), born(pid))
 
 
 def announcement_file(config: Config) -> Path:
@@ -72,13 +75,23 @@ def announced(config: Config, url: str) -> Iterator[Announcement]:
 
 
 def find_server(config: Config) -> Announcement | None:
-    """The announced server of this index, running or not."""
+    """The announced server of this index, if its process still runs on this machine.
+
+    What another process left is removed: who has the port by now must get neither the key nor the question.
+    """
+    file = announcement_file(config)
     try:
-        return Announcement(**json.loads(announcement_file(config).read_text("utf-8")))
+        found = Announcement(**json.loads(file.read_text("utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError) as error:
-        raise ServerError(f"{announcement_file(config)} cannot be read: {error}.", remedy="Remove it.") from error
+        raise ServerError(f"{file} cannot be read: {error}.", remedy="Remove it.") from error
+    if found.host != host():  # a cache folder that several machines share
+        return None
+    if not found.born or born(found.pid) != found.born:
+        file.unlink(missing_ok=True)
+        return None
+    return found
 
 
 def _digest(parts: Sequence[Any]) -> str:

@@ -6,13 +6,14 @@
     for hit in rag_search.query("how do I rotate the keys?").hits:
         print(hit.score, hit.chunk.path, hit.chunk.line_start)
 
-`searching` keeps the engine loaded for many queries.
+`searching` keeps the engine loaded for many queries. Where no SearchOptions are given, those of the settings count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,27 @@ def query(
     settings: Mapping[str, Any] | None = None,
     options: SearchOptions | None = None,
 ) -> SearchResult:
-    """The passages that answer `text`, best first. Loads the engine each time; see `searching`."""
+    """The passages that answer `text`, best first. Loads the engine each time; see `searching`.
+
+    options: all of them; None: top_k, candidates and min_score as the settings say.
+    """
     with searching(index=index, settings=settings) as searcher:
         return searcher.search(text, options)
 
 
 @contextmanager
 def searching(*, index: str | None = None, settings: Mapping[str, Any] | None = None) -> Iterator[Searcher]:
-    """A warm searcher over one generation of the index: `searcher.search(text, options)`."""
-    with wiring.searching(load_config({**(settings or {}), "index": index})) as searcher:
-        yield searcher
+    """A warm searcher over one generation of the index: `searcher.search(text, options)`, options as in `query`."""
+    config = load_config({**(settings or {}), "index": index})
+    with wiring.searching(config) as made:
+        yield _SettingsSearcher(made.index, made.embedder, made.reranker, config.settings.search.options)
+
+
+@dataclass(frozen=True)
+class _SettingsSearcher(Searcher):
+    """A Searcher that searches as the settings say when it is not told how."""
+
+    usual: SearchOptions = field(default_factory=SearchOptions)
+
+    def search(self, raw: str, options: SearchOptions | None = None) -> SearchResult:
+        return super().search(raw, options or self.usual)

@@ -59,7 +59,8 @@ def _ask(
             announcement_file(config).unlink(missing_ok=True)  # it was killed and could not clean up
         return None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise OtherServerError(f"the server at {server.url} did not answer: {error}.") from error
+        said = type(error).__name__ if isinstance(error, ValueError) else error  # a ValueError may quote the key
+        raise OtherServerError(f"the server at {server.url} did not answer: {said}.") from error
     packed = reply.get("results")
     if status == 200 and isinstance(packed, list) and len(packed) == len(questions):
         return _unpack(packed, server)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from rag_search.config import Config
 from rag_search.errors import ConfigError, IndexMissingError, RagSearchError
+from rag_search.web import root_of, uses_proxy
 
 State = Literal["ok", "warn", "fail"]
 
@@ -40,6 +41,9 @@ def examine(config: Config, *, checks: Sequence[Check] | None = None) -> Iterato
             yield from check(config)
         except RagSearchError as error:
             yield Finding(check.__name__.strip("_"), "fail", error.message, error.remedy)
+        except Exception as error:  # noqa: BLE001 - the other checks must still be made
+            detail = f"the check itself failed: {type(error).__name__}: {error}"
+            yield Finding(check.__name__.strip("_"), "fail", detail, "Please report this.")
 
 
 def _python(_: Config) -> Iterator[Finding]:
@@ -133,7 +137,7 @@ def _port(part: str, url: str, *, served: bool) -> Finding:
 
     what = f"{part}: %s at {url}"
     try:
-        answer = httpx.get(url.removesuffix("/v1") + "/version", timeout=5)
+        answer = httpx.get(root_of(url) + "/version", timeout=5, trust_env=uses_proxy(url))
         return _vllm("port", str(answer.json()["version"]), what)
     except httpx.ConnectError:  # the engine that needs it says so too, with the remedy
         return Finding("port", "warn" if served else "ok", what % "nothing listens")

@@ -77,3 +77,9 @@ class IndexCorruptError(IndexStoreError):
 
 class ServerError(RagSearchError):
     """A ragsearch server refused the request or failed."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception of a library says, in one line without its full stop; its class where it says nothing."""
+    said = str(error).strip()
+    return said.split("\n")[0].strip().rstrip(".") if said else type(error).__name__

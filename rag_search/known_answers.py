@@ -65,7 +65,7 @@ def load_answers(reference: Path | None = None) -> Answers:
         return Answers(pairs)
     try:
         matrix = np.array(json.loads(reference.read_text("utf-8"))["matrix"], np.float32)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{reference} holds no known answers: {error}.") from error
     if matrix.shape != (len(pairs), len(pairs)):
         raise ConfigError(f"{reference} holds a matrix of {matrix.shape}, wanted {(len(pairs),) * 2}.")

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag_search.errors import InputError
+from rag_search.text import encodable
 
 MAX_QUERY_CHARS = 20_000
 _BRACKETS = re.compile(r"\s*\[([^\[\]]*)\](?!\()\s*")
@@ -31,11 +32,10 @@ def parse_query(raw: str, *, instruction: str | None = None) -> Query:
 
     Raises InputError when nothing is left to search or the text is longer than MAX_QUERY_CHARS.
     """
-    text, found = raw.replace("\x00", " "), None
+    text, found = encodable(raw).replace("\x00", " "), None
     if match := _BRACKETS.match(text):
         text, found = text[match.end() :], match.group(1).strip() or None
     text = re.sub(r"^\s*\\\[", "[", text).strip()
-    text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be tokenised or printed
     if not text:
         raise InputError("the query is empty.", remedy="Write a question.")
     if len(text) > MAX_QUERY_CHARS:
@@ -43,7 +43,7 @@ def parse_query(raw: str, *, instruction: str | None = None) -> Query:
             f"the query has {len(text):,} characters; the limit is {MAX_QUERY_CHARS:,}.",
             remedy="Search for the sentence that matters.",
         )
-    return Query(text, (instruction or "").strip() or found)
+    return Query(text, encodable(instruction or "").strip() or found)
 
 
 def split_passages(text: str) -> list[str]:

@@ -15,12 +15,18 @@ from typing import Any
 import httpx
 
 from rag_search.errors import EngineError
+from rag_search.web import JSON_TYPE, bearer, clean_key, clean_url, json_body, root_of, uses_proxy
 
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 CONCURRENCY = 8  # requests that callers send at the same time
 _BUSY = (429, 502, 503)
+_SHAPE_REMEDY = ' A server that speaks otherwise than vLLM: set reranker.api ("tei" for Text Embeddings Inference).'
+
+
+class NoRouteError(EngineError):
+    """The server has no such path, or no such model: 404 says both."""
 
 
 class Remote:
@@ -40,26 +46,31 @@ class Remote:
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise EngineError(f"{setting}.url {url!r} is no HTTP address.", remedy="Example: http://127.0.0.1:8101/v1")
-        self.url = url.rstrip("/")
-        self._what, self._setting, self._key, self._pause = what, setting, api_key, pause
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        try:
+            self.url = clean_url(url)
+            httpx.URL(self.url)  # who has more to say about host names
+        except (ValueError, httpx.InvalidURL) as error:
+            raise EngineError(f"{setting}.url cannot be used: {error}.", remedy=f"Set {setting}.url.") from error
+        self._what, self._setting, self._pause = what, setting, pause
+        try:
+            self._key = clean_key(api_key or "")
+        except ValueError as error:
+            raise EngineError(f"{setting}.api_key cannot be sent: {error}.", remedy="Write the key alone.") from error
         timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
-        self._client = httpx.Client(headers=headers, timeout=timeout, transport=transport)
+        self._client = httpx.Client(
+            headers=bearer(self._key), timeout=timeout, transport=transport, trust_env=uses_proxy(self.url)
+        )
         weakref.finalize(self, self._client.close)
 
     @property
     def root(self) -> str:
-        """The address without its version, where vLLM keeps /tokenize, /health and /metrics."""
-        for version in ("/v1", "/v2"):
-            if self.url.endswith(version):
-                return self.url.removesuffix(version)
-        return self.url
+        """See `root_of`."""
+        return root_of(self.url)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The parsed JSON answer to `body`. Raises EngineError."""
-        return _parsed(self._send("POST", self.url + path, body), self._what)
+    def post(self, path: str, body: Mapping[str, Any], *, base: str | None = None) -> Any:
+        """The parsed JSON answer to `body`. base: what `path` is appended to, `url` unless given. Raises EngineError,
+        NoRouteError."""
+        return _parsed(self._send("POST", (base or self.url) + path, body), self._what)
 
     def probe(self, path: str, body: Mapping[str, Any] | None = None) -> Any | None:
         """The parsed JSON answer of an optional endpoint under `root`; None when the server has no such thing."""
@@ -84,10 +95,11 @@ class Remote:
     def _send(
         self, method: str, url: str, body: Mapping[str, Any] | None, *, refused_is_answer: bool = False
     ) -> httpx.Response:
+        content, headers = (None, None) if body is None else (json_body(body), JSON_TYPE)
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             try:
-                response = self._client.request(method, url, json=body)
+                response = self._client.request(method, url, content=content, headers=headers)
             except httpx.TimeoutException as error:
                 if not isinstance(error, httpx.ConnectTimeout) or last:
                     raise self._too_slow() from error
@@ -119,8 +131,10 @@ class Remote:
         return float(asked)
 
     def _unreachable(self, error: httpx.HTTPError) -> EngineError:
+        # what cannot be sent is quoted in its error, headers included
+        said = "" if isinstance(error, httpx.LocalProtocolError) else self._clean(str(error))
         return EngineError(
-            f"{self._what} at {self.url} cannot be reached: {self._clean(str(error)) or type(error).__name__}.",
+            f"{self._what} at {self.url} cannot be reached: {said or type(error).__name__}.",
             remedy=f"Start it (ragsearch up), or correct {self._setting}.url. What is done stays done.",
         )
 
@@ -132,20 +146,38 @@ class Remote:
 
     def _refusal(self, response: httpx.Response) -> EngineError:
         status, said = response.status_code, self._clean(_said(response))
+        shape = _SHAPE_REMEDY if self._setting == "reranker" else ""
         remedies = {
             401: f"Set {self._setting}.api_key or RAGSEARCH_{self._setting.upper()}__API_KEY.",
             403: f"Set {self._setting}.api_key to a key that may use this model.",
-            404: f"Check {self._setting}.model and {self._setting}.url: its /models lists what it serves.",
+            404: f"Check {self._setting}.model and {self._setting}.url: its /models lists what it serves.{shape}",
+            422: f"Check {self._setting}.url.{shape}",
             400: "A passage or query may be longer than the server's --max-model-len; otherwise run: ragsearch doctor",
             413: "Lower embedder.batch_tokens.",
         }
-        return EngineError(
+        kind = NoRouteError if status == 404 else EngineError
+        return kind(
             f"{self._what} at {response.request.url} answered {status}: {said}.",
             remedy=remedies.get(status, "Look at the server's log, then run: ragsearch doctor"),
         )
 
     def _clean(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
+
+
+def tokens_of(answer: Any) -> list[int] | None:
+    """Token ids in an answer of /tokenize; None for any other answer, such as llama.cpp's empty list."""
+    tokens = answer.get("tokens") if isinstance(answer, dict) else None
+    if not isinstance(tokens, list) or not tokens or not all(isinstance(token, int) for token in tokens):
+        return None
+    return tokens
+
+
+def prompt_tokens_of(reply: Any) -> int | None:
+    """Tokens that the server says it read; None when it does not count them."""
+    usage = reply.get("usage") if isinstance(reply, dict) else None
+    counts = [usage.get(name) for name in ("prompt_tokens", "total_tokens")] if isinstance(usage, dict) else []
+    return next((count for count in counts if isinstance(count, int) and count > 0), None)
 
 
 class _Refused(Exception):

@@ -29,6 +29,11 @@ _INVISIBLE = dict.fromkeys(
 )
 
 
+def encodable(text: str) -> str:
+    """`text` with "?" for lone surrogates (half an emoji, an undecodable byte), which no tokenizer takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def plain(text: str) -> str:
     """`text` without escape sequences, control characters, direction overrides and zero-width tricks.
 

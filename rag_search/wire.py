@@ -26,7 +26,7 @@ def unpack_result(packed: Mapping[str, Any]) -> SearchResult:
         fields = {
             **packed,
             "engine": EngineNames(**packed["engine"]),
-            **{name: tuple(_hit(hit) for hit in packed[name]) for name in ("hits", "closest") if name in packed},
+            "hits": tuple(_hit(hit) for hit in packed["hits"]),
             "notes": tuple(packed["notes"]),
         }
         return SearchResult(**fields)

@@ -81,6 +81,38 @@ def test_a_secret_is_never_printed(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "hunter2" not in repr(load_config(cwd=home).settings)
 
 
+@pytest.mark.parametrize("section", ["embedder", "reranker", "server"])
+def test_a_key_loses_its_line_end_and_is_refused_when_no_header_can_carry_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, section: str
+) -> None:
+    variable = f"RAGSEARCH_{section.upper()}__API_KEY"
+    monkeypatch.setenv(variable, " schlüssel\r\n")
+    assert getattr(load_config(cwd=home).settings, section).api_key == "schlüssel"
+    for key in ("hunter2\nhunter2", "hunter2\x1b[2J", "hunter2\udcff", " \n"):
+        monkeypatch.setenv(variable, key)
+        with pytest.raises(ConfigError, match=rf"{section}\.api_key.*{variable}") as caught:
+            load_config(cwd=home)
+        assert "hunter" not in str(caught.value)
+
+
+@pytest.mark.parametrize("section", ["embedder", "reranker"])
+def test_an_address_is_put_right_or_refused(home: Path, monkeypatch: pytest.MonkeyPatch, section: str) -> None:
+    variable = f"RAGSEARCH_{section.upper()}__URL"
+    monkeypatch.setenv(variable, " http://127.0.0.1:8101/v1/ ")
+    assert getattr(load_config(cwd=home).settings, section).url == "http://127.0.0.1:8101/v1"
+    for url in ("127.0.0.1:8101", "http://127.0.0.1:81o1/v1", "http://h:99999", "http://a b/v1", "http://[::1/v1"):
+        monkeypatch.setenv(variable, url)
+        with pytest.raises(ConfigError, match=rf"{section}\.url.*{variable}"):
+            load_config(cwd=home)
+
+
+def test_an_address_with_a_password_is_refused_and_not_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__URL", "https://user:hunter2@h/v1")
+    with pytest.raises(ConfigError, match=r"embedder\.url.*api_key") as caught:
+        load_config(cwd=home)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_the_index_lies_beside_the_project_file_else_in_the_data_folder(home: Path) -> None:
     assert load_config(cwd=home).index_dir == home / "data" / "ragsearch" / "indexes" / "default"
     write_project(home, "index = 'docs'\n")

@@ -104,6 +104,20 @@ def test_a_small_card_and_a_broken_driver(tmp_path: Path, monkeypatch: pytest.Mo
     assert (broken.state, "nvidia-smi fails" in broken.detail) == ("fail", True)
 
 
+def test_a_check_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
+    def broken(_: Config) -> Iterator[Finding]:
+        yield Finding("broken", "ok", "so far")
+        raise AttributeError("'list' object has no attribute 'get'")
+
+    def sound(_: Config) -> Iterator[Finding]:
+        yield Finding("sound", "ok", "here")
+
+    here = config(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1")
+    findings = list(examine(here, checks=[broken, sound]))
+    assert [(f.check, f.state) for f in findings] == [("broken", "ok"), ("broken", "fail"), ("sound", "ok")]
+    assert "AttributeError: 'list' object has no attribute 'get'" in findings[1].detail
+
+
 @pytest.mark.parametrize(
     ("driver", "cuda", "oldest"),
     [

@@ -103,9 +103,10 @@ def test_reference_file(tmp_path: Path) -> None:
     file.write_text(json.dumps({"matrix": matrix}), "utf-8")
     with pytest.raises(KnownAnswerError, match=r"off by 0\.100"):
         check_embedder(WordEmbedder(), load_answers(file))
-    file.write_text("{}", "utf-8")
-    with pytest.raises(ConfigError, match="no known answers"):
-        load_answers(file)
+    for text in ("{}", "[1]", '{"matrix": null}', '{"matrix": [{}]}', "nonsense"):
+        file.write_text(text, "utf-8")
+        with pytest.raises(ConfigError, match=r"holds (no known answers|a matrix of)"):
+            load_answers(file)
 
 
 def test_once_remembers_success_only(tmp_path: Path) -> None:

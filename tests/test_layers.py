@@ -11,12 +11,13 @@ import rag_search
 
 PACKAGE = Path(rag_search.__file__).parent
 LAYERS = {
-    0: {"records", "errors", "scripts", "text", "parallel", "special_tokens", "stopwatch", "token_codes"},
+    0: {"records", "errors", "scripts", "text", "parallel", "special_tokens", "stopwatch", "token_codes", "web",
+        "process_ids"},
     1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text", "remote"},
     2: {"ingestion", "search", "hits", "reranking", "evaluation", "known_answers"},
     3: {"config", "wiring", "render", "measuring", "doctor", "api", "wire", "announcing", "client", "serving"},
     4: {"cli", "serve", "integrations"},
-}
+}  # fmt: skip
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 # inside a layer only these may look sideways: one is the base of the other
 SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"), ("embed", "remote"),

@@ -171,3 +171,8 @@ def test_a_shown_path_leads_back_to_the_stored_one() -> None:
         places = Places(Path(base), Path(cwd))
         for stored in ("docs/a.md", "/other/a.md", "docs/../a.md"):
             assert places.stored(places.shown(stored)) == stored
+
+
+def test_only_the_head_of_a_long_query_is_highlighted() -> None:
+    query = "redis " + "word " * 200 + "timeout"
+    assert list(highlights("a redis timeout", query)) == [(2, 7)]

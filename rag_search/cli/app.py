@@ -13,6 +13,7 @@ import typer
 from rag_search.cli import evaluate, health, ingest, query, rerank, serve, up
 from rag_search.cli.common import FAILED
 from rag_search.errors import RagSearchError
+from rag_search.text import plain
 
 _TEARDOWN = {"vllm", "torch", "faiss"}  # they end processes, threads and device contexts of their own
 
@@ -69,7 +70,7 @@ def main() -> None:
     except BrokenPipeError:
         code = FAILED
     except OSError as error:
-        typer.echo(f"error: {error}", err=True)
+        _complain(str(error))
         code = FAILED
     if not isinstance(code, int) or _TEARDOWN & sys.modules.keys():
         sys.exit(code)
@@ -85,23 +86,28 @@ def run() -> None:
     try:
         app()
     except RagSearchError as error:
-        typer.echo(f"error: {error.message}", err=True)
-        if error.remedy:
-            typer.echo(f"  {error.remedy}", err=True)
+        _complain(error.message, error.remedy)
         sys.exit(FAILED)
     except BrokenPipeError:
         # the reader of a pipe went away (`| head`); keep the interpreter from complaining while it shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except OSError as error:  # most often stdout on a full disk
-        typer.echo(f"error: {error}", err=True)
+        _complain(str(error))
         sys.exit(FAILED)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
     except Exception:  # noqa: BLE001 - a bug must not leave with 1, which means "nothing found"
-        traceback.print_exc()
+        typer.echo(plain(traceback.format_exc()), err=True, nl=False)
         sys.exit(FAILED)
+
+
+def _complain(message: str, remedy: str = "") -> None:
+    """One error on stderr. It may quote what a server answered or what a file holds."""
+    typer.echo(f"error: {plain(message)}", err=True)
+    if remedy:
+        typer.echo(f"  {plain(remedy)}", err=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, talk
+from rag_search.text import plain
 
 config_app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
 
@@ -46,7 +47,6 @@ def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: Prof
     from rich.text import Text
 
     from rag_search.doctor import examine
-    from rag_search.text import plain
 
     findings = []
     console = out()
@@ -57,7 +57,7 @@ def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: Prof
             line = Text(f"{finding.state:<5}", style=colour).append(f"{finding.check:<10}", style="bold")
             console.print(line.append(plain(finding.detail)), soft_wrap=True)
             if finding.remedy:
-                console.print(Text(f"     {finding.remedy}"), soft_wrap=True)
+                console.print(Text(f"     {plain(finding.remedy)}"), soft_wrap=True)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
     if any(finding.state == "fail" for finding in findings):
@@ -67,7 +67,6 @@ def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: Prof
 def verify(as_json: JsonOption = False, index: IndexOption = None) -> None:
     """Re-check hashes, counts, vector norms and the full-text index. Exits with 2 if anything is wrong."""
     from rag_search.index import verify as verify_index
-    from rag_search.text import plain
 
     config = load(index=index)
     problems = verify_index(config.index_dir)
@@ -111,7 +110,8 @@ def config_show(
         table.add_column(name, overflow="fold")
     for key, row in rows.items():
         style = "" if row["origin"] == "defaults" else "bold"
-        table.add_row(Text(key, style=style), Text("-" if row["value"] is None else str(row["value"])), row["origin"])
+        value = "-" if row["value"] is None else plain(str(row["value"]))
+        table.add_row(Text(key, style=style), Text(value), Text(plain(row["origin"])))
     out().print(table)
 
 
@@ -121,7 +121,7 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
         return
     for name, value in facts.items():
         shown = ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
-        out().print(f"{name:<14} {shown}", soft_wrap=True)
+        out().print(plain(f"{name:<14} {shown}"), soft_wrap=True)
 
 
 def _shown(value: Any) -> Any:

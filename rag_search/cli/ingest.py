@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, places, talk
+from rag_search.text import plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -89,8 +90,6 @@ def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, a
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:
-    from rag_search.text import plain
-
     groups = {
         "new": [source.path for source in plan.new],
         "changed": [source.path for source in plan.changed],
@@ -124,7 +123,7 @@ def _watch(config: Config, roots: Sequence[Path], options: IngestOptions) -> Non
     from watchfiles import watch
 
     console = talk()
-    console.print(f"watching {', '.join(str(root) for root in roots)}; Ctrl-C ends it")
+    console.print(f"watching {plain(', '.join(str(root) for root in roots))}; Ctrl-C ends it")
     # the engine stays loaded from one sync to the next, the writer's lock does not
     for _changes in watch(*roots, raise_interrupt=False):
         _sync(config, roots, options)
@@ -161,8 +160,6 @@ def _progress() -> Iterator[Callable[[Step], None]]:
 
 
 def _print_report(report: IngestReport, shown: Places, *, as_json: bool) -> None:
-    from rag_search.text import plain
-
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
         return

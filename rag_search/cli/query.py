@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, load, out, places, talk
+from rag_search.text import plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -58,28 +60,25 @@ def query(
     Example: ragsearch query "如何解决Redis连接超时" -k 3
     """
     from rag_search.query_text import parse_where
-    from rag_search.records import SearchOptions
 
     config = load(index=index, profile=profile, search__top_k=top_k, search__candidates=candidates)
-    settings = config.settings.search
-    options = SearchOptions(
-        top_k=settings.top_k,
-        candidates=settings.candidates,
+    usual = config.settings.search.options
+    options = replace(
+        usual,
         system="rerank" if rerank else "hybrid",
         instruction=instruct,
-        min_score=settings.min_score if min_score is None else min_score,
+        min_score=usual.min_score if min_score is None else min_score,
         paths=tuple(path or ()),
         where=parse_where(where or []),
         since=_since(since),
         group=group,
     )
-    queries = _queries(text, batch)
-    questions = [question for _, question in queries]
+    query_ids, questions = zip(*_queries(text, batch), strict=True)
     results = _ask_server(config, questions, options, explain=explain) if server else None
     if results is None:
         results = _answer(config, questions, options, output)
     if trec:
-        _write_trec(trec, [query_id for query_id, _ in queries], results)
+        _write_trec(trec, query_ids, results)
     _print(results, config, output, explain=explain)
     raise typer.Exit(FOUND if any(result.hits for result in results) else NOTHING)
 
@@ -91,7 +90,8 @@ def _answer(config: Config, questions: Sequence[str], options: SearchOptions, ou
 
     with open_reader(config.index_dir) as reader:
         if not reader.counts.documents:
-            talk().print(f"{config.index_dir} holds no document yet. Run: ragsearch ingest PATH", soft_wrap=True)
+            index = plain(str(config.index_dir))
+            talk().print(f"{index} holds no document yet. Run: ragsearch ingest PATH", soft_wrap=True)
         searcher = wiring.make_searcher(
             config.settings,
             reader,
@@ -114,13 +114,13 @@ def _ask_server(
     try:
         answered = client.ask_server(config, questions, options)
     except client.OtherServerError as error:
-        talk().print(error.message)
+        talk().print(plain(error.message))
         return None
     if answered is None:
         return None
     results, server = answered
     if explain:
-        talk().print(f"answered by the server at {server.url}")
+        talk().print(f"answered by the server at {plain(server.url)}")
     return results
 
 
@@ -131,15 +131,22 @@ def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:
     if (text is None) == (batch is None):
         raise InputError("give one question, or --batch FILE.", remedy='Example: ragsearch query "..."')
     if batch is None:
-        return [("1", sys.stdin.read() if text == "-" else str(text))]
-    try:
-        content = sys.stdin.read() if str(batch) == "-" else batch.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{batch} cannot be read: {error}.") from error
+        return [("1", _content("-") if text == "-" else str(text))]
+    content = _content(str(batch))
     lines = [line.strip() for line in content.split("\n") if line.strip()]
     if not lines:
         raise InputError(f"{batch} holds no query.", remedy="Write one query a line.")
     return [_batch_line(line, number) for number, line in enumerate(lines, 1)]
+
+
+def _content(name: str) -> str:
+    """The text of a file, of stdin for `-`."""
+    from rag_search.errors import InputError
+
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name} cannot be read: {error}.", remedy="Write it in UTF-8.") from error
 
 
 def _batch_line(line: str, number: int) -> tuple[str, str]:
@@ -179,7 +186,6 @@ def _print(results: Sequence[SearchResult], config: Config, output: Format, *, e
     from rich.text import Text
 
     from rag_search.render.table import print_table
-    from rag_search.text import plain
 
     console = out()
     for result in results:

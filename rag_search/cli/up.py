@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rag_search.cli.common import load, out, talk
+from rag_search.text import plain
 
 
 class ModelSize(StrEnum):
@@ -51,7 +52,7 @@ def up(
             on_wait=lambda name, waited: status.update(f"{name}: {waited:.0f} s, log {folder / name}.log"),
         )
     for server in servers:
-        out().print(f"{server.name:<9} {server.model} at {server.url}, log {server.log}", soft_wrap=True)
+        out().print(plain(f"{server.name:<9} {server.model} at {server.url}, log {server.log}"), soft_wrap=True)
     console.print("now: ragsearch doctor --profile served")
 
 
@@ -61,6 +62,6 @@ def down() -> None:
 
     ended = stop_all(servers_folder(load().settings.cache_dir))
     for server in ended:
-        out().print(f"ended {server.name} ({server.model})", soft_wrap=True)
+        out().print(plain(f"ended {server.name} ({server.model})"), soft_wrap=True)
     if not ended:
         talk().print("no server of ours was running")

@@ -107,8 +107,10 @@ def _read_environment() -> dict[str, Any]:
 def _check(merged: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
     from pydantic import ValidationError  # 70 ms that a query with all defaults need not wait for
 
+    from rag_search.config.tidying import tidied
+
     try:
-        return checked(merged)
+        return checked(tidied(merged, origins))
     except ValidationError as error:
         raise _explain(error, origins) from error
 

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import platformdirs
 
+from rag_search.records import SearchOptions
+
 ENV_PREFIX = "RAGSEARCH_"
 
 
@@ -52,10 +54,10 @@ class RerankerSettings(_Section):
 
     backend: Literal["late-interaction", "vllm", "rerank-api", "cross-encoder", "none"] | None = None
     model: str | None = None
-    api: Literal["vllm", "tei", "cohere", "jina"] | None = _setting(None, "None: by the URL")
+    api: Literal["vllm", "tei", "cohere", "jina"] | None = _setting(None, "None: by the URL, which never tells tei")
     check: bool = _setting(True, "ask known answers before the first use")
     known_answers: Path | None = _setting(None, "JSON with a reference matrix; None: ours")  # noqa: RUF009 (it is a field)
-    url: str | None = _setting(None, "base URL of a rerank server, ending in /v1")
+    url: str | None = _setting(None, "base URL of a rerank server, ending in /v1 (tei: its root)")
     api_key: str | None = _secret()
     instruction: str | None = _setting(None, "default instruction; None: the model's own")
     max_tokens_per_doc: int = _setting(2048, "longer passages are cut there", ge=64)
@@ -70,6 +72,11 @@ class SearchSettings(_Section):
     top_k: int = _setting(5, "results printed", ge=1, le=1000)
     candidates: int = _setting(50, "depth of stage one", ge=1, le=1000)
     min_score: float | None = _setting(None, "hide hits that score less")
+
+    @property
+    def options(self) -> SearchOptions:
+        """How a query is searched unless it says otherwise: on the command line, over HTTP and MCP, and in Python."""
+        return SearchOptions(top_k=self.top_k, candidates=self.candidates, min_score=self.min_score)
 
 
 @dataclass(frozen=True)

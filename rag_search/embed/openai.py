@@ -18,7 +18,7 @@ from rag_search.embed.prompts import POOLING_REMEDY, QWEN3_END, Prompts
 from rag_search.embed.token_counts import token_counter
 from rag_search.errors import EngineError, KnownAnswerError
 from rag_search.records import FloatMatrix
-from rag_search.remote import CONCURRENCY, Remote
+from rag_search.remote import CONCURRENCY, Remote, prompt_tokens_of, tokens_of
 
 MAX_ROWS = 32  # what TEI takes in one request by default
 _FIRST_ALIKE = ("alpha one", "alpha two three four")  # one first token, all else different
@@ -54,12 +54,12 @@ class OpenAIBackend:
         """Raises KnownAnswerError when the end token is dropped or the first token alone is pooled."""
         if self._prompts.name != "qwen3":
             return
-        answer = self.remote.probe("/tokenize", {"model": self.model, "prompt": _PROBE})
-        if answer is not None and "tokens" in answer:
-            ends = answer["tokens"][-1] == QWEN3_END
+        tokens = tokens_of(self.remote.probe("/tokenize", {"model": self.model, "prompt": _PROBE}))
+        if tokens is not None:
+            ends = tokens[-1] == QWEN3_END
         else:
             reply = self.remote.post("/embeddings", {"model": self.model, "input": [_PROBE]})
-            ends = reply.get("usage", {}).get("prompt_tokens", _PROBE_TOKENS) == _PROBE_TOKENS
+            ends = prompt_tokens_of(reply) in (None, _PROBE_TOKENS)
         if not ends:
             raise KnownAnswerError(
                 f"{self.name} does not append <|endoftext|> ({QWEN3_END}), the token whose vector the model pools.",

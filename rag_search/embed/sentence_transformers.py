@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.model_files import files_id
-from rag_search.embed.prompts import QWEN3_END, Prompts, prompts_of
-from rag_search.errors import EngineError, KnownAnswerError, MissingExtraError
+from rag_search.embed.prompts import PROMPTS, QWEN3_END, Prompts, prompts_of
+from rag_search.errors import EngineError, KnownAnswerError, MissingExtraError, first_line
 from rag_search.records import FloatMatrix
 
 try:
@@ -37,7 +38,7 @@ class SentenceTransformersBackend:
             )
         except (OSError, ValueError) as error:
             raise EngineError(
-                f"the model {model!r} cannot be loaded: {str(error).strip().splitlines()[0]}.",
+                f"the model {model!r} cannot be loaded: {first_line(error)}.",
                 remedy="Set embedder.model to a hub name or to a folder that holds the model.",
             ) from error
         # an ingest counts the next texts while these are embedded, and a Rust tokenizer is not for two threads at once
@@ -55,11 +56,12 @@ class SentenceTransformersBackend:
 
     @property
     def prompts(self) -> Prompts:
-        """By the model's name, else those that it brings along."""
+        """By the model's name, else those that it brings along; the task of a fine-tuned Qwen3 is its own."""
         own = self._model.prompts
         query, document = own.get("query") or "", own.get("document") or ""
-        if query.startswith("Instruct: ") and query.endswith("\nQuery:"):
-            return prompts_of(self.model, "qwen3")
+        before, after = PROMPTS["qwen3"].query.split("{task}")
+        if query.startswith(before) and query.endswith(after):
+            return replace(PROMPTS["qwen3"], task=query.removeprefix(before).removesuffix(after))
         named = prompts_of(self.model)
         return named if named.name != "none" else Prompts("none", query=query, document=document)
 

@@ -34,13 +34,19 @@ def token_counter(model: str) -> CountTokens:
 
 
 def find_tokenizer(model: str) -> Path | None:
-    """tokenizer.json of a model folder or of the newest snapshot in the hub's cache; None when there is none."""
+    """tokenizer.json of a model folder, or in the hub's cache of the snapshot that `main` names, else of the newest;
+    None when there is none."""
     if (Path(model) / "tokenizer.json").is_file():
         return Path(model) / "tokenizer.json"
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    found = sorted(hub.glob(f"models--{model.replace('/', '--')}/snapshots/*/tokenizer.json"))
-    return found[-1] if found else None
+    folder = hub / f"models--{model.replace('/', '--')}"
+    main = folder / "refs" / "main"
+    if main.is_file():
+        named = folder / "snapshots" / main.read_text("utf-8").strip() / "tokenizer.json"
+        if named.is_file():
+            return named
+    return max(folder.glob("snapshots/*/tokenizer.json"), key=lambda file: file.stat().st_mtime_ns, default=None)
 
 
 def estimated_tokens(texts: Sequence[str]) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import httpx
 
 from rag_search.errors import InputError, ServerError
+from rag_search.web import JSON_TYPE, bearer, clean_key, clean_url, json_body, uses_proxy
 
 DEFAULT_URL = "http://127.0.0.1:7860"
 KEY_VARIABLE = "RAGSEARCH_SERVER__API_KEY"
@@ -48,9 +49,15 @@ def search(
     api_key: None takes the environment variable RAGSEARCH_SERVER__API_KEY.
     Raises InputError for what cannot be asked, ServerError for a server that is not there or fails.
     """
-    key = os.environ.get(KEY_VARIABLE) if api_key is None else api_key
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    response = _post(url, {**(options or {}), "query": query, "top_k": top_k}, headers, timeout_s)
+    try:
+        key = clean_key(os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key)
+    except ValueError as error:
+        raise InputError(f"the server's key cannot be sent: {error}.", remedy="Write the key alone.") from error
+    try:
+        url = clean_url(url)
+    except ValueError as error:
+        raise InputError(f"the server's address cannot be used: {error}.", remedy=f"Example: {DEFAULT_URL}") from error
+    response = _post(url, {**(options or {}), "query": query, "top_k": top_k}, bearer(key), timeout_s)
     try:
         reply = response.json()
         if response.status_code != 200:
@@ -60,9 +67,11 @@ def search(
         raise ServerError(f"{url} is no ragsearch server.", remedy="Use the address that serve printed.") from error
 
 
-def _post(url: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout_s: float) -> httpx.Response:
+def _post(url: str, body: Mapping[str, Any], headers: Mapping[bytes, bytes], timeout_s: float) -> httpx.Response:
     try:
-        return _client().post(f"{url.rstrip('/')}/v1/search", json=body, headers=headers, timeout=timeout_s)
+        return _client(trust_env=uses_proxy(url)).post(
+            f"{url}/v1/search", content=json_body(body), headers={**headers, **JSON_TYPE}, timeout=timeout_s
+        )
     except httpx.TimeoutException as error:
         raise ServerError(f"{url} did not answer within {timeout_s:g} s.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -70,9 +79,10 @@ def _post(url: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout
 
 
 @cache
-def _client() -> httpx.Client:
-    """One for the process: making one reads all certificates, which takes longer than an answer."""
-    client = httpx.Client()
+def _client(*, trust_env: bool) -> httpx.Client:
+    """One for the process, with proxies or without: making one reads all certificates, which takes longer than an
+    answer."""
+    client = httpx.Client(trust_env=trust_env)
     atexit.register(client.close)
     return client
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from rag_search.evaluation.evaluate import Evaluation
 from rag_search.evaluation.report import describe, no_answer
+from rag_search.text import plain
 
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
@@ -35,7 +36,7 @@ def _systems(evaluation: Evaluation, *, wide: bool) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        title=f"{data.name}: {len(data.judged)} questions, judgments {data.qrels_name}",
+        title=plain(f"{data.name}: {len(data.judged)} questions, judgments {data.qrels_name}"),
         title_justify="left",
     )
     table.add_column("method")
@@ -62,5 +63,5 @@ def _groups(title: str, groups: Mapping[str, Mapping[str, float]]) -> Table:
     for system in systems:
         table.add_column(system, justify="right")
     for name, row in groups.items():
-        table.add_row(Text(name), str(int(row["queries"])), *(f"{row[system]:.3f}" for system in systems))
+        table.add_row(Text(plain(name)), str(int(row["queries"])), *(f"{row[system]:.3f}" for system in systems))
     return table

@@ -10,6 +10,8 @@ from rich.cells import cell_len, set_cell_size
 from rag_search.lexical import terms
 from rag_search.text import plain
 
+QUERY_CHARS = 400  # of the query that are looked for to highlight words: each term is a pass over the text
+
 _WIDE_ENDS = tuple("。！？；")
 _SENTENCE_END = re.compile(rf"(?<=[{''.join(_WIDE_ENDS)}])|(?<=[.!?;])\s+|\n+")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -55,8 +57,8 @@ def _spaced(sentence: str) -> str:
 
 
 def highlights(text: str, query: str) -> Iterator[tuple[int, int]]:
-    """Spans of `text` that the query names: whole words, and runs of at least two CJK characters."""
-    wanted = {term for term in terms(query) if len(term) > 1}
+    """Spans of `text` that the head of the query names: whole words, and runs of at least two CJK characters."""
+    wanted = {term for term in terms(query[:QUERY_CHARS]) if len(term) > 1}
     for pattern in sorted((re.escape(term) for term in wanted), key=len, reverse=True):
         bounded = rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])" if pattern.isascii() else pattern
         yield from (match.span() for match in re.finditer(bounded, text, re.IGNORECASE))

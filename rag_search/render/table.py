@@ -89,9 +89,11 @@ def _stages(scores: StageScores) -> Text:
 
 def _print_explanation(console: Console, result: SearchResult) -> None:
     engine = result.engine
-    console.print(Text(f"embedder: {engine.embedder}\nreranker: {engine.reranker or 'none'}\nindex: {engine.index}"))
+    names = f"embedder: {engine.embedder}\nreranker: {engine.reranker or 'none'}\nindex: {engine.index}"
+    console.print(Text(plain(names)))  # they hold what settings and servers say
     if result.instruction:
         console.print(Text(f"instruction: {plain(result.instruction)}"))
-    console.print(Text(", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items()), style="dim"))
+    timings = ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items())
+    console.print(Text(plain(timings), style="dim"))
     for note in result.notes:
         console.print(Text(f"note: {plain(note)}", style="yellow"))

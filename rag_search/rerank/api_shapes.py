@@ -1,7 +1,7 @@
 """How four kinds of servers want a rerank request and how they answer it.
 
 vLLM, Cohere, Jina: `{model, query, documents}` -> `{results: [{index, relevance_score}]}`, sorted by score.
-TEI: `{query, texts}` -> `[{index, score}]`.
+TEI: `{query, texts}` -> `[{index, score}]`, at the root of the server.
 """
 
 from __future__ import annotations

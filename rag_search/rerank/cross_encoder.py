@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from rag_search.embed.base import batches
 from rag_search.embed.model_files import files_id
-from rag_search.errors import EngineError, MissingExtraError
+from rag_search.errors import EngineError, MissingExtraError, first_line
 from rag_search.records import FloatVector
 from rag_search.rerank.qwen3 import TEMPLATE, check_tail, is_qwen3_reranker
 from rag_search.special_tokens import neutralise
@@ -23,6 +24,7 @@ except ImportError as error:
 
 _BATCH_TOKENS = 16_384
 _TEMPLATE_TOKENS = 80
+_USUAL_QUERY = 16  # tokens; for counting what is cut, which is asked without the query
 
 
 class CrossEncoderReranker:
@@ -37,7 +39,7 @@ class CrossEncoderReranker:
             self._model: Any = CrossEncoder(model, device=device, model_kwargs={"dtype": dtype})
         except (OSError, ValueError) as error:
             raise EngineError(
-                f"the model {model!r} cannot be loaded: {str(error).strip().splitlines()[0]}.",
+                f"the model {model!r} cannot be loaded: {first_line(error)}.",
                 remedy="Set reranker.model to a hub name or to a folder that holds the model.",
             ) from error
         self.model, self._max_tokens, self._default = model, max_tokens_per_doc, default
@@ -65,14 +67,15 @@ class CrossEncoderReranker:
         return None
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
-        cut, lengths = self._cut(passages)
         query = self._safe(query)
-        told = (instruction or self._default) if self._qwen3 else None
+        told = neutralise(instruction or self._default or "") if self._qwen3 else ""
+        around = sum(map(len, self._offsets([query, told]))) + _TEMPLATE_TOKENS
+        cut, lengths = self._cut(passages, around=around)
         scores = np.empty(len(passages), np.float32)
         for rows in batches(lengths, max_tokens=_BATCH_TOKENS):
             scores[rows] = self._model.predict(
                 [(query, cut[i]) for i in rows],
-                prompt=neutralise(told) if told else None,
+                prompt=told or None,
                 batch_size=len(rows),
                 show_progress_bar=False,
                 activation_fn=torch.nn.Sigmoid(),
@@ -80,8 +83,11 @@ class CrossEncoderReranker:
         return scores
 
     def count_cut(self, passages: Sequence[str]) -> int:
-        """How many of the passages are longer than the model is given."""
-        return sum(len(row) > self._max_tokens for row in self._offsets([self._safe(text) for text in passages]))
+        """How many of the passages are longer than the model is given, beside a query of usual length: past its own
+        limit the model cuts them itself."""
+        around = _TEMPLATE_TOKENS if self._qwen3 else self._model.tokenizer.num_special_tokens_to_add(pair=True)
+        limit = min(self._max_tokens, self._longest - around - _USUAL_QUERY)
+        return sum(len(row) > limit for row in self._offsets([self._safe(text) for text in passages]))
 
     def check_structure(self) -> None:
         """Raises KnownAnswerError when the prompt does not end as the model was trained."""
@@ -90,14 +96,23 @@ class CrossEncoderReranker:
             text = self._model.tokenizer.apply_chat_template(messages, tokenize=False)
             check_tail(self._model.tokenizer(text)["input_ids"], self.name)
 
-    def _cut(self, passages: Sequence[str]) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
-        """Passages without what exceeds `max_tokens_per_doc`, and the length of each prompt in tokens."""
+    @property
+    def _longest(self) -> int:
+        """Tokens of a prompt that the model reads."""
+        return self._model.max_length or sys.maxsize
+
+    def _cut(self, passages: Sequence[str], *, around: int) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
+        """Passages without what exceeds `max_tokens_per_doc`, and the length of each prompt in tokens.
+
+        around: tokens of the prompt besides the passage.
+        """
         safe = [self._safe(passage) for passage in passages]
         offsets, limit = self._offsets(safe), self._max_tokens
         kept = [
             text[: row[limit - 1][1]] if len(row) > limit else text for text, row in zip(safe, offsets, strict=True)
         ]
-        return kept, np.array([min(len(row), limit) + _TEMPLATE_TOKENS for row in offsets], np.int64)
+        lengths = [min(min(len(row), limit) + around, self._longest) for row in offsets]
+        return kept, np.array(lengths, np.int64)
 
     def _offsets(self, texts: Sequence[str]) -> Sequence[Sequence[tuple[int, int]]]:
         """(start, end) of each token of each text."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rag_search.embed.model_files import files_id
-from rag_search.errors import EngineError, MissingExtraError
+from rag_search.errors import EngineError, MissingExtraError, first_line
 from rag_search.records import FloatVector
 from rag_search.rerank.qwen3 import OVERRIDES, PROBE, TEMPLATE, check_tail, is_qwen3_reranker
 from rag_search.special_tokens import neutralise
@@ -52,7 +52,7 @@ class VllmReranker:
             self._llm = LLM(model, **settings)
         except (VLLMError, OSError, ValueError, RuntimeError) as error:
             raise EngineError(
-                f"vLLM cannot load {model!r}: {str(error).strip().splitlines()[0]}.",
+                f"vLLM cannot load {model!r}: {first_line(error)}.",
                 remedy="Set reranker.model to a hub name or a folder; lower reranker.gpu_memory_utilization "
                 "if the card is shared.",
             ) from error
@@ -102,7 +102,7 @@ class VllmReranker:
             )
         except (VLLMError, ValueError, RuntimeError) as error:
             raise EngineError(
-                f"{self.name} cannot score: {str(error).strip().splitlines()[0]}.",
+                f"{self.name} cannot score: {first_line(error)}.",
                 remedy="Shorten the query, or lower reranker.max_tokens_per_doc.",
             ) from error
 

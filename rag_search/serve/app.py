@@ -61,7 +61,7 @@ def _documented_keys() -> list[Depends]:
 
 def make_rules(settings: ServerSettings) -> GuardRules:
     """The guard's rules. A key is needed on every address but this machine's own."""
-    key = settings.api_key or ""
+    key = (settings.api_key or "").strip()  # as a header arrives
     if settings.host not in LOOPBACK and not key:
         raise ConfigError(
             f"the address {settings.host} can be reached from other machines.",

@@ -216,7 +216,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(refusal: Refusal, send: Send) -> None:
-    error = {"message": str(refusal), "type": refusal.kind, "code": refusal.status}
+    error = {"message": str(refusal), "type": refusal.kind, "code": refusal.status, "remedy": ""}
     body = json.dumps({"error": error}).encode()
     headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]

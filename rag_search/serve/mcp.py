@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -16,7 +17,7 @@ from pydantic import Field
 from rag_search import __version__
 from rag_search.errors import InputError, RagSearchError
 from rag_search.index import IndexReader
-from rag_search.records import Document, SearchOptions
+from rag_search.records import Document
 from rag_search.render.formats import as_dict
 from rag_search.render.places import Places
 from rag_search.serve.app import make_rules
@@ -36,18 +37,20 @@ def make_mcp(engine: Engine) -> MCPServer[Any]:
     """The tools over a loaded engine. What goes wrong is a tool error that says what to do, never a protocol error."""
     server: MCPServer[Any] = MCPServer("ragsearch", version=__version__, log_level="WARNING")
     places = Places(engine.config.base_dir, Path.cwd())
+    usual = engine.config.settings.search.options
+    usual_hits = min(usual.top_k, MAX_HITS)
 
     @server.tool(annotations=READS_ONLY)
     def search(
         query: Annotated[str, Field(description="a question or key words, in any language")],
-        top_k: TopK = 5,
+        top_k: TopK = usual_hits,
         instruction: Annotated[str | None, Field(description="for whom or what the answer is")] = None,
     ) -> dict[str, Any]:
         """Find the passages of the indexed documents that answer a question, best first."""
         with _told():
             if not 1 <= top_k <= MAX_HITS:
                 raise InputError(f"top_k is {top_k}.", remedy=f"Ask for 1 to {MAX_HITS} passages.")
-            options = SearchOptions(top_k=top_k, instruction=instruction)
+            options = replace(usual, top_k=top_k, instruction=instruction)
             return as_dict(engine.search_many([(query, options)])[0], places)
 
     @server.tool(annotations=READS_ONLY)
@@ -72,7 +75,8 @@ def run_http(engine: Engine) -> None:
     listener, url = listen(settings.host, settings.port)
     app = cast("App", make_mcp(engine).streamable_http_app(host=settings.host))
     print(f"listening on {url}/mcp", file=sys.stderr, flush=True)
-    run_app(Guard(app, make_rules(settings), lambda _route, _status, _seconds: None), listener)
+    guarded = Guard(app, make_rules(settings), lambda _route, _status, _seconds: None)
+    run_app(guarded, listener, head_timeout_s=settings.body_timeout_s)
 
 
 @contextmanager

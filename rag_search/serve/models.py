@@ -7,6 +7,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,12 +18,14 @@ from pydantic import (
     Tag,
 )
 
+from rag_search.records import SearchOptions
+from rag_search.text import encodable
+
 MAX_QUERIES = 256  # in one request
 
 
 def _encodable(value: Any) -> Any:
-    """A lone surrogate (half an emoji, cut by a client) can neither be tokenised nor sent back: it becomes "?"."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _number(value: Any) -> Any:
@@ -41,6 +44,7 @@ def _no_number(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_encodable)]
 Query = Annotated[str, Field(max_length=20_000), BeforeValidator(_encodable)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+AtMost = Annotated[int, Field(ge=0), BeforeValidator(_number)]  # 0: no limit, as vLLM has it
 Depth = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_number)]
 Day = Annotated[date, BeforeValidator(_no_number)]
 Json = dict[str, Any]
@@ -54,9 +58,9 @@ class DocumentText(BaseModel):
 
 class _Rerank(BaseModel):
     model: Text | None = None
-    top_n: Count | None = None
+    top_n: AtMost | None = None
     instruction: Text | None = None
-    max_tokens_per_doc: Count | None = None
+    max_tokens_per_doc: AtMost | None = None
 
 
 class DocumentsRequest(_Rerank):
@@ -78,8 +82,8 @@ class PassagesRequest(_Rerank):
 class BatchRequest(_Rerank):
     """Several queries, each with its own passages: one list of results per query."""
 
-    queries: list[Query]
-    passages_batch: list[list[Text]]
+    queries: list[Query] = Field(max_length=MAX_QUERIES)
+    passages_batch: list[list[Text]] = Field(max_length=MAX_QUERIES)
 
 
 class TeiRequest(BaseModel):
@@ -111,11 +115,12 @@ AnyRerankRequest = Annotated[_Documents | _Passages | _Batch | _Tei, Discriminat
 
 
 class ScoreRequest(BaseModel):
-    """vLLM's /v1/score: one text against one or many, or the pairs of two lists of the same length."""
+    """vLLM's /v1/score: one text against one or many, or the pairs of two lists of the same length. `queries` and
+    `documents` are other names for both."""
 
     model: Text | None = None
-    text_1: Query | list[Query]
-    text_2: Text | list[Text]
+    text_1: Query | list[Query] = Field(validation_alias=AliasChoices("text_1", "queries"))
+    text_2: Text | list[Text] = Field(validation_alias=AliasChoices("text_2", "documents"))
     instruction: Text | None = None
 
 
@@ -132,12 +137,13 @@ class EmbeddingsRequest(BaseModel):
 
 
 class _SearchFields(BaseModel):
-    """How to search; the fields are those of `ragsearch query`."""
+    """How to search; the fields are those of `ragsearch query`. `top_k`, `candidates` and `min_score` are the settings'
+    unless they are given."""
 
     model_config = ConfigDict(extra="forbid")
 
-    top_k: Depth = 5
-    candidates: Depth = 50
+    top_k: Depth | None = None
+    candidates: Depth | None = None
     rerank: StrictBool = True
     instruction: Text | None = None
     min_score: Annotated[float, Strict(), Field(allow_inf_nan=False)] | None = None
@@ -145,6 +151,20 @@ class _SearchFields(BaseModel):
     where: dict[Text, Text] = {}
     since: Day | None = None
     group: StrictBool = True
+
+    def options(self, usual: SearchOptions) -> SearchOptions:
+        """As the records of a search have them. usual: what the settings say."""
+        return SearchOptions(
+            top_k=usual.top_k if self.top_k is None else self.top_k,
+            candidates=usual.candidates if self.candidates is None else self.candidates,
+            system="rerank" if self.rerank else "hybrid",
+            instruction=self.instruction,
+            min_score=usual.min_score if self.min_score is None else self.min_score,
+            paths=tuple(self.paths),
+            where=self.where,
+            since=self.since.isoformat() if self.since else None,
+            group=self.group,
+        )
 
 
 class SearchRequest(_SearchFields):

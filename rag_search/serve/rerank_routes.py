@@ -30,7 +30,7 @@ NO_TOKENS_COUNTED = {"prompt_tokens": 0, "total_tokens": 0}
 
 
 def rerank_router(service: Service) -> APIRouter:
-    """/v1/rerank, /v2/rerank, /rerank, /v1/score, and what Weaviate asks a reranker container."""
+    """/v1/rerank, /v2/rerank, /rerank, /v1/score, /score, and what Weaviate asks a reranker container."""
     router = APIRouter(tags=["rerank"])
 
     @router.post("/v1/rerank", responses=documented(replies.RerankReply))
@@ -48,6 +48,7 @@ def rerank_router(service: Service) -> APIRouter:
             return JSONResponse(await _tei(service, body))
         return JSONResponse(await _rerank(service, body, return_documents=True, input_order=True))
 
+    @router.post("/score", responses=documented(replies.ScoreReply))
     @router.post("/v1/score", responses=documented(replies.ScoreReply))
     async def score(body: ScoreRequest) -> Response:
         scores = np.concatenate(await service.score_lists(_pairs(body), instruction=body.instruction))
@@ -80,12 +81,12 @@ async def _rerank(
         results: Sequence[object] = await _batch(service, body)
     elif isinstance(body, PassagesRequest):
         scores = await service.score(body.query, body.passages, instruction=body.instruction)
-        results = [_result(p, text=p.text) for p in order_passages(scores, body.passages)[: body.top_n]]
+        results = [_result(p, text=p.text) for p in order_passages(scores, body.passages)[: body.top_n or None]]
     else:
         texts = [d if isinstance(d, str) else d.text for d in body.documents]
         scores = await service.score(body.query, texts, instruction=body.instruction)
         shown = return_documents if body.return_documents is None else body.return_documents
-        best = order_passages(scores, texts)[: body.top_n]
+        best = order_passages(scores, texts)[: body.top_n or None]
         results = [_result(p, document={"text": p.text}) if shown else _result(p) for p in best]
         if input_order and shown:
             reply |= {"query": body.query, "scores": _in_order(texts, scores)}
@@ -101,7 +102,9 @@ async def _batch(service: Service, body: BatchRequest) -> list[list[Json]]:
         )
     pairs = list(zip(body.queries, body.passages_batch, strict=True))
     lists = await service.score_lists(pairs, instruction=body.instruction)
-    ranked = [order_passages(scores, texts)[: body.top_n] for scores, (_, texts) in zip(lists, pairs, strict=True)]
+    ranked = [
+        order_passages(scores, texts)[: body.top_n or None] for scores, (_, texts) in zip(lists, pairs, strict=True)
+    ]
     return [[_result(p, text=p.text) for p in passages] for passages in ranked]
 
 

@@ -33,16 +33,17 @@ def search_router(service: Service) -> APIRouter:
     router = APIRouter(tags=["search"])
     config = service.engine.config
     expected = announcement(config, "").expectation
+    usual = config.settings.search.options
 
     @router.post("/v1/search", responses=documented(replies.SearchReply))
     async def search(body: SearchRequest) -> Response:
-        result = await service.search(body.query, _options(body))
+        result = await service.search(body.query, body.options(usual))
         return JSONResponse(as_dict(result, Places(config.base_dir, Path.cwd())))
 
     @router.post("/v1/search/batch", responses=documented(replies.SearchBatchReply))
     async def search_batch(body: SearchBatchRequest) -> Response:
         places = Places(config.base_dir, Path.cwd())
-        results = await _search_all(service, body.queries, _options(body))
+        results = await _search_all(service, body.queries, body.options(usual))
         return JSONResponse({"results": [as_dict(result, places) for result in results]})
 
     @router.post("/v1/ragsearch/query", include_in_schema=False)
@@ -77,20 +78,6 @@ async def _search_all(service: Service, queries: Sequence[str], options: SearchO
         some = queries[first : first + BATCH_SLICE]
         results += await asyncio.gather(*(service.search(text, options) for text in some))
     return results
-
-
-def _options(body: SearchRequest | SearchBatchRequest) -> SearchOptions:
-    return SearchOptions(
-        top_k=body.top_k,
-        candidates=body.candidates,
-        system="rerank" if body.rerank else "hybrid",
-        instruction=body.instruction,
-        min_score=body.min_score,
-        paths=tuple(body.paths),
-        where=body.where,
-        since=body.since.isoformat() if body.since else None,
-        group=body.group,
-    )
 
 
 def _encoded(row: FloatVector, encoding: str) -> list[float] | str:

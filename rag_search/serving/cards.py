@@ -90,9 +90,21 @@ def find_cards() -> list[Card]:
 
 
 def parse_cards(text: str) -> list[Card]:
-    """Cards from the lines of nvidia-smi (memory in MiB)."""
-    rows = [[cell.strip() for cell in line.split(",")] for line in text.split("\n") if line.strip()]
-    return [Card(int(index), name, float(memory) / 1024, driver) for index, name, memory, driver in rows]
+    """Cards from the lines of nvidia-smi (memory in MiB). Raises EngineError for a line that does not tell the memory:
+    cards that share it with the processor say `[N/A]`."""
+    return [_card(line) for line in text.split("\n") if line.strip()]
+
+
+def _card(line: str) -> Card:
+    try:
+        index, name, memory, driver = (cell.strip() for cell in line.split(","))
+        return Card(int(index), name, float(memory) / 1024, driver)
+    except ValueError as error:
+        raise EngineError(
+            f"nvidia-smi does not tell the memory of the card: {line.strip()!r}.",
+            remedy="Start both servers yourself, with shares of memory that fit; all other flags are those of: "
+            "ragsearch up --cpu --dry-run",
+        ) from error
 
 
 def installed_cuda() -> dict[str, str]:

@@ -15,7 +15,9 @@ from pathlib import Path
 import httpx
 
 from rag_search.errors import EngineError
+from rag_search.process_ids import born
 from rag_search.serving.commands import ServerCommand
+from rag_search.web import root_of, uses_proxy
 
 START_S = 1800.0  # the first start downloads up to 32 GB of weights
 _END_S = 20.0
@@ -23,7 +25,7 @@ _END_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """born: start of the process in clock ticks since boot, so that another process with its id is not taken for it."""
+    """born: start of the process, so that another one with its id is not taken for it."""
 
     name: str
     model: str
@@ -34,13 +36,13 @@ class RunningServer:
 
     @property
     def alive(self) -> bool:
-        return _born(self.pid) == self.born != ""
+        return born(self.pid) == self.born != ""
 
     @property
     def healthy(self) -> bool:
         try:
-            return httpx.get(self.url.removesuffix("/v1") + "/health", timeout=2).is_success
-        except httpx.HTTPError:
+            return httpx.get(root_of(self.url) + "/health", timeout=2, trust_env=uses_proxy(self.url)).is_success
+        except (httpx.HTTPError, httpx.InvalidURL):
             return False
 
 
@@ -125,7 +127,7 @@ def _start(command: ServerCommand, folder: Path) -> RunningServer:
             f"{command.args[0]} cannot be run: {error}.", remedy="Run: pip install 'ragsearch[gpu]'"
         ) from error
     process.returncode = 0  # it outlives us: no warning when this object goes
-    return RunningServer(command.name, command.model, command.url, process.pid, _born(process.pid), str(log))
+    return RunningServer(command.name, command.model, command.url, process.pid, born(process.pid), str(log))
 
 
 def _wait(server: RunningServer, on_wait: Callable[[str, float], None], start_s: float) -> None:
@@ -162,15 +164,6 @@ def _write(folder: Path, servers: Sequence[RunningServer]) -> None:
     unfinished = folder / "servers.json.tmp"
     unfinished.write_text(json.dumps([asdict(server) for server in servers]), "utf-8")
     unfinished.replace(folder / "servers.json")
-
-
-def _born(pid: int) -> str:
-    """Start time of a living process, "" for none and for one that has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] == "Z" else fields[19]
 
 
 def _signal(server: RunningServer, number: int) -> None:

@@ -3,10 +3,17 @@
 import io
 import json
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from rag_search import query, searching
+from rag_search.announcing import announced
+from rag_search.config import load_config
+from rag_search.records import SearchOptions
 from tests.cli.conftest import Run
 
 
@@ -35,6 +42,15 @@ def test_json_of_a_query(indexed: Path, run: Run) -> None:
     assert [hit["path"] for hit in document["hits"]] == ["docs/redis.md"]
     assert 0 <= document["hits"][0]["score"] <= 1
     assert any("cannot follow" in note for note in document["notes"])
+
+
+def test_python_searches_as_the_settings_say(indexed: Path) -> None:
+    (indexed / "ragsearch.toml").write_text("[search]\ntop_k = 2\nmin_score = 0.0\n", "utf-8")
+    assert len(query("how").hits) == 2
+    assert query("how", settings={"search.min_score": 2.0}).hits == ()
+    with searching(settings={"search.top_k": 1}) as searcher:
+        assert len(searcher.search("how").hits) == 1
+        assert len(searcher.search("how", SearchOptions(top_k=3, min_score=0.0)).hits) == 3
 
 
 def test_no_confident_match_is_exit_code_1_and_valid_json(indexed: Path, run: Run) -> None:
@@ -90,6 +106,16 @@ def test_bad_input_is_one_clear_error_and_exit_code_2(indexed: Path, run: Run, a
     assert message in done.err
     assert done.out == ""
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("arguments", [["-"], ["--batch", "-"], ["--batch", "bad.txt"]])
+def test_a_question_that_is_no_utf8_is_an_error(
+    indexed: Path, run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("bad.txt").write_bytes(b"redis \xff")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"redis \xff"), "utf-8"))
+    done = run("query", *arguments)
+    assert (done.code, "Traceback" in done.err, "cannot be read" in done.err) == (2, False, True)
 
 
 def test_a_folder_without_markdown(project: Path, run: Run) -> None:
@@ -173,6 +199,54 @@ def test_hostile_documents_reach_no_terminal(project: Path, run: Run) -> None:
     done = run("query", "zebra stripes", "--min-score", "0", "-k", "1")
     assert not set(done.out) & {"\x1b", "\x07", "\u202e"}
     assert "[red]x[/]" in done.out
+
+
+@pytest.fixture
+def hostile_server() -> Iterator[str]:
+    """The address of a server that refuses everything, in words that a terminal would obey."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            said = json.dumps({"error": {"message": "no \x1b]0;pwn\x07\x1b[2J\u202e model"}}).encode()
+            self.send_response(404 if self.command == "GET" else 401)
+            self.send_header("content-length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_hostile_servers_reach_no_terminal(
+    indexed: Path, run: Run, hostile_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with announced(load_config({}), hostile_server):
+        done = run("query", "kafka", "--format", "files")
+    assert "was not used: no  model" in done.err
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__URL", f"{hostile_server}/v1")
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__MODEL", "\x1b[31mred")
+    shown = [done, *(run(*c, "--profile", "served") for c in (["query", "x"], ["doctor"], ["config", "show"]))]
+    assert "answered 401: no  model" in shown[1].err
+    assert "answered 401: no  model" in shown[2].out
+    assert "red" in shown[3].out
+    assert not set("".join(each.out + each.err for each in shown)) & {"\x1b", "\x07", "\u202e"}
+
+
+def test_hostile_paths_reach_no_terminal(project: Path, run: Run) -> None:
+    for command in (["ingest", "docs"], ["status"], ["query", "kafka lag", "--explain"], ["verify"]):
+        done = run(*command, "--index", "./\x1b[31mred/\x1b]0;pwn\x07")
+        assert (done.code, "\x1b" in done.out + done.err) == (0, False)
+    assert "\x1b" not in run("status", "--index", "./\x1b[31mnowhere").err
 
 
 @pytest.mark.parametrize("args", [["--help"], ["query", "--help"], ["ingest", "--help"], ["evaluate", "--help"]])

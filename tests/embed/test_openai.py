@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +14,8 @@ import pytest
 from rag_search.embed.batched import BatchedEmbedder
 from rag_search.embed.openai import OpenAIBackend
 from rag_search.embed.prompts import PROMPTS, Prompts, prompts_of
-from rag_search.embed.token_counts import estimated_tokens
-from rag_search.errors import ConfigError, EngineError
+from rag_search.embed.token_counts import estimated_tokens, find_tokenizer
+from rag_search.errors import ConfigError, EngineError, KnownAnswerError
 from rag_search.remote import ATTEMPTS, Remote
 from rag_search.special_tokens import neutralise
 from tests.fakes import DIM, word_vector
@@ -101,6 +104,37 @@ def test_no_connection() -> None:
     assert len(pauses) == ATTEMPTS - 1
 
 
+def test_half_an_emoji_is_sent_as_a_question_mark() -> None:
+    server = ModelServer()
+    make(server).embed_queries(["redis \ud83d"])
+    assert server.requests[0][1]["input"] == ["redis ?"]
+
+
+def remote(key: str, handle: Any) -> Remote:
+    transport = httpx.MockTransport(handle)
+    return Remote("http://model/v1", what="m", setting="embedder", api_key=key, transport=transport)
+
+
+def test_any_key_is_sent_as_utf8_and_without_its_line_end() -> None:
+    def echo(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=request.headers["authorization"])
+
+    assert [remote(key, echo).post("/x", {}) for key in ("sk-1\n", "ключ")] == ["Bearer sk-1", "Bearer ключ"]
+
+
+def test_a_key_that_cannot_be_sent_is_not_printed() -> None:
+    with pytest.raises(EngineError, match=r"embedder\.api_key cannot be sent") as caught:
+        remote(f"{SECRET}\r{SECRET}", lambda _: httpx.Response(200))
+    assert SECRET not in str(caught.value)
+
+    def illegal(request: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError(f"Illegal header value b'Bearer {SECRET[:-1]}'", request=request)
+
+    with pytest.raises(EngineError, match="cannot be reached: LocalProtocolError") as caught:
+        make(illegal).encode_documents(["a"])
+    assert SECRET[:-1] not in str(caught.value)
+
+
 @pytest.mark.parametrize(("status", "remedy"), [(401, "api_key"), (404, "embedder.model"), (400, "--max-model-len")])
 def test_refusals_name_the_remedy(status: int, remedy: str) -> None:
     answer = httpx.Response(status, json={"error": {"message": f"no: {SECRET}", "code": status}})
@@ -128,6 +162,43 @@ def test_refusals_name_the_remedy(status: int, remedy: str) -> None:
 def test_bad_answers_are_errors(spoil, said: str) -> None:
     with pytest.raises(EngineError, match=said):
         make(ModelServer(spoil=spoil)).encode_documents(["a", "b"])
+
+
+def structure(tokenized: Any, reply: Any) -> None:
+    """The check of tokens and pooling, where /tokenize and /embeddings answer so."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/tokenize":
+            return httpx.Response(200, json=tokenized)
+        if json.loads(request.content)["input"] == ["hello world"]:
+            return httpx.Response(200, json=reply)
+        return ModelServer()(request)
+
+    make(answer, prompts=PROMPTS["qwen3"]).backend.check_structure()
+
+
+@pytest.mark.parametrize("tokenized", [{"tokens": []}, {"tokens": None}, {"ok": 1}, {"tokens": ["a"]}, [1], None])
+def test_a_tokenizer_of_another_kind_tells_nothing(tokenized: Any) -> None:
+    for reply in ({"usage": None}, {"usage": {"prompt_tokens": 3}}, {"usage": {"total_tokens": 3}}, {}, []):
+        structure(tokenized, reply)
+    with pytest.raises(KnownAnswerError, match="does not append"):
+        structure(tokenized, {"usage": {"prompt_tokens": 2}})
+
+
+def test_the_tokenizer_of_the_main_snapshot_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--org--model"
+    files = [folder / "snapshots" / name / "tokenizer.json" for name in ("f0", "a1", "b2")]
+    for age, file in enumerate(files):
+        file.parent.mkdir(parents=True)
+        file.write_text("{}", "utf-8")
+        os.utime(file, (age, age))
+    os.utime(files[1], (9, 9))
+    assert find_tokenizer("org/model") == files[1]  # the newest
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("b2\n", "utf-8")
+    assert find_tokenizer("org/model") == files[2]
+    assert find_tokenizer("org/other") is None
 
 
 def test_estimate_counts_chinese_by_the_character() -> None:

@@ -23,6 +23,11 @@ def test_brackets_are_the_instruction_and_the_rest_is_searched(raw: str, expecte
     assert parse_query(raw) == expected
 
 
+def test_half_an_emoji_in_an_instruction_is_a_question_mark() -> None:
+    assert parse_query("[a \ud83d] text").instruction == "a ?"
+    assert parse_query("text", instruction="\udcff b").instruction == "? b"
+
+
 def test_an_explicit_instruction_wins_and_the_brackets_are_still_not_searched() -> None:
     assert parse_query("[a] text", instruction="b") == Query("text", "b")
 

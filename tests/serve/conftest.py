@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,11 @@ def make_client(tmp_path: Path, folder: Path) -> Iterator[MakeClient]:
     """make_client(server settings...) -> a client of the running application."""
     with ExitStack() as stack:
 
-        def make(*, indexed: bool = True, reranker: Any = None, **server: Any) -> TestClient:
+        def make(
+            *, indexed: bool = True, reranker: Any = None, search: Mapping[str, Any] | None = None, **server: Any
+        ) -> TestClient:
             flags = {f"server.{name}": value for name, value in server.items()}
+            flags |= {f"search.{name}": value for name, value in (search or {}).items()}
             config = load_config({**flags, "cache_dir": str(tmp_path / "cache")}, cwd=tmp_path)
             if indexed:
                 write_index(config, folder, WordEmbedder())

@@ -41,6 +41,17 @@ def test_a_batch_is_answered_as_one_by_one(make_client: MakeClient) -> None:
         assert client.post("/v1/search/batch", json=wrong).status_code == 422
 
 
+def test_search_is_as_the_settings_say_unless_the_request_does(make_client: MakeClient) -> None:
+    for search, found in (({"top_k": 1}, 1), ({"candidates": 1}, 1), ({"min_score": 2.0}, 0), ({}, 2)):
+        client = make_client(search=search)
+        asked = {"query": "redis pg_dump"}
+        assert len(client.post("/v1/search", json=asked).json()["hits"]) == found
+        (batch,) = client.post("/v1/search/batch", json={"queries": [asked["query"]]}).json()["results"]
+        assert len(batch["hits"]) == found
+        told = {**asked, "top_k": 2, "candidates": 2, "min_score": 0.0}
+        assert len(client.post("/v1/search", json=told).json()["hits"]) == 2
+
+
 def test_cohere_shapes_order_by_score(make_client: MakeClient) -> None:
     client = make_client()
     body = {"query": "redis timeout", "documents": [TEXTS[0], {"text": TEXTS[1]}, TEXTS[2]], "top_n": 2}
@@ -50,6 +61,11 @@ def test_cohere_shapes_order_by_score(make_client: MakeClient) -> None:
         assert [(row["index"], row["relevance_score"]) for row in rows] == expected
     assert client.post("/v1/rerank", json=body).json()["results"][0]["document"] == {"text": TEXTS[1]}
     assert "document" not in client.post("/v2/rerank", json=body).json()["results"][0]
+
+
+def test_no_limit_is_zero_as_vllm_has_it(make_client: MakeClient) -> None:
+    body = {"query": "redis timeout", "documents": TEXTS, "top_n": 0, "max_tokens_per_doc": 0}
+    assert len(make_client().post("/v1/rerank", json=body).json()["results"]) == 3
 
 
 def test_passages_carry_their_text_and_a_batch_gives_one_list_per_query(make_client: MakeClient) -> None:
@@ -126,8 +142,10 @@ def test_score(make_client: MakeClient) -> None:
         ({"text_1": ["redis timeout"], "text_2": TEXTS[1]}, [1.0]),
         ({"text_1": ["weather", "redis timeout", "timeout"], "text_2": TEXTS}, [1.0, 1.0, 0.0]),
         ({"text_1": "redis", "text_2": []}, []),
+        ({"queries": ["weather", "redis timeout", "timeout"], "documents": TEXTS}, [1.0, 1.0, 0.0]),
     ):
-        assert [row["score"] for row in client.post("/v1/score", json=body).json()["data"]] == scores
+        for route in ("/v1/score", "/score"):
+            assert [row["score"] for row in client.post(route, json=body).json()["data"]] == scores
     assert client.post("/v1/score", json={"text_1": ["a", "b"], "text_2": TEXTS}).status_code == 400
 
 
@@ -170,10 +188,12 @@ def test_without_an_index_search_is_503_and_rerank_works(make_client: MakeClient
         ("/v1/rerank", {"query": "x"}, 422),
         ("/v1/rerank", {"query": "x", "documents": ["x"], "passages": ["x"]}, 422),
         ("/v1/rerank", {"queries": ["x"], "passages_batch": []}, 400),
+        ("/v1/rerank", {"queries": ["x"] * 257, "passages_batch": [[]] * 257}, 422),
+        ("/v1/rerank", {"queries": ["x"], "passages_batch": [[]] * 257}, 422),
         ("/v1/rerank", {"query": " ", "documents": ["x"]}, 400),
         ("/v1/rerank", {"query": "x", "documents": ["x"] * 6}, 413),
         ("/v1/rerank", {"query": "x", "documents": ["x" * 101]}, 413),
-        ("/v1/rerank", {"query": "x", "documents": ["x"], "top_n": 0}, 422),
+        ("/v1/rerank", {"query": "x", "documents": ["x"], "top_n": -1}, 422),
         ("/v1/rerank", {"query": "x", "documents": ["x"], "top_n": "5"}, 422),
         ("/v1/search", {"query": "x", "topk": 3}, 422),
         ("/v1/search", {"query": "x", "top_k": True}, 422),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,13 @@ def test_a_server_that_is_not_ours_to_use_is_told_apart(config: Config, server: 
         ask_server(config, ["x"], SearchOptions())
 
 
+def test_a_key_that_cannot_be_sent_is_not_printed(config: Config, server: Answering) -> None:
+    keyed = replace(config.settings.server, api_key="sk-very\nsecret")
+    with pytest.raises(OtherServerError, match="did not answer: ValueError") as caught:
+        ask_server(replace(config, settings=replace(config.settings, server=keyed)), ["x"], SearchOptions())
+    assert "very" not in str(caught.value)
+
+
 def test_bad_questions_and_failures_are_errors(config: Config, server: Answering) -> None:
     server.answer = lambda _: reply(400, {"error": {"message": "the query is empty.", "type": "InputError"}})
     with pytest.raises(InputError, match="the query is empty"):
@@ -130,3 +138,26 @@ def test_a_dead_server_is_forgotten(config: Config) -> None:
         assert file.exists()
         assert ask_server(config, ["x"], SearchOptions()) is None
         assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"born": "1"}, False),  # the id belongs to another process by now
+        ({"pid": 2**22 + 1}, False),  # above the largest id there is
+        ({"host": "another-machine"}, True),
+        ({"host": "", "born": ""}, True),  # of an older version
+    ],
+)
+def test_who_took_the_port_over_gets_neither_key_nor_question(
+    config: Config, server: Answering, changes: dict[str, Any], kept: bool
+) -> None:
+    server.answer = right
+    file = announcement_file(config)
+    said = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({**said, **changes}), "utf-8")
+    assert ask_server(config, ["my question"], SearchOptions()) is None
+    assert server.asked == []
+    assert file.exists() == kept
+    file.write_text(json.dumps(said), "utf-8")
+    assert ask_server(config, ["x"], SearchOptions()) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -95,6 +96,15 @@ def test_all_bodies_together_have_a_limit() -> None:
         go.set()
         assert [(await each)[0]["status"] for each in waiting] == [200] * 16
         assert (await ask(guard, pieces(b"1")))[1]["body"] == b"1"
+
+    run(scenario)
+
+
+def test_a_refusal_has_the_fields_of_every_error() -> None:
+    async def scenario() -> None:
+        answer = await ask(guarded(), pieces(b"12345678901"))
+        error = json.loads(answer[1]["body"])["error"]
+        assert set(error) == {"message", "type", "code", "remedy"}
 
     run(scenario)
 

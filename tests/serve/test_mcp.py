@@ -73,6 +73,15 @@ def test_tools_answer(tools: Tools) -> None:
     assert tools.call("status")["documents"] == 2
 
 
+def test_search_is_as_the_settings_say(folder: Path, tmp_path: Path) -> None:
+    for settings, found in (({"search.top_k": 1}, 1), ({"search.min_score": 2.0}, 0), ({"search.top_k": 500}, 2)):
+        config = load_config({**settings, "cache_dir": str(tmp_path / "cache")}, cwd=tmp_path)
+        write_index(config, folder, WordEmbedder())
+        engine = Engine(config, WordEmbedder(), OverlapReranker())
+        assert len(Tools(engine).call("search", query="redis pg_dump")["hits"]) == found
+        engine.close()
+
+
 def test_schemas_name_limits_and_explain_every_field(tools: Tools) -> None:
     schemas = tools.schemas()
     assert set(schemas) == {"search", "get_document", "status"}

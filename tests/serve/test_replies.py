@@ -54,6 +54,7 @@ def test_the_document_has_every_route_once_and_the_key_when_there_is_one(make_cl
         "/v2/rerank",
         "/rerank",
         "/v1/score",
+        "/score",
         "/v1/embeddings",
     }
     assert "securitySchemes" not in document["components"]

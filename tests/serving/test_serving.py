@@ -39,6 +39,13 @@ def test_cards_from_nvidia_smi() -> None:
     ]
 
 
+@pytest.mark.parametrize("line", ["0, NVIDIA GB10, [N/A], 580.95.05", "No devices were found"])
+def test_a_card_that_does_not_tell_its_memory(line: str) -> None:
+    with pytest.raises(EngineError, match="does not tell the memory") as caught:
+        parse_cards(f"{line}\n")
+    assert "ragsearch up --cpu --dry-run" in caught.value.remedy
+
+
 # GiB that nvidia-smi reports: RTX 4060, RTX 4060 Ti 16 GB, L4, A100 40 GB, L40S, H100, H200
 CARDS = [8.0, 16.0, 22.5, 40.0, 45.0, 79.6, 140.4]
 FITS: dict[Size, list[float]] = {"0.6B": CARDS, "4B": CARDS[2:], "8B": CARDS[3:]}

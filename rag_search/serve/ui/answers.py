@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from rag_search.errors import InputError, RagSearchError
 from rag_search.query_text import parse_query, parse_where, split_passages
-from rag_search.records import SearchOptions
 from rag_search.render.places import Places
 from rag_search.rerank.base import CuttingReranker, Reranker
 from rag_search.reranking import order_passages
@@ -39,9 +38,8 @@ async def told(work: Awaitable[str]) -> str:
 async def search(
     service: Service, query: str, instruction: str, top_k: float | None, paths: str, where: str, since: str
 ) -> str:
-    """Hits of a question. paths and where: one condition a line. Raises InputError."""
+    """Hits of a question. top_k: None takes the settings'. paths and where: one condition a line. Raises InputError."""
     parse_query(query)
-    settings = service.engine.config.settings.search
     try:
         form = SearchRequest.model_validate(
             {
@@ -56,16 +54,7 @@ async def search(
     except ValidationError as error:
         problem = error.errors()[0]
         raise InputError(f"{problem['loc'][-1]}: {problem['msg']}.") from error
-    options = SearchOptions(
-        top_k=form.top_k,
-        candidates=settings.candidates,
-        instruction=form.instruction,
-        min_score=settings.min_score,
-        paths=tuple(form.paths),
-        where=form.where,
-        since=form.since.isoformat() if form.since else None,
-    )
-    result = await service.search(query, options)
+    result = await service.search(query, form.options(service.engine.config.settings.search.options))
     return await run_in_threadpool(results.search_html, result, _places(service))
 
 

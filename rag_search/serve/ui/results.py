@@ -18,7 +18,6 @@ from rag_search.text import plain
 SNIPPET_CELLS = 320
 PASSAGE_CHARS = 4000  # of a passage in the sandbox; what is longer is cut on the page, not for the reranker
 FOLDED_CHARS = 320
-QUERY_CHARS = 400  # of the query that are looked for to highlight words
 SIBLINGS = 4
 
 Span = tuple[int, int]
@@ -126,7 +125,7 @@ def _passage(passage: RankedPassage, query: str) -> str:
 
 
 def _words(text: str, query: str) -> list[Span]:
-    return list(highlights(text, query[:QUERY_CHARS]))
+    return list(highlights(text, query))
 
 
 def _marked(text: str, best: Span, words: Sequence[Span]) -> str:

@@ -89,12 +89,14 @@ class IndexReader:
         self.close()
 
     def close(self) -> None:
-        for holder_of_a_map in ("_rows", "_vector_search", "_lexical"):
-            self.__dict__.pop(holder_of_a_map, None)
-        close_all(getattr(self, "_segments", {}))
-        for database in (self._database, getattr(self, "_watch", None)):
-            if database is not None:
-                database.close()
+        """Waits for a statement that runs in another thread: SQLite crashes the process when it is closed beneath."""
+        with self._lock:
+            for holder_of_a_map in ("_rows", "_vector_search", "_lexical"):
+                self.__dict__.pop(holder_of_a_map, None)
+            close_all(getattr(self, "_segments", {}))
+            for database in (self._database, getattr(self, "_watch", None)):
+                if database is not None:
+                    database.close()
 
     @property
     def kind(self) -> str:

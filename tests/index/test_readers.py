@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,33 @@ def test_many_threads_get_the_same_answers(folder: Path) -> None:
     with open_reader(folder) as reader, ThreadPoolExecutor(8) as pool:
         for job in [pool.submit(assert_holds, reader, ITEMS) for _ in range(24)]:
             job.result()
+
+
+def test_closing_waits_for_a_search_in_another_thread(folder: Path) -> None:
+    inside, release = threading.Event(), threading.Event()
+
+    class Slow(list[str]):
+        """Terms that hold up the search that reads them."""
+
+        def __iter__(self) -> Iterator[str]:
+            inside.set()
+            release.wait(10)
+            return super().__iter__()
+
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, ITEMS.values())
+        writer.commit()
+    reader = open_reader(folder)
+    with ThreadPoolExecutor(2) as pool:
+        search = pool.submit(reader.search_lexical, Slow(["both1"]), 100)
+        assert inside.wait(10)
+        closing = pool.submit(reader.close)
+        wait([closing], timeout=0.1)
+        release.set()
+        assert len(search.result()[0]) == 10
+        closing.result()
+    with pytest.raises(IndexStoreError, match="closed"):
+        reader.search_lexical(["both1"], 100)
 
 
 def test_readers_open_while_a_writer_compacts(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,14 +19,17 @@ def plan_sync(
 ) -> Plan:
     """Compare the folders with `known` (path to state). Reads only files whose size or mtime changed.
 
-    Raises InputError for a root that is missing, or when no Markdown is found and `options.allow_empty` is not set:
-    an unmounted folder must not empty the index.
+    An unmounted folder must not empty the index: unless `options.allow_empty` is set, one of several roots that has
+    lost all its Markdown is a failure and keeps its documents. Raises InputError when none of them holds any, and for
+    a root that is missing.
     """
     options = options or IngestOptions()
     problems: list[Problem] = []
     sources = list(walk(roots, base=base, on_problem=problems.append))
-    if not sources and not options.allow_empty:
-        raise _nothing_found(roots, problems, known)
+    if not options.allow_empty:
+        if not sources:
+            raise _nothing_found(roots, problems, known)
+        problems += _emptied(known, sources, problems, roots, base)
     plan = _compare(sources, known)
     return replace(
         plan,
@@ -65,6 +68,33 @@ def _nothing_found(roots: Sequence[Path], problems: Sequence[Problem], known: Ma
     return InputError(f"no Markdown files under {names}.{kept}", remedy=remedy)
 
 
+def _emptied(
+    known: Mapping[str, FileState],
+    sources: Sequence[SourceFile],
+    problems: Sequence[Problem],
+    roots: Sequence[Path],
+    base: Path,
+) -> Iterator[Problem]:
+    """Folders among the roots without a source, under which the index has documents."""
+    reported = {base / problem.path for problem in problems}
+    for top in dict.fromkeys(_tops(roots)):
+        if top in reported or not top.is_dir() or _holds(top, (source.absolute for source in sources)):
+            continue
+        if lost := sum((base / path).is_relative_to(top) for path in known):
+            message = f"holds no Markdown any more. The index keeps its {lost} documents; --allow-empty removes them"
+            yield Problem((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
+
+
+def _holds(top: Path, files: Iterable[Path]) -> bool:
+    """Whether any of the files lies under `top`, by its own name or by that of the folder it links to."""
+    above = tuple(f"{folder.as_posix().rstrip('/')}/" for folder in (top, top.resolve()))
+    return any(file.as_posix().startswith(above) for file in files)
+
+
+def _tops(roots: Sequence[Path]) -> list[Path]:
+    return [Path(os.path.abspath(root.expanduser())) for root in roots]  # noqa: PTH100 (as `walk` names them)
+
+
 def _gone(
     known: Mapping[str, FileState],
     sources: Sequence[SourceFile],
@@ -76,7 +106,7 @@ def _gone(
     """Known paths that are no longer there. What lies under a folder that could not be read is not gone."""
     present = {source.path for source in sources}
     unreadable = [base / problem.path for problem in problems if problem.failed]
-    tops = [Path(os.path.abspath(root.expanduser())) for root in roots]  # noqa: PTH100 (as `walk` names them)
+    tops = _tops(roots)
     for path in sorted(set(known) - present):
         place = base / path
         if any(place.is_relative_to(folder) for folder in unreadable):

@@ -122,6 +122,31 @@ def test_an_emptied_folder_does_not_empty_the_index(docs: Path) -> None:
     assert stored(docs) == {}
 
 
+def test_one_emptied_folder_of_several_keeps_its_documents(docs: Path) -> None:
+    wiki = docs.parent / "wiki"
+    wiki.mkdir()
+    (wiki / "x.md").write_text("x\n", "utf-8")
+    sync(docs, EMBEDDER, wiki)
+    before = stored(docs)
+    (wiki / "x.md").unlink()  # as when a disk is not mounted
+    (docs / "b.md").unlink()
+    report = sync(docs, EMBEDDER, wiki)
+    assert counts(report) == (0, 0, 2, 1, 1)
+    assert report.failed[0].path == "wiki"
+    assert "keeps its 1 documents; --allow-empty" in report.failed[0].reason
+    assert stored(docs) == {path: text for path, text in before.items() if path != "docs/b.md"}
+    assert counts(sync(docs, EMBEDDER, wiki, allow_empty=True)) == (0, 0, 2, 1, 0)
+    assert stored(docs) == on_disk(docs)
+
+
+def test_a_folder_named_by_a_link_to_another_one_is_not_empty(docs: Path) -> None:
+    alias = docs.parent / "alias"
+    alias.symlink_to(docs)
+    with open_writer(docs.parent / "index", MANIFEST) as writer:
+        ingest(writer, EMBEDDER, [alias], base=docs.parent)
+    assert counts(sync(docs, EMBEDDER, alias)) == (3, 0, 0, 3, 0)
+
+
 def test_a_missing_folder_is_an_error_and_nothing_is_lost(docs: Path) -> None:
     sync(docs)
     before = stored(docs)

@@ -11,6 +11,7 @@ writer.lock          held by the one writer
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,3 +93,12 @@ def derived_files(folder: Path) -> list[Path]:
 def file_number(name: str) -> int:
     """7 of `vectors-000007.f32`."""
     return int(name.partition("-")[2].partition(".")[0])
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of the files in a folder; one that a writer removes meanwhile counts nothing."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total

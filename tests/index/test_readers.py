@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rag_search.errors import IndexStoreError
-from rag_search.index import open_reader, open_writer
+from rag_search.errors import IndexMissingError, IndexStoreError
+from rag_search.index import open_reader, open_writer, state
+from rag_search.index.database import connect
 from tests.index.world import MANIFEST, assert_holds, item, put
 
 ITEMS = {each.path: each for each in (item(f"{i}.md", [f"word{i} one\n", f"both{i % 3} two\n"]) for i in range(30))}
@@ -78,6 +79,48 @@ def test_readers_open_while_a_writer_compacts(folder: Path) -> None:
             assert_holds(reader, {f"{i}.md": item(f"{i}.md", [f"{turn} a\n", f"{turn} b\n"]) for i in range(6)})
     thread.join()
     assert len(turns) > 1
+
+
+def test_readers_open_while_a_writer_rebuilds(folder: Path) -> None:
+    """Text of the old index never meets vectors of the new one."""
+    turns = [[item(f"{i}.md", [f"turn{turn} a\n", f"turn{turn} b\n"]) for i in range(6)] for turn in range(25)]
+    stop = threading.Event()
+
+    def write() -> None:
+        for items in turns:
+            with open_writer(folder, MANIFEST, rebuild=True) as writer:
+                put(writer, items)
+                writer.commit()
+        stop.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not stop.is_set():
+        try:
+            reader = open_reader(folder)
+        except IndexMissingError:
+            continue
+        with reader:
+            if reader.documents():
+                turn = int(reader.document("0.md").text.split()[0].removeprefix("turn"))
+                assert_holds(reader, {each.path: each for each in turns[turn]})
+    thread.join()
+
+
+def test_a_rebuild_takes_no_name_that_the_old_index_had(folder: Path) -> None:
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, ITEMS.values())
+        writer.commit()
+        writer.compact()
+    database = connect(folder)
+    database.execute("BEGIN")
+    manifest = state.read_manifest(database)  # as a reader does, who is overtaken before it opens the segments
+    with open_writer(folder, MANIFEST, rebuild=True) as writer:
+        put(writer, ITEMS.values())
+        writer.commit()
+    with pytest.raises(FileNotFoundError):
+        state.open_segments(database, folder, manifest)
+    database.close()
 
 
 def test_a_server_notices_a_new_generation(folder: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,39 @@ def test_a_server_notices_a_new_generation(folder: Path) -> None:
             assert not reader.is_stale()
             writer.commit()
             assert reader.is_stale()
+
+
+@contextmanager
+def frozen(folder: Path) -> Iterator[None]:
+    """The folder on read-only media."""
+    if subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
+        pytest.skip("may not mount")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_shm", [True, False])
+def test_a_frozen_copy_is_read_with_its_log_or_not_at_all(folder: Path, tmp_path: Path, with_shm: bool) -> None:
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, ITEMS.values())
+        writer.commit()
+        copy = shutil.copytree(folder, tmp_path / "copy")
+    if not with_shm:
+        (copy / "meta.db-shm").unlink()
+    with frozen(copy):
+        if with_shm:
+            with open_reader(copy) as reader:
+                assert_holds(reader, ITEMS)
+        else:
+            with pytest.raises(IndexStoreError, match=r"meta.db-wal, which cannot be read there.*ragsearch status"):
+                open_reader(copy)
+    open_reader(copy).close()  # where it can be written to, once is enough
+    with frozen(copy), open_reader(copy) as reader:
+        assert_holds(reader, ITEMS)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from pathlib import Path
 from rag_search.errors import FingerprintError
 
 SCHEMA_VERSION = 2
+OUTDATED = -1
 DATABASE = "meta.db"
 LOCK = "writer.lock"
 REBUILD = "Run: ragsearch ingest --rebuild"
@@ -59,7 +60,8 @@ class IndexManifest:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file as it was when it was ingested. size in bytes; content_hash: SHA-256, hexadecimal."""
+    """A file as it was when it was ingested. size in bytes, OUTDATED for one that was cut into chunks by other rules
+    than those of now; content_hash: SHA-256, hexadecimal."""
 
     size: int
     mtime_ns: int

@@ -206,6 +206,11 @@ class IndexReader:
         with self._query() as database:
             return rows.load_files(database)
 
+    def chunking(self) -> str | None:
+        """See `IndexWriter.chunking`."""
+        with self._query() as database:
+            return state.read_chunking(database)
+
     def roots(self) -> list[str]:
         """The folders that the index is kept equal to."""
         with self._query() as database:

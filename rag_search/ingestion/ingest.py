@@ -18,9 +18,9 @@ from typing import NamedTuple
 from rag_search.corpus import SourceFile
 from rag_search.embed.base import Embedder
 from rag_search.index import FileState, IndexWriter
-from rag_search.ingestion.plan import plan_sync
+from rag_search.ingestion.plan import outdated, plan_sync
 from rag_search.ingestion.preparing import Item, grouped, prepared_files, prepared_texts
-from rag_search.ingestion.reports import IngestOptions, IngestReport, Step
+from rag_search.ingestion.reports import UNNOTED_CHUNKING, IngestOptions, IngestReport, Step
 from rag_search.ingestion.storing import Store
 from rag_search.parallel import Ahead
 
@@ -44,7 +44,7 @@ def ingest(
     """
     options = options or IngestOptions()
     start = time.perf_counter()
-    known = writer.files()
+    known = _known(writer, options)
     plan = plan_sync(known, roots, base=base, options=options)
     writer.remove(plan.removed)
     for source in plan.touched:
@@ -82,7 +82,7 @@ def ingest_texts(
     """Make the index equal to (id, title, text) triples that are in no file, such as a BEIR corpus."""
     options = options or IngestOptions()
     start = time.perf_counter()
-    known, rows = writer.files(), list(texts)
+    known, rows = _known(writer, options), list(texts)
     store = Store(writer, embedder)
     items = prepared_texts(rows, known, count_tokens=embedder.count_tokens, options=options)
     _store_all(store, items, _Total(len(rows), sum(len(text) for _, _, text in rows)), on_step)
@@ -103,6 +103,15 @@ def ingest_texts(
         tokens=store.tokens,
         seconds=time.perf_counter() - start,
     )
+
+
+def _known(writer: IndexWriter, options: IngestOptions) -> dict[str, FileState]:
+    """What the index holds. If that was cut by other rules, all of it is to be cut anew; passages that come out as
+    they were are not embedded again."""
+    known = outdated(writer.files(), writer.chunking(), options)
+    if (writer.chunking() or UNNOTED_CHUNKING) != options.chunking:
+        writer.set_chunking(options.chunking)
+    return known
 
 
 class _Total(NamedTuple):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rag_search.corpus import Problem, SourceFile, walk
 from rag_search.errors import InputError
-from rag_search.index import FileState
-from rag_search.ingestion.reports import Failure, IngestOptions, Plan
+from rag_search.index import OUTDATED, FileState
+from rag_search.ingestion.reports import UNNOTED_CHUNKING, Failure, IngestOptions, Plan
 
 
 def plan_sync(
@@ -39,6 +39,13 @@ def plan_sync(
     )
 
 
+def outdated(known: Mapping[str, FileState], chunking: str | None, options: IngestOptions) -> dict[str, FileState]:
+    """`known`, all OUTDATED when `chunking`, the rules noted in the index, are not those of the options."""
+    if (chunking or UNNOTED_CHUNKING) == options.chunking:
+        return dict(known)
+    return {path: replace(state, size=OUTDATED) for path, state in known.items()}
+
+
 def _compare(sources: Sequence[SourceFile], known: Mapping[str, FileState]) -> Plan:
     new: list[SourceFile] = []
     changed: list[SourceFile] = []
@@ -50,7 +57,7 @@ def _compare(sources: Sequence[SourceFile], known: Mapping[str, FileState]) -> P
             new.append(source)
         elif (state.size, state.mtime_ns) != (source.size, source.mtime_ns):
             try:
-                same = state.content_hash == _hash_file(source.absolute)
+                same = state.size == source.size and state.content_hash == _hash_file(source.absolute)
             except OSError as error:
                 failed.append(Failure(source.path, f"cannot be read: {error.strerror}"))
                 continue

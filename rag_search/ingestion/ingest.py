@@ -1,6 +1,7 @@
 """Make the index equal to the folders.
 
     walk -> compare size and mtime, then SHA-256 -> chunk what changed -> embed passages not seen before -> commit
+    -> remove what is gone -> commit
 
 A group of documents is one commit, so an interrupted run keeps what it has committed and the next one goes on from
 there. A file that fails keeps its last good version in the index and is reported by name.
@@ -46,7 +47,6 @@ def ingest(
     start = time.perf_counter()
     known = _known(writer, options)
     plan = plan_sync(known, roots, base=base, options=options)
-    writer.remove(plan.removed)
     for source in plan.touched:
         writer.touch(source.path, _state(source, known[source.path].content_hash))
     writer.set_roots(_merged_roots(writer.roots(), roots, prune=options.prune))
@@ -55,6 +55,8 @@ def ingest(
     store = Store(writer, embedder)
     items = prepared_files(work, count_tokens=embedder.count_tokens, options=options)
     _store_all(store, items, _Total(len(work), sum(source.size for source in work)), on_step)
+    writer.remove(plan.removed)  # last: what was renamed or moved finds its vectors under the old name
+    writer.commit()
     writer.maintain()
     return IngestReport(
         new=sum(source.path in store.paths for source in plan.new),

@@ -91,6 +91,39 @@ def test_only_passages_not_seen_before_are_embedded(docs: Path) -> None:
     assert all("static members" in passage for passage in embedder.seen)  # type: ignore[attr-defined]
 
 
+def test_a_renamed_folder_is_not_embedded_again(docs: Path) -> None:
+    sync(docs)
+    (docs / "deep").rename(docs / "deeper")
+    (docs / "a.md").rename(docs / "z.md")
+    embedder = Counting()
+    assert counts(sync(docs, embedder)) == (2, 0, 1, 2, 0)
+    assert embedder.seen == []  # type: ignore[attr-defined]
+    assert stored(docs) == on_disk(docs)
+
+
+def test_files_that_swap_their_names_are_not_embedded_again(docs: Path) -> None:
+    sync(docs)
+    (docs / "a.md").rename(docs / "aside")
+    (docs / "b.md").rename(docs / "a.md")
+    (docs / "aside").rename(docs / "b.md")
+    embedder = Counting()
+    assert counts(sync(docs, embedder)) == (0, 2, 1, 0, 0)
+    assert embedder.seen == []  # type: ignore[attr-defined]
+    assert stored(docs) == on_disk(docs)
+
+
+def test_what_is_gone_stays_until_what_is_new_is_there(docs: Path) -> None:
+    sync(docs)
+    (docs / "a.md").write_text("# Note 399\n", "utf-8")
+    (docs / "b.md").unlink()
+    before = stored(docs)
+    with pytest.raises(EngineError):
+        sync(docs, Dying(tokens=True))
+    assert stored(docs) == before
+    assert counts(sync(docs)) == (0, 1, 1, 1, 0)
+    assert stored(docs) == on_disk(docs)
+
+
 def test_a_failed_file_is_named_and_keeps_its_last_good_version(docs: Path) -> None:
     sync(docs)
     good = (docs / "a.md").read_text("utf-8")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 from rag_search.corpus import SourceFile
 from rag_search.embed.base import Embedder
+from rag_search.errors import InputError
 from rag_search.index import FileState, IndexWriter
 from rag_search.ingestion.plan import outdated, plan_sync
 from rag_search.ingestion.preparing import Item, grouped, prepared_files, prepared_texts
@@ -81,10 +83,15 @@ def ingest_texts(
     options: IngestOptions | None = None,
     on_step: OnStep = lambda _: None,
 ) -> IngestReport:
-    """Make the index equal to (id, title, text) triples that are in no file, such as a BEIR corpus."""
+    """Make the index equal to (id, title, text) triples that are in no file, such as a BEIR corpus.
+
+    Raises InputError for an id that stands twice, before anything is changed.
+    """
     options = options or IngestOptions()
     start = time.perf_counter()
-    known, rows = _known(writer, options), list(texts)
+    rows = list(texts)
+    _require_distinct(document_id for document_id, _, _ in rows)
+    known = _known(writer, options)
     store = Store(writer, embedder)
     items = prepared_texts(rows, known, count_tokens=embedder.count_tokens, options=options)
     _store_all(store, items, _Total(len(rows), sum(len(text) for _, _, text in rows)), on_step)
@@ -105,6 +112,12 @@ def ingest_texts(
         tokens=store.tokens,
         seconds=time.perf_counter() - start,
     )
+
+
+def _require_distinct(ids: Iterable[str]) -> None:
+    for document_id, times in Counter(ids).most_common(1):
+        if times > 1:
+            raise InputError(f"{times} texts have the id {document_id!r}.", remedy="Give every text an id of its own.")
 
 
 def _known(writer: IndexWriter, options: IngestOptions) -> dict[str, FileState]:

@@ -5,59 +5,10 @@ from pathlib import Path
 import pytest
 
 from rag_search.errors import EngineError, InputError
-from rag_search.index import IndexManifest, open_reader, open_writer
-from rag_search.ingestion import IngestOptions, IngestReport, ingest, ingest_texts, outdated, plan_sync
-from rag_search.lexical import LEXICAL_VERSION
+from rag_search.index import open_reader, open_writer
+from rag_search.ingestion import IngestOptions, ingest, ingest_texts, plan_sync
 from tests.fakes import WordEmbedder
-
-EMBEDDER = WordEmbedder(tokens=True)
-MANIFEST = IndexManifest(
-    embedder_name=EMBEDDER.name,
-    embedder_fingerprint=EMBEDDER.fingerprint,
-    dim=EMBEDDER.dim,
-    token_dim=EMBEDDER.token_dim,
-    lexical_version=LEXICAL_VERSION,
-)
-
-
-class Counting(WordEmbedder):
-    """A WordEmbedder that remembers which passages it was asked to encode."""
-
-    def __init__(self) -> None:
-        super().__init__(tokens=True)
-        object.__setattr__(self, "seen", [])
-
-    def encode_documents(self, passages):  # type: ignore[no-untyped-def]
-        self.seen.extend(passages)  # type: ignore[attr-defined]
-        return super().encode_documents(passages)
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    folder = tmp_path / "docs"
-    (folder / "deep").mkdir(parents=True)
-    (folder / "a.md").write_text("# Alpha\n\nredis timeout and pools\n", "utf-8")
-    (folder / "b.md").write_text("# Beta\n\nkafka lag\n\n## More\n\nconsumer groups\n", "utf-8")
-    (folder / "deep" / "c.md").write_text("# 伽马\n\n连接池配置\n", "utf-8")
-    return folder
-
-
-def sync(docs: Path, embedder: WordEmbedder = EMBEDDER, *more: Path, **options: bool) -> IngestReport:
-    with open_writer(docs.parent / "index", MANIFEST) as writer:
-        return ingest(writer, embedder, [docs, *more], base=docs.parent, options=IngestOptions(**options))
-
-
-def stored(docs: Path) -> dict[str, str]:
-    with open_reader(docs.parent / "index") as reader:
-        return {path: reader.document(path).text for path in reader.documents()}
-
-
-def on_disk(docs: Path) -> dict[str, str]:
-    return {path.relative_to(docs.parent).as_posix(): path.read_text("utf-8") for path in sorted(docs.rglob("*.md"))}
-
-
-def counts(report: IngestReport) -> tuple[int, int, int, int, int]:
-    return report.new, report.changed, report.unchanged, report.removed, len(report.failed)
+from tests.ingestion.syncing import EMBEDDER, MANIFEST, Counting, Dying, counts, on_disk, stored, sync
 
 
 def test_the_index_becomes_equal_to_the_folder(docs: Path) -> None:
@@ -235,6 +186,15 @@ def test_texts_without_files_are_synced_by_id(tmp_path: Path) -> None:
         assert reader.document("d1").title == "One"
 
 
+def test_an_id_that_stands_twice_is_an_error_and_changes_nothing(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "index", MANIFEST) as writer:
+        ingest_texts(writer, EMBEDDER, [("d1", "One", "alpha")])
+        with pytest.raises(InputError, match="2 texts have the id 'd2'"):
+            ingest_texts(writer, EMBEDDER, [("d1", "", "other"), ("d2", "", "beta"), ("d2", "", "gamma")])
+    with open_reader(tmp_path / "index") as reader:
+        assert [reader.document(path).text for path in reader.documents()] == ["alpha"]
+
+
 class Watching(WordEmbedder):
     """A WordEmbedder that takes its time over the first group: until a document of the next one is chunked."""
 
@@ -264,15 +224,6 @@ def test_the_next_group_is_chunked_while_one_is_embedded(docs: Path) -> None:
     assert stored(docs) == on_disk(docs)
 
 
-class Dying(WordEmbedder):
-    """A WordEmbedder that fails at the second group."""
-
-    def encode_documents(self, passages):  # type: ignore[no-untyped-def]
-        if any("Note 399" in passage for passage in passages):
-            raise EngineError("the engine is gone")
-        return super().encode_documents(passages)
-
-
 def test_what_was_committed_before_an_error_stays(docs: Path) -> None:
     many_documents(docs, 400)
     with pytest.raises(EngineError, match="gone"):
@@ -283,64 +234,3 @@ def test_what_was_committed_before_an_error_stays(docs: Path) -> None:
     report = sync(docs)
     assert (report.unchanged, report.new) == (len(kept), 403 - len(kept))
     assert stored(docs) == on_disk(docs)
-
-
-LONG = "# Long\n\n" + "One sentence of seven words is here. " * 60
-
-
-def sync_cut(docs: Path, max_tokens: int, embedder: WordEmbedder = EMBEDDER, root: str = "") -> IngestReport:
-    with open_writer(docs.parent / "index", MANIFEST) as writer:
-        options = IngestOptions(max_tokens=max_tokens)
-        return ingest(writer, embedder, [docs / root], base=docs.parent, options=options)
-
-
-def chunks_by_document(docs: Path) -> dict[str, int]:
-    with open_reader(docs.parent / "index") as reader:
-        return {path: len(reader.document_chunks(path)) for path in reader.documents()}
-
-
-def test_another_passage_length_cuts_every_document_again(docs: Path) -> None:
-    (docs / "long.md").write_text(LONG, "utf-8")
-    (docs / "deep" / "long.md").write_text(LONG.replace("seven", "7"), "utf-8")
-    sync(docs)
-    coarse = chunks_by_document(docs)
-    with open_reader(docs.parent / "index") as reader:
-        known = outdated(reader.files(), reader.chunking(), IngestOptions(max_tokens=64))
-    assert len(plan_sync(known, [docs], base=docs.parent).changed) == 5
-    embedder = Counting()
-    assert counts(sync_cut(docs, 64, embedder)) == (0, 5, 0, 0, 0)
-    assert all("sentence" in passage for passage in embedder.seen)  # type: ignore[attr-defined]
-    fine = chunks_by_document(docs)
-    assert {path for path in fine if fine[path] > coarse[path]} == {"docs/long.md", "docs/deep/long.md"}
-    assert counts(sync_cut(docs, 64)) == (0, 0, 5, 0, 0)
-    assert counts(sync(docs)) == (0, 5, 0, 0, 0)
-    assert chunks_by_document(docs) == coarse
-
-
-def test_what_was_not_cut_again_is_left_to_the_next_ingest(docs: Path) -> None:
-    sync(docs)
-    assert counts(sync_cut(docs, 64, root="deep")) == (0, 1, 0, 0, 0)
-    os.utime(docs / "a.md", ns=(1, 1))
-    with pytest.raises(EngineError), open_writer(docs.parent / "index", MANIFEST) as writer:
-        (docs / "b.md").write_text("# Note 399\n", "utf-8")
-        ingest(writer, Dying(tokens=True), [docs], base=docs.parent, options=IngestOptions(max_tokens=64))
-    assert counts(sync_cut(docs, 64)) == (0, 2, 1, 0, 0)
-    assert counts(sync_cut(docs, 64)) == (0, 0, 3, 0, 0)
-
-
-def test_an_index_that_does_not_say_how_it_was_cut_was_cut_by_default(docs: Path) -> None:
-    sync(docs)
-    with open_reader(docs.parent / "index") as reader:
-        assert reader.chunking() is None
-    assert counts(sync(docs)) == (0, 0, 3, 0, 0)
-
-
-def test_texts_are_cut_again_too(tmp_path: Path) -> None:
-    rows = [("d1", "One", LONG), ("d2", "", "beta")]
-    with open_writer(tmp_path / "index", MANIFEST) as writer:
-        first = ingest_texts(writer, EMBEDDER, rows)
-        second = ingest_texts(writer, EMBEDDER, rows, options=IngestOptions(max_tokens=64))
-        third = ingest_texts(writer, EMBEDDER, rows, options=IngestOptions(max_tokens=64))
-    assert counts(second) == (0, 2, 0, 0, 0)
-    assert second.chunks > first.chunks
-    assert counts(third) == (0, 0, 2, 0, 0)

@@ -38,11 +38,14 @@ def test_paths_outside_the_base_are_absolute(tmp_path: Path) -> None:
 
 
 def test_hidden_and_installed_folders_are_left_out(tmp_path: Path) -> None:
-    grow(
-        tmp_path, ".git/a.md", ".hidden/a.md", "node_modules/a.md", "venv/a.md", ".b.md", "kept/a.md", "env2/pyvenv.cfg"
-    )
-    grow(tmp_path, "env2/lib/a.md")
+    grow(tmp_path, ".git/a.md", ".hidden/a.md", "node_modules/a.md", ".b.md", "kept/a.md")
+    grow(tmp_path, "env2/pyvenv.cfg", "env2/lib/a.md", "conda/conda-meta/history", "conda/share/a.md")
     assert found(tmp_path, base=tmp_path)[0] == ["kept/a.md"]
+
+
+def test_a_folder_is_no_virtual_environment_by_its_name(tmp_path: Path) -> None:
+    grow(tmp_path, "docs/env/vars.md", "venv/a.md", "virtualenv/a.md")
+    assert found(tmp_path, base=tmp_path)[0] == ["docs/env/vars.md", "venv/a.md", "virtualenv/a.md"]
 
 
 def test_ignore_files_at_every_level(tmp_path: Path) -> None:

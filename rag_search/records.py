@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
     FloatMatrix = NDArray[np.float32]
     FloatVector = NDArray[np.float32]
+    CountTokens = Callable[[Sequence[str]], NDArray[np.int64]]  # texts to their lengths in tokens, (n,)
 else:  # a query that a warm server answers never needs NumPy, and importing it takes longer than the answer
     FloatMatrix = FloatVector = "NDArray[np.float32]"
+    CountTokens = "Callable[[Sequence[str]], NDArray[np.int64]]"
 
 System = Literal["bm25", "dense", "hybrid", "rerank"]
 
@@ -95,7 +97,7 @@ class Encoded:
 class StageScores:
     """The score of each stage that saw the hit; None where it did not. Higher is better; never compare two stages.
 
-    dense: dot product of unit vectors. lexical: BM25. fused: see rag_search.search. rerank: the reranker's score,
+    dense: dot product of unit vectors. lexical: BM25. fused: see rag_search.fusion. rerank: the reranker's score,
     for engines that are calibrated a probability of relevance in [0, 1].
     """
 
@@ -129,8 +131,9 @@ class Hit:
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
     """top_k: hits wanted. candidates: depth of stage one. min_score: hide hits that score less; None leaves it to
-    the reranker's own threshold, which hides everything when even the best hit is below it. group: one hit per
-    document, its other candidates as siblings."""
+    the reranker's own threshold, which hides everything when even the best hit is below it. paths: files, folders and
+    patterns, of which one must match the path as it is stored, that of `Hit.chunk.path`. group: one hit per document,
+    its other candidates as siblings."""
 
     top_k: int = 5
     candidates: int = 50

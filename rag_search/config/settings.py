@@ -16,6 +16,7 @@ import platformdirs
 from rag_search.records import SearchOptions
 
 ENV_PREFIX = "RAGSEARCH_"
+PATH_KEYS = frozenset({"cache_dir", "embedder.known_answers", "reranker.known_answers"})
 
 
 def _setting(default: Any, description: str = "", **limits: float) -> Any:

@@ -1,6 +1,6 @@
 """Folders to documents: which files there are (`walk`), and what is in one (`read_document`)."""
 
 from rag_search.corpus.read import MAX_BYTES, read_document
-from rag_search.corpus.walk import SUFFIXES, Problem, SourceFile, walk
+from rag_search.corpus.walk import SUFFIXES, LeftOut, SourceFile, walk
 
-__all__ = ["MAX_BYTES", "SUFFIXES", "Problem", "SourceFile", "read_document", "walk"]
+__all__ = ["MAX_BYTES", "SUFFIXES", "LeftOut", "SourceFile", "read_document", "walk"]

@@ -128,4 +128,5 @@ def _evaluate_system(
 
 def _literal(text: str) -> str:
     """The question as text: a leading bracket in a dataset is part of the question."""
-    return "\\" + text if text.startswith("[") else text
+    bare = text.lstrip()
+    return "\\" + bare if bare.startswith("[") else text

@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag_search.chunking import chunk_document
-from rag_search.chunking.passage import CountTokens
 from rag_search.corpus import SourceFile, read_document
 from rag_search.errors import InputError
 from rag_search.index import FileState
 from rag_search.ingestion.reports import Failure, IngestOptions
 from rag_search.lexical import terms
-from rag_search.records import Chunk, Document
+from rag_search.records import Chunk, CountTokens, Document
 
 GROUP_CHUNKS = 256  # passages embedded between two commits: enough to batch by length, little to lose
 
@@ -96,11 +95,11 @@ def prepared_texts(
     """Chunk each (id, title, text) that is not in `known` as it is."""
     for document_id, title, text in rows:
         digest = hashlib.sha256(f"{title}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
-        if document_id in known and known[document_id].content_hash == digest:
+        state = FileState(len(text), 0, digest)
+        if known.get(document_id) == state:
             yield Item(len(text), None)
             continue
         document = Document(document_id, title, text, {}, "", digest)
-        state = FileState(len(text), 0, digest)
         yield Item(len(text), _prepared(document, state, count_tokens, options.max_tokens))
 
 

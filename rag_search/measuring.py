@@ -85,7 +85,8 @@ def fill_index(
         writer = open_writer(place, manifest, rebuild=True)
     with writer:
         if dataset.docs is not None:
-            ingest(writer, embedder, [dataset.docs], base=dataset.docs.resolve(), options=options, on_step=on_step)
+            docs = dataset.docs.resolve()  # judged by path below it, however the set was named
+            ingest(writer, embedder, [docs], base=docs, options=options, on_step=on_step)
         else:
             rows = read_corpus(dataset.root / "corpus.jsonl")
             ingest_texts(writer, embedder, rows, options=options, on_step=on_step)

@@ -10,12 +10,6 @@ import pytest
 from tests.cli.conftest import Run
 
 
-@pytest.fixture
-def indexed(project: Path, run: Run) -> Path:
-    assert run("ingest", "docs").code == 0
-    return project
-
-
 def test_two_commands_put_the_answer_first(project: Path, run: Run) -> None:
     done = run("ingest", "docs")
     assert done.code == 0

@@ -24,3 +24,23 @@ def test_a_set_that_is_a_link_is_measured_like_the_folder(judged: Path, run: Run
     link.symlink_to(judged)
     (system,) = json.loads(run("evaluate", str(link), *ARGS).out)["systems"]
     assert system["metrics"]["top1"] == 1.0
+
+
+def test_a_set_that_has_lost_its_documents_is_said_in_words_of_evaluate(judged: Path, run: Run) -> None:
+    assert run("evaluate", str(judged), *ARGS).code == 0
+    for path in (judged / "docs").rglob("*.md"):
+        path.unlink()
+    done = run("evaluate", str(judged), *ARGS)
+    assert (done.code, "no Markdown files" in done.err, "--allow-empty" in done.err) == (2, True, False)
+    assert f"belong into {judged / 'docs'}" in done.err
+
+
+@pytest.mark.parametrize("systems", ["", " , "])
+def test_no_system_is_an_error(judged: Path, run: Run, systems: str) -> None:
+    done = run("evaluate", str(judged), "--systems", systems)
+    assert (done.code, done.out) == (2, "")
+    assert "Systems: dense, bm25, hybrid, rerank" in done.err
+
+
+def test_evaluate_offers_no_index_since_it_makes_its_own(run: Run) -> None:
+    assert "--index" not in run("evaluate", "--help").out

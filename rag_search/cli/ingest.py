@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, places, talk
+from rag_search.text import plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
+    from rag_search.embed.base import Embedder
     from rag_search.ingestion import IngestOptions, IngestReport, Plan, Step
     from rag_search.render.places import Places
 
@@ -51,9 +53,16 @@ def ingest(
     if dry_run:
         _dry_run(config, roots, options, as_json=as_json)
         return
-    report = _sync(config, roots, options, rebuild=rebuild, as_json=as_json)
+    from rag_search import wiring
+
+    # the engine stays loaded from one sync to the next, the writer's lock does not
+    embedder = wiring.make_embedder(config.settings)
+    report = _sync(config, embedder, roots, options, rebuild=rebuild, as_json=as_json)
     if watch:
-        _watch(config, roots, options)
+        from rag_search.cli.watching import follow
+
+        talk().print(f"watching {plain(', '.join(str(root) for root in roots))}; Ctrl-C ends it", soft_wrap=True)
+        follow(roots, lambda: _sync(config, embedder, roots, options, as_json=as_json), index_dir=config.index_dir)
     if report.failed:
         raise typer.Exit(FAILED)
 
@@ -89,8 +98,6 @@ def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, a
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:
-    from rag_search.text import plain
-
     groups = {
         "new": [source.path for source in plan.new],
         "changed": [source.path for source in plan.changed],
@@ -108,26 +115,21 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def _sync(
-    config: Config, roots: Sequence[Path], options: IngestOptions, *, rebuild: bool = False, as_json: bool = False
+    config: Config,
+    embedder: Embedder,
+    roots: Sequence[Path],
+    options: IngestOptions,
+    *,
+    rebuild: bool = False,
+    as_json: bool = False,
 ) -> IngestReport:
     from rag_search import wiring
     from rag_search.ingestion import ingest as run_ingest
 
-    embedder = wiring.make_embedder(config.settings)
     with wiring.writing(config, embedder, rebuild=rebuild) as writer, _progress() as on_step:
         report = run_ingest(writer, embedder, roots, base=config.base_dir, options=options, on_step=on_step)
     _print_report(report, places(config), as_json=as_json)
     return report
-
-
-def _watch(config: Config, roots: Sequence[Path], options: IngestOptions) -> None:
-    from watchfiles import watch
-
-    console = talk()
-    console.print(f"watching {', '.join(str(root) for root in roots)}; Ctrl-C ends it")
-    # the engine stays loaded from one sync to the next, the writer's lock does not
-    for _changes in watch(*roots, raise_interrupt=False):
-        _sync(config, roots, options)
 
 
 @contextmanager
@@ -161,8 +163,6 @@ def _progress() -> Iterator[Callable[[Step], None]]:
 
 
 def _print_report(report: IngestReport, shown: Places, *, as_json: bool) -> None:
-    from rag_search.text import plain
-
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
         return

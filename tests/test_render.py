@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from rag_search.records import Chunk, EngineNames, Hit, SearchResult, StageScores
-from rag_search.render.formats import CSV_FIELDS, FORMATS
+from rag_search.render.formats import BATCH_FORMATS, CSV_FIELDS, FORMATS
 from rag_search.render.places import Places
 from rag_search.render.snippet import highlights, snippet, snippet_with_best
 from rag_search.render.table import print_table
@@ -68,7 +68,7 @@ def test_no_hits_are_still_a_valid_document(name: str) -> None:
 
 def test_many_queries_are_a_list_in_json_and_lines_in_jsonl() -> None:
     both = [result("a"), result("b", "c")]
-    assert [len(document["hits"]) for document in json.loads(FORMATS["json"](both, PLACES))] == [1, 2]
+    assert [len(document["hits"]) for document in json.loads(BATCH_FORMATS["json"](both, PLACES))] == [1, 2]
     assert len(FORMATS["jsonl"](both, PLACES).split("\n")) == 4
 
 

@@ -42,13 +42,14 @@ class Ahead(Generic[_Item]):
     """`items` in order, made in another thread, which begins at once; at most two wait to be taken.
 
     An error in making one is raised where it would have come. Close it to stop early: the thread ends after the item
-    that it is making, and nobody waits for it.
+    that it is making. `close` does not wait for that, `finish` does.
     """
 
     def __init__(self, items: Iterable[_Item]) -> None:
         self._made: Queue[_Item | _Ended] = Queue(maxsize=1)
         self._stopped = threading.Event()
-        threading.Thread(target=self._make, args=(items,), name="ahead", daemon=True).start()
+        self._thread = threading.Thread(target=self._make, args=(items,), name="ahead", daemon=True)
+        self._thread.start()
 
     def __iter__(self) -> Iterator[_Item]:
         return self
@@ -66,6 +67,11 @@ class Ahead(Generic[_Item]):
         self._stopped.set()
         with suppress(Empty):
             self._made.get_nowait()  # so that a thread that waits to hand over its last item can end
+
+    def finish(self) -> None:
+        """Close it and wait for the thread, so that what it reads from may be closed."""
+        self.close()
+        self._thread.join()
 
     def _make(self, items: Iterable[_Item]) -> None:
         error: BaseException | None = None

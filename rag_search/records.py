@@ -129,8 +129,9 @@ class Hit:
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
     """top_k: hits wanted. candidates: depth of stage one. min_score: hide hits that score less; None leaves it to
-    the reranker's own threshold, which hides everything when even the best hit is below it. group: one hit per
-    document, its other candidates as siblings."""
+    the reranker's own threshold, which hides everything when even the best hit is below it. paths: files, folders and
+    patterns, of which one must match the path as it is stored, that of `Hit.chunk.path`. group: one hit per document,
+    its other candidates as siblings."""
 
     top_k: int = 5
     candidates: int = 50

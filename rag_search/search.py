@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -101,7 +100,8 @@ class Searcher:
         that reads passages gets those of PER_CALL queries in one call. The time of such a stage is that of the call.
         """
         asked = [self._read(raw, options) for raw, options in requests]
-        with closing(Ahead(map(self._lexical, asked))) as rankings:  # in a thread, while the model embeds
+        rankings = Ahead(map(self._lexical, asked))  # in a thread, while the model embeds
+        try:
             start = time.perf_counter()
             vectors = self._embed(asked)
             shared = {"embed": (time.perf_counter() - start) * 1000}
@@ -116,6 +116,8 @@ class Searcher:
                     yield from self._ranked(found)
                     found = []
             yield from self._ranked(found)
+        finally:
+            rankings.finish()  # whoever gets an error closes the index next
 
     @property
     def _reads_passages(self) -> bool:

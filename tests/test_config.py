@@ -1,8 +1,11 @@
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
-from rag_search.config import find_project_file, known_keys, load_config
+from rag_search.config import Settings, find_project_file, known_keys, load_config
+from rag_search.config.settings import PATH_KEYS
 from rag_search.errors import ConfigError
 
 
@@ -88,6 +91,33 @@ def test_the_index_lies_beside_the_project_file_else_in_the_data_folder(home: Pa
     assert inside.index_dir == home / "project" / "indexes" / "docs"
     assert inside.base_dir == home / "project"
     assert load_config({"index": str(home / "elsewhere")}, cwd=home).index_dir == home / "elsewhere"
+
+
+def test_paths_are_meant_from_the_file_they_stand_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_user(home, "[embedder]\nknown_answers = 'mine.json'\n")
+    write_project(home, "index = './store/docs'\ncache_dir = '../cache'\n[reranker]\nknown_answers = '~/r.json'\n")
+    monkeypatch.setenv("HOME", str(home / "me"))
+    for folder in (home / "project", home / "project" / "deep"):
+        monkeypatch.chdir(folder)
+        config = load_config()
+        assert config.index_dir == home / "project" / "store" / "docs"
+        assert config.settings.cache_dir.resolve() == home / "cache"
+        assert config.settings.embedder.known_answers == home / "config" / "ragsearch" / "mine.json"
+        assert config.settings.reranker.known_answers == home / "me" / "r.json"
+        monkeypatch.setenv("RAGSEARCH_CACHE_DIR", "~/cache")
+        config = load_config({"index": "./here"})
+        assert config.index_dir == folder / "here"
+        assert config.settings.cache_dir == home / "me" / "cache"
+        monkeypatch.delenv("RAGSEARCH_CACHE_DIR")
+
+
+def test_every_setting_that_is_a_path_is_known_as_one() -> None:
+    sections = get_type_hints(Settings)
+    found = {name for name, kind in sections.items() if kind is Path}
+    for name, kind in sections.items():
+        if is_dataclass(kind):
+            found |= {f"{name}.{key}" for key, inner in get_type_hints(kind).items() if inner in (Path, Path | None)}
+    assert found == PATH_KEYS
 
 
 def test_the_nearest_project_file_counts(home: Path) -> None:

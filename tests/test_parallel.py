@@ -72,6 +72,22 @@ def test_the_thread_ends_when_nobody_listens(taken: int) -> None:
     assert len(made) <= taken + 2
 
 
+def test_to_finish_is_to_wait_for_the_item_that_is_being_made() -> None:
+    making, ended = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        making.set()
+        ended.wait(0.05)  # nobody sets it: the thread is still at work when it is told to stop
+        ended.set()
+        yield 1
+
+    made = Ahead(items())
+    assert making.wait(PATIENCE_S)
+    made.finish()
+    assert ended.is_set()
+    assert list(made) == []
+
+
 def test_what_is_begun_goes_on_by_itself() -> None:
     begun = threading.Event()
     answer = begin(begun.set)

@@ -42,6 +42,33 @@ def table(shown: SearchResult, *, width: int, terminal: bool = False, explain: b
     return out.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "stored"),
+    [
+        ("docs", "docs"),
+        ("./docs/*", "docs/*"),
+        ("docs/**/a.md", "docs/**/a.md"),
+        (".", "*"),
+        ("*.md", "*.md"),
+        ("**/a.md", "**/a.md"),
+        ("/srv/project/docs/*", "docs/*"),
+        ("../other/*", "/srv/other/*"),
+        ("docs/[ab]/x.md", "docs/[ab]/x.md"),
+    ],
+)
+def test_patterns_are_meant_as_paths_are_shown(pattern: str, stored: str) -> None:
+    assert PLACES.stored_pattern(pattern) == stored
+
+
+def test_patterns_from_other_folders() -> None:
+    outside = Places(Path("/data/indexes/default"), Path("/home/me/[notes]"))  # no project: stored paths are absolute
+    assert outside.stored_pattern("docs/*.md") == "/home/me/[[]notes]/docs/*.md"
+    assert outside.stored_pattern("docs") == "/home/me/[notes]/docs"
+    assert outside.stored_pattern("*.md") == "*.md"
+    below = Places(Path("/srv/project"), Path("/srv/project/docs"))
+    assert list(map(below.stored_pattern, ("api/*", ".", "..", "../*"))) == ["docs/api/*", "docs", "*", "*"]
+
+
 def test_json_has_the_promised_fields() -> None:
     document = json.loads(FORMATS["json"]([result("some text")], PLACES))
     assert document["schema"] == 1

@@ -4,6 +4,8 @@
 
 The chunks partition the text: joined they are the document, character for character. A document with nothing but
 blanks has no chunks; one with nothing visible (a comment, front matter) has one, whose passage is its title.
+
+Cut in any other way and CHUNKING_VERSION has to change, which makes indexes cut their documents again.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from rag_search.markdown.lines import line_of
 from rag_search.records import Chunk, Document
 from rag_search.text import plain
 
+CHUNKING_VERSION = 1
 MIN_BUDGET = 16
 HEAD_SHARE = 3  # title and heading path take at most a third of a passage
 SLACK = 4  # tokens: joining pieces can make a token or two more than they had apart

@@ -87,11 +87,11 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
 def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, as_json: bool) -> None:
     from rag_search.errors import IndexMissingError
     from rag_search.index import open_reader
-    from rag_search.ingestion import plan_sync
+    from rag_search.ingestion import outdated, plan_sync
 
     try:
         with open_reader(config.index_dir) as reader:
-            known = reader.files()
+            known = outdated(reader.files(), reader.chunking(), options)
     except IndexMissingError:
         known = {}
     _print_plan(plan_sync(known, roots, base=config.base_dir, options=options), as_json=as_json)

@@ -68,7 +68,7 @@ def query(
         system="rerank" if rerank else "hybrid",
         instruction=instruct,
         min_score=settings.min_score if min_score is None else min_score,
-        paths=tuple(path or ()),
+        paths=tuple(map(places(config).stored_pattern, path)) if path else (),
         where=parse_where(where or []),
         since=_since(since),
         group=group,

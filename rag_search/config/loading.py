@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from rag_search.config.settings import ENV_PREFIX, Settings, checked, known_keys
+from rag_search.config.settings import ENV_PREFIX, PATH_KEYS, Settings, checked, known_keys
 from rag_search.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Config:
     def index_dir(self) -> Path:
         """Folder of the index: a path as given, else `indexes/NAME` beside ragsearch.toml, else XDG data."""
         name = self.settings.index
-        if "/" in name or os.sep in name:
-            return Path(name).expanduser().absolute()
+        if _is_place(name):
+            return Path(name).absolute()
         home = self.project_file.parent if self.project_file else Path(platformdirs.user_data_dir("ragsearch"))
         return home / "indexes" / name
 
@@ -50,27 +50,30 @@ class Config:
 
 
 def load_config(flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None) -> Config:
-    """Read every layer. `flags` maps dotted keys to values; None values are "not given".
+    """Read every layer. `flags` maps dotted keys to values; None values are "not given". A relative path is meant from
+    the folder of the file that it stands in, in a flag or a variable from `cwd`; `~` is the home folder.
 
     Raises ConfigError for an unknown key, a bad value or broken TOML, naming the file or variable.
     """
-    project_file = find_project_file(cwd or Path.cwd())
+    cwd = (cwd or Path.cwd()).absolute()
+    project_file = find_project_file(cwd)
     user_file = Path(platformdirs.user_config_dir("ragsearch")) / "config.toml"
     layers = [
-        (str(user_file), _read_toml(user_file)),
-        (str(project_file), _read_toml(project_file) if project_file else {}),
-        ("environment", _read_environment()),
-        ("flag", _unflatten({key: value for key, value in (flags or {}).items() if value is not None})),
+        (str(user_file), user_file.parent, _read_toml(user_file)),
+        ("environment", cwd, _read_environment()),
+        ("flag", cwd, _unflatten({key: value for key, value in (flags or {}).items() if value is not None})),
     ]
+    if project_file:
+        layers.insert(1, (str(project_file), project_file.parent, _read_toml(project_file)))
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     known = known_keys()
-    for origin, layer in layers:
+    for origin, folder, layer in layers:
         for key, value in _flatten(layer):
             if key not in known:
                 raise ConfigError(f"unknown setting {key!r} ({origin}).", remedy=_did_you_mean(key, known))
             origins[key] = _name_origin(origin, key)
-            _put(merged, key, value)
+            _put(merged, key, _placed(key, value, folder))
     return Config(_check(merged, origins) if merged else Settings(), origins, project_file)
 
 
@@ -80,6 +83,18 @@ def find_project_file(start: Path) -> Path | None:
         if (folder / PROJECT_FILE).is_file():
             return folder / PROJECT_FILE
     return None
+
+
+def _placed(key: str, value: Any, folder: Path) -> Any:
+    """A path that `folder` counts for as an absolute one; other values as they are."""
+    if not isinstance(value, (str, Path)) or not (key in PATH_KEYS or (key == "index" and _is_place(str(value)))):
+        return value
+    return str(folder / os.path.expanduser(value))  # noqa: PTH111 (Path.expanduser raises for an unknown ~name)
+
+
+def _is_place(index: str) -> bool:
+    """Whether the setting `index` is a path and not a name."""
+    return "/" in index or os.sep in index
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

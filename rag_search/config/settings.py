@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import platformdirs
 
 ENV_PREFIX = "RAGSEARCH_"
+PATH_KEYS = frozenset({"cache_dir", "embedder.known_answers", "reranker.known_answers"})
 
 
 def _setting(default: Any, description: str = "", **limits: float) -> Any:

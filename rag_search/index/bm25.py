@@ -66,10 +66,20 @@ class LexicalSearch:
 
     def _telling(self, terms: Sequence[str]) -> list[str]:
         """The terms worth looking for, rarest first."""
-        counts = {term: self._frequent.get(_folded(term)) or self._count(term) for term in dict.fromkeys(terms)}
+        counts = {term: self._about(term) for term in dict.fromkeys(terms)}
         present = sorted((term for term in counts if counts[term]), key=lambda term: (counts[term], term))
         read = np.cumsum([counts[term] for term in present])
         return present[: max(1, min(MAX_TERMS, int((read <= POSTINGS).sum())))]
+
+    def _about(self, term: str) -> int:
+        """Chunks that hold the term; of a frequent one as many as did when that was noted, unless all are gone."""
+        noted = self._frequent.get(_folded(term))
+        return noted if noted and self._stands(term) else self._count(term)
+
+    def _stands(self, term: str) -> bool:
+        """Whether any chunk holds the term: the first place of a posting list, where counting reads all of it."""
+        query = "SELECT 1 FROM lexical_places WHERE term = ? LIMIT 1"
+        return self._database.execute(query, (_folded(term),)).fetchone() is not None
 
     def _count(self, term: str) -> int:
         """Chunks that hold the term. Remembered, because FTS5 counts by reading the whole posting list."""

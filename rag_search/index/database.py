@@ -59,10 +59,11 @@ SCHEMA = (
 def connect(folder: Path, *, writer: bool = False) -> sqlite3.Connection:
     """A connection without implicit transactions: BEGIN and COMMIT stand in the code. Used by one thread at a time.
 
-    Raises IndexStoreError when SQLite is too old or lacks FTS5, sqlite3.Error when the file cannot be opened.
+    Raises IndexStoreError when SQLite is too old or lacks FTS5, or when the newest commits stand in a log that cannot
+    be read here; sqlite3.Error when the file cannot be opened.
     """
     _require_sqlite()
-    mode = "rwc" if writer else _reader_mode(folder)
+    mode = "rwc" if writer else _frozen_mode(folder) if _is_frozen(folder) else "rw"
     database = sqlite3.connect(
         f"{(folder / DATABASE).absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -74,8 +75,10 @@ def connect(folder: Path, *, writer: bool = False) -> sqlite3.Connection:
         pragmas = _WRITER_PRAGMAS if writer else _READER_PRAGMAS
         for pragma in pragmas:
             database.execute(f"PRAGMA {pragma}").close()
-    except sqlite3.Error:
+    except sqlite3.Error as error:
         database.close()
+        if mode == _WITH_LOG:
+            raise _log_unreadable(folder, error) from error
         raise
     return database
 
@@ -91,10 +94,27 @@ _WRITER_PRAGMAS = (
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -16384")
 
 
-def _reader_mode(folder: Path) -> str:
-    """A reader takes part in the bookkeeping of the write-ahead log, which it cannot on read-only media; there nothing
-    changes, and the database is read as it stands."""
-    return "ro&immutable=1" if os.statvfs(folder).f_flag & os.ST_RDONLY else "rw"
+_AS_IT_STANDS, _WITH_LOG = "ro&immutable=1", "ro"
+
+
+def _is_frozen(folder: Path) -> bool:
+    """Whether the folder is on read-only media."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def _frozen_mode(folder: Path) -> str:
+    """How to read on read-only media, where no reader can take part in the bookkeeping of the write-ahead log. Nothing
+    changes there, so the database is read as it stands, unless a copy was made while the log held commits."""
+    log = folder / f"{DATABASE}-wal"
+    return _WITH_LOG if log.exists() and log.stat().st_size else _AS_IT_STANDS
+
+
+def _log_unreadable(folder: Path, error: sqlite3.Error) -> IndexStoreError:
+    """SQLite reads the log of a frozen copy only when its index of the log was copied, too."""
+    return IndexStoreError(
+        f"{folder} is read-only, and its last commits are in {DATABASE}-wal, which cannot be read there: {error}.",
+        remedy="Run ragsearch status on a copy that can be written to, and use that copy.",
+    )
 
 
 def is_initialised(database: sqlite3.Connection) -> bool:

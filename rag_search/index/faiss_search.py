@@ -27,7 +27,7 @@ from rag_search.records import FloatMatrix, FloatVector
 CANDIDATES = 750  # of a million rows: recall@50 0.990 with 500, 0.994 with 750, 0.997 with 1,000
 _TRAINING_ROWS = 65_536
 _ADD_ROWS = 65_536
-_SELECTIVE = 0.1  # a filter that leaves less than this share of the rows is scanned exactly
+_SELECTIVE = 0.1  # where filters and removals leave less than this share of the rows, it is scanned exactly
 
 
 @contextmanager
@@ -148,12 +148,14 @@ class ApproximateSearch:
         return f"approximate (faiss, {self.index.d // 2} x 4 bits)"
 
     def search(self, queries: FloatMatrix, top_k: int, *, allowed: Ids | None = None) -> tuple[IdMatrix, FloatMatrix]:
-        living = None if allowed is None else self.rows.living(allowed)
+        alive = self.rows.segment.rows - len(self.rows.dead)
+        crowded = allowed is None and alive >= _SELECTIVE * self.rows.segment.rows
+        living = None if crowded else self.rows.living(allowed)
         if living is not None and len(living) < _SELECTIVE * self.rows.segment.rows:
             return scan(queries, top_k, self.rows, living)
         newer = self.rows.living(allowed, start=self.index.ntotal)
         candidates = self._candidates(queries, top_k, living)
-        covered = (self.rows.segment.rows - len(self.rows.dead) if living is None else len(living)) - len(newer)
+        covered = (alive if living is None else len(living)) - len(newer)
         if min(map(len, candidates)) < min(_wanted(top_k) // 2, covered):
             # What is dead or filtered out lay all around a query, so the cache saw too little: no shortcut then.
             return scan(queries, top_k, self.rows, self.rows.living() if living is None else living)

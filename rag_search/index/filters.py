@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ _METADATA = f"""EXISTS (SELECT 1 FROM json_each(documents.metadata) AS entry WHE
     (entry.type != 'array' AND {_IS.format("entry")}) OR (entry.type = 'array' AND EXISTS (
         SELECT 1 FROM json_each(entry.value) AS item WHERE {_IS.format("item")}))))"""
 _SPECIAL = re.compile(r"[*?\[]")
+_ANY_FOLDERS = re.compile(r"(?:^|(?<=/))\*\*/")
+MAX_ANY_FOLDERS = 4  # of one pattern: each of them doubles what SQLite compares
 
 
 def select(
@@ -62,12 +65,21 @@ def _check_size(texts: Sequence[str]) -> None:
 
 
 def _path_condition(pattern: str) -> tuple[str, list[str]]:
-    """`docs` is the file or folder of that name; `docs/*.md` matches below `docs` at any depth; `**/a.md` also
-    matches `a.md`; a leading `./` says nothing."""
+    """`docs` is the file or folder of that name, also `[docs]`; `docs/*.md` matches below `docs` at any depth; `**/`
+    may also stand for no folder at all, so that `docs/**/a.md` matches `docs/a.md`; a leading `./` says nothing."""
     pattern = pattern.removeprefix("./").rstrip("/")
-    if not _SPECIAL.search(pattern):
-        return "(path = ? OR substr(path, 1, length(?)) = ?)", [pattern, pattern + "/", pattern + "/"]
-    return "(path GLOB ? OR path GLOB ?)", [pattern, pattern.removeprefix("**/")]
+    globs = _globs(pattern) if _SPECIAL.search(pattern) else []
+    conditions = ["path = ?", "substr(path, 1, length(?)) = ?", *["path GLOB ?"] * len(globs)]
+    return f"({' OR '.join(conditions)})", [pattern, pattern + "/", pattern + "/", *globs]
+
+
+def _globs(pattern: str) -> list[str]:
+    """The pattern with and without each of its `**/`: SQLite's GLOB knows `*` only, which matches slashes, too."""
+    parts = _ANY_FOLDERS.split(pattern)
+    if len(parts) > MAX_ANY_FOLDERS + 1:
+        raise InputError(f"a filter has more than {MAX_ANY_FOLDERS} times `**/`.", remedy="`*` matches slashes, too.")
+    choices = itertools.product(("**/", ""), repeat=len(parts) - 1)
+    return ["".join(itertools.chain(*zip(parts, (*choice, ""), strict=True))) for choice in choices]
 
 
 def _iso_date(text: str) -> str:

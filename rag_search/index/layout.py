@@ -11,12 +11,14 @@ writer.lock          held by the one writer
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rag_search.errors import FingerprintError
 
 SCHEMA_VERSION = 2
+OUTDATED = -1
 DATABASE = "meta.db"
 LOCK = "writer.lock"
 REBUILD = "Run: ragsearch ingest --rebuild"
@@ -58,7 +60,8 @@ class IndexManifest:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file as it was when it was ingested. size in bytes; content_hash: SHA-256, hexadecimal."""
+    """A file as it was when it was ingested. size in bytes, OUTDATED for one that was cut into chunks by other rules
+    than those of now; content_hash: SHA-256, hexadecimal."""
 
     size: int
     mtime_ns: int
@@ -92,3 +95,12 @@ def derived_files(folder: Path) -> list[Path]:
 def file_number(name: str) -> int:
     """7 of `vectors-000007.f32`."""
     return int(name.partition("-")[2].partition(".")[0])
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of the files in a folder; one that a writer removes meanwhile counts nothing."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total

@@ -6,10 +6,11 @@ do not appear, compacted files stay readable. `is_stale` says when it is time to
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from rag_search.index import filters, rows, state
 from rag_search.index.backends import choose_vector_search
 from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.database import connect, is_initialised, store_errors
-from rag_search.index.layout import DATABASE, REBUILD, FileState, IndexCounts
+from rag_search.index.layout import DATABASE, REBUILD, FileState, IndexCounts, bytes_in
 from rag_search.index.segments import Segment, close_all
 from rag_search.index.upgrade import require_current
 from rag_search.index.vectors import VectorRows, VectorSearch
@@ -41,30 +42,37 @@ def open_reader(
     vector_search: makes the vector search at the first dense query. Raises IndexMissingError, IndexCorruptError,
     IndexStoreError.
     """
-    if not (path / DATABASE).exists():
-        raise _missing(path)
     for _ in range(_OPEN_ATTEMPTS):
         with store_errors(path):
+            inode = _inode_of(path)
+            if inode is None:
+                raise _missing(path)
             try:
-                return IndexReader(path, vector_search=vector_search)
+                return IndexReader(path, inode, vector_search=vector_search)
             except FileNotFoundError as error:  # compacted away between our look at meta.db and our open: look again
                 gone = error
+            except sqlite3.Error:
+                if _inode_of(path) == inode:
+                    raise
+                gone = _replaced(path)  # by a rebuild, and SQLite met files of both
     raise IndexCorruptError(f"{gone.filename} is missing.", remedy=REBUILD) from gone
 
 
 class IndexReader:
     """Made by `open_reader`; use it in a `with` block. Safe for many threads at once."""
 
-    def __init__(self, path: Path, *, vector_search: Callable[[VectorRows], VectorSearch]) -> None:
+    def __init__(self, path: Path, inode: int, *, vector_search: Callable[[VectorRows], VectorSearch]) -> None:
         self.path = path
         self._lock = threading.RLock()
         self._make_vector_search = vector_search
         self._kept_chunks: dict[int, Chunk] = {}
+        self._inode = inode
         self._database = connect(path)
         try:
             self._watch = connect(path)
-            self._inode = (path / DATABASE).stat().st_ino
             self._open_snapshot()
+            if _inode_of(path) != inode:  # one of the connections may be to the former file
+                raise _replaced(path)
         except BaseException:
             self.close()
             raise
@@ -89,12 +97,14 @@ class IndexReader:
         self.close()
 
     def close(self) -> None:
-        for holder_of_a_map in ("_rows", "_vector_search", "_lexical"):
-            self.__dict__.pop(holder_of_a_map, None)
-        close_all(getattr(self, "_segments", {}))
-        for database in (self._database, getattr(self, "_watch", None)):
-            if database is not None:
-                database.close()
+        """Waits for a statement that runs in another thread: SQLite crashes the process when it is closed beneath."""
+        with self._lock:
+            for holder_of_a_map in ("_rows", "_vector_search", "_lexical"):
+                self.__dict__.pop(holder_of_a_map, None)
+            close_all(getattr(self, "_segments", {}))
+            for database in (self._database, getattr(self, "_watch", None)):
+                if database is not None:
+                    database.close()
 
     @property
     def kind(self) -> str:
@@ -107,15 +117,15 @@ class IndexReader:
         with self._query() as database:
             (documents,) = database.execute("SELECT count(*) FROM documents").fetchone()
         total = self._segments["vectors"].rows
-        return IndexCounts(documents, total - len(self._dead), len(self._dead), _bytes_in(self.path))
+        return IndexCounts(documents, total - len(self._dead), len(self._dead), bytes_in(self.path))
 
     def is_stale(self) -> bool:
         """Whether a newer generation can be opened. Costs some 20 microseconds: poll it."""
-        try:
-            if (self.path / DATABASE).stat().st_ino != self._inode:
-                return True
-        except FileNotFoundError:
+        inode = _inode_of(self.path)
+        if inode is None:
             return False  # a rebuild between two files: there is nothing to open yet
+        if inode != self._inode:
+            return True
         with self._lock, store_errors(self.path):
             return state.read_generation(self._watch) != self.generation
 
@@ -196,6 +206,11 @@ class IndexReader:
         with self._query() as database:
             return rows.load_files(database)
 
+    def chunking(self) -> str | None:
+        """See `IndexWriter.chunking`."""
+        with self._query() as database:
+            return state.read_chunking(database)
+
     def roots(self) -> list[str]:
         """The folders that the index is kept equal to."""
         with self._query() as database:
@@ -235,14 +250,17 @@ class IndexReader:
             yield self._database
 
 
+def _inode_of(path: Path) -> int | None:
+    """What tells the database of this index from that of a rebuilt one; None while there is none."""
+    try:
+        return (path / DATABASE).stat().st_ino
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _replaced(path: Path) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, "was replaced", str(path / DATABASE))
+
+
 def _missing(path: Path) -> IndexMissingError:
     return IndexMissingError(f"there is no index at {path}.", remedy="Run: ragsearch ingest PATH")
-
-
-def _bytes_in(folder: Path) -> int:
-    """Bytes of the files in a folder; one that a writer removes meanwhile counts nothing."""
-    total = 0
-    for file in folder.iterdir():
-        with suppress(FileNotFoundError):
-            total += file.stat().st_size
-    return total

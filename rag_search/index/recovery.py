@@ -10,7 +10,7 @@ from rag_search.errors import IndexCorruptError, IndexStoreError
 from rag_search.index import state
 from rag_search.index.database import SCHEMA, connect, has_store
 from rag_search.index.disk import Disk
-from rag_search.index.layout import DATABASE, REBUILD, IndexManifest, derived_files
+from rag_search.index.layout import DATABASE, REBUILD, IndexManifest, derived_files, file_number
 from rag_search.index.segments import Segment, close_all
 
 
@@ -38,10 +38,15 @@ def unnamed_files(database: sqlite3.Connection, folder: Path) -> list[Path]:
 
 
 def create_store(folder: Path, manifest: IndexManifest, *, roots: Sequence[str] = (), disk: Disk) -> None:
-    """An empty index in `folder`, whatever stood there before. Killed half-way, it is no index and is made anew."""
+    """An empty index in `folder`, whatever stood there before. Killed half-way, it is no index and is made anew.
+
+    Its segments have numbers that no file had before: a reader that has just read the old meta.db must not find them
+    under the old names.
+    """
+    number = 1 + max((file_number(file.name) for file in derived_files(folder)), default=0)
     clear_store(folder, disk=disk)
     segments = {
-        kind: Segment.create(folder, kind, columns, number=1, disk=disk)
+        kind: Segment.create(folder, kind, columns, number=number, disk=disk)
         for kind, columns in state.segment_columns(manifest).items()
     }
     close_all(segments)

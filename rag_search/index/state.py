@@ -57,6 +57,16 @@ def write_frequent_terms(database: sqlite3.Connection, terms: Mapping[str, int])
     database.execute("INSERT OR REPLACE INTO meta VALUES ('frequent_terms', ?)", (stored,))
 
 
+def read_chunking(database: sqlite3.Connection) -> str | None:
+    """The rules by which documents are cut into chunks; None in an index whose writer did not note them."""
+    row = database.execute("SELECT value FROM meta WHERE key = 'chunking'").fetchone()
+    return None if row is None else str(row[0])
+
+
+def write_chunking(database: sqlite3.Connection, rules: str) -> None:
+    database.execute("INSERT OR REPLACE INTO meta VALUES ('chunking', ?)", (rules,))
+
+
 def open_segments(
     database: sqlite3.Connection, folder: Path, manifest: IndexManifest, *, writable: bool = False
 ) -> dict[str, Segment]:

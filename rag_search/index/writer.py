@@ -23,7 +23,7 @@ from rag_search.index.compaction import compact, needs_compaction
 from rag_search.index.database import connect, has_store, store_errors
 from rag_search.index.disk import DISK, Disk
 from rag_search.index.encodings import find_encoded, row_checksums, term_counts
-from rag_search.index.layout import FileState, IndexManifest
+from rag_search.index.layout import OUTDATED, FileState, IndexManifest
 from rag_search.index.lock import WriterLock
 from rag_search.index.recovery import create_store, recover, salvaged_roots
 from rag_search.index.segments import Segment, close_all
@@ -168,6 +168,18 @@ class IndexWriter:
         with self._writing():
             self._database.execute("DELETE FROM roots")
             self._database.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in wanted])
+
+    def chunking(self) -> str | None:
+        """The rules of `set_chunking`, None if nobody set any."""
+        with self._reading():
+            return state.read_chunking(self._database)
+
+    def set_chunking(self, rules: str) -> None:
+        """Note the rules by which documents are cut from now on. All that are here become OUTDATED until their next
+        `put`, so that an ingest that is interrupted, or does not come to all folders, leaves the rest to the next."""
+        with self._writing():
+            self._database.execute("UPDATE documents SET size = ?", (OUTDATED,))
+            state.write_chunking(self._database, rules)
 
     def commit(self) -> None:
         """Make everything since the last commit durable and visible to new readers, or nothing of it."""

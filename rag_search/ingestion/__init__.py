@@ -1,7 +1,17 @@
 """Folders and texts into the index."""
 
 from rag_search.ingestion.ingest import ingest, ingest_texts
-from rag_search.ingestion.plan import plan_sync
+from rag_search.ingestion.plan import outdated, plan_sync
 from rag_search.ingestion.reports import Failure, IngestOptions, IngestReport, Plan, Step
 
-__all__ = ["Failure", "IngestOptions", "IngestReport", "Plan", "Step", "ingest", "ingest_texts", "plan_sync"]
+__all__ = [
+    "Failure",
+    "IngestOptions",
+    "IngestReport",
+    "Plan",
+    "Step",
+    "ingest",
+    "ingest_texts",
+    "outdated",
+    "plan_sync",
+]

@@ -1,6 +1,7 @@
 """Make the index equal to the folders.
 
     walk -> compare size and mtime, then SHA-256 -> chunk what changed -> embed passages not seen before -> commit
+    -> remove what is gone -> commit
 
 A group of documents is one commit, so an interrupted run keeps what it has committed and the next one goes on from
 there. A file that fails keeps its last good version in the index and is reported by name.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,10 +19,11 @@ from typing import NamedTuple
 
 from rag_search.corpus import SourceFile
 from rag_search.embed.base import Embedder
+from rag_search.errors import InputError
 from rag_search.index import FileState, IndexWriter
-from rag_search.ingestion.plan import plan_sync
+from rag_search.ingestion.plan import outdated, plan_sync
 from rag_search.ingestion.preparing import Item, grouped, prepared_files, prepared_texts
-from rag_search.ingestion.reports import IngestOptions, IngestReport, Step
+from rag_search.ingestion.reports import UNNOTED_CHUNKING, IngestOptions, IngestReport, Step
 from rag_search.ingestion.storing import Store
 from rag_search.parallel import Ahead
 
@@ -44,9 +47,8 @@ def ingest(
     """
     options = options or IngestOptions()
     start = time.perf_counter()
-    known = writer.files()
+    known = _known(writer, options)
     plan = plan_sync(known, roots, base=base, options=options)
-    writer.remove(plan.removed)
     for source in plan.touched:
         writer.touch(source.path, _state(source, known[source.path].content_hash))
     writer.set_roots(_merged_roots(writer.roots(), roots, prune=options.prune))
@@ -55,6 +57,8 @@ def ingest(
     store = Store(writer, embedder)
     items = prepared_files(work, count_tokens=embedder.count_tokens, options=options)
     _store_all(store, items, _Total(len(work), sum(source.size for source in work)), on_step)
+    writer.remove(plan.removed)  # last: what was renamed or moved finds its vectors under the old name
+    writer.commit()
     writer.maintain()
     return IngestReport(
         new=sum(source.path in store.paths for source in plan.new),
@@ -79,10 +83,15 @@ def ingest_texts(
     options: IngestOptions | None = None,
     on_step: OnStep = lambda _: None,
 ) -> IngestReport:
-    """Make the index equal to (id, title, text) triples that are in no file, such as a BEIR corpus."""
+    """Make the index equal to (id, title, text) triples that are in no file, such as a BEIR corpus.
+
+    Raises InputError for an id that stands twice, before anything is changed.
+    """
     options = options or IngestOptions()
     start = time.perf_counter()
-    known, rows = writer.files(), list(texts)
+    rows = list(texts)
+    _require_distinct(document_id for document_id, _, _ in rows)
+    known = _known(writer, options)
     store = Store(writer, embedder)
     items = prepared_texts(rows, known, count_tokens=embedder.count_tokens, options=options)
     _store_all(store, items, _Total(len(rows), sum(len(text) for _, _, text in rows)), on_step)
@@ -103,6 +112,21 @@ def ingest_texts(
         tokens=store.tokens,
         seconds=time.perf_counter() - start,
     )
+
+
+def _require_distinct(ids: Iterable[str]) -> None:
+    for document_id, times in Counter(ids).most_common(1):
+        if times > 1:
+            raise InputError(f"{times} texts have the id {document_id!r}.", remedy="Give every text an id of its own.")
+
+
+def _known(writer: IndexWriter, options: IngestOptions) -> dict[str, FileState]:
+    """What the index holds. If that was cut by other rules, all of it is to be cut anew; passages that come out as
+    they were are not embedded again."""
+    known = outdated(writer.files(), writer.chunking(), options)
+    if (writer.chunking() or UNNOTED_CHUNKING) != options.chunking:
+        writer.set_chunking(options.chunking)
+    return known
 
 
 class _Total(NamedTuple):

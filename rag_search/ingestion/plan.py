@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rag_search.corpus import Problem, SourceFile, walk
 from rag_search.errors import InputError
-from rag_search.index import FileState
-from rag_search.ingestion.reports import Failure, IngestOptions, Plan
+from rag_search.index import OUTDATED, FileState
+from rag_search.ingestion.reports import UNNOTED_CHUNKING, Failure, IngestOptions, Plan
 
 
 def plan_sync(
@@ -19,14 +19,17 @@ def plan_sync(
 ) -> Plan:
     """Compare the folders with `known` (path to state). Reads only files whose size or mtime changed.
 
-    Raises InputError for a root that is missing, or when no Markdown is found and `options.allow_empty` is not set:
-    an unmounted folder must not empty the index.
+    An unmounted folder must not empty the index: unless `options.allow_empty` is set, one of several roots that has
+    lost all its Markdown is a failure and keeps its documents. Raises InputError when none of them holds any, and for
+    a root that is missing.
     """
     options = options or IngestOptions()
     problems: list[Problem] = []
     sources = list(walk(roots, base=base, on_problem=problems.append))
-    if not sources and not options.allow_empty:
-        raise _nothing_found(roots, problems, known)
+    if not options.allow_empty:
+        if not sources:
+            raise _nothing_found(roots, problems, known)
+        problems += _emptied(known, sources, problems, roots, base)
     plan = _compare(sources, known)
     return replace(
         plan,
@@ -34,6 +37,13 @@ def plan_sync(
         failed=(*(Failure(problem.path, problem.message) for problem in problems if problem.failed), *plan.failed),
         skipped=tuple(Failure(problem.path, problem.message) for problem in problems if not problem.failed),
     )
+
+
+def outdated(known: Mapping[str, FileState], chunking: str | None, options: IngestOptions) -> dict[str, FileState]:
+    """`known`, all OUTDATED when `chunking`, the rules noted in the index, are not those of the options."""
+    if (chunking or UNNOTED_CHUNKING) == options.chunking:
+        return dict(known)
+    return {path: replace(state, size=OUTDATED) for path, state in known.items()}
 
 
 def _compare(sources: Sequence[SourceFile], known: Mapping[str, FileState]) -> Plan:
@@ -47,7 +57,7 @@ def _compare(sources: Sequence[SourceFile], known: Mapping[str, FileState]) -> P
             new.append(source)
         elif (state.size, state.mtime_ns) != (source.size, source.mtime_ns):
             try:
-                same = state.content_hash == _hash_file(source.absolute)
+                same = state.size == source.size and state.content_hash == _hash_file(source.absolute)
             except OSError as error:
                 failed.append(Failure(source.path, f"cannot be read: {error.strerror}"))
                 continue
@@ -65,6 +75,33 @@ def _nothing_found(roots: Sequence[Path], problems: Sequence[Problem], known: Ma
     return InputError(f"no Markdown files under {names}.{kept}", remedy=remedy)
 
 
+def _emptied(
+    known: Mapping[str, FileState],
+    sources: Sequence[SourceFile],
+    problems: Sequence[Problem],
+    roots: Sequence[Path],
+    base: Path,
+) -> Iterator[Problem]:
+    """Folders among the roots without a source, under which the index has documents."""
+    reported = {base / problem.path for problem in problems}
+    for top in dict.fromkeys(_tops(roots)):
+        if top in reported or not top.is_dir() or _holds(top, (source.absolute for source in sources)):
+            continue
+        if lost := sum((base / path).is_relative_to(top) for path in known):
+            message = f"holds no Markdown any more. The index keeps its {lost} documents; --allow-empty removes them"
+            yield Problem((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
+
+
+def _holds(top: Path, files: Iterable[Path]) -> bool:
+    """Whether any of the files lies under `top`, by its own name or by that of the folder it links to."""
+    above = tuple(f"{folder.as_posix().rstrip('/')}/" for folder in (top, top.resolve()))
+    return any(file.as_posix().startswith(above) for file in files)
+
+
+def _tops(roots: Sequence[Path]) -> list[Path]:
+    return [Path(os.path.abspath(root.expanduser())) for root in roots]  # noqa: PTH100 (as `walk` names them)
+
+
 def _gone(
     known: Mapping[str, FileState],
     sources: Sequence[SourceFile],
@@ -76,7 +113,7 @@ def _gone(
     """Known paths that are no longer there. What lies under a folder that could not be read is not gone."""
     present = {source.path for source in sources}
     unreadable = [base / problem.path for problem in problems if problem.failed]
-    tops = [Path(os.path.abspath(root.expanduser())) for root in roots]  # noqa: PTH100 (as `walk` names them)
+    tops = _tops(roots)
     for path in sorted(set(known) - present):
         place = base / path
         if any(place.is_relative_to(folder) for folder in unreadable):

@@ -96,11 +96,11 @@ def prepared_texts(
     """Chunk each (id, title, text) that is not in `known` as it is."""
     for document_id, title, text in rows:
         digest = hashlib.sha256(f"{title}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
-        if document_id in known and known[document_id].content_hash == digest:
+        state = FileState(len(text), 0, digest)
+        if known.get(document_id) == state:
             yield Item(len(text), None)
             continue
         document = Document(document_id, title, text, {}, "", digest)
-        state = FileState(len(text), 0, digest)
         yield Item(len(text), _prepared(document, state, count_tokens, options.max_tokens))
 
 

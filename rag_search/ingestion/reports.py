@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rag_search.chunking import CHUNKING_VERSION
 from rag_search.corpus import SourceFile
 
 
@@ -47,6 +48,10 @@ class IngestReport:
     seconds: float = 0.0
 
 
+def _rules(version: int, max_tokens: int) -> str:
+    return f"version {version}, {max_tokens} tokens"
+
+
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
     """max_tokens: of one passage. max_bytes: of one file. prune: remove what lies under other folders than these.
@@ -56,6 +61,14 @@ class IngestOptions:
     max_bytes: int = 64 * 2**20
     prune: bool = False
     allow_empty: bool = False
+
+    @property
+    def chunking(self) -> str:
+        """The rules by which documents are cut, as an index notes them."""
+        return _rules(CHUNKING_VERSION, self.max_tokens)
+
+
+UNNOTED_CHUNKING = _rules(1, 256)  # of indexes that do not say
 
 
 @dataclass(frozen=True, slots=True)

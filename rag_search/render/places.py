@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import glob
+import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,20 @@ class Places:
     def stored(self, shown: str) -> str:
         """The stored path of what `shown` gave. Nothing is resolved: `..` and links stay as they are."""
         return _below(self.cwd / shown, self.base)
+
+    def stored_pattern(self, pattern: str) -> str:
+        """What matches the stored paths of those that `pattern` matches as they are shown. One that begins with `*`
+        stays as it is: it matches in any folder.
+        """
+        if pattern.startswith("*"):
+            return pattern
+        parts = Path(pattern).parts
+        plain = list(itertools.takewhile(lambda part: glob.escape(part) == part, parts))
+        folder = Path(os.path.abspath(self.cwd.joinpath(*plain)))  # noqa: PTH100 (`absolute` keeps `..`)
+        stored = _below(folder, self.base)
+        if len(plain) == len(parts):
+            return "*" if stored == "." else stored
+        return (Path(glob.escape(stored)) / Path(*parts[len(plain) :])).as_posix()
 
 
 def _below(absolute: Path, folder: Path) -> str:

@@ -50,6 +50,15 @@ def test_filters(indexed: Path, run: Run, filters: list[str], expected: set[str]
     assert {line.rsplit(":", 1)[0] for line in done.out.split()} == expected
 
 
+def test_a_path_is_meant_from_here_also_without_a_project_file(project: Path, run: Run) -> None:
+    (project / "ragsearch.toml").unlink()
+    place = ["--index", str(project.parent / "elsewhere")]  # paths are stored absolute then
+    assert run("ingest", "docs", *place).code == 0
+    for pattern in ("docs/deep/*", "docs/**/kafka.md", "**/kafka.md", "docs/deep", str(project / "docs" / "deep")):
+        done = run("query", "how", "--min-score", "0", "--format", "files", *place, "--path", pattern)
+        assert {line.rsplit(":", 1)[0] for line in done.out.split()} == {"docs/deep/kafka.md"}
+
+
 def test_stdin_batch_and_trec(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("kafka consumer lag\n"))
     assert "docs/deep/kafka.md" in run("query", "-", "--format", "files").out

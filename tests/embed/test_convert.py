@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +52,42 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     occupied.write_text("a file where the folder should be")
     with pytest.raises(EngineError, match=r"cannot write the converted builtin model to .*cache.*another cache"):
         ensure_converted(occupied, find_weights(), network_path("zero-shot"))
+
+
+def test_others_may_read_what_one_has_converted(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        made = ensure_converted(tmp_path, find_weights(), network_path("zero-shot"))
+    finally:
+        os.umask(before)
+    assert [place.stat().st_mode & 0o777 for place in (made.folder, made.graph, made.table)] == [0o755, 0o644, 0o644]
+
+
+@pytest.mark.parametrize("damage", ["no table", "short table", "no graph"])
+def test_a_conversion_that_lost_a_part_is_made_again(tmp_path: Path, converted: Converted, damage: str) -> None:
+    copy = Converted(shutil.copytree(converted.folder, tmp_path / converted.folder.name))
+    if damage == "short table":
+        os.truncate(copy.table, 1000)
+    else:
+        (copy.table if damage == "no table" else copy.graph).unlink()
+    assert ensure_converted(tmp_path, find_weights(), network_path("zero-shot")) == copy
+    assert contents(copy.folder) == contents(converted.folder)
+    assert list(tmp_path.iterdir()) == [copy.folder]
+
+
+def test_a_conversion_that_may_not_be_read_is_an_error_with_a_remedy(tmp_path: Path, converted: Converted) -> None:
+    copy = Path(shutil.copytree(converted.folder, tmp_path / converted.folder.name))
+    network = network_path("zero-shot")
+    user = os.geteuid()
+    copy.chmod(0)
+    try:
+        if user == 0:
+            os.seteuid(65534)  # root may read everything
+        with pytest.raises(EngineError, match=r"cannot read the converted builtin model.*another cache directory"):
+            ensure_converted(tmp_path, find_weights(), network)
+    finally:
+        os.seteuid(user)
+        copy.chmod(0o755)
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:

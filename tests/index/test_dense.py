@@ -111,6 +111,20 @@ def test_the_nearest_may_all_be_dead(tmp_path: Path, make: Callable[[VectorRows]
     assert ids[0].tolist() == truth(rows, query[0], 10, np.arange(ROWS))
 
 
+@pytest.mark.parametrize("make", SEARCHES)
+@pytest.mark.parametrize("alive", [[], [4, 8000, ROWS - 3]])
+def test_nearly_all_rows_may_be_dead(
+    tmp_path: Path, make: Callable[[VectorRows], VectorSearch], alive: list[int]
+) -> None:
+    """Everything was removed and compaction has not come yet."""
+    dead = np.setdiff1d(np.arange(ROWS), alive)
+    rows = make_rows(tmp_path, clustered(ROWS, DIM), dead)
+    query = random_unit(1, DIM)
+    ids, scores = make(rows).search(query, 10)
+    assert ids[0].tolist() == truth(rows, query[0], 10, np.arange(ROWS)) + [-1] * (10 - len(alive))
+    assert (scores[0, len(alive) :] == -np.inf).all()
+
+
 @pytest.mark.parametrize("make", [ScanSearch, ExactSearch])
 def test_no_rows_at_all(tmp_path: Path, make: Callable[[VectorRows], VectorSearch]) -> None:
     ids, scores = make(make_rows(tmp_path, np.empty((0, DIM), np.float32), np.empty(0, np.int64))).search(

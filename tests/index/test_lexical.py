@@ -149,6 +149,19 @@ def test_frequent_terms_are_noted_with_the_cache_and_forgotten_by_compaction(
     database.close()
 
 
+def test_a_frequent_term_may_have_gone_since_it_was_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bm25, "POSTINGS", 20)
+    texts = [f"w{i} " + ("boilerplate" if i < 25 else "other") for i in range(200)]
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, [item(f"{i}.md", [f"{text}\n"]) for i, text in enumerate(texts)])
+        writer.build_ann()
+        writer.remove([f"{i}.md" for i in range(25)])
+        writer.commit()
+    with open_reader(folder) as reader:
+        assert reader.search_lexical(["boilerplate"], 10)[0].tolist() == []
+        assert len(reader.search_lexical(["boilerplate", "other"], 200)[0]) == 175  # it does not hide those that stand
+
+
 def test_thousands_of_terms(filled: Path) -> None:
     with open_reader(filled) as reader:
         ids, _ = reader.search_lexical([f"t{i}" for i in range(5000)] + ["redis"], 5)

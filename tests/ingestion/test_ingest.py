@@ -5,59 +5,10 @@ from pathlib import Path
 import pytest
 
 from rag_search.errors import EngineError, InputError
-from rag_search.index import IndexManifest, open_reader, open_writer
-from rag_search.ingestion import IngestOptions, IngestReport, ingest, ingest_texts, plan_sync
-from rag_search.lexical import LEXICAL_VERSION
+from rag_search.index import open_reader, open_writer
+from rag_search.ingestion import IngestOptions, ingest, ingest_texts, plan_sync
 from tests.fakes import WordEmbedder
-
-EMBEDDER = WordEmbedder(tokens=True)
-MANIFEST = IndexManifest(
-    embedder_name=EMBEDDER.name,
-    embedder_fingerprint=EMBEDDER.fingerprint,
-    dim=EMBEDDER.dim,
-    token_dim=EMBEDDER.token_dim,
-    lexical_version=LEXICAL_VERSION,
-)
-
-
-class Counting(WordEmbedder):
-    """A WordEmbedder that remembers which passages it was asked to encode."""
-
-    def __init__(self) -> None:
-        super().__init__(tokens=True)
-        object.__setattr__(self, "seen", [])
-
-    def encode_documents(self, passages):  # type: ignore[no-untyped-def]
-        self.seen.extend(passages)  # type: ignore[attr-defined]
-        return super().encode_documents(passages)
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    folder = tmp_path / "docs"
-    (folder / "deep").mkdir(parents=True)
-    (folder / "a.md").write_text("# Alpha\n\nredis timeout and pools\n", "utf-8")
-    (folder / "b.md").write_text("# Beta\n\nkafka lag\n\n## More\n\nconsumer groups\n", "utf-8")
-    (folder / "deep" / "c.md").write_text("# 伽马\n\n连接池配置\n", "utf-8")
-    return folder
-
-
-def sync(docs: Path, embedder: WordEmbedder = EMBEDDER, *more: Path, **options: bool) -> IngestReport:
-    with open_writer(docs.parent / "index", MANIFEST) as writer:
-        return ingest(writer, embedder, [docs, *more], base=docs.parent, options=IngestOptions(**options))
-
-
-def stored(docs: Path) -> dict[str, str]:
-    with open_reader(docs.parent / "index") as reader:
-        return {path: reader.document(path).text for path in reader.documents()}
-
-
-def on_disk(docs: Path) -> dict[str, str]:
-    return {path.relative_to(docs.parent).as_posix(): path.read_text("utf-8") for path in sorted(docs.rglob("*.md"))}
-
-
-def counts(report: IngestReport) -> tuple[int, int, int, int, int]:
-    return report.new, report.changed, report.unchanged, report.removed, len(report.failed)
+from tests.ingestion.syncing import EMBEDDER, MANIFEST, Counting, Dying, counts, on_disk, stored, sync
 
 
 def test_the_index_becomes_equal_to_the_folder(docs: Path) -> None:
@@ -91,6 +42,39 @@ def test_only_passages_not_seen_before_are_embedded(docs: Path) -> None:
     assert all("static members" in passage for passage in embedder.seen)  # type: ignore[attr-defined]
 
 
+def test_a_renamed_folder_is_not_embedded_again(docs: Path) -> None:
+    sync(docs)
+    (docs / "deep").rename(docs / "deeper")
+    (docs / "a.md").rename(docs / "z.md")
+    embedder = Counting()
+    assert counts(sync(docs, embedder)) == (2, 0, 1, 2, 0)
+    assert embedder.seen == []  # type: ignore[attr-defined]
+    assert stored(docs) == on_disk(docs)
+
+
+def test_files_that_swap_their_names_are_not_embedded_again(docs: Path) -> None:
+    sync(docs)
+    (docs / "a.md").rename(docs / "aside")
+    (docs / "b.md").rename(docs / "a.md")
+    (docs / "aside").rename(docs / "b.md")
+    embedder = Counting()
+    assert counts(sync(docs, embedder)) == (0, 2, 1, 0, 0)
+    assert embedder.seen == []  # type: ignore[attr-defined]
+    assert stored(docs) == on_disk(docs)
+
+
+def test_what_is_gone_stays_until_what_is_new_is_there(docs: Path) -> None:
+    sync(docs)
+    (docs / "a.md").write_text("# Note 399\n", "utf-8")
+    (docs / "b.md").unlink()
+    before = stored(docs)
+    with pytest.raises(EngineError):
+        sync(docs, Dying(tokens=True))
+    assert stored(docs) == before
+    assert counts(sync(docs)) == (0, 1, 1, 1, 0)
+    assert stored(docs) == on_disk(docs)
+
+
 def test_a_failed_file_is_named_and_keeps_its_last_good_version(docs: Path) -> None:
     sync(docs)
     good = (docs / "a.md").read_text("utf-8")
@@ -120,6 +104,31 @@ def test_an_emptied_folder_does_not_empty_the_index(docs: Path) -> None:
     assert stored(docs) == before
     assert counts(sync(docs, allow_empty=True)) == (0, 0, 0, 3, 0)
     assert stored(docs) == {}
+
+
+def test_one_emptied_folder_of_several_keeps_its_documents(docs: Path) -> None:
+    wiki = docs.parent / "wiki"
+    wiki.mkdir()
+    (wiki / "x.md").write_text("x\n", "utf-8")
+    sync(docs, EMBEDDER, wiki)
+    before = stored(docs)
+    (wiki / "x.md").unlink()  # as when a disk is not mounted
+    (docs / "b.md").unlink()
+    report = sync(docs, EMBEDDER, wiki)
+    assert counts(report) == (0, 0, 2, 1, 1)
+    assert report.failed[0].path == "wiki"
+    assert "keeps its 1 documents; --allow-empty" in report.failed[0].reason
+    assert stored(docs) == {path: text for path, text in before.items() if path != "docs/b.md"}
+    assert counts(sync(docs, EMBEDDER, wiki, allow_empty=True)) == (0, 0, 2, 1, 0)
+    assert stored(docs) == on_disk(docs)
+
+
+def test_a_folder_named_by_a_link_to_another_one_is_not_empty(docs: Path) -> None:
+    alias = docs.parent / "alias"
+    alias.symlink_to(docs)
+    with open_writer(docs.parent / "index", MANIFEST) as writer:
+        ingest(writer, EMBEDDER, [alias], base=docs.parent)
+    assert counts(sync(docs, EMBEDDER, alias)) == (3, 0, 0, 3, 0)
 
 
 def test_a_missing_folder_is_an_error_and_nothing_is_lost(docs: Path) -> None:
@@ -177,6 +186,15 @@ def test_texts_without_files_are_synced_by_id(tmp_path: Path) -> None:
         assert reader.document("d1").title == "One"
 
 
+def test_an_id_that_stands_twice_is_an_error_and_changes_nothing(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "index", MANIFEST) as writer:
+        ingest_texts(writer, EMBEDDER, [("d1", "One", "alpha")])
+        with pytest.raises(InputError, match="2 texts have the id 'd2'"):
+            ingest_texts(writer, EMBEDDER, [("d1", "", "other"), ("d2", "", "beta"), ("d2", "", "gamma")])
+    with open_reader(tmp_path / "index") as reader:
+        assert [reader.document(path).text for path in reader.documents()] == ["alpha"]
+
+
 class Watching(WordEmbedder):
     """A WordEmbedder that takes its time over the first group: until a document of the next one is chunked."""
 
@@ -204,15 +222,6 @@ def test_the_next_group_is_chunked_while_one_is_embedded(docs: Path) -> None:
     many_documents(docs, 400)
     assert sync(docs, Watching("Note 399")).new == 403
     assert stored(docs) == on_disk(docs)
-
-
-class Dying(WordEmbedder):
-    """A WordEmbedder that fails at the second group."""
-
-    def encode_documents(self, passages):  # type: ignore[no-untyped-def]
-        if any("Note 399" in passage for passage in passages):
-            raise EngineError("the engine is gone")
-        return super().encode_documents(passages)
 
 
 def test_what_was_committed_before_an_error_stays(docs: Path) -> None:

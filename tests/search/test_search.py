@@ -1,11 +1,13 @@
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rag_search.errors import EngineError
-from rag_search.records import Chunk, FloatVector, SearchOptions
+from rag_search.records import Chunk, FloatMatrix, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
 from rag_search.search import DEPTH, PER_CALL, Searcher
 from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
@@ -161,6 +163,28 @@ def test_a_reranker_that_reads_passages_gets_many_queries_in_one_call() -> None:
     assert reranker.calls == [PER_CALL - 2, len(ASKED)]  # two are not to be reranked
     plain = searcher(OverlapReranker())
     assert [result.hits for result in together[: len(ASKED)]] == [plain.search(*asked).hits for asked in ASKED]
+
+
+def test_an_embedder_that_fails_leaves_nobody_at_work_in_the_index() -> None:
+    searching, ended = threading.Event(), threading.Event()
+
+    class Slow(MemoryIndex):
+        def search_lexical(
+            self, terms_wanted: Sequence[str], top_k: int, *, allowed: NDArray[np.int64] | None = None
+        ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+            searching.set()
+            ended.wait(0.05)  # nobody sets it: the search is still on when the embedder fails
+            ended.set()
+            return super().search_lexical(terms_wanted, top_k, allowed=allowed)
+
+    class Down(WordEmbedder):
+        def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
+            assert searching.wait(10)
+            raise EngineError("the server is down.")
+
+    with pytest.raises(EngineError, match="is down"):
+        Searcher(Slow(TEXTS, WordEmbedder()), Down()).search("redis")
+    assert ended.is_set()
 
 
 def test_a_result_does_not_wait_for_those_after_it() -> None:

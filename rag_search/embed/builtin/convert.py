@@ -1,19 +1,21 @@
 """Convert once: the weights become an ONNX graph, the vocabulary a piece table, in one folder of the cache.
 
 The folder appears under its final name only when it is whole and on disk; its name holds the fingerprint of everything
-it was made from. Two processes may convert at once: the first rename wins, the other throws its own work away.
+it was made from. Two processes may convert at once: the first rename wins, the other throws its own work away. One that
+has lost a file or the end of its table is replaced.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from rag_search.embed.builtin.network import load_network, network_hash
+from rag_search.embed.builtin.pieces import TABLE_BYTES, build_table
 from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 
@@ -45,8 +47,9 @@ def fingerprint_of(network: Path) -> str:
 
 def ensure_converted(cache_dir: Path, weights: Path, network: Path) -> Converted:
     """The converted model in `cache_dir`, made now (about two seconds, 27 MB) if it is missing. Raises EngineError."""
-    folder = cache_dir / f"builtin-{network.stem}-{fingerprint_of(network)[:16]}-{FORM}"
-    if not folder.is_dir():
+    converted = Converted(cache_dir / f"builtin-{network.stem}-{fingerprint_of(network)[:16]}-{FORM}")
+    folder = converted.folder
+    if not _is_whole(converted):
         try:
             _convert(folder, weights, network)
         except OSError as error:
@@ -54,12 +57,27 @@ def ensure_converted(cache_dir: Path, weights: Path, network: Path) -> Converted
                 f"cannot write the converted builtin model to {folder}: {error.strerror or error}.",
                 remedy="Free 30 MB there, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
             ) from error
-    return Converted(folder)
+    return converted
+
+
+def _is_whole(converted: Converted) -> bool:
+    """Whether both files are there, and the table is not cut short. Raises EngineError when they cannot be read."""
+    try:
+        with converted.graph.open("rb"), converted.table.open("rb") as table:
+            return os.fstat(table.fileno()).st_size == TABLE_BYTES
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise EngineError(
+            f"cannot read the converted builtin model in {converted.folder}: {error.strerror or error}.",
+            remedy="Get the right to read it, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
+        ) from error
 
 
 def _convert(folder: Path, weights: Path, network: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    work = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    work.mkdir()  # not mkdtemp, whose folder only its owner may enter: a cache can be shared
     try:
         verify_weights(weights)
         file = E5File(weights)
@@ -77,8 +95,6 @@ def _write_graph(path: Path, file: E5File, network: Path) -> None:
 
 
 def _write_table(path: Path, file: E5File) -> None:
-    from rag_search.embed.builtin.pieces import build_table
-
     _write(path, build_table(file).tobytes())
 
 
@@ -91,11 +107,15 @@ def _write(path: Path, data: bytes) -> None:
 
 def _publish(work: Path, folder: Path) -> None:
     _sync_folder(work)
+    damaged = work.with_name(f"{work.name}-damaged")
+    if folder.is_dir() and not _is_whole(Converted(folder)):
+        folder.rename(damaged)  # who has opened its files keeps them
     try:
         work.rename(folder)
     except OSError:
         if not folder.is_dir():  # else another process was quicker, with the same content
             raise
+    shutil.rmtree(damaged, ignore_errors=True)
     _sync_folder(folder.parent)
 
 

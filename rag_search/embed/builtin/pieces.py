@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rag_search.embed.builtin.weights import E5File
 
 SLOTS = 1 << 20  # for 250,002 pieces: a probe that misses looks at 1.3 slots
+TABLE_BYTES = 4 * SLOTS
 _MASK = SLOTS - 1
 
 

@@ -30,7 +30,7 @@ def as_dict(result: SearchResult, places: Places) -> dict[str, Any]:
         },
         "timings_ms": {stage: round(ms, 3) for stage, ms in result.timings_ms.items()},
         "confident": result.confident,
-        "notes": list(result.notes),
+        "notes": [places.noted(note) for note in result.notes],
         "hits": [_hit(hit, places) for hit in result.hits],
     }
 

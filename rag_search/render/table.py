@@ -29,9 +29,9 @@ def print_table(console: Console, result: SearchResult, places: Places, *, expla
     else:
         console.print(Text("no confident match", style="yellow"))
         for note in result.notes:
-            console.print(Text(plain(note), style="dim"), soft_wrap=True)
+            console.print(Text(plain(places.noted(note)), style="dim"), soft_wrap=True)
     if explain:
-        _print_explanation(console, result)
+        _print_explanation(console, result, places)
 
 
 def _table(result: SearchResult, places: Places, *, width: int, explain: bool) -> Table:
@@ -87,11 +87,11 @@ def _stages(scores: StageScores) -> Text:
     return Text("\n".join(f"{name:<6} {'-' if value is None else format(value, '.3f'):>7}" for name, value in rows))
 
 
-def _print_explanation(console: Console, result: SearchResult) -> None:
+def _print_explanation(console: Console, result: SearchResult, places: Places) -> None:
     engine = result.engine
     console.print(Text(f"embedder: {engine.embedder}\nreranker: {engine.reranker or 'none'}\nindex: {engine.index}"))
     if result.instruction:
         console.print(Text(f"instruction: {plain(result.instruction)}"))
     console.print(Text(", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items()), style="dim"))
     for note in result.notes:
-        console.print(Text(f"note: {plain(note)}", style="yellow"))
+        console.print(Text(f"note: {plain(places.noted(note))}", style="yellow"))

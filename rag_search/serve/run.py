@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import logging
@@ -61,11 +62,18 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
         listener.bind(address)
         listener.listen(1024)  # from here on a client waits and is not refused
     except OSError as error:
-        remedy = "Stop what listens there, or choose another --port."
-        raise ServerError(f"{host}:{port} cannot be used: {error.strerror}.", remedy=remedy) from error
+        raise ServerError(f"{host}:{port} cannot be used: {error.strerror}.", remedy=_remedy(error)) from error
     bound, port = listener.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound, bound)
     return listener, f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _remedy(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Choose a --host that is an address of this machine: 127.0.0.1, or 0.0.0.0 for all of them."
+    if error.errno == errno.EADDRINUSE:
+        return "Stop what listens there, or choose another --port."
+    return "Choose another --host or --port."
 
 
 def run_app(app: App, listener: socket.socket, *, head_timeout_s: float = BoundedProtocol.head_timeout_s) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +17,7 @@ from rag_search.text import plain
 if TYPE_CHECKING:
     from rag_search.config import Config
     from rag_search.embed.base import Embedder
+    from rag_search.index import FileState
     from rag_search.ingestion import IngestOptions, IngestReport, Plan, Step
     from rag_search.render.places import Places
 
@@ -51,7 +52,7 @@ def ingest(
     )
     roots = _roots(config, paths or [])
     if dry_run:
-        _dry_run(config, roots, options, as_json=as_json)
+        _dry_run(config, roots, options, rebuild=rebuild, as_json=as_json)
         return
     from rag_search import wiring
 
@@ -84,17 +85,23 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
     return roots
 
 
-def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, as_json: bool) -> None:
+def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, rebuild: bool, as_json: bool) -> None:
+    from rag_search.ingestion import plan_sync
+
+    known = {} if rebuild else _known(config, options)
+    _print_plan(plan_sync(known, roots, base=config.base_dir, options=options), as_json=as_json)
+
+
+def _known(config: Config, options: IngestOptions) -> Mapping[str, FileState]:
     from rag_search.errors import IndexMissingError
     from rag_search.index import open_reader
-    from rag_search.ingestion import outdated, plan_sync
+    from rag_search.ingestion import outdated
 
     try:
         with open_reader(config.index_dir) as reader:
-            known = outdated(reader.files(), reader.chunking(), options)
+            return outdated(reader.files(), reader.chunking(), options)
     except IndexMissingError:
-        known = {}
-    _print_plan(plan_sync(known, roots, base=config.base_dir, options=options), as_json=as_json)
+        return {}
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -57,15 +58,23 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
     """A socket on which clients may connect and wait, and its URL. Raises ServerError."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, proto)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(1024)  # from here on a client waits and is not refused
+        listener = _listening(socket.socket(family, kind, proto), address)
     except OSError as error:
         raise ServerError(f"{host}:{port} cannot be used: {error.strerror}.", remedy=_remedy(error)) from error
     bound, port = listener.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound, bound)
     return listener, f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _listening(listener: socket.socket, address: Any) -> socket.socket:
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)  # from here on a client waits and is not refused
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _remedy(error: OSError) -> str:

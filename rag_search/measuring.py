@@ -11,7 +11,7 @@ from pathlib import Path
 from rag_search import wiring
 from rag_search.config import Config
 from rag_search.embed.base import Embedder, QueryKeeper
-from rag_search.errors import FingerprintError, MissingExtraError
+from rag_search.errors import FingerprintError, InputError, MissingExtraError
 from rag_search.evaluation.dataset import Dataset, load_dataset, read_corpus
 from rag_search.index import open_reader, open_writer
 from rag_search.ingestion import IngestOptions, Step, ingest, ingest_texts
@@ -85,7 +85,11 @@ def fill_index(
         writer = open_writer(place, manifest, rebuild=True)
     with writer:
         if dataset.docs is not None:
-            ingest(writer, embedder, [dataset.docs], base=dataset.docs.resolve(), options=options, on_step=on_step)
+            docs = dataset.docs.resolve()  # judged by path below it, however the set was named
+            try:
+                ingest(writer, embedder, [docs], base=docs, options=options, on_step=on_step)
+            except InputError as error:  # its remedies are options of the command `ingest`
+                raise InputError(error.message, remedy=f"The documents of the set belong into {docs}.") from error
         else:
             rows = read_corpus(dataset.root / "corpus.jsonl")
             ingest_texts(writer, embedder, rows, options=options, on_step=on_step)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 from rag_search import known_answers
 from rag_search.config import Config, Settings
 from rag_search.embed.base import Embedder
-from rag_search.errors import ConfigError
+from rag_search.errors import ConfigError, MissingExtraError
 from rag_search.index import IndexManifest, IndexReader, IndexWriter, open_reader, open_writer
 from rag_search.rerank.base import Reranker
 
@@ -122,12 +122,24 @@ def _served_embedder(settings: Settings) -> tuple[Embedder, str]:
 def _local_embedder(settings: Settings) -> tuple[Embedder, str]:
     from rag_search.embed.batched import BatchedEmbedder
     from rag_search.embed.prompts import prompts_of
-    from rag_search.embed.sentence_transformers import SentenceTransformersBackend
+
+    with _extra_of(settings):
+        from rag_search.embed.sentence_transformers import SentenceTransformersBackend
 
     wanted = settings.embedder
     backend = SentenceTransformersBackend(wanted.model or EMBEDDING_MODEL)
     prompts = prompts_of(backend.model, wanted.prompts) if wanted.prompts else backend.prompts
     return BatchedEmbedder(backend, prompts, dim=wanted.dim, batch_tokens=wanted.batch_tokens), ""
+
+
+@contextmanager
+def _extra_of(settings: Settings) -> Iterator[None]:
+    """sentence-transformers comes with two extras, which exclude each other: name the one of the profile."""
+    try:
+        yield
+    except MissingExtraError as error:
+        extra = "gpu" if choose_backends(settings).profile == "gpu" else error.extra
+        raise MissingExtraError(error.package, extra) from error
 
 
 def _builtin_model(name: str | None) -> Model:
@@ -188,7 +200,8 @@ def _local_reranker(settings: Settings) -> Reranker:
     wanted = settings.reranker
     model = wanted.model or RERANKER_MODEL
     if choose_backends(settings).reranker == "cross-encoder":
-        from rag_search.rerank.cross_encoder import CrossEncoderReranker
+        with _extra_of(settings):
+            from rag_search.rerank.cross_encoder import CrossEncoderReranker
 
         return CrossEncoderReranker(model, max_tokens_per_doc=wanted.max_tokens_per_doc, default=wanted.instruction)
     from rag_search.rerank.vllm import VllmReranker

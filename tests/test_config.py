@@ -57,6 +57,13 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(home: Path, text: str) -> 
     assert "Did you mean" in raised.value.remedy or "config show" in raised.value.remedy
 
 
+def test_what_resembles_no_key_is_to_be_taken_out(home: Path) -> None:
+    write_project(home, "zzz = 1\n")
+    with pytest.raises(ConfigError) as raised:
+        load_config(cwd=home / "project")
+    assert raised.value.remedy.startswith("Take it out")
+
+
 def test_an_unknown_variable_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAGSEARCH_SEARCH__TOPK", "3")
     with pytest.raises(ConfigError) as raised:
@@ -70,6 +77,7 @@ def test_a_bad_value_names_key_and_file(home: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"setting '(search\.top_k|profile)'") as raised:
         load_config(cwd=path.parent)
     assert str(path) in raised.value.message
+    assert raised.value.remedy == "Change it there, or take it out."  # config show reads the settings, too
 
 
 def test_broken_toml_names_the_file(home: Path) -> None:

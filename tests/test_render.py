@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from rag_search.hits import closest
 from rag_search.records import Chunk, EngineNames, Hit, SearchResult, StageScores
-from rag_search.render.formats import CSV_FIELDS, FORMATS
+from rag_search.render.formats import BATCH_FORMATS, CSV_FIELDS, FORMATS
 from rag_search.render.places import Places
 from rag_search.render.snippet import highlights, snippet, snippet_with_best
 from rag_search.render.table import print_table
@@ -95,7 +96,7 @@ def test_no_hits_are_still_a_valid_document(name: str) -> None:
 
 def test_many_queries_are_a_list_in_json_and_lines_in_jsonl() -> None:
     both = [result("a"), result("b", "c")]
-    assert [len(document["hits"]) for document in json.loads(FORMATS["json"](both, PLACES))] == [1, 2]
+    assert [len(document["hits"]) for document in json.loads(BATCH_FORMATS["json"](both, PLACES))] == [1, 2]
     assert len(FORMATS["jsonl"](both, PLACES).split("\n")) == 4
 
 
@@ -203,3 +204,21 @@ def test_a_shown_path_leads_back_to_the_stored_one() -> None:
 def test_only_the_head_of_a_long_query_is_highlighted() -> None:
     query = "redis " + "word " * 200 + "timeout"
     assert list(highlights("a redis timeout", query)) == [(2, 7)]
+
+
+def test_a_note_shows_the_path_as_hits_do() -> None:
+    close = Hit(chunk("text", path="docs/a: b, c.md"), 1, -0.05, StageScores())
+    note = closest(close, 0.2)
+    elsewhere = Places(Path("/srv/project"), Path("/srv"))
+    assert elsewhere.noted(note) == "close, not confident: project/docs/a: b, c.md:3, score -0.05 < 0.20"
+    document = json.loads(FORMATS["json"]([replace(result(), notes=(note, "other"))], elsewhere))
+    assert document["notes"] == [elsewhere.noted(note), "other"]
+    console = Console(file=io.StringIO(), width=200)
+    print_table(console, replace(result(), notes=(note,)), elsewhere, explain=True)
+    assert console.file.getvalue().count("project/docs/a: b, c.md:3") == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("head", ["---\ntitle: x\n---\n", "---  \ntitle: x\n--- \n", "---\r\ntitle: x\r\n...\r\n"])
+def test_front_matter_is_no_sentence(head: str) -> None:
+    assert snippet(f"{head}The title is this.\n", "title") == "The title is this."
+    assert snippet("---\nA rule.\n---\nThe rest.\n", "rule").startswith("A rule.")

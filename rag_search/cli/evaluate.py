@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import IndexOption, ProfileOption, load, out, talk
+from rag_search.cli.common import ProfileOption, load, out, talk
 
 if TYPE_CHECKING:
     from rag_search.evaluation.evaluate import Evaluation
@@ -34,7 +34,6 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
     output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder for reports, run files and a plot.")] = None,
-    index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
     """Measure Top-1 hit rate and latency of each system.
@@ -48,7 +47,7 @@ def evaluate(
     from rag_search.evaluation.report import as_dict, to_markdown
     from rag_search.measuring import measure
 
-    config = load(profile=profile, index=index)
+    config = load(profile=profile)
     with _bar() as on_progress:
         evaluation = measure(
             config, folder, qrels=qrels, split=split, systems=_systems(systems), limit=limit, on_progress=on_progress
@@ -70,6 +69,8 @@ def _systems(text: str) -> Sequence[System]:
     from rag_search.evaluation.evaluate import SYSTEMS
 
     names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise InputError("--systems names none.", remedy=f"Systems: {', '.join(SYSTEMS)}")
     for name in names:
         if name not in SYSTEMS:
             raise InputError(f"unknown system {name!r}.", remedy=f"Systems: {', '.join(SYSTEMS)}")

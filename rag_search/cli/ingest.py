@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +16,8 @@ from rag_search.text import plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
+    from rag_search.embed.base import Embedder
+    from rag_search.index import FileState
     from rag_search.ingestion import IngestOptions, IngestReport, Plan, Step
     from rag_search.render.places import Places
 
@@ -50,11 +52,18 @@ def ingest(
     )
     roots = _roots(config, paths or [])
     if dry_run:
-        _dry_run(config, roots, options, as_json=as_json)
+        _dry_run(config, roots, options, rebuild=rebuild, as_json=as_json)
         return
-    report = _sync(config, roots, options, rebuild=rebuild, as_json=as_json)
+    from rag_search import wiring
+
+    # the engine stays loaded from one sync to the next, the writer's lock does not
+    embedder = wiring.make_embedder(config.settings)
+    report = _sync(config, embedder, roots, options, rebuild=rebuild, as_json=as_json)
     if watch:
-        _watch(config, roots, options)
+        from rag_search.cli.watching import follow
+
+        talk().print(f"watching {plain(', '.join(str(root) for root in roots))}; Ctrl-C ends it", soft_wrap=True)
+        follow(roots, lambda: _sync(config, embedder, roots, options, as_json=as_json), index_dir=config.index_dir)
     if report.failed:
         raise typer.Exit(FAILED)
 
@@ -76,17 +85,23 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
     return roots
 
 
-def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, as_json: bool) -> None:
+def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, rebuild: bool, as_json: bool) -> None:
+    from rag_search.ingestion import plan_sync
+
+    known = {} if rebuild else _known(config, options)
+    _print_plan(plan_sync(known, roots, base=config.base_dir, options=options), as_json=as_json)
+
+
+def _known(config: Config, options: IngestOptions) -> Mapping[str, FileState]:
     from rag_search.errors import IndexMissingError
     from rag_search.index import open_reader
-    from rag_search.ingestion import outdated, plan_sync
+    from rag_search.ingestion import outdated
 
     try:
         with open_reader(config.index_dir) as reader:
-            known = outdated(reader.files(), reader.chunking(), options)
+            return outdated(reader.files(), reader.chunking(), options)
     except IndexMissingError:
-        known = {}
-    _print_plan(plan_sync(known, roots, base=config.base_dir, options=options), as_json=as_json)
+        return {}
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:
@@ -107,26 +122,21 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def _sync(
-    config: Config, roots: Sequence[Path], options: IngestOptions, *, rebuild: bool = False, as_json: bool = False
+    config: Config,
+    embedder: Embedder,
+    roots: Sequence[Path],
+    options: IngestOptions,
+    *,
+    rebuild: bool = False,
+    as_json: bool = False,
 ) -> IngestReport:
     from rag_search import wiring
     from rag_search.ingestion import ingest as run_ingest
 
-    embedder = wiring.make_embedder(config.settings)
     with wiring.writing(config, embedder, rebuild=rebuild) as writer, _progress() as on_step:
         report = run_ingest(writer, embedder, roots, base=config.base_dir, options=options, on_step=on_step)
     _print_report(report, places(config), as_json=as_json)
     return report
-
-
-def _watch(config: Config, roots: Sequence[Path], options: IngestOptions) -> None:
-    from watchfiles import watch
-
-    console = talk()
-    console.print(f"watching {plain(', '.join(str(root) for root in roots))}; Ctrl-C ends it")
-    # the engine stays loaded from one sync to the next, the writer's lock does not
-    for _changes in watch(*roots, raise_interrupt=False):
-        _sync(config, roots, options)
 
 
 @contextmanager

@@ -73,13 +73,16 @@ def query(
         since=_since(since),
         group=group,
     )
-    query_ids, questions = zip(*_queries(text, batch), strict=True)
+    queries = _queries(text, batch)
+    if trec:
+        _require_distinct([query_id for query_id, _ in queries])
+    questions = [question for _, question in queries]
     results = _ask_server(config, questions, options, explain=explain) if server else None
     if results is None:
         results = _answer(config, questions, options, output)
     if trec:
-        _write_trec(trec, query_ids, results)
-    _print(results, config, output, explain=explain)
+        _write_trec(trec, [query_id for query_id, _ in queries], results)
+    _print(results, config, output, explain=explain, many=batch is not None)
     raise typer.Exit(FOUND if any(result.hits for result in results) else NOTHING)
 
 
@@ -132,7 +135,7 @@ def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:
         raise InputError("give one question, or --batch FILE.", remedy='Example: ragsearch query "..."')
     if batch is None:
         return [("1", _content("-") if text == "-" else str(text))]
-    content = _content(str(batch))
+    content = _content(str(batch)).removeprefix("\ufeff")
     lines = [line.strip() for line in content.split("\n") if line.strip()]
     if not lines:
         raise InputError(f"{batch} holds no query.", remedy="Write one query a line.")
@@ -161,6 +164,17 @@ def _batch_line(line: str, number: int) -> tuple[str, str]:
         raise InputError(f"query {number} of the batch is not JSON with a field `text`: {error}.") from error
 
 
+def _require_distinct(query_ids: Sequence[str]) -> None:
+    """A run file holds one ranking for an id."""
+    from rag_search.errors import InputError
+
+    seen: set[str] = set()
+    for query_id in query_ids:
+        if query_id in seen:
+            raise InputError(f"two queries of the batch have the id {query_id!r}.", remedy="Give each an `_id`.")
+        seen.add(query_id)
+
+
 def _since(text: str | None) -> str | None:
     from rag_search.errors import InputError
 
@@ -177,11 +191,12 @@ def _import_printer(output: Format) -> None:
     importlib.import_module("rag_search.render.table" if output is Format.table else "rag_search.render.formats")
 
 
-def _print(results: Sequence[SearchResult], config: Config, output: Format, *, explain: bool) -> None:
+def _print(results: Sequence[SearchResult], config: Config, output: Format, *, explain: bool, many: bool) -> None:
+    """many: as a batch is printed, however many queries it had."""
     if output is not Format.table:
-        from rag_search.render.formats import FORMATS
+        from rag_search.render.formats import BATCH_FORMATS, FORMATS
 
-        sys.stdout.write(FORMATS[output.value](results, places(config)))
+        sys.stdout.write((BATCH_FORMATS if many else FORMATS)[output.value](results, places(config)))
         return
     from rich.text import Text
 
@@ -197,10 +212,14 @@ def _print(results: Sequence[SearchResult], config: Config, output: Format, *, e
 def _write_trec(path: Path, query_ids: Sequence[str], results: Sequence[SearchResult]) -> None:
     from rag_search.evaluation.trec import trec_run
 
-    rows = [(hit.chunk.path, hit.score) for result in results for hit in result.hits]
-    runs = {
-        query_id: [(hit.chunk.path, hit.score) for hit in result.hits]
-        for query_id, result in zip(query_ids, results, strict=True)
-    }
+    runs = {query_id: _ranking(result) for query_id, result in zip(query_ids, results, strict=True)}
     path.write_text("".join(trec_run(runs, "ragsearch")), "utf-8")
-    talk().print(f"wrote {len(rows)} lines to {path}")
+    talk().print(f"wrote {sum(map(len, runs.values()))} lines to {path}")
+
+
+def _ranking(result: SearchResult) -> list[tuple[str, float]]:
+    """Documents with the score of their best chunk; a run file ranks each of them once."""
+    best: dict[str, float] = {}
+    for hit in result.hits:
+        best.setdefault(hit.chunk.path, hit.score)
+    return list(best.items())

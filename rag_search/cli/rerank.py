@@ -52,7 +52,7 @@ def _read_passages(file: Path) -> list[str]:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read: {error}.", remedy="Name a UTF-8 text file.") from error
-    passages = split_passages(text)
+    passages = split_passages(text.removeprefix("\ufeff"))
     if not passages:
         raise InputError("there are no passages.", remedy="Separate passages by blank lines.")
     return passages

@@ -134,12 +134,12 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     origin = origins.get(key, "defaults")
-    return ConfigError(f"setting {key!r} ({origin}): {problem['msg']}.", remedy="See: ragsearch config show")
+    return ConfigError(f"setting {key!r} ({origin}): {problem['msg']}.", remedy="Change it there, or take it out.")
 
 
 def _did_you_mean(word: str, choices: list[str]) -> str:
     close = difflib.get_close_matches(word, choices, n=1)
-    return f"Did you mean {close[0]}?" if close else "See: ragsearch config show"
+    return f"Did you mean {close[0]}?" if close else "Take it out; ragsearch config show then lists every setting."
 
 
 def _name_origin(origin: str, key: str) -> str:

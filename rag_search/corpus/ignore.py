@@ -59,6 +59,19 @@ def ignored_above(folder: Path) -> Ignored:
     return rules.without_rules_against(folder)
 
 
+def is_ignored(path: Path, *, root: Path) -> bool:
+    """Whether a walk of the folder `root` leaves out `path`, which lies below it, or a folder on the way there.
+
+    Raises OSError or UnicodeError when an ignore file cannot be read.
+    """
+    rules, place = ignored_above(root), root
+    for part in path.relative_to(root).parts:
+        rules, place = rules.inside(place), place / part
+        if rules.covers(place, is_folder=place.is_dir()) or is_virtual_environment(place):
+            return True
+    return False
+
+
 def is_virtual_environment(folder: Path) -> bool:
     """By what it holds and not by its name: documentation, too, has folders called `env`."""
     return (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()

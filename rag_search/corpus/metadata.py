@@ -21,20 +21,36 @@ DATE_KEYS = ("updated", "date")
 
 _DATE = re.compile(r"\s*(\d{4})(?:[-/.]|年)(\d{1,2})(?:[-/.]|月)(\d{1,2})(?!\d)")
 _MAX_JSON_INT = 2**63
+_MAX_NUMBER_CHARS = 15  # digits that every double keeps
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without aliases (a few lines of them expand to gigabytes) and without dates (they stay as written)."""
+    """SafeLoader without aliases (a few lines of them expand to gigabytes), and with the plain values of YAML 1.2.
 
-    yaml_implicit_resolvers = {  # noqa: RUF012 (the name and the type are PyYAML's)
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    What would not be written again as it stands in the file stays text: dates, `1.10`, `007`, `12:30`, `NO`, `yes`.
+    A person who filters by a value types what stands there.
+    """
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 (the name and the type are PyYAML's)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases are not read")
         return super().compose_node(parent, index)
+
+
+def _number(loader: _Loader, node: yaml.ScalarNode) -> int | float | str:
+    text = str(loader.construct_scalar(node))
+    number = float(text) if "." in text else int(text)
+    return number if repr(number) == text != "-0.0" else text  # SQLite drops that sign
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)\Z"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:[tT]rue|TRUE|[fF]alse|FALSE)\Z"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "!number", re.compile(rf"(?=.{{1,{_MAX_NUMBER_CHARS}}}\Z)-?[0-9]+(?:\.[0-9]+)?\Z"), list("-0123456789")
+)
+_Loader.add_constructor("!number", _number)
 
 
 def read_metadata(front: FrontMatter) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from pathlib import Path
 
 from rag_search.corpus.metadata import read_metadata, title_of, updated_on
 from rag_search.corpus.walk import SourceFile
@@ -23,7 +25,7 @@ def read_document(source: SourceFile, *, max_bytes: int = MAX_BYTES) -> Document
     order mark), holds a NUL, or keeps changing while it is read.
     """
     content, mtime_ns = _unchanging(source, max_bytes=max_bytes)
-    text = _decoded(content, source.path)
+    text = _decoded(content, source)
     front = front_matter(text)
     metadata = read_metadata(front)
     return Document(
@@ -65,7 +67,8 @@ def _check_size(size: int, path: str, max_bytes: int) -> None:
         )
 
 
-def _decoded(content: bytes, path: str) -> str:
+def _decoded(content: bytes, source: SourceFile) -> str:
+    path = source.path
     encoding, body, unit = "utf-8", content.removeprefix(BOM_UTF8), b"\n"
     for mark, name in ((BOM_UTF16_LE, "utf-16-le"), (BOM_UTF16_BE, "utf-16-be")):
         if content.startswith(mark):
@@ -77,7 +80,7 @@ def _decoded(content: bytes, path: str) -> str:
         line = body[: error.start].count(unit) + 1
         raise InputError(
             f"{path} is not {encoding.upper()}: byte {offset:,} in line {line:,} is 0x{content[offset]:02x}.",
-            remedy=_encoding_remedy(body, path),
+            remedy=_encoding_remedy(body, source.absolute),
         ) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
@@ -85,9 +88,9 @@ def _decoded(content: bytes, path: str) -> str:
     return text
 
 
-def _encoding_remedy(body: bytes, path: str) -> str:
+def _encoding_remedy(body: bytes, file: Path) -> str:
     try:
         body.decode("gb18030")
     except UnicodeDecodeError:
         return "Save it as UTF-8."
-    return f"If it is Chinese in GBK, convert it: iconv -f GB18030 -t UTF-8 {path!r}"
+    return f"If it is Chinese in GBK, convert it: iconv -f GB18030 -t UTF-8 {shlex.quote(str(file))}"

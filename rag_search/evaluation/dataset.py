@@ -8,12 +8,13 @@ Two layouts are read. BEIR: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rag_search.errors import InputError
+from rag_search.query_text import parse_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class EvalQuery:
     kind: str
     lang: str
     split: str
+
+    @property
+    def literal(self) -> str:
+        """The question as it is asked: a leading bracket in a dataset is part of the question, no instruction."""
+        bare = self.text.lstrip()
+        return "\\" + bare if bare.startswith("[") else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +61,24 @@ class Dataset:
 def load_dataset(root: Path, *, qrels: str | None = None, split: str | None = None) -> Dataset:
     """Read a set. `qrels`: name of the judgments, needed when there are several and none is called `test`.
 
-    Raises InputError for a missing folder, file, name or split, and for a line that cannot be read.
+    Raises InputError for a missing folder, file, name or split, for a line that cannot be read, and for a question
+    that cannot be asked.
     """
     if not root.is_dir():
         raise InputError(f"{root} is no folder.", remedy="Name a folder with queries.jsonl and qrels.")
     qrels_file = _qrels_file(root, qrels)
     by_path = qrels_file.parent == root or qrels_file.stem.startswith("pages-")
     judgments = _read_qrels(qrels_file)
-    queries = [q for q in _read_queries(root / "queries.jsonl") if q.query_id in judgments or q.kind == "none"]
+    questions = root / "queries.jsonl"
+    queries = [q for q in _read_queries(questions) if q.query_id in judgments or q.kind == "none"]
+    if not queries:
+        remedy = "Each line there is `query-id<TAB>document-id<TAB>grade`; grade 0 judges nothing."
+        raise InputError(f"no question of {questions} is judged in {qrels_file}.", remedy=remedy)
     wanted = [q for q in queries if split is None or not q.split or q.split == split]
     if not wanted:
         splits = sorted({q.split for q in queries})
         raise InputError(f"{root} has no judged question in split {split!r}.", remedy=f"Splits: {', '.join(splits)}")
+    _require_askable(wanted, questions)
     docs = root / "docs" if by_path else None
     if docs is None and not (root / "corpus.jsonl").is_file():
         raise InputError(f"{root / 'corpus.jsonl'} is missing.", remedy="A BEIR folder holds it beside queries.jsonl.")
@@ -79,6 +92,14 @@ def read_corpus(path: Path) -> Iterator[tuple[str, str, str]]:
             yield str(row["_id"]), str(row.get("title") or ""), str(row["text"])
         except KeyError as error:
             raise InputError(f"{path}:{number} has no field {error}.") from error
+
+
+def _require_askable(queries: Sequence[EvalQuery], path: Path) -> None:
+    for query in queries:
+        try:
+            parse_query(query.literal)
+        except InputError as error:
+            raise InputError(f"{path}: question {query.query_id!r}: {error.message}", remedy=error.remedy) from error
 
 
 def _qrels_file(root: Path, name: str | None) -> Path:
@@ -101,24 +122,37 @@ def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
     for number, line in enumerate(_lines(path), 1):
         fields = line.rstrip("\r").split("\t")
-        if fields == [""] or (number == 1 and not fields[-1].lstrip("-").isdigit()):
+        grade = _number(fields[2]) if len(fields) == 3 else None
+        if fields == [""] or (number == 1 and len(fields) == 3 and grade is None):  # the header is optional
             continue
-        if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
+        if grade is None or not grade.is_integer():
             raise InputError(f"{path}:{number} is not `query-id<TAB>document-id<TAB>grade`: {line[:80]!r}.")
-        if int(fields[2]) > 0:
-            qrels.setdefault(fields[0], {})[fields[1]] = int(fields[2])
+        if grade > 0:
+            qrels.setdefault(fields[0], {})[fields[1]] = int(grade)
     return qrels
+
+
+def _number(text: str) -> float | None:
+    """A grade, which some tools write as `1.0`; None for a word."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _read_queries(path: Path) -> Iterator[EvalQuery]:
     for number, row in _read_jsonl(path):
-        extra = row.get("metadata") or {}
+        extra = row.get("metadata")
+        extra = extra if isinstance(extra, dict) else {}  # other tools write what they like there
+        instruction = row.get("instruction") or None
+        if not isinstance(instruction, str | None):
+            raise InputError(f"{path}:{number}: `instruction` is not text: {str(instruction)[:80]}.")
         try:
             text = str(row["text"])
             yield EvalQuery(
                 query_id=str(row["_id"]),
                 text=text,
-                instruction=row.get("instruction") or None,
+                instruction=instruction,
                 kind=str(row.get("kind") or extra.get("type") or "-"),
                 lang=str(row.get("lang") or extra.get("lang") or guess_language(text)),
                 split=str(row.get("split") or ""),
@@ -142,7 +176,7 @@ def _read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text("utf-8").split("\n")
+        return path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
 

@@ -115,7 +115,7 @@ def _evaluate_system(
     threshold = searcher.reranker.threshold if searcher.reranker and options.system == "rerank" else None
     searcher.search("warm", options)  # the first query pays for lazy set-up
     for query in dataset.queries:
-        result = searcher.search(_literal(query.text), replace(options, instruction=query.instruction))
+        result = searcher.search(query.literal, replace(options, instruction=query.instruction))
         run[query.query_id] = [(document_id(hit.chunk.path), hit.score) for hit in result.hits]
         latency[query.query_id] = result.timings_ms["total"]
         if not result.hits or (threshold is not None and result.hits[0].score < threshold):
@@ -124,9 +124,3 @@ def _evaluate_system(
     judged = {query.query_id: dataset.qrels[query.query_id] for query in dataset.judged}
     rankings = {query_id: [document for document, _ in run[query_id]] for query_id in judged}
     return SystemResult(options.system, per_query(rankings, judged), run, latency, frozenset(refused))
-
-
-def _literal(text: str) -> str:
-    """The question as text: a leading bracket in a dataset is part of the question."""
-    bare = text.lstrip()
-    return "\\" + bare if bare.startswith("[") else text

@@ -91,6 +91,7 @@ _WRITER_PRAGMAS = (
     "cache_size = -65536",
     "journal_size_limit = 67108864",
 )
+_DAMAGED = ("Could not decode to UTF-8", "malformed JSON", "no such ")  # what SQLite gives no code of its own
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -16384")
 
 
@@ -148,7 +149,8 @@ def store_errors(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        damaged = code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        if damaged or str(error).startswith(_DAMAGED):
             raise IndexCorruptError(f"{folder / DATABASE} is damaged: {error}.", remedy=REBUILD) from error
         remedy = _remedy(full=code == sqlite3.SQLITE_FULL)
         raise IndexStoreError(f"{folder / DATABASE}: {error}.", remedy=remedy) from error
@@ -156,6 +158,17 @@ def store_errors(folder: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         place = error.filename or folder
         raise IndexStoreError(f"{place}: {error.strerror or error}.", remedy=_remedy(full=full)) from error
+
+
+@contextmanager
+def value_errors(folder: Path) -> Iterator[None]:
+    """Turn what Python says of rows that no writer has written into IndexCorruptError."""
+    try:
+        yield
+    except UnicodeEncodeError:  # of a text that was asked for
+        raise
+    except (IndexError, TypeError, ValueError) as error:
+        raise IndexCorruptError(f"{folder / DATABASE} is damaged: {error}.", remedy=REBUILD) from error
 
 
 def _remedy(*, full: bool) -> str:

@@ -15,11 +15,11 @@ from rag_search.errors import InputError
 
 MAX_TEXTS, MAX_CHARS = 400, 10_000  # of the filters of one search; SQLite refuses 1,000 and 50,000
 
-_PLAIN = "CASE {0}.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({0}.value AS TEXT) END"
-# A value is equal, or one item of a list is. Values are compared as the text one would type.
+_IS = "CASE WHEN {0}.type IN ('true', 'false') THEN {0}.type = lower(?) ELSE CAST({0}.value AS TEXT) = ? END"
+# A value is equal, or one item of a list is. Values are compared as the text one would type; `True` is `true`.
 _METADATA = f"""EXISTS (SELECT 1 FROM json_each(documents.metadata) AS entry WHERE entry.key = ? AND (
-    (entry.type != 'array' AND {_PLAIN.format("entry")} = ?) OR (entry.type = 'array' AND EXISTS (
-        SELECT 1 FROM json_each(entry.value) AS item WHERE {_PLAIN.format("item")} = ?))))"""
+    (entry.type != 'array' AND {_IS.format("entry")}) OR (entry.type = 'array' AND EXISTS (
+        SELECT 1 FROM json_each(entry.value) AS item WHERE {_IS.format("item")}))))"""
 _SPECIAL = re.compile(r"[*?\[]")
 _ANY_FOLDERS = re.compile(r"(?:^|(?<=/))\*\*/")
 MAX_ANY_FOLDERS = 4  # of one pattern: each of them doubles what SQLite compares
@@ -42,7 +42,7 @@ def select(
         values.extend(value for _, patterns in parts for value in patterns)
     for key, value in where.items():
         conditions.append(_METADATA)
-        values.extend((key, value, value))
+        values.extend((key, *[value] * 4))
     if since is not None:
         conditions.append("updated >= ?")
         values.append(_iso_date(since))

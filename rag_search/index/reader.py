@@ -23,7 +23,7 @@ from rag_search.errors import FingerprintError, IndexCorruptError, InputError
 from rag_search.index import filters, rows, state
 from rag_search.index.backends import choose_vector_search
 from rag_search.index.bm25 import LexicalSearch
-from rag_search.index.database import connect, inode_of, is_initialised, store_errors
+from rag_search.index.database import connect, inode_of, is_initialised, store_errors, value_errors
 from rag_search.index.layout import DATABASE, REBUILD, FileState, IndexCounts, bytes_in, no_index
 from rag_search.index.segments import Segment, close_all
 from rag_search.index.upgrade import require_current
@@ -43,7 +43,7 @@ def open_reader(
     IndexStoreError.
     """
     for _ in range(_OPEN_ATTEMPTS):
-        with store_errors(path):
+        with store_errors(path), value_errors(path):
             inode = inode_of(path)
             if inode is None:
                 raise no_index(path)
@@ -184,7 +184,8 @@ class IndexReader:
             raise InputError(f"{self.manifest.embedder_name} stores no token vectors.")
         with self._query() as database:
             starts, counts = (np.array(run, np.int64) for run in rows.token_runs(database, chunk_ids))
-        return TokenVectors(self._segments["tokens"].read(starts, counts), counts)
+        with value_errors(self.path):
+            return TokenVectors(self._segments["tokens"].read(starts, counts), counts)
 
     def document(self, path: str) -> Document:
         """Raises InputError when no document has this path."""
@@ -223,7 +224,7 @@ class IndexReader:
     def _dead(self) -> NDArray[np.int64]:
         with self._query() as database:
             found = database.execute("SELECT row FROM tombstones ORDER BY row").fetchall()
-        return np.array([row for (row,) in found], np.int64)
+            return np.array([row for (row,) in found], np.int64)
 
     @cached_property
     def _rows(self) -> VectorRows:
@@ -248,9 +249,14 @@ class IndexReader:
 
     @contextmanager
     def _query(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one thread at a time."""
-        with self._lock, store_errors(self.path):
-            yield self._database
+        """The connection, for one thread at a time. Raises IndexCorruptError for what no writer has written."""
+        with self._lock, store_errors(self.path), value_errors(self.path):
+            try:
+                yield self._database
+            except KeyError as error:
+                if error.args[0] not in range(self._segments["vectors"].rows):
+                    raise
+                raise ValueError(f"row {error} has no chunk") from error
 
 
 def _replaced(path: Path) -> FileNotFoundError:

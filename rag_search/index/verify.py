@@ -73,6 +73,9 @@ def _problems(path: Path) -> Iterator[Problem]:
         except IndexCorruptError as error:
             yield Problem(path.name, error.message.rstrip("."))
             return
+        if of_other_types := list(_type_problems(database)):  # nothing else can be compared then
+            yield from of_other_types
+            return
         yield from _count_problems(database, segments)
         yield from _document_problems(database)
         yield from _chunk_problems(database, segments)
@@ -98,6 +101,16 @@ def _database_problems(database: sqlite3.Connection) -> Iterator[Problem]:
         yield Problem("meta.db lexical", f"does not agree with the stored terms: {error}")
     finally:
         database.execute("ROLLBACK")
+
+
+def _type_problems(database: sqlite3.Connection) -> Iterator[Problem]:
+    """Values of another type than the column's: one flipped bit turns a number into a text, or into nothing."""
+    for table in ("meta", "segments", "ann", "documents", "chunks", "tombstones"):
+        columns = database.execute("SELECT name, lower(type) FROM pragma_table_info(?)", (table,)).fetchall()
+        for name, kind in columns:
+            (wrong,) = database.execute(f"SELECT count(*) FROM {table} WHERE typeof({name}) != ?", (kind,)).fetchone()
+            if wrong:
+                yield Problem(f"meta.db {table}.{name}", f"holds {wrong} values that are no {kind}")
 
 
 def _count_problems(database: sqlite3.Connection, segments: dict[str, Segment]) -> Iterator[Problem]:

@@ -79,7 +79,7 @@ def prepared_files(
         try:
             document = read_document(source, max_bytes=options.max_bytes)
         except InputError as error:
-            yield Item(source.size, Failure(source.path, error.message))
+            yield Item(source.size, Failure.of(source.path, error))
             continue
         state = FileState(source.size, source.mtime_ns, document.content_hash)
         yield Item(source.size, _prepared(document, state, count_tokens, options.max_tokens))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rag_search.chunking import CHUNKING_VERSION
 from rag_search.corpus import SourceFile
+from rag_search.errors import RagSearchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,11 @@ class Failure:
 
     path: str
     reason: str
+
+    @classmethod
+    def of(cls, path: str, error: RagSearchError) -> Failure:
+        """What the error says, remedy included, without the path, which stands beside it already."""
+        return cls(path, f"{error.message.removeprefix(path).strip()} {error.remedy}".strip())
 
 
 @dataclass(frozen=True, slots=True)

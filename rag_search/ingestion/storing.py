@@ -44,7 +44,7 @@ class Store:
             try:
                 self.writer.put(prepared.document, prepared.chunks, rows, prepared.terms, state=prepared.state)
             except InputError as error:  # text that the database cannot hold; the others go on
-                self.failures.append(Failure(prepared.document.path, error.message))
+                self.failures.append(Failure.of(prepared.document.path, error))
                 continue
             self._count(prepared)
         self.writer.commit()

@@ -30,7 +30,7 @@ def as_dict(result: SearchResult, places: Places) -> dict[str, Any]:
         },
         "timings_ms": {stage: round(ms, 3) for stage, ms in result.timings_ms.items()},
         "confident": result.confident,
-        "notes": list(result.notes),
+        "notes": [places.noted(note) for note in result.notes],
         "hits": [_hit(hit, places) for hit in result.hits],
     }
 
@@ -60,9 +60,14 @@ def _hit(hit: Hit, places: Places) -> dict[str, Any]:
 
 
 def to_json(results: Sequence[SearchResult], places: Places) -> str:
-    """One document for one query, a list of them for many."""
-    documents = [as_dict(result, places) for result in results]
-    return json.dumps(documents[0] if len(documents) == 1 else documents, ensure_ascii=False, indent=2) + "\n"
+    """The document of the only query."""
+    (result,) = results
+    return json.dumps(as_dict(result, places), ensure_ascii=False, indent=2) + "\n"
+
+
+def to_json_list(results: Sequence[SearchResult], places: Places) -> str:
+    """A list of documents, also when there is only one."""
+    return json.dumps([as_dict(result, places) for result in results], ensure_ascii=False, indent=2) + "\n"
 
 
 def to_jsonl(results: Sequence[SearchResult], places: Places) -> str:
@@ -122,10 +127,12 @@ def to_files(results: Sequence[SearchResult], places: Places) -> str:
     )
 
 
-FORMATS: Mapping[str, Callable[[Sequence[SearchResult], Places], str]] = {
+Render = Callable[[Sequence[SearchResult], Places], str]
+FORMATS: Mapping[str, Render] = {
     "json": to_json,
     "jsonl": to_jsonl,
     "csv": to_csv,
     "md": to_markdown,
     "files": to_files,
 }
+BATCH_FORMATS: Mapping[str, Render] = {**FORMATS, "json": to_json_list}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import glob
 import itertools
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+_CLOSE = re.compile(r"(close, not confident: )(.+)(:\d+, score \S+ < \S+)", re.DOTALL)  # as rag_search.hits writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,11 @@ class Places:
     def shown(self, path: str) -> str:
         """The path from `cwd` when the file lies below it, else the absolute one, in POSIX spelling."""
         return _below(self.absolute(path), self.cwd)
+
+    def noted(self, note: str) -> str:
+        """A note of a search with the path in it, if any, as `shown` gives it."""
+        found = _CLOSE.fullmatch(note)
+        return f"{found[1]}{self.shown(found[2])}{found[3]}" if found else note
 
     def stored(self, shown: str) -> str:
         """The stored path of what `shown` gave. Nothing is resolved: `..` and links stay as they are."""

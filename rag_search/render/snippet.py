@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len, set_cell_size
 
 from rag_search.lexical import terms
+from rag_search.markdown.front_matter import front_matter
 from rag_search.text import plain
 
 QUERY_CHARS = 400  # of the query that are looked for to highlight words: each term is a pass over the text
 
 _WIDE_ENDS = tuple("。！？；")
 _SENTENCE_END = re.compile(rf"(?<=[{''.join(_WIDE_ENDS)}])|(?<=[.!?;])\s+|\n+")
-_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _LEADING_HEADINGS = re.compile(r"\A(\s*#{1,6}[ \t][^\n]*(\n|\Z))+")  # shown above the snippet already
 
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
@@ -65,7 +65,7 @@ def highlights(text: str, query: str) -> Iterator[tuple[int, int]]:
 
 
 def _sentences(text: str) -> list[str]:
-    body = _FRONT_MATTER.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    body = text[front_matter(text).end :].replace("\r\n", "\n").replace("\r", "\n")
     body = _LEADING_HEADINGS.sub("", body) or body
     parts = (_strip_markup(plain(part)) for part in _SENTENCE_END.split(body))
     return [part for part in parts if part]

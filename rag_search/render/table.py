@@ -29,9 +29,9 @@ def print_table(console: Console, result: SearchResult, places: Places, *, expla
     else:
         console.print(Text("no confident match", style="yellow"))
         for note in result.notes:
-            console.print(Text(plain(note), style="dim"), soft_wrap=True)
+            console.print(Text(plain(places.noted(note)), style="dim"), soft_wrap=True)
     if explain:
-        _print_explanation(console, result)
+        _print_explanation(console, result, places)
 
 
 def _table(result: SearchResult, places: Places, *, width: int, explain: bool) -> Table:
@@ -87,7 +87,7 @@ def _stages(scores: StageScores) -> Text:
     return Text("\n".join(f"{name:<6} {'-' if value is None else format(value, '.3f'):>7}" for name, value in rows))
 
 
-def _print_explanation(console: Console, result: SearchResult) -> None:
+def _print_explanation(console: Console, result: SearchResult, places: Places) -> None:
     engine = result.engine
     names = f"embedder: {engine.embedder}\nreranker: {engine.reranker or 'none'}\nindex: {engine.index}"
     console.print(Text(plain(names)))  # they hold what settings and servers say
@@ -96,4 +96,4 @@ def _print_explanation(console: Console, result: SearchResult) -> None:
     timings = ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items())
     console.print(Text(plain(timings), style="dim"))
     for note in result.notes:
-        console.print(Text(f"note: {plain(note)}", style="yellow"))
+        console.print(Text(f"note: {plain(places.noted(note))}", style="yellow"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import logging
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -56,16 +58,31 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
     """A socket on which clients may connect and wait, and its URL. Raises ServerError."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, proto)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(1024)  # from here on a client waits and is not refused
+        listener = _listening(socket.socket(family, kind, proto), address)
     except OSError as error:
-        remedy = "Stop what listens there, or choose another --port."
-        raise ServerError(f"{host}:{port} cannot be used: {error.strerror}.", remedy=remedy) from error
+        raise ServerError(f"{host}:{port} cannot be used: {error.strerror}.", remedy=_remedy(error)) from error
     bound, port = listener.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound, bound)
     return listener, f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _listening(listener: socket.socket, address: Any) -> socket.socket:
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)  # from here on a client waits and is not refused
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _remedy(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Choose a --host that is an address of this machine: 127.0.0.1, or 0.0.0.0 for all of them."
+    if error.errno == errno.EADDRINUSE:
+        return "Stop what listens there, or choose another --port."
+    return "Choose another --host or --port."
 
 
 def run_app(app: App, listener: socket.socket, *, head_timeout_s: float = BoundedProtocol.head_timeout_s) -> None:

@@ -69,3 +69,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Done(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def indexed(project: Path, run: Run) -> Path:
+    assert run("ingest", "docs").code == 0
+    return project

@@ -1,5 +1,6 @@
 """The commands as a person meets them, with the real builtin engine."""
 
+import importlib.util
 import io
 import json
 import sys
@@ -15,12 +16,6 @@ from rag_search.announcing import announced
 from rag_search.config import load_config
 from rag_search.records import SearchOptions
 from tests.cli.conftest import Run
-
-
-@pytest.fixture
-def indexed(project: Path, run: Run) -> Path:
-    assert run("ingest", "docs").code == 0
-    return project
 
 
 def test_two_commands_put_the_answer_first(project: Path, run: Run) -> None:
@@ -145,6 +140,23 @@ def test_dry_run_changes_nothing(project: Path, run: Run) -> None:
     done = run("ingest", "docs", "--dry-run")
     assert (done.code, "new      docs/redis.md" in done.out) == (0, True)
     assert run("status").code == 2
+
+
+def test_a_dry_run_of_a_rebuild_says_that_everything_is_new(indexed: Path, run: Run) -> None:
+    plan = json.loads(run("ingest", "docs", "--rebuild", "--dry-run", "--json").out)
+    assert (len(plan["new"]), plan["unchanged"]) == (3, 0)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sentence_transformers") is not None, reason="the extra is installed")
+@pytest.mark.parametrize(("args", "extra"), [
+    (["--profile", "gpu"], "gpu"),
+    (["--profile", "served"], "st"),
+])  # fmt: skip
+def test_a_missing_extra_is_that_of_the_profile(
+    indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch, args: list[str], extra: str
+) -> None:
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__BACKEND", "sentence-transformers")
+    assert f"pip install 'ragsearch[{extra}]'" in run("query", "x", *args).err
 
 
 def test_ingest_without_a_path_syncs_the_known_folders(indexed: Path, run: Run) -> None:

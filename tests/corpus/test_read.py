@@ -36,6 +36,8 @@ def test_byte_order_marks(tmp_path: Path, encoding: str) -> None:
 TITLES = {
     "---\ntitle: From  front\n---\n# Heading\n": "From front",
     "---\ntitle: 2024\n---\n": "2024",
+    "---\ntitle: 1.10\n---\n# Heading\n": "1.10",
+    "---\ntitle: ~\n---\n# Heading\n": "Heading",
     "---\ntitle: ' '\n---\n# Heading\n": "Heading",
     "---\ntitle: [a]\n---\n## **Bold** [link](http://a.example) {#id}\n": "Bold link",
     "```\n# in a fence\n```\n\nSetext *one*\n===\n": "Setext one",
@@ -68,7 +70,13 @@ def test_dates(tmp_path: Path, text: str) -> None:
 METADATA = {
     "a: 1\nb: [x, 2.5, null, true]\nc: {d: 2024-01-05}":
         {"a": 1, "b": ["x", 2.5, None, True], "c": {"d": "2024-01-05"}},
-    "big: 123456789012345678901234567890\ninf: .inf": {"big": "123456789012345678901234567890", "inf": "inf"},
+    "big: 123456789012345678901234567890\ninf: .inf": {"big": "123456789012345678901234567890", "inf": ".inf"},
+    "version: 1.10\ncountry: NO\ntime: 12:30\ndraft: yes\nzip: 007\nid: 0x10\nmode: 1_0\nsum: +1\ntiny: 0.00001":
+        {"version": "1.10", "country": "NO", "time": "12:30", "draft": "yes", "zip": "007", "id": "0x10", "mode": "1_0",
+         "sum": "+1", "tiny": "0.00001"},
+    "a: -1.5\nb: 0\nc: True\nd: FALSE\ne: ~\nf:\ng: NULL\nh: 123456789.123456789":
+        {"a": -1.5, "b": 0, "c": True, "d": False, "e": None, "f": None, "g": None, "h": "123456789.123456789"},
+    "a: =\nb: <<\nd: '1.5'\ne: -0": {"a": "=", "b": "<<", "d": "1.5", "e": "-0"},
     "2: a\ntrue: b": {"2": "a", "True": "b"},
     "half: \"\\ud800\"": {"half": "?"},
     "a: &x [1]\nb: *x": {},
@@ -76,7 +84,7 @@ METADATA = {
     "run: !!python/object/apply:os.system [ls]": {},
     "a: [1, 2": {},
     "a: " + "[" * 5000: {},
-    "a: " + "9" * 5000: {},
+    "a: " + "9" * 5000: {"a": "9" * 5000},
     "a: 1\n" + "b: " + "x" * 70_000: {},
 }  # fmt: skip
 

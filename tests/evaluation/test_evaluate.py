@@ -66,6 +66,9 @@ def test_a_markdown_tree_is_judged_by_path(folder: Path) -> None:
         ("queries.jsonl", "{broken", "not JSON"),
         ("queries.jsonl", '["list"]', "not a JSON object"),
         ("queries.jsonl", '{"text": "no id"}', "_id"),
+        ("queries.jsonl", '{"_id": "q1", "text": "x", "instruction": ["a"]}', "not text"),
+        ("qrels/test.tsv", "q1\ta b.md\t0.5\n", "query-id<TAB>"),
+        ("qrels/test.tsv", "q1\ta b.md\n", "query-id<TAB>"),
     ],
 )
 def test_a_broken_file_is_named_with_its_line(folder: Path, name: str, content: str, message: str) -> None:
@@ -85,6 +88,42 @@ def test_a_name_beside_a_single_file_of_judgments(folder: Path) -> None:
     (folder / "qrels" / "test.tsv").rename(folder / "qrels.tsv")
     with pytest.raises(InputError, match=r"no judgments 'dev', only qrels\.tsv\. Leave --qrels out"):
         load_dataset(folder, qrels="dev")
+
+
+@pytest.mark.parametrize("head", ["", "\ufeff", "query-id\tcorpus-id\tscore\n", "\ufeffq\tdoc\trelevance\r\n"])
+@pytest.mark.parametrize("grade", ["1", "1.0"])
+def test_every_judgment_counts_with_and_without_a_header(folder: Path, head: str, grade: str) -> None:
+    (folder / "qrels" / "test.tsv").write_text(f"{head}q1\ta b.md\t{grade}\nq2\tkafka.md\t{grade}\n", "utf-8")
+    assert load_dataset(folder).qrels == {"q1": {"a b.md": 1}, "q2": {"kafka.md": 1}}
+
+
+def test_a_byte_order_mark_is_no_text(folder: Path) -> None:
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        (folder / name).write_text((folder / name).read_text("utf-8"), "utf-8-sig")
+    assert len(load_dataset(folder, split="test").queries) == 4
+    assert next(iter(read_corpus(folder / "corpus.jsonl")))[0] == "a b.md"
+
+
+def test_metadata_of_other_tools_is_let_be(folder: Path) -> None:
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "redis", "metadata": "x"}\n', "utf-8")
+    (query,) = load_dataset(folder).queries
+    assert (query.kind, query.lang) == ("-", "en")
+
+
+@pytest.mark.parametrize("text", [" ", "x" * 20_001])
+def test_a_question_that_cannot_be_asked_is_named(folder: Path, text: str) -> None:
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q1", "text": text}), "utf-8")
+    with pytest.raises(InputError, match=r"queries\.jsonl: question 'q1': the query") as raised:
+        load_dataset(folder)
+    assert raised.value.remedy
+
+
+def test_judgments_of_no_question_are_said(folder: Path) -> None:
+    rows = [json.dumps(row) for row in QUERIES if row["kind"] != "none"]
+    (folder / "queries.jsonl").write_text("\n".join(rows), "utf-8")
+    (folder / "qrels" / "test.tsv").write_text("", "utf-8")
+    with pytest.raises(InputError, match=r"no question of .*queries\.jsonl is judged in .*test\.tsv"):
+        load_dataset(folder)
 
 
 def test_missing_things_are_said_with_what_there_is(folder: Path) -> None:

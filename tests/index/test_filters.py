@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from rag_search.corpus.metadata import read_metadata
 from rag_search.errors import InputError
 from rag_search.index import IndexReader, open_reader, open_writer
+from rag_search.markdown.front_matter import FrontMatter
 from tests.index.world import MANIFEST, item, put
 
 DOCUMENTS = [
@@ -23,6 +27,7 @@ DOCUMENTS = [
     item("docs/deep/b.md", ["four\n"], metadata={"tags": None, "version": "7"}),
     item("docs2/[x].md", ["five\n"], metadata={"nested": {"tags": "redis"}}, updated="2026-03-01"),
 ]
+WORDS = ["yes", "NO", "on", "True", "FALSE", "1.10", "0.1", "-0", "-0.0", "0x1f", "2024-01-31", "0.00001", "9" * 40]
 
 
 @pytest.fixture
@@ -58,6 +63,8 @@ def reader(folder: Path) -> Iterator[IndexReader]:
         ({"where": {"version": "7"}}, [0, 1, 3]),
         ({"where": {"draft": "true"}}, [0, 1]),
         ({"where": {"draft": "false"}}, [2]),
+        ({"where": {"draft": "True"}}, [0, 1]),
+        ({"where": {"draft": "yes"}}, []),
         ({"where": {"odd 'key\"": "x"}}, [2]),
         ({"where": {"tags": "redis", "draft": "false"}}, [2]),
         ({"where": {"tags": "red"}}, []),
@@ -113,3 +120,17 @@ def test_the_largest_and_strangest_filters_are_answered(reader: IndexReader, con
     chosen = reader.select(**condition)
     assert chosen is not None
     assert chosen.tolist() == []
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.from_regex(r"\A[-+]?[0-9]{1,9}([.:_eE][-+]?[0-9]{1,9})?\Z") | st.sampled_from(WORDS), min_size=1))
+def test_a_value_is_found_as_it_stands_in_the_file(folder: Path, values: list[str]) -> None:
+    metadata = read_metadata(FrontMatter("".join(f"k{i}: {value}\n" for i, value in enumerate(values)), 0))
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, [item("a.md", ["text\n"], metadata=metadata)])
+        writer.commit()
+    with open_reader(folder) as opened:
+        for i, value in enumerate(values):
+            found = opened.select(where={f"k{i}": value})
+            assert found is not None
+            assert len(found) == 1, (value, metadata)

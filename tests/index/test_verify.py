@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_search.errors import IndexLockedError, IndexMissingError
+from rag_search.errors import IndexCorruptError, IndexLockedError, IndexMissingError
 from rag_search.index import open_reader, open_writer, verify
 from tests.index.world import MANIFEST, assert_holds, item, put
 
@@ -72,6 +72,13 @@ def _cut(pattern: str) -> Callable[[Path], None]:
         (_sql("UPDATE chunks SET terms = 'other' WHERE id = 4"), r"lexical: does not agree"),
         (_sql("DELETE FROM documents WHERE path = '5.md'"), r"refers to a row that is not there"),
         (_sql("DELETE FROM segments WHERE kind = 'tokens'"), r"does not name the segments"),
+        (_sql("UPDATE chunks SET start = 'x' WHERE id = 4"), r"chunks\.start: holds 1 values that are no integer"),
+        (_sql("UPDATE chunks SET text = x'ff' WHERE id = 4"), r"chunks\.text: holds 1 values that are no text"),
+        (_sql("UPDATE chunks SET token_rows = 'x' WHERE id = 4"), r"chunks\.token_rows: holds 1 values"),
+        (
+            _sql("UPDATE chunks SET passage = CAST(x'ff' AS TEXT) WHERE id = 4"),
+            r"meta\.db is damaged: Could not decode",
+        ),
     ],
 )
 def test_damage_is_found(filled: Path, damage: Callable[[Path], None], finding: str) -> None:
@@ -81,6 +88,30 @@ def test_damage_is_found(filled: Path, damage: Callable[[Path], None], finding: 
     damage(filled)
     problems = [str(problem) for problem in verify(filled)]
     assert any(re.search(finding, problem) for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE chunks SET document = 999 WHERE id = 4",
+        "UPDATE chunks SET token_start = 'x' WHERE id = 4",
+        "UPDATE chunks SET token_start = 100000 WHERE id = 4",
+        "UPDATE chunks SET heading_path = '[' WHERE id = 4",
+        "UPDATE chunks SET passage = CAST(x'ff' AS TEXT) WHERE id = 4",
+        "UPDATE tombstones SET row = 999 WHERE row = 6",
+        "UPDATE documents SET metadata = '{' WHERE path = '2.md'",
+        "UPDATE meta SET value = 'x' WHERE key = 'generation'",
+        "UPDATE segments SET rows = 'x' WHERE kind = 'tokens'",
+    ],
+)
+def test_a_query_over_damage_says_so_and_how_to_go_on(filled: Path, statement: str) -> None:
+    _sql(statement)(filled)
+    with pytest.raises(IndexCorruptError) as raised, open_reader(filled) as reader:
+        found, _ = reader.search_lexical(["word2"], 5)
+        reader.chunks(found.tolist())
+        reader.token_vectors(found.tolist())
+        reader.select(where={"a": "b"})
+    assert "--rebuild" in raised.value.remedy
 
 
 def test_a_damaged_database_is_a_finding_and_no_crash(filled: Path) -> None:

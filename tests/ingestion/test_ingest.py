@@ -1,4 +1,5 @@
 import os
+import shlex
 import threading
 from pathlib import Path
 
@@ -81,8 +82,16 @@ def test_a_failed_file_is_named_and_keeps_its_last_good_version(docs: Path) -> N
     (docs / "a.md").write_bytes(b"# broken \xff\xfe\xfa utf-8 and more")
     report = sync(docs)
     assert [failure.path for failure in report.failed] == ["docs/a.md"]
-    assert "UTF-8" in report.failed[0].reason
+    assert report.failed[0].reason == "is not UTF-8: byte 9 in line 1 is 0xff. Save it as UTF-8."
     assert stored(docs)["docs/a.md"] == good
+
+
+def test_a_failure_says_what_to_do(docs: Path) -> None:
+    (docs / "it's.md").write_bytes("连接超时".encode("gb18030"))
+    (failure,) = sync(docs).failed
+    assert failure.path == "docs/it's.md"
+    command = failure.reason.partition("convert it: ")[2]
+    assert shlex.split(command) == ["iconv", "-f", "GB18030", "-t", "UTF-8", str(docs / "it's.md")]
 
 
 @pytest.mark.parametrize("content", [b"NUL \x00 byte", b"x" * (2**20 + 1)])

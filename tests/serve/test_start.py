@@ -14,7 +14,8 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from rag_search.serve.run import JsonLines
+from rag_search.errors import ServerError
+from rag_search.serve.run import JsonLines, listen
 from tests.serve.conftest import MakeClient
 
 
@@ -51,6 +52,13 @@ def test_what_cannot_be_is_one_clear_error(tmp_path: Path, arguments: list[str],
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
+def test_an_address_of_no_machine_or_of_another_one_is_not_said_to_be_in_use(host: str) -> None:
+    with pytest.raises(ServerError, match="cannot be used") as raised:
+        listen(host, 0)
+    assert "--host that is an address of this machine" in raised.value.remedy
 
 
 def test_an_error_in_the_log_says_where_and_not_what_about() -> None:

@@ -1,0 +1,46 @@
+"""`ragsearch evaluate` as a person meets it, on a set of two pages."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+ARGS = ("--format", "json", "--systems", "dense")
+
+
+@pytest.fixture
+def judged(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The documents of the project as a set."""
+    rows = [{"_id": "q1", "text": "Redis 连接超时"}, {"_id": "q2", "text": "kafka consumer lag"}]
+    (project / "queries.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    (project / "qrels.tsv").write_text("q1\tredis.md\t1\nq2\tdeep/kafka.md\t1\n", "utf-8")
+    return project
+
+
+def test_a_set_that_is_a_link_is_measured_like_the_folder(judged: Path, run: Run) -> None:
+    link = judged.with_name("link")
+    link.symlink_to(judged)
+    (system,) = json.loads(run("evaluate", str(link), *ARGS).out)["systems"]
+    assert system["metrics"]["top1"] == 1.0
+
+
+def test_a_set_that_has_lost_its_documents_is_said_in_words_of_evaluate(judged: Path, run: Run) -> None:
+    assert run("evaluate", str(judged), *ARGS).code == 0
+    for path in (judged / "docs").rglob("*.md"):
+        path.unlink()
+    done = run("evaluate", str(judged), *ARGS)
+    assert (done.code, "no Markdown files" in done.err, "--allow-empty" in done.err) == (2, True, False)
+    assert f"belong into {judged / 'docs'}" in done.err
+
+
+@pytest.mark.parametrize("systems", ["", " , "])
+def test_no_system_is_an_error(judged: Path, run: Run, systems: str) -> None:
+    done = run("evaluate", str(judged), "--systems", systems)
+    assert (done.code, done.out) == (2, "")
+    assert "Systems: dense, bm25, hybrid, rerank" in done.err
+
+
+def test_evaluate_offers_no_index_since_it_makes_its_own(run: Run) -> None:
+    assert "--index" not in run("evaluate", "--help").out

@@ -11,7 +11,7 @@ import rag_search
 
 PACKAGE = Path(rag_search.__file__).parent
 LAYERS = {
-    0: {"records", "errors", "scripts", "text", "parallel", "special_tokens", "stopwatch", "token_codes", "web",
+    0: {"records", "errors", "scripts", "text", "parallel", "special_tokens", "stopwatch", "token_codes", "web", "blas",
         "process_ids"},
     1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text", "remote"},
     2: {"ingestion", "search", "hits", "reranking", "evaluation", "known_answers"},

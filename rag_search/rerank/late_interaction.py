@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Hashable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_search import blas
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
 from rag_search.scripts import is_passage_in, main_script
 from rag_search.token_codes import unpack
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 SHORT = 64  # tokens
@@ -153,7 +148,7 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
     """
     if not len(query):
         return np.zeros(len(tokens.lengths), np.float32)
-    with _one_blas_thread():
+    with blas.one_thread:
         return np.asarray(_best_products(query, tokens).mean(axis=0), np.float32)
 
 
@@ -171,21 +166,6 @@ def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
             best[:, filled] = np.maximum.reduceat(products, (ends - tokens.lengths - start)[filled], axis=1)
         first = last
     return best
-
-
-def _one_blas_thread() -> AbstractContextManager[object]:
-    """The products are a millisecond each; BLAS threads that wait for each other cost more than they do."""
-    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":  # the command line sets it
-        return nullcontext()
-    limited: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
-    return limited
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    from threadpoolctl import ThreadpoolController  # 16 ms that the command line need not wait for
-
-    return ThreadpoolController()
 
 
 class LateInteractionReranker:

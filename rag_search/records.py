@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
     FloatMatrix = NDArray[np.float32]
     FloatVector = NDArray[np.float32]
+    CountTokens = Callable[[Sequence[str]], NDArray[np.int64]]  # texts to their lengths in tokens, (n,)
 else:  # a query that a warm server answers never needs NumPy, and importing it takes longer than the answer
     FloatMatrix = FloatVector = "NDArray[np.float32]"
+    CountTokens = "Callable[[Sequence[str]], NDArray[np.int64]]"
 
 System = Literal["bm25", "dense", "hybrid", "rerank"]
 
@@ -95,7 +97,7 @@ class Encoded:
 class StageScores:
     """The score of each stage that saw the hit; None where it did not. Higher is better; never compare two stages.
 
-    dense: dot product of unit vectors. lexical: BM25. fused: see rag_search.search. rerank: the reranker's score,
+    dense: dot product of unit vectors. lexical: BM25. fused: see rag_search.fusion. rerank: the reranker's score,
     for engines that are calibrated a probability of relevance in [0, 1].
     """
 

@@ -224,14 +224,14 @@ def make_standalone_reranker(settings: Settings) -> Reranker:
     return reranker
 
 
-def manifest_of(embedder: Embedder) -> IndexManifest:
-    """What an index made by this embedder says of itself."""
+def manifest_of(embedder: Embedder, *, dim: int | None = None) -> IndexManifest:
+    """What an index made by this embedder says of itself. dim: if it is known; some embedders have to ask a server."""
     from rag_search.lexical import LEXICAL_VERSION
 
     return IndexManifest(
         embedder_name=embedder.name,
         embedder_fingerprint=embedder.fingerprint,
-        dim=embedder.dim,
+        dim=embedder.dim if dim is None else dim,
         token_dim=embedder.token_dim,
         lexical_version=LEXICAL_VERSION,
     )
@@ -267,8 +267,8 @@ def make_searcher(
 
 
 def check_fingerprint(reader: IndexReader, embedder: Embedder) -> None:
-    """Refuse to search vectors of one embedder with queries of another."""
-    reader.manifest.require_match(manifest_of(embedder), path=reader.path)
+    """Refuse to search vectors of one embedder with queries of another. The dimension shows in the query's vector."""
+    reader.manifest.require_match(manifest_of(embedder, dim=reader.manifest.dim), path=reader.path)
 
 
 def _has_cuda() -> bool:

@@ -16,11 +16,11 @@ from itertools import pairwise
 
 from rag_search.chunking.cuts import even_cuts
 from rag_search.chunking.outline import Outline, read_outline
-from rag_search.chunking.packing import Draft, Path, draft_of, pack, stands_in
-from rag_search.chunking.passage import CountTokens, heads, one_line, passage_of
+from rag_search.chunking.packing import Draft, HeadingPath, draft_of, pack, stands_in
+from rag_search.chunking.passage import heads, one_line, passage_of
 from rag_search.chunking.pieces import Piece, pieces_of
 from rag_search.markdown.lines import line_of
-from rag_search.records import Chunk, Document
+from rag_search.records import Chunk, CountTokens, Document
 from rag_search.text import plain
 
 CHUNKING_VERSION = 1
@@ -28,7 +28,7 @@ MIN_BUDGET = 16
 HEAD_SHARE = 3  # title and heading path take at most a third of a passage
 SLACK = 4  # tokens: joining pieces can make a token or two more than they had apart
 
-Heads = Mapping[Path, tuple[str, int]]
+Heads = Mapping[HeadingPath, tuple[str, int]]
 
 
 def chunk_document(document: Document, *, count_tokens: CountTokens, max_tokens: int = 256) -> list[Chunk]:
@@ -45,7 +45,7 @@ def chunk_document(document: Document, *, count_tokens: CountTokens, max_tokens:
     outline = read_outline(document.text, document.title)
     head_of = _heads(document.title, outline, count_tokens=count_tokens, max_tokens=max_tokens)
 
-    def room_of(path: Path) -> int:
+    def room_of(path: HeadingPath) -> int:
         return max(1, max_tokens - head_of[path][1] - SLACK)
 
     rooms = [room_of(section.path) for section in outline.sections]

@@ -14,8 +14,8 @@ TINY = 16  # a sixteenth of the budget: below that a section is joined with its 
 MAX_INTRODUCTION = 4  # a quarter of the budget, and INTRODUCTION_PIECES pieces: more does not stay with what follows
 INTRODUCTION_PIECES = 20
 
-Path = tuple[str, ...]
-RoomOf = Callable[[Path], int]
+HeadingPath = tuple[str, ...]
+RoomOf = Callable[[HeadingPath], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Draft:
     """Neighbouring pieces that will be one chunk, and the heading path it will carry."""
 
     pieces: tuple[Piece, ...]
-    path: Path
+    path: HeadingPath
 
     @property
     def start(self) -> int:
@@ -54,21 +54,21 @@ def draft_of(pieces: Sequence[Piece], outline: Outline) -> Draft:
     return Draft(tuple(pieces), _shared([outline.sections[section].path for section in sections]))
 
 
-def _shared(paths: Sequence[Path]) -> Path:
+def _shared(paths: Sequence[HeadingPath]) -> HeadingPath:
     if all(stands_in(path, paths[-1]) for path in paths):
         return paths[-1]
     levels = takewhile(lambda level: len(set(level)) == 1, zip(*paths, strict=False))
     return tuple(level[0] for level in levels)
 
 
-def stands_in(path: Path, longer: Path) -> bool:
+def stands_in(path: HeadingPath, longer: HeadingPath) -> bool:
     return longer[: len(path)] == path
 
 
 def _groups(pieces: Sequence[Piece], outline: Outline, *, max_tokens: int) -> Iterator[list[Piece]]:
     """Runs of sections that may share a chunk: a heading without text with what follows, tiny ones among themselves."""
     group: list[Piece] = []
-    text, headings, above = 0, 0, Path()
+    text, headings, above = 0, 0, ()
     for number, found in groupby(pieces, key=lambda piece: piece.section):
         section = list(found)
         path = outline.sections[number].path

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rag_search.records import CountTokens
 from rag_search.text import plain
 
-CountTokens = Callable[[Sequence[str]], NDArray[np.int64]]
 HEAD_CHARS = (80, 40, 20, 10)  # tried in turn for title and innermost heading when they take too much of the budget
 
 

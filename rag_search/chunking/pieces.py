@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from rag_search.chunking.cuts import even_cuts
 from rag_search.chunking.outline import Outline
-from rag_search.chunking.passage import CountTokens
 from rag_search.chunking.visible import VisibleText
 from rag_search.markdown.blocks import Block
+from rag_search.records import CountTokens
 
 LEAD_CHARS = 200
 SHORT_INTRO = 8  # a paragraph of up to an eighth of the budget stays with the list that follows it

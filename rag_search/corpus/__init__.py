@@ -2,6 +2,6 @@
 
 from rag_search.corpus.ignore import IGNORE_FILES, is_ignored
 from rag_search.corpus.read import MAX_BYTES, read_document
-from rag_search.corpus.walk import SUFFIXES, Problem, SourceFile, walk
+from rag_search.corpus.walk import SUFFIXES, LeftOut, SourceFile, walk
 
-__all__ = ["IGNORE_FILES", "MAX_BYTES", "SUFFIXES", "Problem", "SourceFile", "is_ignored", "read_document", "walk"]
+__all__ = ["IGNORE_FILES", "MAX_BYTES", "SUFFIXES", "LeftOut", "SourceFile", "is_ignored", "read_document", "walk"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 IGNORE_FILES = (".gitignore", ".ragsearchignore")  # in one folder the second one decides
-SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "env", "virtualenv", "site-packages"})
+SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ def is_ignored(path: Path, *, root: Path) -> bool:
 
 
 def is_virtual_environment(folder: Path) -> bool:
-    return (folder / "pyvenv.cfg").is_file()
+    """By what it holds and not by its name: documentation, too, has folders called `env`."""
+    return (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()
 
 
 def _read(path: Path) -> GitIgnoreSpec | None:

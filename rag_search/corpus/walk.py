@@ -28,7 +28,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class LeftOut:
     """Something that was left out. path: as stored, of a file or a whole folder. failed: the corpus is incomplete
     because of it (unreadable, broken), as opposed to a choice (a link that leads in a circle)."""
 
@@ -47,7 +47,7 @@ class _Entry:
     is_link: bool = False
 
 
-def walk(roots: Sequence[Path], *, base: Path, on_problem: Callable[[Problem], None]) -> Iterator[SourceFile]:
+def walk(roots: Sequence[Path], *, base: Path, on_problem: Callable[[LeftOut], None]) -> Iterator[SourceFile]:
     """The files under `roots` (folders or single files), each once: by root and folder, in the order of their names.
 
     Left out: hidden entries, `node_modules`, virtual environments, and what `.gitignore` or `.ragsearchignore` names
@@ -65,7 +65,7 @@ def walk(roots: Sequence[Path], *, base: Path, on_problem: Callable[[Problem], N
 class _Walk:
     """What one walk remembers: the folders and files it has been to, and the links it has still to follow."""
 
-    def __init__(self, base: Path, on_problem: Callable[[Problem], None]) -> None:
+    def __init__(self, base: Path, on_problem: Callable[[LeftOut], None]) -> None:
         self.base, self.on_problem = base, on_problem
         self._above = base.as_posix().rstrip("/") + "/"
         self.seen: set[tuple[int, int] | Path] = set()
@@ -158,7 +158,7 @@ class _Walk:
 
     def _report(self, path: Path, message: str, *, failed: bool) -> None:
         name = self._stored(path).encode("utf-8", "backslashreplace").decode("utf-8")
-        self.on_problem(Problem(name, message, failed))
+        self.on_problem(LeftOut(name, message, failed))
 
 
 def _visited(child: os.DirEntry[str], rules: Ignored) -> _Entry | None:

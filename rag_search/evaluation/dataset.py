@@ -31,13 +31,15 @@ class EvalQuery:
     @property
     def literal(self) -> str:
         """The question as it is asked: a leading bracket in a dataset is part of the question, no instruction."""
-        return "\\" + self.text if self.text.startswith("[") else self.text
+        bare = self.text.lstrip()
+        return "\\" + bare if bare.startswith("[") else self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """queries: those of the split, judged ones first in file order. qrels: query id -> document id -> grade > 0;
-    a query without a key there has no answer in the corpus. docs: folder of a Markdown tree, None for BEIR."""
+    """queries: those of the split that are judged or of kind `none`, in file order. qrels: query id -> document id ->
+    grade > 0; a query without a key there has no answer in the corpus. docs: folder of a Markdown tree, None for BEIR.
+    """
 
     name: str
     root: Path
@@ -105,6 +107,8 @@ def _qrels_file(root: Path, name: str | None) -> Path:
         return root / "qrels.tsv"
     found = sorted((root / "qrels").glob("*.tsv"))
     names = [file.stem for file in found]
+    if not found and (root / "qrels.tsv").is_file():
+        raise InputError(f"{root} has no judgments {name!r}, only qrels.tsv.", remedy="Leave --qrels out.")
     if not found:
         raise InputError(f"{root} has neither qrels.tsv nor qrels/*.tsv.")
     wanted = name or ("test" if "test" in names else names[0] if len(names) == 1 else None)
@@ -116,7 +120,7 @@ def _qrels_file(root: Path, name: str | None) -> Path:
 
 def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(path.read_text("utf-8-sig").split("\n"), 1):
+    for number, line in enumerate(_lines(path), 1):
         fields = line.rstrip("\r").split("\t")
         grade = _number(fields[2]) if len(fields) == 3 else None
         if fields == [""] or (number == 1 and len(fields) == 3 and grade is None):  # the header is optional
@@ -158,11 +162,7 @@ def _read_queries(path: Path) -> Iterator[EvalQuery]:
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        lines = path.read_text("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         try:
@@ -172,6 +172,13 @@ def _read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise InputError(f"{path}:{number} is not a JSON object.")
         yield number, row
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
 
 
 def guess_language(text: str) -> str:

@@ -92,7 +92,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
 def _qrels_lines(evaluation: Evaluation) -> Iterator[str]:
     for query in evaluation.dataset.judged:
         for document_id, grade in evaluation.dataset.qrels[query.query_id].items():
-            yield f"{query.query_id} 0 {trec_token(document_id)} {grade}\n"
+            yield f"{trec_token(query.query_id)} 0 {trec_token(document_id)} {grade}\n"
 
 
 def _win_loss_lines(evaluation: Evaluation) -> Iterator[str]:

@@ -134,6 +134,14 @@ def has_store(folder: Path) -> bool:
         database.close()
 
 
+def inode_of(folder: Path) -> int | None:
+    """What tells the database of this index from that of a rebuilt one; None while there is none."""
+    try:
+        return (folder / DATABASE).stat().st_ino
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 @contextmanager
 def store_errors(folder: Path) -> Iterator[None]:
     """Turn failures of SQLite and of the file system into IndexStoreError with path and remedy."""

@@ -10,7 +10,6 @@ IVF misses too much at a comparable budget and HNSW cannot delete.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.errors import MissingExtraError
+from rag_search.index.ann import is_sound
 from rag_search.index.vectors import IdMatrix, Ids, VectorRows, VectorSearch, in_sorted, padded, scan, top
 from rag_search.records import FloatMatrix, FloatVector
 
@@ -197,7 +197,7 @@ def _read_cache(rows: VectorRows) -> Any | None:
         data = (rows.folder / rows.ann.name).read_bytes()
     except OSError:
         return None
-    if zlib.crc32(data) != rows.ann.checksum:
+    if not is_sound(data, rows.ann):
         return None
     return faiss.deserialize_index(np.frombuffer(data, np.uint8))
 

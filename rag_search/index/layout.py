@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_search.errors import FingerprintError
+from rag_search.errors import FingerprintError, IndexMissingError
 
 SCHEMA_VERSION = 2
 OUTDATED = -1
@@ -85,6 +85,10 @@ class AnnFile:
     name: str
     rows: int
     checksum: int
+
+
+def no_index(path: Path) -> IndexMissingError:
+    return IndexMissingError(f"there is no index at {path}.", remedy="Run: ragsearch ingest PATH")
 
 
 def derived_files(folder: Path) -> list[Path]:

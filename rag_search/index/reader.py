@@ -19,12 +19,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.errors import IndexCorruptError, IndexMissingError, InputError
+from rag_search.errors import FingerprintError, IndexCorruptError, InputError
 from rag_search.index import filters, rows, state
 from rag_search.index.backends import choose_vector_search
 from rag_search.index.bm25 import LexicalSearch
-from rag_search.index.database import connect, is_initialised, store_errors, value_errors
-from rag_search.index.layout import DATABASE, REBUILD, FileState, IndexCounts, bytes_in
+from rag_search.index.database import connect, inode_of, is_initialised, store_errors, value_errors
+from rag_search.index.layout import DATABASE, REBUILD, FileState, IndexCounts, bytes_in, no_index
 from rag_search.index.segments import Segment, close_all
 from rag_search.index.upgrade import require_current
 from rag_search.index.vectors import VectorRows, VectorSearch
@@ -44,15 +44,15 @@ def open_reader(
     """
     for _ in range(_OPEN_ATTEMPTS):
         with store_errors(path), value_errors(path):
-            inode = _inode_of(path)
+            inode = inode_of(path)
             if inode is None:
-                raise _missing(path)
+                raise no_index(path)
             try:
                 return IndexReader(path, inode, vector_search=vector_search)
             except FileNotFoundError as error:  # compacted away between our look at meta.db and our open: look again
                 gone = error
             except sqlite3.Error:
-                if _inode_of(path) == inode:
+                if inode_of(path) == inode:
                     raise
                 gone = _replaced(path)  # by a rebuild, and SQLite met files of both
     raise IndexCorruptError(f"{gone.filename} is missing.", remedy=REBUILD) from gone
@@ -71,7 +71,7 @@ class IndexReader:
         try:
             self._watch = connect(path)
             self._open_snapshot()
-            if _inode_of(path) != inode:  # one of the connections may be to the former file
+            if inode_of(path) != inode:  # one of the connections may be to the former file
                 raise _replaced(path)
         except BaseException:
             self.close()
@@ -81,7 +81,7 @@ class IndexReader:
         self._segments: dict[str, Segment] = {}
         self._database.execute("BEGIN")  # the first SELECT takes the snapshot that all later ones see
         if not is_initialised(self._database):
-            raise _missing(self.path)
+            raise no_index(self.path)
         self.manifest = state.read_manifest(self._database)
         require_current(self.manifest, self.path)
         self.generation = state.read_generation(self._database)
@@ -121,7 +121,7 @@ class IndexReader:
 
     def is_stale(self) -> bool:
         """Whether a newer generation can be opened. Costs some 20 microseconds: poll it."""
-        inode = _inode_of(self.path)
+        inode = inode_of(self.path)
         if inode is None:
             return False  # a rebuild between two files: there is nothing to open yet
         if inode != self._inode:
@@ -134,11 +134,14 @@ class IndexReader:
     ) -> tuple[NDArray[np.int64], FloatMatrix]:
         """Chunk ids and dot products, both (q, top_k), best first; -1 and -inf where there are fewer.
 
-        vectors: float32 (q, dim) unit rows. allowed: sorted ids to choose from, as `select` gives them.
+        vectors: float32 (q, dim) unit rows. allowed: sorted ids to choose from, as `select` gives them. Raises
+        FingerprintError for rows of another dim: a server can change its model and keep its name.
         """
         queries = np.ascontiguousarray(vectors, np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:
-            raise ValueError(f"queries of shape {queries.shape} for an index of {self.manifest.dim} columns")
+        if queries.ndim != 2:
+            raise ValueError(f"queries of shape {queries.shape} are no rows")
+        if queries.shape[1] != (dim := self.manifest.dim):
+            raise FingerprintError(f"{self.path} was made with dim {dim}, not {queries.shape[1]}.", remedy=REBUILD)
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, not {top_k}")
         return self._vectors.search(queries, top_k, allowed=allowed)
@@ -256,17 +259,5 @@ class IndexReader:
                 raise ValueError(f"row {error} has no chunk") from error
 
 
-def _inode_of(path: Path) -> int | None:
-    """What tells the database of this index from that of a rebuilt one; None while there is none."""
-    try:
-        return (path / DATABASE).stat().st_ino
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 def _replaced(path: Path) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, "was replaced", str(path / DATABASE))
-
-
-def _missing(path: Path) -> IndexMissingError:
-    return IndexMissingError(f"there is no index at {path}.", remedy="Run: ragsearch ingest PATH")

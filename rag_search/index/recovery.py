@@ -20,9 +20,13 @@ def recover(database: sqlite3.Connection, folder: Path, *, disk: Disk) -> dict[s
         segments = state.open_segments(database, folder, state.read_manifest(database), writable=True)
     except FileNotFoundError as error:
         raise IndexCorruptError(f"{error.filename} is missing.", remedy=REBUILD) from error
-    for segment in segments.values():
-        segment.cut_tail(disk)
-    remove_unnamed(database, folder, disk=disk)
+    try:
+        for segment in segments.values():
+            segment.cut_tail(disk)
+        remove_unnamed(database, folder, disk=disk)
+    except BaseException:
+        close_all(segments)
+        raise
     return segments
 
 

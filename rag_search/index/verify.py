@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rag_search.errors import IndexCorruptError, IndexMissingError
+from rag_search.errors import IndexCorruptError
 from rag_search.index import state
 from rag_search.index.ann import is_sound
 from rag_search.index.database import connect, has_store, store_errors
 from rag_search.index.encodings import read_encoded, row_checksums, term_counts
-from rag_search.index.layout import REBUILD
+from rag_search.index.layout import REBUILD, no_index
 from rag_search.index.lock import WriterLock
 from rag_search.index.recovery import unnamed_files
 from rag_search.index.rows import passage_hash
@@ -42,24 +42,23 @@ class Problem:
 def verify(path: Path) -> list[Problem]:
     """Check the index in the folder `path`; at most MAX_PROBLEMS of what is wrong, an empty list when it is sound.
 
-    Changes nothing. Raises IndexMissingError, and IndexLockedError while a writer is at work.
+    Changes nothing. Raises IndexMissingError, IndexLockedError while a writer is at work, and FingerprintError for an
+    index of another version.
     """
-    if not path.is_dir():
-        raise IndexMissingError(f"there is no index at {path}.", remedy="Run: ragsearch ingest PATH")
-    with store_errors(path):
-        lock = WriterLock(path)
     try:
         with store_errors(path):
-            return list(islice(_problems(path), MAX_PROBLEMS))
+            if not has_store(path):  # before the lock, which makes a file
+                raise no_index(path)
+            lock = WriterLock(path)
+            try:
+                return list(islice(_problems(path), MAX_PROBLEMS))
+            finally:
+                lock.release()
     except IndexCorruptError as error:
         return [Problem("meta.db", error.message.rstrip("."))]
-    finally:
-        lock.release()
 
 
 def _problems(path: Path) -> Iterator[Problem]:
-    if not has_store(path):
-        raise IndexMissingError(f"there is no index at {path}.", remedy="Run: ragsearch ingest PATH")
     database = connect(path, writer=True)  # the check of FTS5 is an INSERT; it is rolled back
     segments: dict[str, Segment] = {}
     try:

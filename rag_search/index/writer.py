@@ -184,6 +184,7 @@ class IndexWriter:
     def commit(self) -> None:
         """Make everything since the last commit durable and visible to new readers, or nothing of it."""
         if self._database.total_changes == self._committed_changes:
+            self._rollback()  # of a write that changed nothing, as removing what is not there
             return
         with self._writing():
             for segment in self._segments.values():

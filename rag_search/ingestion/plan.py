@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rag_search.corpus import Problem, SourceFile, walk
+from rag_search.corpus import LeftOut, SourceFile, walk
 from rag_search.errors import InputError
 from rag_search.index import OUTDATED, FileState
 from rag_search.ingestion.reports import UNNOTED_CHUNKING, Failure, IngestOptions, Plan
@@ -24,7 +24,7 @@ def plan_sync(
     a root that is missing.
     """
     options = options or IngestOptions()
-    problems: list[Problem] = []
+    problems: list[LeftOut] = []
     sources = list(walk(roots, base=base, on_problem=problems.append))
     if not options.allow_empty:
         if not sources:
@@ -66,7 +66,7 @@ def _compare(sources: Sequence[SourceFile], known: Mapping[str, FileState]) -> P
     return Plan(tuple(new), tuple(changed), tuple(touched), unchanged, failed=tuple(failed))
 
 
-def _nothing_found(roots: Sequence[Path], problems: Sequence[Problem], known: Mapping[str, FileState]) -> InputError:
+def _nothing_found(roots: Sequence[Path], problems: Sequence[LeftOut], known: Mapping[str, FileState]) -> InputError:
     names = ", ".join(str(root) for root in roots)
     kept = f" The index keeps the {len(known)} documents it has." if known else ""
     if problems:
@@ -78,10 +78,10 @@ def _nothing_found(roots: Sequence[Path], problems: Sequence[Problem], known: Ma
 def _emptied(
     known: Mapping[str, FileState],
     sources: Sequence[SourceFile],
-    problems: Sequence[Problem],
+    problems: Sequence[LeftOut],
     roots: Sequence[Path],
     base: Path,
-) -> Iterator[Problem]:
+) -> Iterator[LeftOut]:
     """Folders among the roots without a source, under which the index has documents."""
     reported = {base / problem.path for problem in problems}
     for top in dict.fromkeys(_tops(roots)):
@@ -89,7 +89,7 @@ def _emptied(
             continue
         if lost := sum((base / path).is_relative_to(top) for path in known):
             message = f"holds no Markdown any more. The index keeps its {lost} documents; --allow-empty removes them"
-            yield Problem((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
+            yield LeftOut((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
 
 
 def _holds(top: Path, files: Iterable[Path]) -> bool:
@@ -105,7 +105,7 @@ def _tops(roots: Sequence[Path]) -> list[Path]:
 def _gone(
     known: Mapping[str, FileState],
     sources: Sequence[SourceFile],
-    problems: Sequence[Problem],
+    problems: Sequence[LeftOut],
     roots: Sequence[Path],
     base: Path,
     options: IngestOptions,

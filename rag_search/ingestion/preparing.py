@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag_search.chunking import chunk_document
-from rag_search.chunking.passage import CountTokens
 from rag_search.corpus import SourceFile, read_document
 from rag_search.errors import InputError
 from rag_search.index import FileState
 from rag_search.ingestion.reports import Failure, IngestOptions
 from rag_search.lexical import terms
-from rag_search.records import Chunk, Document
+from rag_search.records import Chunk, CountTokens, Document
 
 GROUP_CHUNKS = 256  # passages embedded between two commits: enough to batch by length, little to lose
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_search.corpus import Problem, walk
+from rag_search.corpus import LeftOut, walk
 from rag_search.errors import InputError
 
 
@@ -15,8 +15,8 @@ def grow(base: Path, *names: str, text: str = "# A\n") -> None:
         (base / name).write_text(text, encoding="utf-8")
 
 
-def found(*roots: Path, base: Path) -> tuple[list[str], list[Problem]]:
-    problems: list[Problem] = []
+def found(*roots: Path, base: Path) -> tuple[list[str], list[LeftOut]]:
+    problems: list[LeftOut] = []
     return [file.path for file in walk(roots, base=base, on_problem=problems.append)], problems
 
 
@@ -38,11 +38,14 @@ def test_paths_outside_the_base_are_absolute(tmp_path: Path) -> None:
 
 
 def test_hidden_and_installed_folders_are_left_out(tmp_path: Path) -> None:
-    grow(
-        tmp_path, ".git/a.md", ".hidden/a.md", "node_modules/a.md", "venv/a.md", ".b.md", "kept/a.md", "env2/pyvenv.cfg"
-    )
-    grow(tmp_path, "env2/lib/a.md")
+    grow(tmp_path, ".git/a.md", ".hidden/a.md", "node_modules/a.md", ".b.md", "kept/a.md")
+    grow(tmp_path, "env2/pyvenv.cfg", "env2/lib/a.md", "conda/conda-meta/history", "conda/share/a.md")
     assert found(tmp_path, base=tmp_path)[0] == ["kept/a.md"]
+
+
+def test_a_folder_is_no_virtual_environment_by_its_name(tmp_path: Path) -> None:
+    grow(tmp_path, "docs/env/vars.md", "venv/a.md", "virtualenv/a.md")
+    assert found(tmp_path, base=tmp_path)[0] == ["docs/env/vars.md", "venv/a.md", "virtualenv/a.md"]
 
 
 def test_ignore_files_at_every_level(tmp_path: Path) -> None:
@@ -105,7 +108,7 @@ def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
 
 def test_a_file_that_vanishes_during_the_walk_is_reported(tmp_path: Path) -> None:
     grow(tmp_path, "a.md", "b.md")
-    problems: list[Problem] = []
+    problems: list[LeftOut] = []
     files = walk([tmp_path], base=tmp_path, on_problem=problems.append)
     assert next(files).path == "a.md"
     (tmp_path / "b.md").unlink()

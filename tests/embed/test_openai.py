@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from rag_search import wiring
 from rag_search.embed.batched import BatchedEmbedder
 from rag_search.embed.openai import OpenAIBackend
 from rag_search.embed.prompts import PROMPTS, Prompts, prompts_of
 from rag_search.embed.token_counts import estimated_tokens
-from rag_search.errors import ConfigError, EngineError
+from rag_search.errors import ConfigError, EngineError, FingerprintError
+from rag_search.index import open_reader, open_writer
 from rag_search.remote import ATTEMPTS, Remote
 from rag_search.special_tokens import neutralise
 from tests.fakes import DIM, word_vector
@@ -41,6 +44,20 @@ def test_many_batches_keep_the_order(floats: bool) -> None:
     np.testing.assert_allclose(vectors, [word_vector(text) for text in texts], atol=1e-6)
     assert len(server.requests) > 200 // 32
     assert max(len(body["input"]) for _, body in server.requests) <= 32
+
+
+def test_a_query_asks_the_model_for_nothing_but_its_vector(tmp_path: Path) -> None:
+    with open_writer(tmp_path, wiring.manifest_of(make(ModelServer()))):
+        pass
+    server = ModelServer()
+    embedder = make(server)
+    with open_reader(tmp_path) as reader:
+        wiring.check_fingerprint(reader, embedder)
+        assert server.requests == []
+        with pytest.raises(FingerprintError):
+            wiring.check_fingerprint(reader, make(server, dim=8))
+    assert server.requests == []
+    assert embedder.dim == DIM
 
 
 def test_prompts_of_qwen3() -> None:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import ir_measures
@@ -8,6 +9,7 @@ from rag_search.errors import InputError
 from rag_search.evaluation.dataset import Dataset, guess_language, load_dataset, read_corpus
 from rag_search.evaluation.evaluate import Evaluation, evaluate
 from rag_search.evaluation.report import as_dict, to_markdown, write_report
+from rag_search.records import FloatMatrix
 from rag_search.search import Searcher
 from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder
 
@@ -15,13 +17,13 @@ DOCS = {"a b.md": "redis pool timeout", "kafka.md": "kafka consumer lag", "disk.
 QUERIES = [
     {"_id": "q1", "text": "redis timeout", "kind": "howto", "split": "test"},
     {"_id": "q2", "text": "kafka 消费 lag", "kind": "symptom", "split": "test"},
-    {"_id": "q3", "text": "[disk] cleanup", "kind": "howto", "split": "test"},
+    {"_id": "q 3", "text": "[disk] cleanup", "kind": "howto", "split": "test"},
     {"_id": "q4", "text": "zebra", "kind": "none", "split": "test"},
     {"_id": "q5", "text": "disk", "kind": "howto", "split": "dev"},
 ]
 QRELS = (
     "query-id\tcorpus-id\tscore\n"
-    "q1\ta b.md\t2\nq1\tdisk.md\t1\nq2\tkafka.md\t1\nq3\tkafka.md\t1\nq3\tdisk.md\t0\nq5\tdisk.md\t1\n"
+    "q1\ta b.md\t2\nq1\tdisk.md\t1\nq2\tkafka.md\t1\nq 3\tkafka.md\t1\nq 3\tdisk.md\t0\nq5\tdisk.md\t1\n"
 )
 
 
@@ -44,8 +46,8 @@ def run(dataset: Dataset) -> Evaluation:
 
 def test_a_beir_folder_is_read(folder: Path) -> None:
     dataset = load_dataset(folder, split="test")
-    assert [query.query_id for query in dataset.queries] == ["q1", "q2", "q3", "q4"]
-    assert dataset.qrels["q3"] == {"kafka.md": 1}  # grade 0 is no relevance
+    assert [query.query_id for query in dataset.queries] == ["q1", "q2", "q 3", "q4"]
+    assert dataset.qrels["q 3"] == {"kafka.md": 1}  # grade 0 is no relevance
     assert [query.query_id for query in dataset.unanswerable] == ["q4"]
     assert next(iter(read_corpus(folder / "corpus.jsonl"))) == ("a b.md", "", "redis pool timeout")
 
@@ -112,6 +114,18 @@ def test_judgments_of_no_question_are_said(folder: Path) -> None:
         load_dataset(folder)
 
 
+def test_judgments_that_are_not_utf_8_are_named(folder: Path) -> None:
+    (folder / "qrels" / "test.tsv").write_bytes("q1\té.md\t1\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"test\.tsv cannot be read"):
+        load_dataset(folder)
+
+
+def test_a_name_beside_a_single_file_of_judgments(folder: Path) -> None:
+    (folder / "qrels" / "test.tsv").rename(folder / "qrels.tsv")
+    with pytest.raises(InputError, match=r"no judgments 'dev', only qrels\.tsv\. Leave --qrels out"):
+        load_dataset(folder, qrels="dev")
+
+
 def test_missing_things_are_said_with_what_there_is(folder: Path) -> None:
     (folder / "qrels" / "faq.tsv").write_text(QRELS, "utf-8")
     with pytest.raises(InputError) as raised:
@@ -127,10 +141,10 @@ def test_metrics_are_those_of_the_ranking(folder: Path) -> None:
     evaluation = run(load_dataset(folder, split="test"))
     by_name = {result.system: result for result in evaluation.systems}
     assert list(by_name) == ["dense", "bm25", "hybrid", "rerank"]
-    assert by_name["rerank"].values["top1"] == {"q1": 1.0, "q2": 1.0, "q3": 0.0}
+    assert by_name["rerank"].values["top1"] == {"q1": 1.0, "q2": 1.0, "q 3": 0.0}
     assert by_name["rerank"].metrics["top1"] == pytest.approx(2 / 3)
     assert "q4" in by_name["rerank"].refused
-    assert set(by_name["dense"].latency_ms) == {"q1", "q2", "q3", "q4"}
+    assert set(by_name["dense"].latency_ms) == {"q1", "q2", "q 3", "q4"}
     assert evaluation.by(lambda query: query.kind)["howto"]["rerank"] == 0.5
 
 
@@ -159,6 +173,24 @@ def test_anyone_gets_the_same_figures_from_the_files(folder: Path, tmp_path: Pat
         assert measured[ir_measures.nDCG @ 10] == pytest.approx(result.metrics["ndcg@10"])
         assert measured[ir_measures.RR @ 10] == pytest.approx(result.metrics["rr@10"])
     assert "| rerank |" in to_markdown(evaluation)
+
+
+@pytest.mark.parametrize("text", ["[disk] cleanup", " [disk] cleanup", "\n\t[disk] cleanup"])
+def test_brackets_of_a_dataset_are_part_of_the_question(folder: Path, text: str) -> None:
+    rows = [{"_id": "q1", "text": text}]
+    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    asked = []
+
+    class Listening(WordEmbedder):
+        def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
+            asked.extend((query, instruction) for query in queries)
+            return super().embed_queries(queries, instruction=instruction)
+
+    embedder = Listening()
+    index = MemoryIndex({name: [text] for name, text in DOCS.items()}, embedder)
+    dataset = load_dataset(folder)
+    evaluate(lambda: Searcher(index, embedder), dataset, document_id=lambda path: path, systems=["dense"])
+    assert asked[1:] == [("[disk] cleanup", None)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from rag_search.evaluation.measures import bootstrap_interval, paired_test, per_query
+from rag_search.evaluation.measures import RESAMPLES, SEED, bootstrap_interval, paired_test, per_query
 
 QRELS = {"q1": {"a": 2, "b": 1}, "q2": {"c": 1}, "q3": {"z": 1}}
 RUN = {"q1": ["b", "x", "a"], "q2": ["c"]}
@@ -44,6 +45,27 @@ def test_sign_flips_agree_with_the_exact_sign_test(wins: int, losses: int) -> No
     assert (len(test.wins), len(test.losses)) == (wins, losses)
     assert test.difference == pytest.approx((wins - losses) / (wins + losses))
     assert test.p_value == pytest.approx(binomtest(wins, wins + losses).pvalue, abs=0.02)
+
+
+def test_samples_are_drawn_one_by_one_as_all_at_once() -> None:
+    for n in (1, 5, 92):
+        together = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
+        values = np.random.default_rng(n).random(n)
+        expected = np.quantile([values[rows].mean() for rows in together], [0.025, 0.975])
+        assert bootstrap_interval(values.tolist()) == tuple(expected.tolist())
+
+
+@pytest.mark.parametrize("system", ["interval", "test"])
+def test_resampling_thousands_of_queries_takes_little_memory(system: str) -> None:
+    values = np.random.default_rng(0).choice([-1.0, 1.0], 400)
+    tracemalloc.start()
+    if system == "interval":
+        bootstrap_interval(values.tolist())
+    else:
+        paired_test({str(i): value for i, value in enumerate(values)}, {str(i): 0.0 for i in range(len(values))})
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5_000_000  # all samples at once are 32 MB
 
 
 def test_no_difference_is_no_evidence() -> None:

@@ -119,6 +119,15 @@ def test_every_call_may_fail(filled: Path, action: Callable[[IndexWriter], None]
     assert verify(filled) == []
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_a_recovery_that_fails_leaves_no_file_open(filled: Path) -> None:
+    (filled / "vectors-000009.f32").touch()  # to be removed by the next writer
+    with pytest.raises(IndexStoreError, match="vectors-000009"):
+        open_writer(filled, MANIFEST, disk=FailingDisk(1))
+    places = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert [place for place in places if place.startswith(str(filled))] == []
+
+
 @pytest.mark.parametrize("fail_at", range(1, 9))
 def test_a_failed_creation_is_made_up_for(folder: Path, fail_at: int) -> None:
     with pytest.raises(IndexStoreError, match=str(folder)):

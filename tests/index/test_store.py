@@ -15,8 +15,9 @@ from rag_search.errors import (
     InputError,
 )
 from rag_search.index import FileState, IndexManifest, open_reader, open_writer, verify
+from rag_search.index.database import connect
 from rag_search.records import Encoded
-from tests.index.world import MANIFEST, assert_holds, encode, item, put
+from tests.index.world import MANIFEST, assert_holds, encode, item, put, random_unit
 
 A = item("docs/a.md", ["redis timeout\n", "连接 超时\n"], metadata={"tags": ["x"]}, updated="2026-01-02")
 B = item("docs/b.md", ["second file\n"])
@@ -101,6 +102,22 @@ def test_a_commit_without_changes_makes_no_generation(folder: Path) -> None:
             writer.commit()
             assert reader.is_stale()
             assert_holds(reader, {A.path: A})
+
+
+def test_a_commit_of_nothing_lets_others_write(folder: Path) -> None:
+    with open_writer(folder, MANIFEST) as writer:
+        writer.remove(["nowhere.md"])
+        writer.commit()
+        other = connect(folder, writer=True)
+        other.execute("PRAGMA busy_timeout = 0")
+        other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+def test_queries_of_another_dimension_are_refused(folder: Path) -> None:
+    open_writer(folder, MANIFEST).close()
+    with open_reader(folder) as reader, pytest.raises(FingerprintError, match=r"dim 16, not 8\. Run: .*--rebuild"):
+        reader.search_dense(random_unit(1, 8), 3)
 
 
 def test_compaction_gives_rows_back(folder: Path) -> None:

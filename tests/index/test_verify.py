@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_search.errors import IndexCorruptError, IndexLockedError
+from rag_search.errors import IndexCorruptError, IndexLockedError, IndexMissingError
 from rag_search.index import open_reader, open_writer, verify
 from tests.index.world import MANIFEST, assert_holds, item, put
 
@@ -145,3 +145,10 @@ def test_searches_go_on_without_the_cache(filled: Path) -> None:
 def test_verify_waits_for_no_writer(filled: Path) -> None:
     with open_writer(filled, MANIFEST), pytest.raises(IndexLockedError):
         verify(filled)
+
+
+def test_a_folder_without_an_index_stays_as_it_is(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(IndexMissingError, match="there is no index"):
+            verify(folder)
+    assert list(tmp_path.iterdir()) == []

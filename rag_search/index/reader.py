@@ -210,6 +210,11 @@ class IndexReader:
         with self._query() as database:
             return rows.load_files(database)
 
+    def base(self) -> str | None:
+        """See `IndexWriter.set_base`; None if nobody noted any."""
+        with self._query() as database:
+            return state.read_base(database)
+
     def chunking(self) -> str | None:
         """See `IndexWriter.chunking`."""
         with self._query() as database:

@@ -41,7 +41,9 @@ def unnamed_files(database: sqlite3.Connection, folder: Path) -> list[Path]:
     return [file for file in derived_files(folder) if file.name not in named]
 
 
-def create_store(folder: Path, manifest: IndexManifest, *, roots: Sequence[str] = (), disk: Disk) -> None:
+def create_store(
+    folder: Path, manifest: IndexManifest, *, roots: Sequence[str] = (), base: str | None = None, disk: Disk
+) -> None:
     """An empty index in `folder`, whatever stood there before. Killed half-way, it is no index and is made anew.
 
     Its segments have numbers that no file had before: a reader that has just read the old meta.db must not find them
@@ -64,6 +66,8 @@ def create_store(folder: Path, manifest: IndexManifest, *, roots: Sequence[str] 
         state.write_generation(database, 0)
         state.write_segments(database, segments)
         database.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in roots])
+        if base is not None:
+            state.write_base(database, base)
         database.execute("COMMIT")
     finally:
         database.close()
@@ -79,15 +83,18 @@ def clear_store(folder: Path, *, disk: Disk) -> None:
     disk.sync_folder(folder)
 
 
-def salvaged_roots(folder: Path) -> list[str]:
-    """The folders an index was made from, as far as it can still tell: a rebuild starts from them."""
+def salvaged_roots(folder: Path) -> tuple[list[str], str | None]:
+    """The folders an index was made from, and what they are relative to, as far as it can still tell; a rebuild starts
+    from them.
+    """
     try:
         if not has_store(folder):
-            return []
+            return [], None
         database = connect(folder)
         try:
-            return [root for (root,) in database.execute("SELECT path FROM roots ORDER BY path")]
+            roots = [root for (root,) in database.execute("SELECT path FROM roots ORDER BY path")]
+            return roots, state.read_base(database)
         finally:
             database.close()
     except (sqlite3.Error, IndexStoreError):
-        return []  # the very damage that the rebuild is meant to repair
+        return [], None  # the very damage that the rebuild is meant to repair

@@ -57,6 +57,16 @@ def write_frequent_terms(database: sqlite3.Connection, terms: Mapping[str, int])
     database.execute("INSERT OR REPLACE INTO meta VALUES ('frequent_terms', ?)", (stored,))
 
 
+def read_base(database: sqlite3.Connection) -> str | None:
+    """The folder that stored paths are relative to, from the folder of the index or absolute (see `base`)."""
+    row = database.execute("SELECT value FROM meta WHERE key = 'base'").fetchone()
+    return None if row is None else str(row[0])
+
+
+def write_base(database: sqlite3.Connection, base: str) -> None:
+    database.execute("INSERT OR REPLACE INTO meta VALUES ('base', ?)", (base,))
+
+
 def read_chunking(database: sqlite3.Connection) -> str | None:
     """The rules by which documents are cut into chunks; None in an index whose writer did not note them."""
     row = database.execute("SELECT value FROM meta WHERE key = 'chunking'").fetchone()

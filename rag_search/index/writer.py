@@ -18,6 +18,7 @@ from typing import Self
 from rag_search.errors import IndexStoreError
 from rag_search.index import rows, state
 from rag_search.index.ann import EXACT_ROWS, build_ann, needs_ann
+from rag_search.index.base import noted_form
 from rag_search.index.bm25 import frequent_terms
 from rag_search.index.compaction import compact, needs_compaction
 from rag_search.index.database import connect, has_store, store_errors
@@ -43,7 +44,8 @@ def open_writer(path: Path, manifest: IndexManifest, *, rebuild: bool = False, d
         lock = WriterLock(path)
         try:
             if rebuild or not has_store(path):
-                create_store(path, manifest, roots=salvaged_roots(path) if rebuild else (), disk=disk)
+                roots, base = salvaged_roots(path) if rebuild else ([], None)
+                create_store(path, manifest, roots=roots, base=base, disk=disk)
             return _opened(path, manifest, lock, disk)
         except BaseException:
             lock.release()
@@ -168,6 +170,18 @@ class IndexWriter:
         with self._writing():
             self._database.execute("DELETE FROM roots")
             self._database.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in wanted])
+
+    def base(self) -> str | None:
+        """What `set_base` noted, None if nobody noted any."""
+        with self._reading():
+            return state.read_base(self._database)
+
+    def set_base(self, base: Path) -> None:
+        """Note the folder that paths of documents and roots are relative to."""
+        noted = noted_form(base, self.path)
+        if noted != self.base():
+            with self._writing():
+                state.write_base(self._database, noted)
 
     def chunking(self) -> str | None:
         """The rules of `set_chunking`, None if nobody set any."""

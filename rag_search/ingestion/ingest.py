@@ -9,7 +9,6 @@ there. A file that fails keeps its last good version in the index and is reporte
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +23,7 @@ from rag_search.index import FileState, IndexWriter
 from rag_search.ingestion.plan import outdated, plan_sync
 from rag_search.ingestion.preparing import Item, grouped, prepared_files, prepared_texts
 from rag_search.ingestion.reports import UNNOTED_CHUNKING, IngestOptions, IngestReport, Step
+from rag_search.ingestion.roots import known_roots, merged_roots
 from rag_search.ingestion.storing import Store
 from rag_search.parallel import Ahead
 
@@ -48,10 +48,12 @@ def ingest(
     options = options or IngestOptions()
     start = time.perf_counter()
     known = _known(writer, options)
-    plan = plan_sync(known, roots, base=base, options=options)
+    places = known_roots(writer, base=base)
+    plan = plan_sync(known, roots, base=base, options=options, others=places)
     for source in plan.touched:
         writer.touch(source.path, _state(source, known[source.path].content_hash))
-    writer.set_roots(_merged_roots(writer.roots(), roots, prune=options.prune))
+    writer.set_base(base)
+    writer.set_roots(merged_roots(places, roots, base=base, prune=options.prune))
     writer.commit()
     work = sorted((*plan.new, *plan.changed), key=lambda source: source.path)
     store = Store(writer, embedder)
@@ -149,8 +151,3 @@ def _store_all(store: Store, items: Iterable[Item], total: _Total, on_step: OnSt
 
 def _state(source: SourceFile, content_hash: str) -> FileState:
     return FileState(source.size, source.mtime_ns, content_hash)
-
-
-def _merged_roots(known: Iterable[str], roots: Sequence[Path], *, prune: bool) -> list[str]:
-    named = {os.path.abspath(root.expanduser()) for root in roots}  # noqa: PTH100 (as `walk` names them)
-    return sorted(named if prune else named | set(known))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +11,19 @@ from rag_search.corpus import LeftOut, SourceFile, walk
 from rag_search.errors import InputError
 from rag_search.index import OUTDATED, FileState
 from rag_search.ingestion.reports import UNNOTED_CHUNKING, Failure, IngestOptions, Plan
+from rag_search.ingestion.roots import absolute
 
 
 def plan_sync(
-    known: Mapping[str, FileState], roots: Sequence[Path], *, base: Path, options: IngestOptions | None = None
+    known: Mapping[str, FileState],
+    roots: Sequence[Path],
+    *,
+    base: Path,
+    options: IngestOptions | None = None,
+    others: Sequence[Path] = (),
 ) -> Plan:
     """Compare the folders with `known` (path to state). Reads only files whose size or mtime changed.
+    others: further roots of the index; what they alone lead to is not gone while it is there.
 
     An unmounted folder must not empty the index: unless `options.allow_empty` is set, one of several roots that has
     lost all its Markdown is a failure and keeps its documents. Raises InputError when none of them holds any, and for
@@ -33,7 +39,7 @@ def plan_sync(
     plan = _compare(sources, known)
     return replace(
         plan,
-        removed=tuple(_gone(known, sources, problems, roots, base, options)),
+        removed=tuple(_gone(known, sources, problems, roots, base, options, others)),
         failed=(*(Failure(problem.path, problem.message) for problem in problems if problem.failed), *plan.failed),
         skipped=tuple(Failure(problem.path, problem.message) for problem in problems if not problem.failed),
     )
@@ -84,7 +90,7 @@ def _emptied(
 ) -> Iterator[LeftOut]:
     """Folders among the roots without a source, under which the index has documents."""
     reported = {base / problem.path for problem in problems}
-    for top in dict.fromkeys(_tops(roots)):
+    for top in dict.fromkeys(absolute(roots)):
         if top in reported or not top.is_dir() or _holds(top, (source.absolute for source in sources)):
             continue
         if lost := sum((base / path).is_relative_to(top) for path in known):
@@ -98,10 +104,6 @@ def _holds(top: Path, files: Iterable[Path]) -> bool:
     return any(file.as_posix().startswith(above) for file in files)
 
 
-def _tops(roots: Sequence[Path]) -> list[Path]:
-    return [Path(os.path.abspath(root.expanduser())) for root in roots]  # noqa: PTH100 (as `walk` names them)
-
-
 def _gone(
     known: Mapping[str, FileState],
     sources: Sequence[SourceFile],
@@ -109,17 +111,24 @@ def _gone(
     roots: Sequence[Path],
     base: Path,
     options: IngestOptions,
+    others: Sequence[Path],
 ) -> Iterator[str]:
-    """Known paths that are no longer there. What lies under a folder that could not be read is not gone."""
+    """Known paths that are no longer there. What lies under a folder that could not be read is not gone, nor is a file
+    that this walk leaves out, but not that of another root below (one that is ignored, or is named)."""
     present = {source.path for source in sources}
     unreadable = [base / problem.path for problem in problems if problem.failed]
-    tops = _tops(roots)
+    tops = absolute(roots)
+    below = [root for root in others if root not in tops and any(root.is_relative_to(top) for top in tops)]
     for path in sorted(set(known) - present):
         place = base / path
         if any(place.is_relative_to(folder) for folder in unreadable):
             continue
-        if options.prune or any(place.is_relative_to(top) for top in tops):
+        if options.prune or (any(place.is_relative_to(top) for top in tops) and not _is_of(place, below)):
             yield path
+
+
+def _is_of(place: Path, roots: Sequence[Path]) -> bool:
+    return any(place.is_relative_to(root) for root in roots) and place.exists()
 
 
 def _hash_file(path: Path) -> str:

@@ -155,11 +155,31 @@ def test_other_folders_stay_unless_pruned(docs: Path) -> None:
     sync(docs)
     with open_writer(docs.parent / "index", MANIFEST) as writer:
         assert ingest(writer, EMBEDDER, [other], base=docs.parent).removed == 0
-        assert writer.roots() == sorted([str(docs), str(other)])
+        assert writer.roots() == ["docs", "other"]
     assert len(stored(docs)) == 4
     with open_writer(docs.parent / "index", MANIFEST) as writer:
         report = ingest(writer, EMBEDDER, [other], base=docs.parent, options=IngestOptions(prune=True))
     assert (report.removed, list(stored(docs))) == (3, ["other/x.md"])
+
+
+def test_what_only_another_root_leads_to_stays_until_it_is_gone(docs: Path) -> None:
+    (docs / ".gitignore").write_text("build/\n", "utf-8")
+    (docs / "build").mkdir()
+    (docs / "build" / "made.md").write_text("made\n", "utf-8")
+    (docs / "notes.txt").write_text("notes\n", "utf-8")
+    sync(docs, EMBEDDER, docs / "build", docs / "notes.txt")
+    assert counts(sync(docs)) == (0, 0, 3, 0, 0)
+    assert {"docs/build/made.md", "docs/notes.txt"} <= set(stored(docs))
+    (docs / "notes.txt").unlink()
+    assert sync(docs).removed == 1
+    assert sync(docs, prune=True).removed == 1
+    assert stored(docs) == {path: text for path, text in on_disk(docs).items() if "build" not in path}
+
+
+def test_a_file_gone_from_a_folder_in_a_folder_leaves_with_either(docs: Path) -> None:
+    sync(docs, EMBEDDER, docs / "deep")
+    (docs / "deep" / "c.md").unlink()
+    assert sync(docs).removed == 1
 
 
 def test_a_blank_document_is_reported_and_harmless(docs: Path) -> None:

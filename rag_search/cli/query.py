@@ -135,7 +135,7 @@ def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:
         raise InputError("give one question, or --batch FILE.", remedy='Example: ragsearch query "..."')
     if batch is None:
         return [("1", _content("-") if text == "-" else str(text))]
-    content = _content(str(batch)).removeprefix("\ufeff")
+    content = _content(str(batch))
     lines = [line.strip() for line in content.split("\n") if line.strip()]
     if not lines:
         raise InputError(f"{batch} holds no query.", remedy="Write one query a line.")
@@ -143,11 +143,11 @@ def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:
 
 
 def _content(name: str) -> str:
-    """The text of a file, of stdin for `-`."""
+    """The text of a file, of stdin for `-`, without a byte order mark."""
     from rag_search.errors import InputError
 
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+        return (sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")).removeprefix("\ufeff")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{name} cannot be read: {error}.", remedy="Write it in UTF-8.") from error
 

@@ -20,11 +20,10 @@ from rag_search import blas
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
-from rag_search.scripts import is_passage_in, main_script
+from rag_search.rerank.features import columns, features, is_of_another_year, readability
 from rag_search.token_codes import unpack
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
-SHORT = 64  # tokens
 RIVALS = 10  # candidates
 _BLOCK_ROWS = 4096  # token vectors turned to float32 at a time: 2 MB, so that they stay in the cache
 
@@ -46,11 +45,12 @@ class Calibration:
     """How features become a probability of relevance; below `threshold` a hit is no confident match.
 
     late, dense, lexical, length and untranslated weigh what `columns` makes of features; their sum is the blend, which
-    decides the order. A passage in another script than the query counts as untranslated when it is less like all
-    candidates in the query's script than `translation`. The probability is sigmoid(slope * blend - rivals * level +
-    bias), where level is the mean blend of the RIVALS best documents after the first: a right answer stands out, a
-    question without an answer has many equals. Chunks of one document are no rivals of each other. Where there are
-    fewer documents, `typical` stands in for the missing ones.
+    decides the order; `edition` is taken off a passage of another year than the query names. A passage in another
+    script than the query counts as untranslated when it is less like all candidates in the query's script than
+    `translation`. The probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of
+    the RIVALS best documents after the first: a right answer stands out, a question without an answer has many equals.
+    Chunks of one document are no rivals of each other. Where there are fewer documents, `typical` stands in for the
+    missing ones.
     """
 
     late: float
@@ -58,6 +58,7 @@ class Calibration:
     lexical: float
     length: float
     untranslated: float
+    edition: float
     translation: float
     slope: float
     rivals: float
@@ -66,12 +67,12 @@ class Calibration:
     threshold: float
 
     def blend(self, features: FloatMatrix) -> NDArray[np.float64]:
-        """(n,) from `features` (n, 5)."""
-        weights = np.array([self.late, self.dense, self.lexical, self.length, self.untranslated])
+        """(n,) from `features` (n, 6)."""
+        weights = np.array([self.late, self.dense, self.lexical, self.length, self.untranslated, -self.edition])
         return np.asarray(columns(features, self.translation) @ weights, np.float64)
 
     def probability(self, features: FloatMatrix, documents: Sequence[Hashable] | None = None) -> FloatVector:
-        """float32 (n,) from `features` (n, 5) of all candidates of one query, and the document that each is part of
+        """float32 (n,) from `features` (n, 6) of all candidates of one query, and the document that each is part of
         (None: each is its own)."""
         blend = self.blend(features)
         logit = self.slope * blend - self.rivals * rival_level(blend, self.typical, documents) + self.bias
@@ -85,50 +86,6 @@ def rival_level(blend: NDArray[np.float64], typical: float, documents: Sequence[
         best[document] = max(value, best.get(document, value))
     after = sorted(best.values(), reverse=True)[1 : RIVALS + 1]
     return (sum(after) + typical * (RIVALS - len(after))) / RIVALS
-
-
-def features(
-    late: FloatVector,
-    dense: FloatVector,
-    lexical: FloatVector,
-    lengths: NDArray[np.int64],
-    readable: FloatVector,
-) -> FloatMatrix:
-    """What decides about the n candidates of one query: float32 (n, 5).
-
-    Late-interaction score; cosine; BM25 score as a share of the candidates' largest; logarithm of the passage's tokens,
-    since the more there are, the better the best of them matches by chance (below SHORT it makes no difference); how
-    far its content can be read in the query's script (`readability`).
-    """
-    share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
-    return np.stack((late, dense, share, np.log(np.maximum(lengths, SHORT)), readable), axis=1).astype(np.float32)
-
-
-def columns(features: FloatMatrix, translation: float) -> FloatMatrix:
-    """`features` (n, 5) with the last one turned into 0 or 1: whether the passage is untranslated, less readable than
-    `translation`. All other scores favour the query's own language."""
-    return np.column_stack((features[:, :4], features[:, 4] < translation))
-
-
-def readability(query: str, passages: Sequence[str], tokens: TokenVectors) -> FloatVector:
-    """(n,): 1 for a passage in the script of the query; for one in another, the largest cosine of its mean token vector
-    with that of a candidate in the query's script, since a translation is what the reader would rather see."""
-    script = main_script(query)
-    foreign = np.array([not is_passage_in(passage, script) for passage in passages], bool)
-    readable = np.where(foreign, 0, 1).astype(np.float32)
-    if foreign.any() and not foreign.all():
-        means = _token_means(tokens)
-        readable[foreign] = (means[foreign] @ means[~foreign].T).max(axis=1)
-    return readable
-
-
-def _token_means(tokens: TokenVectors) -> FloatMatrix:
-    """The direction of the mean token vector of each passage, float32 (n, dim); zeros for one without tokens."""
-    means = np.zeros((len(tokens.lengths), 2 * tokens.rows.shape[1]), np.float32)
-    ends = np.cumsum(tokens.lengths).tolist()
-    for mean, end, length in zip(means, ends, tokens.lengths.tolist(), strict=True):
-        mean[:] = unpack(tokens.rows[end - length : end]).sum(axis=0)
-    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)
 
 
 def load_calibration(model: str) -> Calibration:
@@ -219,7 +176,9 @@ class LateInteractionReranker:
         late = late_interaction(units, tokens)
         lexical = np.zeros(len(vectors), np.float32)
         readable = readability(request.query, request.passages, tokens)
-        return self._calibration.probability(features(late, vectors @ vector, lexical, tokens.lengths, readable))
+        other_year = is_of_another_year(request.query, request.passages)
+        made = features(late, vectors @ vector, lexical, tokens.lengths, readable, other_year)
+        return self._calibration.probability(made)
 
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Probabilities from the token vectors in the index and the hits' scores of stage one."""
@@ -229,10 +188,12 @@ class LateInteractionReranker:
 
 
 def stored_features(query: str, units: FloatMatrix, hits: Sequence[Hit], tokens: TokenVectors) -> FloatMatrix:
-    """`features` (n, 5) of hits from a query and its token vectors, the stored ones and the scores of stage one."""
+    """`features` (n, 6) of hits from a query and its token vectors, the stored ones and the scores of stage one."""
     lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
-    readable = readability(query, [hit.chunk.passage for hit in hits], tokens)
-    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths, readable)
+    passages = [hit.chunk.passage for hit in hits]
+    readable = readability(query, passages, tokens)
+    other_year = is_of_another_year(query, passages)
+    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths, readable, other_year)
 
 
 def _cosines(hits: Sequence[Hit]) -> FloatVector:

@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 from rag_search.errors import EngineError
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, Hit, StageScores, TokenVectors
 from rag_search.rerank.base import Reranker, StoredTokenReranker
+from rag_search.rerank.features import columns, features, is_of_another_year, readability
 from rag_search.rerank.late_interaction import (
     Calibration,
     LateInteractionReranker,
-    columns,
-    features,
     late_interaction,
     load_calibration,
-    readability,
     rival_level,
 )
 from rag_search.token_codes import LEVELS, pack, turned, unpack
@@ -28,7 +26,7 @@ DIM = 16
 AXES = turned(np.eye(DIM, dtype=np.float32))
 KEPT = float(LEVELS[LEVELS > 0.9][0])  # of the length of an axis, in four bits; every component is 1 or -1 deviations
 CALIBRATION = Calibration(
-    late=6.0, dense=2.0, lexical=1.0, length=-0.5, untranslated=0.75, translation=0.7,
+    late=6.0, dense=2.0, lexical=1.0, length=-0.5, untranslated=0.75, edition=4.0, translation=0.7,
     slope=0.5, rivals=0.25, typical=3.0, bias=-1.0, threshold=0.3,
 )  # fmt: skip
 
@@ -74,14 +72,16 @@ def test_features_of_candidates() -> None:
         np.array([4, 2], np.float32),
         np.array([3, 256]),
         np.array([1, 0.5], np.float32),
+        np.array([1, 0], np.float32),
     )
-    wanted = np.array([[0.5, 0.8, 1.0, math.log(64), 1], [0.25, 0.9, 0.5, math.log(256), 0.5]])
+    wanted = np.array([[0.5, 0.8, 1.0, math.log(64), 1, 1], [0.25, 0.9, 0.5, math.log(256), 0.5, 0]])
     np.testing.assert_allclose(made, wanted, rtol=1e-6)
     np.testing.assert_allclose(columns(made, 0.7)[:, :4], wanted[:, :4], rtol=1e-6)
     assert columns(made, 0.7)[:, 4].tolist() == [0, 1]
     assert columns(made, 0.4)[:, 4].tolist() == [0, 0]
+    assert columns(made, 0.4)[:, 5].tolist() == [1, 0]
     nothing = np.empty(0, np.float32)
-    assert features(nothing, nothing, nothing, np.empty(0, np.int64), nothing).shape == (0, 5)
+    assert features(nothing, nothing, nothing, np.empty(0, np.int64), nothing, nothing).shape == (0, 6)
 
 
 class SignEncoder:
@@ -169,16 +169,37 @@ def test_how_far_a_passage_can_be_read() -> None:
     assert readability("a question", ["english", "中文"], stored(AXES[:0], [0, 0])).tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("query", "other"),
+    [("2021 年那版流水线", [0, 1, 0, 0, 0]), ("the 2019 or 2024 edition", [1, 0, 0, 0, 0]), ("pipeline", [0] * 5),
+     ("2000 connections, port 20210", [0] * 5)],
+)  # fmt: skip
+def test_passages_of_another_year(query: str, other: list[int]) -> None:
+    passages = [
+        "规范（2021）\n1 环境\n2024",
+        "规范（2024）\n骨架\n2021",
+        "规范\n2021 > 2024\ntext",
+        "A\nB\n2024",
+        "Port 20240",
+    ]
+    assert is_of_another_year(query, passages).tolist() == other
+
+
+def test_a_passage_of_another_year_loses(reranker: LateInteractionReranker) -> None:
+    first, second = reranker.score("aa 2021", ["2024 aa", "2021 aa"])
+    assert first < second
+
+
 def test_probabilities_keep_the_order_of_the_blend() -> None:
-    made = np.random.default_rng(2).normal(size=(50, 5)).astype(np.float32)  # some readable, some not
+    made = np.random.default_rng(2).normal(size=(50, 6)).astype(np.float32)  # some readable, some not
     order = np.argsort(-CALIBRATION.blend(made))
     assert np.argsort(-CALIBRATION.probability(made)).tolist() == order.tolist()
 
 
 def test_a_rival_makes_the_best_one_less_sure() -> None:
-    alone = np.array([[1.0, 0.9, 1.0, 4.2, 1.0]] + [[0.1, 0.7, 0.0, 4.2, 1.0]] * 10, np.float32)
+    alone = np.array([[1.0, 0.9, 1.0, 4.2, 1.0, 0.0]] + [[0.1, 0.7, 0.0, 4.2, 1.0, 0.0]] * 10, np.float32)
     rivalled = alone.copy()
-    rivalled[1:] = [0.95, 0.89, 0.9, 4.2, 1.0]
+    rivalled[1:] = [0.95, 0.89, 0.9, 4.2, 1.0, 0.0]
     assert CALIBRATION.probability(rivalled)[0] < CALIBRATION.probability(alone)[0]
 
 

@@ -1,0 +1,71 @@
+"""What the late-interaction reranker weighs about the candidates of one query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.records import FloatMatrix, FloatVector, TokenVectors
+from rag_search.scripts import is_passage_in, main_script
+from rag_search.token_codes import unpack
+
+SHORT = 64  # tokens
+_YEAR = re.compile(r"(?<!\d)(?!2000)(?:199\d|20[0-3]\d)(?!\d)")  # 2000 is more often a round number
+
+
+def features(
+    late: FloatVector,
+    dense: FloatVector,
+    lexical: FloatVector,
+    lengths: NDArray[np.int64],
+    readable: FloatVector,
+    other_year: FloatVector,
+) -> FloatMatrix:
+    """What decides about the n candidates of one query: float32 (n, 6).
+
+    Late-interaction score; cosine; BM25 score as a share of the candidates' largest; logarithm of the passage's tokens,
+    since the more there are, the better the best of them matches by chance (below SHORT it makes no difference); how
+    far its content can be read in the query's script (`readability`); and whether it is of another year than the query
+    names (`is_of_another_year`).
+    """
+    share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
+    length = np.log(np.maximum(lengths, SHORT))
+    return np.stack((late, dense, share, length, readable, other_year), axis=1).astype(np.float32)
+
+
+def columns(features: FloatMatrix, translation: float) -> FloatMatrix:
+    """`features` (n, 6) with readability turned into 0 or 1: whether the passage is untranslated, less readable than
+    `translation`. All other scores favour the query's own language."""
+    return np.column_stack((features[:, :4], features[:, 4] < translation, features[:, 5]))
+
+
+def is_of_another_year(query: str, passages: Sequence[str]) -> FloatVector:
+    """(n,): 1 for a passage whose title or headings name years, but none of those that the query names; else 0. Of two
+    editions of a page the text is alike, and models read the number as one token of many."""
+    years = set(_YEAR.findall(query))
+    heads = [set(_YEAR.findall("\n".join(passage.split("\n", 2)[:2]))) if years else set() for passage in passages]
+    return np.array([bool(named) and years.isdisjoint(named) for named in heads], np.float32)
+
+
+def readability(query: str, passages: Sequence[str], tokens: TokenVectors) -> FloatVector:
+    """(n,): 1 for a passage in the script of the query; for one in another, the largest cosine of its mean token vector
+    with that of a candidate in the query's script, since a translation is what the reader would rather see."""
+    script = main_script(query)
+    foreign = np.array([not is_passage_in(passage, script) for passage in passages], bool)
+    readable = np.where(foreign, 0, 1).astype(np.float32)
+    if foreign.any() and not foreign.all():
+        means = _token_means(tokens)
+        readable[foreign] = (means[foreign] @ means[~foreign].T).max(axis=1)
+    return readable
+
+
+def _token_means(tokens: TokenVectors) -> FloatMatrix:
+    """The direction of the mean token vector of each passage, float32 (n, dim); zeros for one without tokens."""
+    means = np.zeros((len(tokens.lengths), 2 * tokens.rows.shape[1]), np.float32)
+    ends = np.cumsum(tokens.lengths).tolist()
+    for mean, end, length in zip(means, ends, tokens.lengths.tolist(), strict=True):
+        mean[:] = unpack(tokens.rows[end - length : end]).sum(axis=0)
+    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)

@@ -31,4 +31,5 @@ def _tidy(key: str, value: Any, origins: Mapping[str, str]) -> Any:
     try:
         return clean(value)
     except ValueError as error:
-        raise ConfigError(f"setting {key!r} ({origins[key]}): {error}.", remedy="See: ragsearch config show") from error
+        message = f"setting {key!r} ({origins[key]}): {error}."
+        raise ConfigError(message, remedy="Change it there, or take it out.") from error

@@ -163,6 +163,7 @@ def test_every_report_of_a_watch_is_a_line_of_json(project: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(rag_search.__file__).parent.parent)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
     )
     with watching:
         assert watching.stdout
@@ -176,5 +177,5 @@ def test_every_report_of_a_watch_is_a_line_of_json(project: Path) -> None:
         stop.set()
         writing.join()
         watching.send_signal(signal.SIGINT)
-        watching.communicate()
+        watching.communicate(timeout=60)
     assert (first["new"], second["new"], watching.returncode) == (3, 1, 0)

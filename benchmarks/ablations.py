@@ -58,13 +58,13 @@ REASONS = {
 }
 Matrix = NDArray[np.float32]
 Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]
-FUSIONS: dict[str, Callable[[Ranking, Ranking], NDArray[np.int64]]] = {
-    "z-scores, BM25 x 0.5": lambda dense, lexical: fuse(dense, lexical)[0],
-    "z-scores, BM25 x 0.25": lambda dense, lexical: fuse(dense, lexical, weight=0.25)[0],
-    "z-scores, BM25 x 1": lambda dense, lexical: fuse(dense, lexical, weight=1.0)[0],
-    "reciprocal ranks (60)": lambda dense, lexical: reciprocal_rank_fusion([dense[0], lexical[0]])[0],
-    "dense only": lambda dense, _lexical: dense[0],
-    "BM25 only": lambda _dense, lexical: lexical[0],
+FUSIONS: dict[str, Callable[[Ranking, Ranking, bool], NDArray[np.int64]]] = {  # the flag: `all_matches` of `fuse`
+    "z-scores, BM25 x 0.5": lambda dense, lexical, whole: fuse(dense, lexical, all_matches=whole)[0],
+    "z-scores, BM25 x 0.25": lambda dense, lexical, whole: fuse(dense, lexical, weight=0.25, all_matches=whole)[0],
+    "z-scores, BM25 x 1": lambda dense, lexical, whole: fuse(dense, lexical, weight=1.0, all_matches=whole)[0],
+    "reciprocal ranks (60)": lambda dense, lexical, _: reciprocal_rank_fusion([dense[0], lexical[0]])[0],
+    "dense only": lambda dense, _lexical, _: dense[0],
+    "BM25 only": lambda _dense, lexical, _: lexical[0],
 }
 
 
@@ -128,7 +128,7 @@ class Asker:
         dense = ids[0][ids[0] >= 0], scores[0][ids[0] >= 0]
         lexical = reader.search_lexical(terms(question.text), max(SCORED, depth))
         best = lexical[0][:depth], lexical[1][:depth]
-        chosen = FUSIONS[setting.fusion](dense, best)[: setting.candidates].tolist()
+        chosen = FUSIONS[setting.fusion](dense, best, len(lexical[0]) < depth)[: setting.candidates].tolist()
         if not chosen:
             return None
         known = dict(zip(lexical[0].tolist(), lexical[1].tolist(), strict=True))

@@ -6,7 +6,7 @@ Of a set with splits (the bundled corpus) only the dev questions are read. Stage
 documents of each set, in the index that `ragsearch evaluate` keeps in the cache (it is made if it is not there). Then
 1. blend: the weights of late-interaction score, cosine, BM25 share, length and script, and from which likeness on a
    passage is a translation, that give the relevant candidates of a query the most probability under a softmax
-   (listwise cross-entropy, a smooth stand-in for Top-1), each set counting the same;
+   (listwise cross-entropy, a smooth stand-in for Top-1), each set counting the same; EDITION is given, not found;
 2. probability: a logistic regression of "the best candidate is relevant" on its blend and on that of its rivals, over
    each question twice: as it is, and with everything taken away that any judgments of the set call relevant to it;
 3. threshold: the largest that shows nine in ten of the questions that have an answer among their best five documents,

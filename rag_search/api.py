@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -65,16 +64,5 @@ def query(
 @contextmanager
 def searching(*, index: str | None = None, settings: Mapping[str, Any] | None = None) -> Iterator[Searcher]:
     """A warm searcher over one generation of the index: `searcher.search(text, options)`, options as in `query`."""
-    config = load_config({**(settings or {}), "index": index})
-    with wiring.searching(config) as made:
-        yield _SettingsSearcher(made.index, made.embedder, made.reranker, config.settings.search.options)
-
-
-@dataclass(frozen=True)
-class _SettingsSearcher(Searcher):
-    """A Searcher that searches as the settings say when it is not told how."""
-
-    usual: SearchOptions = field(default_factory=SearchOptions)
-
-    def search(self, raw: str, options: SearchOptions | None = None) -> SearchResult:
-        return super().search(raw, options or self.usual)
+    with wiring.searching(load_config({**(settings or {}), "index": index})) as searcher:
+        yield searcher

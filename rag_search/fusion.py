@@ -34,9 +34,8 @@ def fuse(
     """
     # no np.union1d: it imports numpy.ma, a hundredth of a second that a cold query would wait for
     ids = np.array(sorted({*dense[0].tolist(), *lexical[0].tolist()}), np.int64)
-    if all_matches:
-        lexical = ids, _spread(ids, *lexical, missing=0.0)
-    fused = _standardised(ids, *dense) + weight * _standardised(ids, *lexical)
+    known = (ids, _spread(ids, *lexical, missing=0.0)) if all_matches else lexical
+    fused = _standardised(ids, *dense) + weight * _standardised(ids, *known)
     order = np.lexsort((ids, -fused))
     return ids[order], fused[order].astype(np.float32)
 
@@ -51,16 +50,16 @@ def reciprocal_rank_fusion(rankings: Iterable[Ids], *, k: int = RRF_K) -> tuple[
     return ids, np.array([fused[chunk_id] for chunk_id in ids.tolist()], dtype=np.float32)
 
 
-def _standardised(ids: Ids, known: Ids, scores: Scores) -> NDArray[np.float64]:
+def _standardised(ids: Ids, known: Ids, scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """z-scores of `ids` (ascending), the lowest known one where `known` lacks an id; zeros when nothing is known."""
     if len(known) == 0:
         return np.zeros(len(ids))
     z = (scores.astype(np.float64) - float(scores.mean())) / (float(scores.std()) or 1.0)
-    return _spread(ids, known, z, missing=float(z.min())).astype(np.float64)
+    return _spread(ids, known, z, missing=float(z.min()))
 
 
-def _spread(ids: Ids, known: Ids, scores: NDArray[np.floating], *, missing: float) -> NDArray[np.floating]:
+def _spread(ids: Ids, known: Ids, scores: NDArray[np.floating], *, missing: float) -> NDArray[np.float64]:
     """The scores of `ids` (ascending), `missing` where `known` lacks one."""
-    out = np.full(len(ids), missing, scores.dtype)
+    out = np.full(len(ids), missing)
     out[np.searchsorted(ids, known)] = scores
     return out

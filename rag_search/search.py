@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -75,18 +75,20 @@ class Index(Protocol):
 
 @dataclass(frozen=True)
 class Searcher:
-    """The two stages over one index. `reranker` None: stage one decides the order."""
+    """The two stages over one index. `reranker` None: stage one decides the order. usual: how to search when a query
+    does not say."""
 
     index: Index
     embedder: Embedder
     reranker: Reranker | None = None
+    usual: SearchOptions = field(default_factory=SearchOptions)
 
     def search(self, raw: str, options: SearchOptions | None = None) -> SearchResult:
         """Answer one query.
 
         Raises InputError for a query with nothing to search, EngineError when an engine fails.
         """
-        (result,) = self.search_many([(raw, options or SearchOptions())])
+        (result,) = self.search_many([(raw, options or self.usual)])
         return result
 
     def search_many(self, requests: Sequence[tuple[str, SearchOptions]]) -> list[SearchResult]:

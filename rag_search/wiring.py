@@ -260,7 +260,8 @@ def make_searcher(
     from rag_search.search import Searcher  # here, since it takes as long as a third of the opening
 
     check_fingerprint(reader, embedder)
-    searcher = Searcher(reader, embedder, make_reranker(settings, embedder) if rerank else None)
+    reranker = make_reranker(settings, embedder) if rerank else None
+    searcher = Searcher(reader, embedder, reranker, settings.search.options)
     meanwhile()
     wait()
     return searcher

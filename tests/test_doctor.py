@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,30 +12,21 @@ import pytest
 from rag_search.config import Config, checked
 from rag_search.doctor import Finding, _gpu, _ports, examine
 from rag_search.serving.cards import driver_too_old
+from tests.http_server import QuietHandler, listening
 
 
 @contextmanager
 def model_server(answer: bytes) -> Iterator[str]:
     """The address of a server that gives `answer` to everything."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Handler) as address:
+        yield f"{address}/v1"
 
 
 def config(cache: Path, embedder: str, reranker: str, *, profile: str = "served") -> Config:

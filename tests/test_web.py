@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,11 +14,12 @@ from rag_search.integrations.server import _client, search
 from rag_search.remote import Remote
 from rag_search.serving.processes import RunningServer
 from rag_search.web import clean_url, root_of, uses_proxy
+from tests.http_server import QuietHandler, listening
 
 ANSWERS = {"/version": b'{"version": "0.33.0"}', "/health": b"", "/v1/x": b'"fine"', "/v1/search": b'{"hits": []}'}
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     """Every server that this program asks, at once."""
 
     def do_GET(self) -> None:
@@ -31,19 +30,12 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def server() -> Iterator[str]:
     """Its address, without a version."""
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with listening(Handler) as address:
+        yield address
 
 
 def ask_everybody(root: str, cache: Path) -> list[object]:

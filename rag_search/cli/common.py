@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,16 @@ def load(**flags: Any) -> Config:
     from rag_search.config import load_config
 
     return load_config({name.replace("__", "."): value for name, value in flags.items()})
+
+
+def read_text(name: str) -> str:
+    """The text of a file, of stdin for `-`, without a byte order mark. Raises InputError."""
+    from rag_search.errors import InputError
+
+    try:
+        return (sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")).removeprefix("\ufeff")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name} cannot be read: {error}.", remedy="Name a text in UTF-8.") from error
 
 
 def out() -> Console:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, load, out, places, talk
+from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, load, out, places, read_text, talk
 from rag_search.text import plain
 
 if TYPE_CHECKING:
@@ -73,15 +73,14 @@ def query(
         since=_since(since),
         group=group,
     )
-    queries = _queries(text, batch)
+    query_ids, questions = zip(*_queries(text, batch), strict=True)
     if trec:
-        _require_distinct([query_id for query_id, _ in queries])
-    questions = [question for _, question in queries]
+        _require_distinct(query_ids)
     results = _ask_server(config, questions, options, explain=explain) if server else None
     if results is None:
         results = _answer(config, questions, options, output)
     if trec:
-        _write_trec(trec, [query_id for query_id, _ in queries], results)
+        _write_trec(trec, query_ids, results)
     _print(results, config, output, explain=explain, many=batch is not None)
     raise typer.Exit(FOUND if any(result.hits for result in results) else NOTHING)
 
@@ -134,22 +133,12 @@ def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:
     if (text is None) == (batch is None):
         raise InputError("give one question, or --batch FILE.", remedy='Example: ragsearch query "..."')
     if batch is None:
-        return [("1", _content("-") if text == "-" else str(text))]
-    content = _content(str(batch))
+        return [("1", read_text("-") if text == "-" else str(text))]
+    content = read_text(str(batch))
     lines = [line.strip() for line in content.split("\n") if line.strip()]
     if not lines:
         raise InputError(f"{batch} holds no query.", remedy="Write one query a line.")
     return [_batch_line(line, number) for number, line in enumerate(lines, 1)]
-
-
-def _content(name: str) -> str:
-    """The text of a file, of stdin for `-`, without a byte order mark."""
-    from rag_search.errors import InputError
-
-    try:
-        return (sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")).removeprefix("\ufeff")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{name} cannot be read: {error}.", remedy="Write it in UTF-8.") from error
 
 
 def _batch_line(line: str, number: int) -> tuple[str, str]:

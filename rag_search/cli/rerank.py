@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import FOUND, JsonOption, ProfileOption, load, out
+from rag_search.cli.common import FOUND, JsonOption, ProfileOption, load, out, read_text
 
 
 def rerank(
@@ -48,11 +47,7 @@ def _read_passages(file: Path) -> list[str]:
     from rag_search.errors import InputError
     from rag_search.query_text import split_passages
 
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read: {error}.", remedy="Name a UTF-8 text file.") from error
-    passages = split_passages(text.removeprefix("\ufeff"))
+    passages = split_passages(read_text(str(file)))
     if not passages:
         raise InputError("there are no passages.", remedy="Separate passages by blank lines.")
     return passages

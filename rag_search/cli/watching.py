@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from watchfiles import watch
 from rag_search.cli.common import talk
 from rag_search.corpus import IGNORE_FILES, SUFFIXES, is_ignored
 from rag_search.errors import IndexLockedError, InputError
+from rag_search.ingestion.roots import absolute
 from rag_search.text import plain
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def follow(
     Neither another writer nor a folder that is empty or gone for a moment ends it. What an ingest would not read
     wakes nobody, and `index_dir`, which every sync writes to, even less. Raises what else `sync` raises.
     """
-    tops = [Path(os.path.abspath(root.expanduser())) for root in roots]  # noqa: PTH100 (as `walk` names them)
+    tops = absolute(roots)
     concerns = Concerns(tops, index_dir)
     try:
         while True:

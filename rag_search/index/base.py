@@ -24,7 +24,7 @@ def noted_base(index: Path) -> Path | None:
             return None
         database = connect(index)
         try:
-            noted = state.read_base(database)
+            noted = state.read_note(database, "base")
         finally:
             database.close()
     except (sqlite3.Error, IndexStoreError, OSError):

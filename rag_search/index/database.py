@@ -91,10 +91,8 @@ _WRITER_PRAGMAS = (
     "cache_size = -65536",
     "journal_size_limit = 67108864",
 )
-_DAMAGED = ("Could not decode to UTF-8", "malformed JSON", "no such ")  # what SQLite gives no code of its own
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -16384")
-
-
+_DAMAGED = ("Could not decode to UTF-8", "malformed JSON", "no such ")  # what SQLite gives no code of its own
 _AS_IT_STANDS, _WITH_LOG = "ro&immutable=1", "ro"
 
 

@@ -213,12 +213,12 @@ class IndexReader:
     def base(self) -> str | None:
         """See `IndexWriter.set_base`; None if nobody noted any."""
         with self._query() as database:
-            return state.read_base(database)
+            return state.read_note(database, "base")
 
     def chunking(self) -> str | None:
         """See `IndexWriter.chunking`."""
         with self._query() as database:
-            return state.read_chunking(database)
+            return state.read_note(database, "chunking")
 
     def roots(self) -> list[str]:
         """The folders that the index is kept equal to."""

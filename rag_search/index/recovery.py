@@ -67,7 +67,7 @@ def create_store(
         state.write_segments(database, segments)
         database.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in roots])
         if base is not None:
-            state.write_base(database, base)
+            state.write_note(database, "base", base)
         database.execute("COMMIT")
     finally:
         database.close()
@@ -93,7 +93,7 @@ def salvaged_roots(folder: Path) -> tuple[list[str], str | None]:
         database = connect(folder)
         try:
             roots = [root for (root,) in database.execute("SELECT path FROM roots ORDER BY path")]
-            return roots, state.read_base(database)
+            return roots, state.read_note(database, "base")
         finally:
             database.close()
     except (sqlite3.Error, IndexStoreError):

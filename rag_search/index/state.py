@@ -7,11 +7,16 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from rag_search.errors import FingerprintError, IndexCorruptError
 from rag_search.index.layout import REBUILD, AnnFile, IndexManifest
 from rag_search.index.segments import Segment, close_all, has_current_form
 from rag_search.token_codes import columns_of
+
+# base: the folder that stored paths are relative to (see `base.noted_form`); chunking: the rules by which documents are
+# cut into chunks
+Note = Literal["base", "chunking", "frequent_terms"]
 
 
 def read_manifest(database: sqlite3.Connection) -> IndexManifest:
@@ -48,33 +53,22 @@ def write_ann(database: sqlite3.Connection, ann: AnnFile | None) -> None:
 
 def read_frequent_terms(database: sqlite3.Connection) -> dict[str, int]:
     """See `bm25.frequent_terms`; empty for an index that never was large."""
-    row = database.execute("SELECT value FROM meta WHERE key = 'frequent_terms'").fetchone()
-    return {} if row is None else {str(term): int(chunks) for term, chunks in json.loads(row[0]).items()}
+    noted = json.loads(read_note(database, "frequent_terms") or "{}")
+    return {str(term): int(chunks) for term, chunks in noted.items()}
 
 
 def write_frequent_terms(database: sqlite3.Connection, terms: Mapping[str, int]) -> None:
-    stored = json.dumps(dict(terms), ensure_ascii=False)
-    database.execute("INSERT OR REPLACE INTO meta VALUES ('frequent_terms', ?)", (stored,))
+    write_note(database, "frequent_terms", json.dumps(dict(terms), ensure_ascii=False))
 
 
-def read_base(database: sqlite3.Connection) -> str | None:
-    """The folder that stored paths are relative to, from the folder of the index or absolute (see `base`)."""
-    row = database.execute("SELECT value FROM meta WHERE key = 'base'").fetchone()
+def read_note(database: sqlite3.Connection, key: Note) -> str | None:
+    """What stands in `meta` besides manifest and generation; None in an index whose writer did not note it."""
+    row = database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def write_base(database: sqlite3.Connection, base: str) -> None:
-    database.execute("INSERT OR REPLACE INTO meta VALUES ('base', ?)", (base,))
-
-
-def read_chunking(database: sqlite3.Connection) -> str | None:
-    """The rules by which documents are cut into chunks; None in an index whose writer did not note them."""
-    row = database.execute("SELECT value FROM meta WHERE key = 'chunking'").fetchone()
-    return None if row is None else str(row[0])
-
-
-def write_chunking(database: sqlite3.Connection, rules: str) -> None:
-    database.execute("INSERT OR REPLACE INTO meta VALUES ('chunking', ?)", (rules,))
+def write_note(database: sqlite3.Connection, key: Note, value: str) -> None:
+    database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def open_segments(

@@ -174,26 +174,26 @@ class IndexWriter:
     def base(self) -> str | None:
         """What `set_base` noted, None if nobody noted any."""
         with self._reading():
-            return state.read_base(self._database)
+            return state.read_note(self._database, "base")
 
     def set_base(self, base: Path) -> None:
         """Note the folder that paths of documents and roots are relative to."""
         noted = noted_form(base, self.path)
         if noted != self.base():
             with self._writing():
-                state.write_base(self._database, noted)
+                state.write_note(self._database, "base", noted)
 
     def chunking(self) -> str | None:
         """The rules of `set_chunking`, None if nobody set any."""
         with self._reading():
-            return state.read_chunking(self._database)
+            return state.read_note(self._database, "chunking")
 
     def set_chunking(self, rules: str) -> None:
         """Note the rules by which documents are cut from now on. All that are here become OUTDATED until their next
         `put`, so that an ingest that is interrupted, or does not come to all folders, leaves the rest to the next."""
         with self._writing():
             self._database.execute("UPDATE documents SET size = ?", (OUTDATED,))
-            state.write_chunking(self._database, rules)
+            state.write_note(self._database, "chunking", rules)
 
     def commit(self) -> None:
         """Make everything since the last commit durable and visible to new readers, or nothing of it."""

@@ -20,7 +20,7 @@ from rag_search.corpus import SourceFile
 from rag_search.embed.base import Embedder
 from rag_search.errors import InputError
 from rag_search.index import FileState, IndexWriter
-from rag_search.ingestion.plan import outdated, plan_sync
+from rag_search.ingestion.plan import plan_sync
 from rag_search.ingestion.preparing import Item, grouped, prepared_files, prepared_texts
 from rag_search.ingestion.reports import UNNOTED_CHUNKING, IngestOptions, IngestReport, Step
 from rag_search.ingestion.roots import known_roots, merged_roots
@@ -125,10 +125,9 @@ def _require_distinct(ids: Iterable[str]) -> None:
 def _known(writer: IndexWriter, options: IngestOptions) -> dict[str, FileState]:
     """What the index holds. If that was cut by other rules, all of it is to be cut anew; passages that come out as
     they were are not embedded again."""
-    known = outdated(writer.files(), writer.chunking(), options)
     if (writer.chunking() or UNNOTED_CHUNKING) != options.chunking:
         writer.set_chunking(options.chunking)
-    return known
+    return writer.files()
 
 
 class _Total(NamedTuple):

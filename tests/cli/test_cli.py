@@ -4,9 +4,7 @@ import importlib.util
 import io
 import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from rag_search.announcing import announced
 from rag_search.config import load_config
 from rag_search.records import SearchOptions
 from tests.cli.conftest import Run
+from tests.http_server import QuietHandler, listening
 
 
 def test_two_commands_put_the_answer_first(project: Path, run: Run) -> None:
@@ -226,7 +225,7 @@ def test_hostile_documents_reach_no_terminal(project: Path, run: Run) -> None:
 def hostile_server() -> Iterator[str]:
     """The address of a server that refuses everything, in words that a terminal would obey."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length") or 0))
             said = json.dumps({"error": {"message": "no \x1b]0;pwn\x07\x1b[2J\u202e model"}}).encode()
@@ -237,15 +236,8 @@ def hostile_server() -> Iterator[str]:
 
         do_GET = do_POST
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with listening(Handler) as address:
+        yield address
 
 
 def test_hostile_servers_reach_no_terminal(

@@ -16,6 +16,6 @@ test_them() {
 install -e '.[cpu,test,mcp,clients]'
 "$VENV/bin/uv" pip list --python "$VENV/bin/python" 2>/dev/null \
     | grep -E '^(cohere|openai|llama-index|langchain|haystack|vllm-haystack|huggingface-api|mcp|schemathesis|fastapi) *'
-test_them -rP --durations=5 tests/clients tests/serve/test_mcp.py
+test_them -rP --durations=5 tests/clients tests/server/test_mcp.py
 install --upgrade cohere # the newest, which langchain-cohere does not take yet
 test_them tests/clients -k cohere

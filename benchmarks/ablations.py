@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 
 from benchmarks import dev_world, machine
 from benchmarks.dev_world import World
+from rag_search.embed.token_quantizer import pack, turned
 from rag_search.evaluation.dataset import EvalQuery
-from rag_search.fusion import fuse, reciprocal_rank_fusion
-from rag_search.lexical import terms
 from rag_search.records import Hit, StageScores, TokenVectors
 from rag_search.rerank.late_interaction import Calibration, late_interaction, load_calibration, stored_features
-from rag_search.search import DEPTH, SCORED
-from rag_search.token_codes import pack, turned
+from rag_search.search.fusion import fuse, reciprocal_rank_fusion
+from rag_search.search.searcher import DEPTH, SCORED
+from rag_search.text.terms import terms
 
 REASONS = {
     "budget": (

@@ -29,11 +29,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from rag_search.embed.builtin.bulk import load_rust_tokenizer
 from rag_search.embed.builtin.convert import ensure_converted
-from rag_search.embed.builtin.engine import BuiltinEmbedder, physical_cores
-from rag_search.embed.builtin.graph import Precision, build_graph
+from rag_search.embed.builtin.embedder import BuiltinEmbedder, physical_cores
 from rag_search.embed.builtin.network import load_network, network_path
+from rag_search.embed.builtin.onnx_graph import Precision, build_graph
+from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import E5File, dequantise, find_weights
 from rag_search.records import TokenVectors

@@ -26,16 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
-from rag_search import wiring
 from rag_search.config import Config, load_config
-from rag_search.embed.builtin.engine import BuiltinEmbedder
+from rag_search.embed.builtin.embedder import BuiltinEmbedder
+from rag_search.engines import factory
+from rag_search.evaluation.cached_index import fill_index, index_of
 from rag_search.evaluation.dataset import Dataset, EvalQuery, load_dataset
 from rag_search.index import open_reader
-from rag_search.measuring import fill_index, index_of
 from rag_search.records import FloatVector, Hit, TokenVectors
 from rag_search.rerank.features import columns
 from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, rival_level, stored_features
-from rag_search.search import Searcher, SearchOptions
+from rag_search.search.searcher import Searcher, SearchOptions
 
 WEIGHTS = ("late", "dense", "lexical", "length", "untranslated")
 CANDIDATES = 50
@@ -79,7 +79,7 @@ class Recorder:
 def main() -> None:
     arguments = _parse_arguments()
     config = load_config({"embedder.model": arguments.model})
-    embedder = wiring.make_embedder(config.settings)
+    embedder = factory.make_embedder(config.settings)
     if not isinstance(embedder, BuiltinEmbedder):
         raise SystemExit("only the builtin engine is calibrated here")
     found: dict[str, list[Candidates]] = {}

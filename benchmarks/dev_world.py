@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from rag_search.chunking import chunk_document
 from rag_search.chunking.passage import one_line
-from rag_search.corpus import SourceFile, read_document, walk
-from rag_search.embed.builtin.engine import BuiltinEmbedder
-from rag_search.embed.builtin.graph import build_graph
+from rag_search.documents import SourceFile, read_document, walk
+from rag_search.embed.builtin.embedder import BuiltinEmbedder
 from rag_search.embed.builtin.network import Model, load_network, network_path
+from rag_search.embed.builtin.onnx_graph import build_graph
 from rag_search.embed.builtin.weights import E5File, find_weights
 from rag_search.evaluation.dataset import EvalQuery, load_dataset
 from rag_search.index import FileState, IndexManifest, IndexReader, open_reader, open_writer
-from rag_search.lexical import LEXICAL_VERSION, terms
-from rag_search.parallel import begin
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector
+from rag_search.runtime.threads import begin
+from rag_search.text.terms import LEXICAL_VERSION, terms
 
 QUESTIONS = 170  # of a set, at most
 BYTES = 600_000  # of Markdown: the documents that answer, and others drawn at random

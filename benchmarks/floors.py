@@ -27,12 +27,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import ingest_parts, machine, peaks
-from rag_search.embed.builtin.engine import BuiltinEmbedder, physical_cores
+from rag_search.embed.builtin.embedder import BuiltinEmbedder, physical_cores
 from rag_search.embed.builtin.weights import E5File, Shape, find_weights
 from rag_search.index import open_reader
-from rag_search.lexical import terms
 from rag_search.records import TokenVectors
 from rag_search.rerank.late_interaction import late_interaction
+from rag_search.text.terms import terms
 
 QUESTION = "如何解决 Redis 连接超时，connection pool timeout 应该设多少"
 CANDIDATES, COLUMNS = 50, 128
@@ -123,9 +123,9 @@ def _operations(shape: Shape, tokens: float) -> tuple[float, float]:
 def _scan_seconds(matrix: np.ndarray[Any, Any]) -> float:
     import faiss
 
-    from rag_search.index import faiss_search  # sets what the wheel needs
+    from rag_search.index.dense import faiss_cpu  # sets what the wheel needs
 
-    faiss_search.faiss.omp_set_num_threads(1)
+    faiss_cpu.faiss.omp_set_num_threads(1)
     query = matrix[:1]
     return peaks.best(lambda: faiss.knn(query, matrix, 100, metric=faiss.METRIC_INNER_PRODUCT), 15)
 

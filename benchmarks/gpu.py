@@ -184,7 +184,7 @@ def search_rows(shape: Shape, device: str) -> list[Row]:
     inner = faiss.METRIC_INNER_PRODUCT
     rows = searched(f"faiss CPU float32 {size}", vectors, lambda q: faiss.knn(q, vectors, 100, metric=inner), "cpu", 4)
     if device == "cuda" and hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus():
-        from rag_search.index.faiss_gpu import upload
+        from rag_search.index.dense.faiss_gpu import upload
 
         index = upload(vectors, faiss)
         rows += searched(f"faiss GPU fp16 {size}", vectors, lambda q: index.search(q, 100), "cuda", 2)

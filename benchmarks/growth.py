@@ -25,12 +25,12 @@ import matplotlib as mpl
 import numpy as np
 
 from benchmarks import machine, synthetic
-from rag_search import wiring
-from rag_search.embed.builtin.engine import BuiltinEmbedder
+from rag_search.embed.builtin.embedder import BuiltinEmbedder
+from rag_search.engines import factory
 from rag_search.index import open_reader, open_writer
-from rag_search.ingestion import ingest, plan_sync
+from rag_search.ingest import plan_sync, sync_folders
 from rag_search.rerank.late_interaction import LateInteractionReranker
-from rag_search.search import Searcher
+from rag_search.search.searcher import Searcher
 
 WORK = Path("/tmp/ragsearch-growth")
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -95,7 +95,7 @@ def stored(arguments: argparse.Namespace) -> Figures:
 def store(place: Path, size: int, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> tuple[float, float]:
     """Make folder and index in `place`: seconds of storing, and of what follows it."""
     shutil.rmtree(place, ignore_errors=True)
-    with open_writer(place / "index", wiring.manifest_of(embedder)) as writer:
+    with open_writer(place / "index", factory.manifest_of(embedder)) as writer:
         seconds = synthetic.store(writer, synthetic.with_files(synthetic.documents(seeds, size), place))
         start = time.perf_counter()
         writer.maintain()
@@ -124,8 +124,8 @@ def change(arguments: argparse.Namespace) -> Figures:
 
 def _sync(place: Path, embedder: BuiltinEmbedder, *, expected: int) -> float:
     start = time.perf_counter()
-    with open_writer(place / "index", wiring.manifest_of(embedder)) as writer:
-        report = ingest(writer, embedder, [place / "docs"], base=place)
+    with open_writer(place / "index", factory.manifest_of(embedder)) as writer:
+        report = sync_folders(writer, embedder, [place / "docs"], base=place)
     seconds = time.perf_counter() - start
     if (report.changed, report.new, report.removed) != (expected, 0, 0):
         raise SystemExit(f"the folder and the index do not fit together: {report}")

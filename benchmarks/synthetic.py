@@ -20,11 +20,11 @@ import numpy as np
 
 from rag_search.embed.base import Embedder
 from rag_search.embed.builtin.network import TOKEN_DIM
+from rag_search.embed.token_quantizer import columns_of
 from rag_search.index import FileState, IndexWriter
-from rag_search.ingestion.preparing import GROUP_CHUNKS
-from rag_search.lexical import terms
+from rag_search.ingest.prepare import GROUP_CHUNKS
 from rag_search.records import Chunk, Document, Encoded, FloatMatrix, TokenVectors
-from rag_search.token_codes import columns_of
+from rag_search.text.terms import terms
 
 SEEDS, QUESTIONS = 1900, 200
 QUESTION_CHARS = 60

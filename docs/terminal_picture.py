@@ -16,9 +16,9 @@ from rich.text import Text
 
 from rag_search import searching
 from rag_search.config import load_config
-from rag_search.render.places import Places
+from rag_search.render.paths import Places
 from rag_search.render.table import print_table
-from rag_search.search import SearchOptions
+from rag_search.search.searcher import SearchOptions
 
 QUESTION = "如何解决Redis连接超时"
 CELL = 12.2  # units that rich gives a cell

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rag_search.api import ingest, query, searching
     from rag_search.errors import RagSearchError
-    from rag_search.ingestion import IngestReport
+    from rag_search.ingest import IngestReport
     from rag_search.records import Chunk, Document, Hit, SearchOptions, SearchResult, StageScores
-    from rag_search.search import Searcher
+    from rag_search.search.searcher import Searcher
 
 __version__ = "0.1.0"
 
@@ -38,8 +38,8 @@ _HOMES = {
     **dict.fromkeys(("ingest", "query", "searching"), "rag_search.api"),
     **dict.fromkeys(("Chunk", "Document", "Hit", "SearchResult", "StageScores"), "rag_search.records"),
     "SearchOptions": "rag_search.records",
-    "Searcher": "rag_search.search",
-    "IngestReport": "rag_search.ingestion",
+    "Searcher": "rag_search.search.searcher",
+    "IngestReport": "rag_search.ingest",
     "RagSearchError": "rag_search.errors",
 }
 

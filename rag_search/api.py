@@ -17,12 +17,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from rag_search import wiring
 from rag_search.config import load_config
-from rag_search.ingestion import IngestOptions, IngestReport
-from rag_search.ingestion import ingest as _ingest
+from rag_search.engines import factory
+from rag_search.ingest import IngestOptions, IngestReport, sync_folders
 from rag_search.records import SearchOptions, SearchResult
-from rag_search.search import Searcher
+from rag_search.search.searcher import Searcher
 
 
 def ingest(
@@ -41,9 +40,9 @@ def ingest(
     config = load_config({**(settings or {}), "index": index})
     limits = config.settings.ingest
     options = IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20))
-    embedder = wiring.make_embedder(config.settings)
-    with wiring.writing(config, embedder, rebuild=rebuild) as writer:
-        return _ingest(writer, embedder, [Path(path) for path in paths], base=config.base_dir, options=options)
+    embedder = factory.make_embedder(config.settings)
+    with factory.writing(config, embedder, rebuild=rebuild) as writer:
+        return sync_folders(writer, embedder, [Path(path) for path in paths], base=config.base_dir, options=options)
 
 
 def query(
@@ -64,5 +63,5 @@ def query(
 @contextmanager
 def searching(*, index: str | None = None, settings: Mapping[str, Any] | None = None) -> Iterator[Searcher]:
     """A warm searcher over one generation of the index: `searcher.search(text, options)`, options as in `query`."""
-    with wiring.searching(load_config({**(settings or {}), "index": index})) as searcher:
+    with factory.searching(load_config({**(settings or {}), "index": index})) as searcher:
         yield searcher

@@ -5,7 +5,7 @@ RagSearchError               message + remedy; the command line prints both and 
 |-- ConfigError              an unknown key, a bad value, two options that exclude each other
 |-- MissingExtraError        an optional package is not installed; the remedy is the pip line
 |-- EngineError              a model, a server or a GPU that did not answer as it must
-|   `-- KnownAnswerError     it answered, and the answer is wrong (see rag_search.known_answers)
+|   `-- KnownAnswerError     it answered, and the answer is wrong (see rag_search.engines.known_answers)
 |-- IndexStoreError          the index on disk
 |   |-- IndexMissingError    there is none yet
 |   |-- IndexLockedError     another writer holds it

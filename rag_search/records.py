@@ -69,8 +69,8 @@ class Chunk:
 class TokenVectors:
     """Token vectors of n passages, one after the other.
 
-    rows: uint8 (total, token_dim / 2), see rag_search.token_codes. lengths: int64 (n,), rows of each passage; sums to
-    total.
+    rows: uint8 (total, token_dim / 2), see rag_search.embed.token_quantizer.
+    lengths: int64 (n,), rows of each passage; sums to total.
     """
 
     rows: NDArray[np.uint8]
@@ -97,8 +97,8 @@ class Encoded:
 class StageScores:
     """The score of each stage that saw the hit; None where it did not. Higher is better; never compare two stages.
 
-    dense: dot product of unit vectors. lexical: BM25. fused: see rag_search.fusion. rerank: the reranker's score,
-    for engines that are calibrated a probability of relevance in [0, 1].
+    dense: dot product of unit vectors. lexical: BM25. fused: see rag_search.search.fusion.
+    rerank: the reranker's score, for engines that are calibrated a probability of relevance in [0, 1].
     """
 
     dense: float | None = None

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.lexical import terms
+from rag_search.embed.token_quantizer import pack, turned
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, TokenVectors
-from rag_search.token_codes import pack, turned
+from rag_search.text.terms import terms
 
 DIM = 64
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from rag_search.lexical import terms
+from rag_search.text.terms import terms
 from tests.fakes import word_vector
 
 Spoil = Callable[[Any], Any]

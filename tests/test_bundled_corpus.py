@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from rag_search.embed.builtin.bulk import load_rust_tokenizer
 from rag_search.embed.builtin.normalise import translation, words
+from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 from rag_search.embed.builtin.weights import E5File, find_weights
 from tests.bundled import BY_NAME, DOCS, PAGES, Page
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rag_search.errors import InputError
-from rag_search.integrations.server import search
+from rag_search.integrations.client import search
 
 
 class Recording(HTTPServer):

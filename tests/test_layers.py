@@ -1,4 +1,4 @@
-"""Imports point down the layers, siblings do not import each other, heavy packages stay in their leaves."""
+"""Imports follow one total order of packages, and heavy packages stay in their leaves."""
 
 import ast
 import os
@@ -10,54 +10,69 @@ from pathlib import Path
 import rag_search
 
 PACKAGE = Path(rag_search.__file__).parent
-LAYERS = {
-    0: {"records", "errors", "scripts", "text", "parallel", "special_tokens", "stopwatch", "token_codes", "web", "blas",
-        "process_ids"},
-    1: {"corpus", "chunking", "markdown", "lexical", "fusion", "embed", "rerank", "index", "query_text", "remote"},
-    2: {"ingestion", "search", "hits", "reranking", "evaluation", "known_answers"},
-    3: {"config", "wiring", "render", "measuring", "doctor", "api", "wire", "announcing", "client", "serving"},
-    4: {"cli", "serve", "integrations"},
-}  # fmt: skip
-LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
-# inside a layer only these may look sideways: one is the base of the other
-SIDEWAYS = {("chunking", "markdown"), ("corpus", "markdown"), ("rerank", "embed"), ("embed", "remote"),
-            ("rerank", "remote"), ("measuring", "wiring"), ("measuring", "config"),
-            ("wiring", "config"), ("wiring", "serving"), ("serving", "config"), ("doctor", "serving"),
-            ("doctor", "wiring"), ("doctor", "config"), ("api", "wiring"), ("announcing", "config"),
-            ("client", "announcing"), ("client", "config"), ("client", "wire"),
-            ("api", "config"), ("evaluation", "search"), ("search", "hits"), ("render", "config")}  # fmt: skip
+# A package imports only itself and what stands above it.
+ORDER = (
+    "errors", "records", "text", "runtime", "documents", "embed", "chunking", "index", "rerank", "search", "ingest",
+    "config", "engines", "evaluation", "api", "render", "server", "integrations", "cli",
+)  # fmt: skip
+ROOT = {"__init__", "__main__"}  # the public names and `python -m rag_search`: they stand outside the order
 HEAVY = {"torch", "vllm", "sentence_transformers", "faiss", "gradio", "fastapi", "onnxruntime", "numpy", "pydantic"}
+MAX_ENTRIES = 22
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+def modules() -> dict[str, ast.Module]:
+    """Return the syntax tree of every module by its dotted name."""
+    trees = {}
     for path in sorted(PACKAGE.rglob("*.py")):
-        relative = path.relative_to(PACKAGE)
-        yield relative.parts[0].removesuffix(".py"), ast.parse(path.read_text("utf-8"))
+        name = ".".join(("rag_search", *path.relative_to(PACKAGE).with_suffix("").parts))
+        trees[name.removesuffix(".__init__") if name != "rag_search.__init__" else name] = ast.parse(
+            path.read_text("utf-8")
+        )
+    return trees
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
-    """First name below rag_search of every import in the file, lazy ones included."""
+def imported(tree: ast.Module, known: set[str]) -> Iterator[str]:
+    """Yield the modules of the package that a file imports, lazy imports included."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("rag_search"):
-            rest = node.module.split(".")[1:]
-            yield from [rest[0]] if rest else [a.name for a in node.names if a.name != "__version__"]
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "rag_search":
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                if name in known:
+                    yield name
+                elif node.module != "rag_search":  # `from rag_search import __version__` imports no module
+                    yield node.module
         elif isinstance(node, ast.Import):
-            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("rag_search."))
+            yield from (alias.name for alias in node.names if alias.name.startswith("rag_search."))
 
 
-def test_every_module_has_a_layer() -> None:
-    assert {name for name, _ in modules()} - {"__init__"} <= set(LAYER_OF)
+def package_of(module: str) -> str:
+    """Return the first name below rag_search."""
+    return module.split(".")[1]
 
 
-def test_imports_point_down() -> None:
+def test_every_entry_is_in_the_order() -> None:
+    """The order names every package and module at the top, and nothing else."""
+    assert {package_of(name) for name in modules()} == {*ORDER, *ROOT}
+
+
+def test_imports_follow_the_order() -> None:
+    """Every import goes to the own package or to one above it, without exceptions."""
+    trees = modules()
+    place = {name: number for number, name in enumerate(ORDER)}
     wrong = [
         f"{name} imports {other}"
-        for name, tree in modules()
-        if name != "__init__"
-        for other in imported(tree)
-        if other != name and (name, other) not in SIDEWAYS and LAYER_OF[other] >= LAYER_OF[name] < 4
+        for name, tree in trees.items()
+        if package_of(name) not in ROOT
+        for other in imported(tree, set(trees))
+        if place[package_of(other)] > place[package_of(name)]
     ]
     assert wrong == []
+
+
+def test_the_top_stays_small() -> None:
+    """A reader sees the whole house at once."""
+    entries = [path for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    assert len(entries) <= MAX_ENTRIES
 
 
 def test_help_imports_nothing_heavy() -> None:

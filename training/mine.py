@@ -15,8 +15,8 @@ import faiss
 import numpy as np
 from data import Pair, passage_text
 
-from rag_search.embed.builtin.engine import BuiltinEmbedder
-from rag_search.lexical import terms
+from rag_search.embed.builtin.embedder import BuiltinEmbedder
+from rag_search.text.terms import terms
 
 # What the encoder reads of a passage to find neighbours: about 64 tokens in either script.
 OPENING_ASCII, OPENING_OTHER = 260, 110

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.protocol import read_json, write_json
-from rag_search import wiring
 from rag_search.config import Config, load_config
-from rag_search.ingestion import IngestOptions, ingest
+from rag_search.engines import factory
+from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.records import SearchOptions, System
 
 
@@ -33,12 +33,12 @@ def settings_of(index: Path, cache: Path) -> dict[str, str]:
 
 def _ingest(config: Config, docs: Path) -> dict[str, float]:
     """seconds: with the model loaded, to a committed index on disk."""
-    embedder = wiring.make_embedder(config.settings)
+    embedder = factory.make_embedder(config.settings)
     embedder.count_tokens(["x" * 5000])  # loads the tokenizer of bulk text, which is part of the model
     start = time.perf_counter()
     options = IngestOptions(config.settings.ingest.max_tokens)
-    with wiring.writing(config, embedder, rebuild=False) as writer:
-        ingest(writer, embedder, [docs], base=docs, options=options)
+    with factory.writing(config, embedder, rebuild=False) as writer:
+        sync_folders(writer, embedder, [docs], base=docs, options=options)
     return {"seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
 
 
@@ -47,7 +47,7 @@ def _warm(config: Config, task: dict[str, Any]) -> dict[str, Any]:
     times: dict[str, list[float]] = {}
     systems: tuple[System, ...] = ("rerank", "hybrid", "dense")
     for system in systems:
-        with wiring.searching(config) as searcher:  # a new one: no question has been embedded before
+        with factory.searching(config) as searcher:  # a new one: no question has been embedded before
             for question in task["questions"][: task["discarded"]]:
                 searcher.search(question, SearchOptions(system=system))
             times[system] = []

@@ -26,10 +26,10 @@ from benchmarks.peers.quality_report import write_report
 from benchmarks.peers.running import NotRun, Task, Tool, run_worker
 from benchmarks.peers.vectors import SharedVectors, served
 from rag_search.config import load_config
-from rag_search.embed.builtin.engine import physical_cores
+from rag_search.embed.builtin.embedder import physical_cores
+from rag_search.evaluation.cached_index import measure
 from rag_search.evaluation.evaluate import SYSTEMS
-from rag_search.evaluation.measures import bootstrap_interval, mean, per_query
-from rag_search.measuring import measure
+from rag_search.evaluation.metrics import bootstrap_interval, mean, per_query
 from rag_search.records import System
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rag_search.evaluation.measures import paired_test
+from rag_search.evaluation.metrics import paired_test
 
 BEST = "ragsearch rerank"
 NOT_RUN = {

@@ -40,12 +40,12 @@ from benchmarks.peers.protocol import read_json, write_json
 from benchmarks.peers.running import NotRun, Task, Tool, run_worker, timed_process
 from benchmarks.peers.speed_report import write_report
 from benchmarks.peers.vectors import served
-from rag_search import wiring
 from rag_search.config import load_config
-from rag_search.embed.builtin.engine import physical_cores
+from rag_search.embed.builtin.embedder import physical_cores
+from rag_search.engines import factory
 from rag_search.evaluation.dataset import load_dataset
 from rag_search.index import open_reader
-from rag_search.ingestion import IngestOptions, ingest
+from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.records import FloatMatrix
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -101,9 +101,9 @@ def prepare(work: Path) -> Prepared:
     index, cache, sample_docs = work / "index", work / "cache", work / "docs"
     docs = CORPUS / "docs"
     config = load_config(settings_of(index, cache))
-    embedder = wiring.make_embedder(config.settings)
-    with wiring.writing(config, embedder, rebuild=False) as writer:
-        ingest(writer, embedder, [docs], base=docs, options=IngestOptions(config.settings.ingest.max_tokens))
+    embedder = factory.make_embedder(config.settings)
+    with factory.writing(config, embedder, rebuild=False) as writer:
+        sync_folders(writer, embedder, [docs], base=docs, options=IngestOptions(config.settings.ingest.max_tokens))
     with open_reader(index) as reader:
         chunks = [chunk for path in reader.documents() for chunk in reader.document_chunks(path)]
         rows = reader.vectors([chunk.chunk_id for chunk in chunks])

@@ -21,11 +21,11 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.peers.protocol import AUTHKEY
-from rag_search.embed.builtin.bulk import load_rust_tokenizer
-from rag_search.embed.builtin.engine import physical_cores
-from rag_search.embed.builtin.graph import build_graph
+from rag_search.embed.builtin.embedder import physical_cores
 from rag_search.embed.builtin.network import Model, load_network, network_path
 from rag_search.embed.builtin.normalise import translation, words
+from rag_search.embed.builtin.onnx_graph import build_graph
+from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantise, find_weights
 from rag_search.records import FloatMatrix
 

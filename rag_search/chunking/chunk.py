@@ -19,9 +19,9 @@ from rag_search.chunking.outline import Outline, read_outline
 from rag_search.chunking.packing import Draft, HeadingPath, draft_of, pack, stands_in
 from rag_search.chunking.passage import heads, one_line, passage_of
 from rag_search.chunking.pieces import Piece, pieces_of
-from rag_search.markdown.lines import line_of
 from rag_search.records import Chunk, CountTokens, Document
-from rag_search.text import plain
+from rag_search.text.lines import line_of
+from rag_search.text.sanitize import plain
 
 CHUNKING_VERSION = 1
 MIN_BUDGET = 16

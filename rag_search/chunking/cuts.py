@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from rag_search.chunking.visible import VisibleText
+from rag_search.documents.formats.markdown.visible import VisibleText
 
 MAX_MARKS = 32  # accents on one letter; somebody who writes more gets them torn apart
 

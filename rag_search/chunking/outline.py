@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rag_search.chunking.visible import VisibleText, document_edits
-from rag_search.markdown.blocks import Block, iter_blocks
-from rag_search.markdown.front_matter import front_matter
-from rag_search.markdown.inline import Edit, plain_inline
-from rag_search.markdown.lines import line_of, line_starts
+from rag_search.documents.formats.markdown.blocks import Block, iter_blocks
+from rag_search.documents.formats.markdown.front_matter import front_matter
+from rag_search.documents.formats.markdown.inline import Edit, plain_inline
+from rag_search.documents.formats.markdown.visible import VisibleText, document_edits
+from rag_search.text.lines import line_of, line_starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """line_starts: see rag_search.markdown.lines. The sections partition the lines."""
+    """line_starts: see rag_search.text.lines. The sections partition the lines."""
 
     line_starts: Sequence[int]
     sections: tuple[Section, ...]

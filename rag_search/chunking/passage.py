@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from rag_search.records import CountTokens
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 
 HEAD_CHARS = (80, 40, 20, 10)  # tried in turn for title and innermost heading when they take too much of the budget
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from rag_search.chunking.cuts import even_cuts
 from rag_search.chunking.outline import Outline
-from rag_search.chunking.visible import VisibleText
-from rag_search.markdown.blocks import Block
+from rag_search.documents.formats.markdown.blocks import Block
+from rag_search.documents.formats.markdown.visible import VisibleText
 from rag_search.records import CountTokens
 
 LEAD_CHARS = 200

@@ -13,7 +13,7 @@ import typer
 from rag_search.cli import evaluate, health, ingest, query, rerank, serve, up
 from rag_search.cli.common import FAILED
 from rag_search.errors import RagSearchError
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 
 _TEARDOWN = {"vllm", "torch", "faiss"}  # they end processes, threads and device contexts of their own
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rag_search.config import Config
-    from rag_search.render.places import Places
+    from rag_search.render.paths import Places
 
 FOUND, NOTHING, FAILED = 0, 1, 2  # grep's exit codes
 
@@ -56,6 +56,6 @@ def talk() -> Console:
 
 def places(config: Config) -> Places:
     """How stored paths are shown from here."""
-    from rag_search.render.places import Places
+    from rag_search.render.paths import Places
 
     return Places(config.base_dir, Path.cwd())

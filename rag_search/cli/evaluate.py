@@ -44,8 +44,8 @@ def evaluate(
 
     Example: ragsearch evaluate corpus --split test
     """
+    from rag_search.evaluation.cached_index import measure
     from rag_search.evaluation.report import as_dict, to_markdown
-    from rag_search.measuring import measure
 
     config = load(profile=profile)
     with _bar() as on_progress:

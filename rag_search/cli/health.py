@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, talk
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 
 config_app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
 
@@ -18,7 +18,7 @@ config_app = typer.Typer(help="Settings and where they come from.", no_args_is_h
 def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
     """Say what is in the index."""
     from rag_search.index import open_reader
-    from rag_search.ingestion import known_roots
+    from rag_search.ingest import known_roots
 
     config = load(index=index)
     with open_reader(config.index_dir) as reader:
@@ -37,7 +37,7 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
 
 def _servers(cache_dir: Path) -> dict[str, str]:
     """The model servers that `up` started, if any."""
-    from rag_search.serving.processes import read_servers, servers_folder, state_of
+    from rag_search.engines.vllm_server.processes import read_servers, servers_folder, state_of
 
     servers = read_servers(servers_folder(cache_dir))
     return {f"server.{s.name}": f"{state_of(s)}: {s.model} at {s.url}" for s in servers}
@@ -47,7 +47,7 @@ def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: Prof
     """Check everything a query needs. Exits with 2 if anything fails."""
     from rich.text import Text
 
-    from rag_search.doctor import examine
+    from rag_search.engines.doctor import examine
 
     findings = []
     console = out()

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, places, talk
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
     from rag_search.embed.base import Embedder
     from rag_search.index import FileState
-    from rag_search.ingestion import IngestOptions, IngestReport, Plan, Step
-    from rag_search.render.places import Places
+    from rag_search.ingest import IngestOptions, IngestReport, Plan, Step
+    from rag_search.render.paths import Places
 
 
 def ingest(
@@ -41,7 +41,7 @@ def ingest(
 
     Example: ragsearch ingest ./docs
     """
-    from rag_search.ingestion import IngestOptions
+    from rag_search.ingest import IngestOptions
 
     config = load(index=index, profile=profile)
     settings = config.settings.ingest
@@ -55,13 +55,13 @@ def ingest(
     if dry_run:
         _dry_run(config, roots, options, rebuild=rebuild, as_json=as_json)
         return
-    from rag_search import wiring
+    from rag_search.engines import factory
 
     # the engine stays loaded from one sync to the next, the writer's lock does not
-    embedder = wiring.make_embedder(config.settings)
+    embedder = factory.make_embedder(config.settings)
     report = _sync(config, embedder, roots, options, rebuild=rebuild, as_json=as_json)
     if watch:
-        from rag_search.cli.watching import follow
+        from rag_search.cli.watch import follow
 
         talk().print(f"watching {plain(', '.join(str(root) for root in roots))}; Ctrl-C ends it", soft_wrap=True)
         follow(roots, lambda: _sync(config, embedder, roots, options, as_json=as_json), index_dir=config.index_dir)
@@ -74,7 +74,7 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
         return list(paths)
     from rag_search.errors import IndexCorruptError, InputError
     from rag_search.index import open_reader
-    from rag_search.ingestion import known_roots
+    from rag_search.ingest import known_roots
 
     try:
         with open_reader(config.index_dir) as reader:
@@ -92,7 +92,7 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
 
 
 def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, rebuild: bool, as_json: bool) -> None:
-    from rag_search.ingestion import plan_sync
+    from rag_search.ingest import plan_sync
 
     known, others = ({}, []) if rebuild else _known(config, options)
     _print_plan(plan_sync(known, roots, base=config.base_dir, options=options, others=others), as_json=as_json)
@@ -102,7 +102,7 @@ def _known(config: Config, options: IngestOptions) -> tuple[dict[str, FileState]
     """Files and roots of the index, none when there is no index yet."""
     from rag_search.errors import IndexMissingError
     from rag_search.index import open_reader
-    from rag_search.ingestion import known_roots, outdated
+    from rag_search.ingest import known_roots, outdated
 
     try:
         with open_reader(config.index_dir) as reader:
@@ -138,11 +138,11 @@ def _sync(
     rebuild: bool = False,
     as_json: bool = False,
 ) -> IngestReport:
-    from rag_search import wiring
-    from rag_search.ingestion import ingest as run_ingest
+    from rag_search.engines import factory
+    from rag_search.ingest import sync_folders
 
-    with wiring.writing(config, embedder, rebuild=rebuild) as writer, _progress() as on_step:
-        report = run_ingest(writer, embedder, roots, base=config.base_dir, options=options, on_step=on_step)
+    with factory.writing(config, embedder, rebuild=rebuild) as writer, _progress() as on_step:
+        report = sync_folders(writer, embedder, roots, base=config.base_dir, options=options, on_step=on_step)
     _print_report(report, places(config), as_json=as_json)
     return report
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, load, out, places, read_text, talk
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -59,7 +59,7 @@ def query(
 
     Example: ragsearch query "如何解决Redis连接超时" -k 3
     """
-    from rag_search.query_text import parse_where
+    from rag_search.text.query import parse_where
 
     config = load(index=index, profile=profile, search__top_k=top_k, search__candidates=candidates)
     usual = config.settings.search.options
@@ -87,14 +87,14 @@ def query(
 
 def _answer(config: Config, questions: Sequence[str], options: SearchOptions, output: Format) -> list[SearchResult]:
     """Results of this process. output: what prints it is imported while the engine loads."""
-    from rag_search import wiring
+    from rag_search.engines import factory
     from rag_search.index import open_reader
 
     with open_reader(config.index_dir) as reader:
         if not reader.counts.documents:
             index = plain(str(config.index_dir))
             talk().print(f"{index} holds no document yet. Run: ragsearch ingest PATH", soft_wrap=True)
-        searcher = wiring.make_searcher(
+        searcher = factory.make_searcher(
             config.settings,
             reader,
             rerank=options.system == "rerank",
@@ -107,11 +107,11 @@ def _ask_server(
     config: Config, questions: Sequence[str], options: SearchOptions, *, explain: bool
 ) -> list[SearchResult] | None:
     """Results of a running server of the same version, index and settings; None when there is none."""
-    from rag_search.announcing import find_server
+    from rag_search.server.discovery import find_server
 
     if find_server(config) is None:
         return None
-    from rag_search import client  # with http.client, which a query without a server need not wait for
+    from rag_search.server import client  # with http.client, which a query without a server need not wait for
 
     try:
         answered = client.ask_server(config, questions, options)

@@ -23,14 +23,14 @@ def rerank(
 
     Example: ragsearch rerank "redis timeout" passages.txt
     """
-    from rag_search import wiring
-    from rag_search.query_text import parse_query
-    from rag_search.reranking import rank_passages
+    from rag_search.engines import factory
+    from rag_search.rerank.rank import rank_passages
+    from rag_search.text.query import parse_query
 
     parsed = parse_query(query, instruction=instruct)
     passages = _read_passages(file)
     settings = load(profile=profile).settings
-    reranker = wiring.make_standalone_reranker(settings)
+    reranker = factory.make_standalone_reranker(settings)
     ranked = rank_passages(reranker, parsed.text, passages, instruction=parsed.instruction)[:top_k]
     if as_json:
         rows = [{"rank": r.rank, "index": r.index, "score": r.score, "text": r.text} for r in ranked]
@@ -45,7 +45,7 @@ def rerank(
 
 def _read_passages(file: Path) -> list[str]:
     from rag_search.errors import InputError
-    from rag_search.query_text import split_passages
+    from rag_search.text.query import split_passages
 
     passages = split_passages(read_text(str(file)))
     if not passages:

@@ -87,8 +87,8 @@ def _serve(
     config: Config, *, log_file: Path | None, page: bool, log_requests: bool = True, open_browser: bool = False
 ) -> None:
     try:
-        from rag_search.serve.run import serve as run
-        from rag_search.serve.ui.mount import PATH, mount_page
+        from rag_search.server.run import serve as run
+        from rag_search.server.ui.mount import PATH, mount_page
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from error
 
@@ -131,11 +131,11 @@ def mcp(
     Example: ragsearch mcp --transport stdio
     """
     try:
-        from rag_search.serve import mcp as server
+        from rag_search.server import mcp as server
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "mcp", "mcp") from error
-    from rag_search.serve.app import make_rules
-    from rag_search.serve.engine import Engine
+    from rag_search.server.app import make_rules
+    from rag_search.server.live_searcher import Engine
 
     config = load(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
     make_rules(config.settings.server)

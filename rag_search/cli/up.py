@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rag_search.cli.common import load, out, talk
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 
 
 class ModelSize(StrEnum):
@@ -29,10 +29,10 @@ def up(
 
     One after the other; then use --profile served. Example: ragsearch up --size 0.6B
     """
+    from rag_search.engines.vllm_server.commands import plan_servers
+    from rag_search.engines.vllm_server.gpus import find_cards
+    from rag_search.engines.vllm_server.processes import servers_folder, start_all
     from rag_search.errors import EngineError
-    from rag_search.serving.cards import find_cards
-    from rag_search.serving.commands import plan_servers
-    from rag_search.serving.processes import servers_folder, start_all
 
     config = load()
     cards = [] if cpu else find_cards()
@@ -58,7 +58,7 @@ def up(
 
 def down() -> None:
     """End the servers that `up` started."""
-    from rag_search.serving.processes import servers_folder, stop_all
+    from rag_search.engines.vllm_server.processes import servers_folder, stop_all
 
     ended = stop_all(servers_folder(load().settings.cache_dir))
     for server in ended:

@@ -57,7 +57,9 @@ class Config:
             return home
         if place.parent == _data_dir() / "indexes":
             return place
-        from rag_search.index.base import noted_base  # with NumPy, for which most queries of a warm server do not wait
+        from rag_search.index.store.base_path import (
+            noted_base,  # with NumPy, for which most queries of a warm server do not wait
+        )
 
         return noted_base(place) or (self.project_file.parent if self.project_file else place)
 
@@ -139,7 +141,7 @@ def _read_environment() -> dict[str, Any]:
 def _check(merged: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
     from pydantic import ValidationError  # 70 ms that a query with all defaults need not wait for
 
-    from rag_search.config.tidying import tidied
+    from rag_search.config.validation import tidied
 
     try:
         return checked(tidied(merged, origins))

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from rag_search.embed.base import batches
 from rag_search.embed.prompts import Prompts
 from rag_search.errors import ConfigError, EngineError
-from rag_search.parallel import in_parallel
 from rag_search.records import Encoded, FloatMatrix
+from rag_search.runtime.threads import in_parallel
 
 NORM_TOLERANCE = 0.01  # half precision loses about 0.001; a model that does not normalise is off by far more
 

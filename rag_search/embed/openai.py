@@ -18,7 +18,7 @@ from rag_search.embed.prompts import POOLING_REMEDY, QWEN3_END, Prompts
 from rag_search.embed.token_counts import token_counter
 from rag_search.errors import EngineError, KnownAnswerError
 from rag_search.records import FloatMatrix
-from rag_search.remote import CONCURRENCY, Remote, prompt_tokens_of, tokens_of
+from rag_search.runtime.model_client import CONCURRENCY, Remote, prompt_tokens_of, tokens_of
 
 MAX_ROWS = 32  # what TEI takes in one request by default
 _FIRST_ALIKE = ("alpha one", "alpha two three four")  # one first token, all else different

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rag_search.special_tokens import neutralise
+from rag_search.text.special_tokens import neutralise
 
 PromptName = Literal["qwen3", "e5", "none"]
 QWEN3_TASK = "Given a web search query, retrieve relevant passages that answer the query"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.model_files import files_id
+from rag_search.embed.fingerprints import files_id
 from rag_search.embed.prompts import PROMPTS, QWEN3_END, Prompts, prompts_of
 from rag_search.errors import EngineError, KnownAnswerError, MissingExtraError, first_line
 from rag_search.records import FloatMatrix

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_search.errors import InputError
-from rag_search.query_text import parse_query
+from rag_search.text.query import parse_query
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rag_search.evaluation.dataset import Dataset, EvalQuery
-from rag_search.evaluation.measures import PairedTest, bootstrap_interval, mean, paired_test, per_query
+from rag_search.evaluation.metrics import PairedTest, bootstrap_interval, mean, paired_test, per_query
 from rag_search.records import SearchOptions, System
-from rag_search.search import Searcher
+from rag_search.search.searcher import Searcher
 
 SYSTEMS: tuple[System, ...] = ("dense", "bm25", "hybrid", "rerank")
 EVERYTHING = float("-inf")  # min_score under which nothing is hidden

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_search.evaluation.evaluate import Evaluation, SystemResult
-from rag_search.evaluation.measures import PairedTest
+from rag_search.evaluation.metrics import PairedTest
 from rag_search.evaluation.trec import trec_run, trec_token
 
 SCHEMA = 1

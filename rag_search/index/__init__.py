@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rag_search.index.layout import OUTDATED, FileState, IndexCounts, IndexManifest
+from rag_search.index.dense.exact import VectorRows, VectorSearch
 from rag_search.index.reader import IndexReader, open_reader
-from rag_search.index.vectors import VectorRows, VectorSearch
+from rag_search.index.store.layout import OUTDATED, FileState, IndexCounts, IndexManifest
 from rag_search.index.verify import Problem, verify
 from rag_search.index.writer import IndexWriter, open_writer
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.index.vectors import Ids, in_sorted, top
+from rag_search.index.dense.exact import Ids, in_sorted, top
 from rag_search.records import FloatVector
 
 K1, B = 1.2, 0.75  # as in FTS5 and Lucene

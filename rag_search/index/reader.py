@@ -20,14 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.errors import FingerprintError, IndexCorruptError, InputError
-from rag_search.index import filters, rows, state
-from rag_search.index.backends import choose_vector_search
+from rag_search.index import filters
 from rag_search.index.bm25 import LexicalSearch
-from rag_search.index.database import connect, inode_of, is_initialised, store_errors, value_errors
-from rag_search.index.layout import DATABASE, REBUILD, FileState, IndexCounts, bytes_in, no_index
-from rag_search.index.segments import Segment, close_all
-from rag_search.index.upgrade import require_current
-from rag_search.index.vectors import VectorRows, VectorSearch
+from rag_search.index.dense.exact import VectorRows, VectorSearch
+from rag_search.index.dense.select import choose_vector_search
+from rag_search.index.store import rows, state
+from rag_search.index.store.database import connect, inode_of, is_initialised, store_errors, value_errors
+from rag_search.index.store.layout import DATABASE, REBUILD, FileState, IndexCounts, bytes_in, no_index
+from rag_search.index.store.segments import Segment, close_all
+from rag_search.index.store.upgrade import require_current
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
 
 KEPT_CHUNKS = 2000  # 10 MB; a server's questions have most of their candidates in common

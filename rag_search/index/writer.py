@@ -15,22 +15,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rag_search.embed.token_quantizer import columns_of
 from rag_search.errors import IndexStoreError
-from rag_search.index import rows, state
-from rag_search.index.ann import EXACT_ROWS, build_ann, needs_ann
-from rag_search.index.base import noted_form
 from rag_search.index.bm25 import frequent_terms
-from rag_search.index.compaction import compact, needs_compaction
-from rag_search.index.database import connect, has_store, store_errors
-from rag_search.index.disk import DISK, Disk
-from rag_search.index.encodings import find_encoded, row_checksums, term_counts
-from rag_search.index.layout import OUTDATED, FileState, IndexManifest
-from rag_search.index.lock import WriterLock
-from rag_search.index.recovery import create_store, recover, salvaged_roots
-from rag_search.index.segments import Segment, close_all
-from rag_search.index.upgrade import upgrade
+from rag_search.index.dense.ann_file import EXACT_ROWS, build_ann, needs_ann
+from rag_search.index.store import rows, state
+from rag_search.index.store.base_path import noted_form
+from rag_search.index.store.compaction import compact, needs_compaction
+from rag_search.index.store.database import connect, has_store, store_errors
+from rag_search.index.store.disk import DISK, Disk
+from rag_search.index.store.encodings import find_encoded, row_checksums, term_counts
+from rag_search.index.store.layout import OUTDATED, FileState, IndexManifest
+from rag_search.index.store.lock import WriterLock
+from rag_search.index.store.recovery import create_store, recover, salvaged_roots
+from rag_search.index.store.segments import Segment, close_all
+from rag_search.index.store.upgrade import upgrade
 from rag_search.records import Chunk, Document, Encoded
-from rag_search.token_codes import columns_of
 
 
 def open_writer(path: Path, manifest: IndexManifest, *, rebuild: bool = False, disk: Disk = DISK) -> IndexWriter:

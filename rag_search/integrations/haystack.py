@@ -7,13 +7,13 @@ from typing import Any
 from haystack import Document, component
 from haystack.utils import Secret
 
-from rag_search.integrations.server import DEFAULT_URL, KEY_VARIABLE, TIMEOUT_S, search
+from rag_search.integrations.client import DEFAULT_URL, KEY_VARIABLE, TIMEOUT_S, search
 
 
 @component
 class RagSearchRetriever:
     """`RagSearchRetriever(top_k=3).run("...")["documents"]`; for the parameters see
-    rag_search.integrations.server.search.
+    rag_search.integrations.client.search.
 
     Load a stored pipeline with `allowed_modules=["rag_search.integrations.haystack"]`: Haystack trusts only its own.
     """

@@ -9,11 +9,11 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import SecretStr
 
-from rag_search.integrations.server import DEFAULT_URL, TIMEOUT_S, search
+from rag_search.integrations.client import DEFAULT_URL, TIMEOUT_S, search
 
 
 class RagSearchRetriever(BaseRetriever):
-    """`RagSearchRetriever(top_k=3).invoke("...")`; for the parameters see rag_search.integrations.server.search.
+    """`RagSearchRetriever(top_k=3).invoke("...")`; for the parameters see rag_search.integrations.client.search.
 
     The score of a document is `metadata["relevance_score"]`, where LangChain's compressors put it too.
     """

@@ -9,11 +9,11 @@ from typing import Any
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from rag_search.integrations.server import DEFAULT_URL, TIMEOUT_S, search
+from rag_search.integrations.client import DEFAULT_URL, TIMEOUT_S, search
 
 
 class RagSearchRetriever(BaseRetriever):
-    """`RagSearchRetriever(top_k=3).retrieve("...")`; for the parameters see rag_search.integrations.server.search."""
+    """`RagSearchRetriever(top_k=3).retrieve("...")`; for the parameters see rag_search.integrations.client.search."""
 
     def __init__(
         self,

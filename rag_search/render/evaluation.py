@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rag_search.evaluation.evaluate import Evaluation
 from rag_search.evaluation.report import describe, no_answer
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rag_search.records import Hit, SearchResult
-from rag_search.render.places import Places
+from rag_search.render.paths import Places
 from rag_search.render.snippet import snippet
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 
 SCHEMA = 1
 CSV_FIELDS = ("query", "rank", "score", "path", "line_start", "line_end", "title", "heading_path", "text")

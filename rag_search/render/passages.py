@@ -8,8 +8,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rag_search.reranking import RankedPassage
-from rag_search.text import plain
+from rag_search.rerank.rank import RankedPassage
+from rag_search.text.sanitize import plain
 
 BAR = 10
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from rag_search.lexical import terms
-from rag_search.markdown.front_matter import front_matter
-from rag_search.text import plain
+from rag_search.documents.formats.markdown.front_matter import front_matter
+from rag_search.text.sanitize import plain
+from rag_search.text.terms import terms
 
 QUERY_CHARS = 400  # of the query that are looked for to highlight words: each term is a pass over the text
 

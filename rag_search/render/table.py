@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_search.records import Hit, SearchResult, StageScores
-from rag_search.render.places import Places
+from rag_search.render.cjk_wrap import Wrapped
+from rag_search.render.paths import Places
 from rag_search.render.snippet import highlights, snippet
-from rag_search.render.wrapped import Wrapped
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 
 SNIPPET_LINES = 3
 MARGIN = 18  # columns that rank and score take, and what line breaks waste

@@ -1,4 +1,4 @@
-"""What a reranker is: it scores, and `rag_search.search` sorts."""
+"""What a reranker is: it scores, and `rag_search.search.searcher` sorts."""
 
 from __future__ import annotations
 

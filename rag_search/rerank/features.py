@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_search.embed.token_quantizer import unpack
 from rag_search.records import FloatMatrix, FloatVector, TokenVectors
-from rag_search.scripts import is_passage_in, main_script
-from rag_search.token_codes import unpack
+from rag_search.text.scripts import is_passage_in, main_script
 
 SHORT = 64  # tokens
 _YEAR = re.compile(r"(?<!\d)(?!2000)(?:199\d|20[0-3]\d)(?!\d)")  # 2000 is more often a round number

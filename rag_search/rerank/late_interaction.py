@@ -16,12 +16,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search import blas
+from rag_search.embed.token_quantizer import unpack
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
 from rag_search.rerank.features import columns, features, is_of_another_year, readability
-from rag_search.token_codes import unpack
+from rag_search.runtime import blas
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 RIVALS = 10  # candidates

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from rag_search.embed.model_files import files_id
+from rag_search.embed.fingerprints import files_id
 from rag_search.errors import EngineError, MissingExtraError, first_line
 from rag_search.records import FloatVector
 from rag_search.rerank.qwen3 import OVERRIDES, PROBE, TEMPLATE, check_tail, is_qwen3_reranker
-from rag_search.special_tokens import neutralise
+from rag_search.text.special_tokens import neutralise
 
 try:
     from vllm import LLM, PoolingParams

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rag_search.chunking import chunk_document
 from rag_search.records import Chunk, Document
-from rag_search.text import plain
+from rag_search.text.sanitize import plain
 from tests.chunking.counting import count_tokens
 from tests.chunking.hostile import HOSTILE
 

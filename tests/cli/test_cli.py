@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rag_search import query, searching
-from rag_search.announcing import announced
 from rag_search.config import load_config
 from rag_search.records import SearchOptions
+from rag_search.server.discovery import announced
 from tests.cli.conftest import Run
 from tests.http_server import QuietHandler, listening
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rag_search.errors import InputError, ServerError
-from rag_search.integrations.server import search
+from rag_search.integrations.client import search
 from tests.clients.served import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # their warnings are not ours to mend

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from rag_search.index import open_writer
-from rag_search.index.disk import Disk
+from rag_search.index.store.disk import Disk
 from tests.crash.script import operation
 from tests.index.world import MANIFEST
 

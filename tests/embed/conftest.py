@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rag_search.embed.builtin.convert import Converted, ensure_converted
-from rag_search.embed.builtin.engine import BuiltinEmbedder
+from rag_search.embed.builtin.embedder import BuiltinEmbedder
 from rag_search.embed.builtin.network import network_path
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import E5File, find_weights

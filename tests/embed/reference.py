@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertModel
 
-from rag_search.embed.builtin.bulk import load_rust_tokenizer
 from rag_search.embed.builtin.network import load_network, network_path
 from rag_search.embed.builtin.normalise import translation, words
+from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 from rag_search.embed.builtin.weights import E5File, dequantise, find_weights
 from rag_search.records import FloatMatrix
 

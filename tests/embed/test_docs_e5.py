@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_search.embed.builtin.engine import BuiltinEmbedder
+from rag_search.embed.builtin.embedder import BuiltinEmbedder
 from rag_search.embed.builtin.network import load_network, network_path
 from rag_search.embed.builtin.weights import E5File
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rag_search.embed.builtin.convert import Converted
 from rag_search.embed.builtin.normalise import translation, words
-from rag_search.embed.builtin.pieces import PieceTable
+from rag_search.embed.builtin.piece_table import PieceTable
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import E5File
 

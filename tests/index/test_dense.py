@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rag_search.index.disk import DISK
-from rag_search.index.faiss_search import ApproximateSearch, ExactSearch, build, open_search
-from rag_search.index.layout import AnnFile
-from rag_search.index.segments import Segment
-from rag_search.index.vectors import ScanSearch, VectorRows, VectorSearch
+from rag_search.index.dense.exact import ScanSearch, VectorRows, VectorSearch
+from rag_search.index.dense.faiss_cpu import ApproximateSearch, ExactSearch, build, open_search
+from rag_search.index.store.disk import DISK
+from rag_search.index.store.layout import AnnFile
+from rag_search.index.store.segments import Segment
 from rag_search.records import FloatMatrix
 from tests.index.world import random_unit
 

@@ -13,7 +13,7 @@ import pytest
 
 from rag_search.errors import IndexStoreError
 from rag_search.index import IndexWriter, open_reader, open_writer, verify
-from rag_search.index.disk import Disk
+from rag_search.index.store.disk import Disk
 from tests.index.world import MANIFEST, assert_holds, item, put
 
 BASE = {each.path: each for each in (item(f"{i}.md", [f"base{i} one\n", f"base{i} two\n"]) for i in range(40))}

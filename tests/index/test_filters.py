@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag_search.corpus.metadata import read_metadata
+from rag_search.documents.formats.markdown.front_matter import FrontMatter
+from rag_search.documents.metadata import read_metadata
 from rag_search.errors import InputError
 from rag_search.index import IndexReader, open_reader, open_writer
-from rag_search.markdown.front_matter import FrontMatter
 from tests.index.world import MANIFEST, item, put
 
 DOCUMENTS = [

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rag_search.index.faiss_gpu import GpuSearch, Unused, prefer_gpu
-from rag_search.index.vectors import ScanSearch, VectorRows
+from rag_search.index.dense.exact import ScanSearch, VectorRows
+from rag_search.index.dense.faiss_gpu import GpuSearch, Unused, prefer_gpu
 from rag_search.records import FloatMatrix
 from tests.index.test_dense import make_rows
 from tests.index.world import random_unit

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_search.index import bm25, open_reader, open_writer, state
+from rag_search.index import bm25, open_reader, open_writer
 from rag_search.index.bm25 import LexicalSearch
-from rag_search.index.database import connect
+from rag_search.index.store import state
+from rag_search.index.store.database import connect
 from tests.index.world import MANIFEST, item, put
 
 TEXTS = [

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from rag_search.errors import IndexMissingError, IndexStoreError
-from rag_search.index import open_reader, open_writer, state
-from rag_search.index.database import connect
+from rag_search.index import open_reader, open_writer
+from rag_search.index.store import state
+from rag_search.index.store.database import connect
 from tests.index.world import MANIFEST, assert_holds, item, put
 
 ITEMS = {each.path: each for each in (item(f"{i}.md", [f"word{i} one\n", f"both{i % 3} two\n"]) for i in range(30))}

@@ -15,7 +15,7 @@ from rag_search.errors import (
     InputError,
 )
 from rag_search.index import FileState, IndexManifest, open_reader, open_writer, verify
-from rag_search.index.database import connect
+from rag_search.index.store.database import connect
 from rag_search.records import Encoded
 from tests.index.world import MANIFEST, assert_holds, encode, item, put, random_unit
 

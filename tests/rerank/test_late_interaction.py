@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag_search.embed.token_quantizer import LEVELS, pack, turned, unpack
 from rag_search.errors import EngineError
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, Hit, StageScores, TokenVectors
 from rag_search.rerank.base import Reranker, StoredTokenReranker
@@ -20,7 +21,6 @@ from rag_search.rerank.late_interaction import (
     load_calibration,
     rival_level,
 )
-from rag_search.token_codes import LEVELS, pack, turned, unpack
 
 DIM = 16
 AXES = turned(np.eye(DIM, dtype=np.float32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag_search.search import Searcher
+from rag_search.search.searcher import Searcher
 from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from rag_search.fusion import fuse, reciprocal_rank_fusion
+from rag_search.search.fusion import fuse, reciprocal_rank_fusion
 
 
 def ranking(*pairs: tuple[int, float]) -> tuple[np.ndarray, np.ndarray]:

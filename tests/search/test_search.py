@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rag_search.errors import EngineError
 from rag_search.records import Chunk, FloatMatrix, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
-from rag_search.search import DEPTH, PER_CALL, Searcher
+from rag_search.search.searcher import DEPTH, PER_CALL, Searcher
 from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
 
 TEXTS = {

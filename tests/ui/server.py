@@ -12,11 +12,11 @@ from pathlib import Path
 import uvicorn
 
 from rag_search.config import load_config
-from rag_search.serve.app import make_app
-from rag_search.serve.engine import Engine
-from rag_search.serve.ui.mount import mount_page
+from rag_search.server.app import make_app
+from rag_search.server.live_searcher import Engine
+from rag_search.server.ui.mount import mount_page
 from tests.fakes import OverlapReranker, WordEmbedder
-from tests.serve.conftest import write_index
+from tests.server.conftest import write_index
 
 
 def main() -> None:

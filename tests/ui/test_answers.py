@@ -13,11 +13,11 @@ import pytest
 pytest.importorskip("fastapi")
 
 from rag_search.config import load_config
-from rag_search.serve.engine import Engine
-from rag_search.serve.service import Service
-from rag_search.serve.ui import answers
+from rag_search.server.live_searcher import Engine
+from rag_search.server.service import Service
+from rag_search.server.ui import handlers
 from tests.fakes import OverlapReranker, WordEmbedder
-from tests.serve.conftest import folder, write_index
+from tests.server.conftest import folder, write_index
 from tests.ui.html_check import visible_text
 
 __all__ = ["folder"]
@@ -35,7 +35,7 @@ def ask(tmp_path: Path, folder: Path) -> Ask:
         async def run() -> str:
             service = Service(Engine(config, WordEmbedder(), OverlapReranker(cutoff=0.2)), config.settings.server)
             try:
-                return await answers.told(work(service))
+                return await handlers.told(work(service))
             finally:
                 await service.close()
 
@@ -47,7 +47,7 @@ def ask(tmp_path: Path, folder: Path) -> Ask:
 def search(
     query: str, *, instruction: str = "", top_k: float | None = 5, paths: str = "", where: str = "", since: str = ""
 ) -> Any:
-    return lambda service: answers.search(service, query, instruction, top_k, paths, where, since)
+    return lambda service: handlers.search(service, query, instruction, top_k, paths, where, since)
 
 
 def test_search_ranks_as_the_api_does(ask: Ask) -> None:
@@ -85,14 +85,17 @@ def test_a_query_that_nothing_answers(ask: Ask) -> None:
         (search("redis", since="yesterday"), "Since: "),
         (search("redis", top_k=0), "Top_k: "),
         (search("redis", top_k=2.5), "Top_k: "),
-        (lambda service: answers.rerank(service, "redis", " \n \n "), "There are no passages."),
-        (lambda service: answers.rerank(service, "", "x"), "The query is empty."),
-        (lambda service: answers.rerank(service, "x", "a\n\nb\n\nc\n\nd"), "4 passages; the limit is 3."),
-        (lambda service: answers.document(service, {"document": "../pyproject.toml", "first": 1, "last": 1}), "not in"),
-        (lambda service: answers.document(service, {"document": "/etc/passwd", "first": 1, "last": 1}), "not in"),
-        (lambda service: answers.document(service, {"document": "x", "first": "x"}), "no place in a document"),
-        (lambda service: answers.document(service, None), "no place in a document"),
-        (lambda service: answers.search(service, "x", None, 5, "", "", ""), "An internal error (AttributeError)."),  # type: ignore[arg-type]
+        (lambda service: handlers.rerank(service, "redis", " \n \n "), "There are no passages."),
+        (lambda service: handlers.rerank(service, "", "x"), "The query is empty."),
+        (lambda service: handlers.rerank(service, "x", "a\n\nb\n\nc\n\nd"), "4 passages; the limit is 3."),
+        (
+            lambda service: handlers.document(service, {"document": "../pyproject.toml", "first": 1, "last": 1}),
+            "not in",
+        ),
+        (lambda service: handlers.document(service, {"document": "/etc/passwd", "first": 1, "last": 1}), "not in"),
+        (lambda service: handlers.document(service, {"document": "x", "first": "x"}), "no place in a document"),
+        (lambda service: handlers.document(service, None), "no place in a document"),
+        (lambda service: handlers.search(service, "x", None, 5, "", "", ""), "An internal error (AttributeError)."),  # type: ignore[arg-type]
     ],
 )
 def test_every_failure_is_one_message(ask: Ask, work: Any, said: str) -> None:
@@ -103,7 +106,7 @@ def test_every_failure_is_one_message(ask: Ask, work: Any, said: str) -> None:
 
 def test_rerank_splits_scores_and_orders(ask: Ask) -> None:
     text = visible_text(
-        ask(lambda service: answers.rerank(service, "redis timeout", "rain\n\nredis timeout\n \nredis\n"))
+        ask(lambda service: handlers.rerank(service, "redis timeout", "rain\n\nredis timeout\n \nredis\n"))
     )
     assert re.findall(r"(\d)passage (\d)(\d\.\d+)", text) == [
         ("1", "2", "1.000"),
@@ -113,22 +116,22 @@ def test_rerank_splits_scores_and_orders(ask: Ask) -> None:
 
 
 def test_the_bracketed_instruction_counts_in_the_sandbox(ask: Ask) -> None:
-    text = visible_text(ask(lambda service: answers.rerank(service, "[rain] redis", "rain\n\nwind")))
+    text = visible_text(ask(lambda service: handlers.rerank(service, "[rain] redis", "rain\n\nwind")))
     assert re.findall(r"passage (\d)(\d\.\d+)", text) == [("1", "0.500"), ("2", "0.000")]
     assert "instruction: rain" in text
 
 
 def test_a_document_opens_at_its_lines(ask: Ask) -> None:
-    html = ask(lambda service: answers.document(service, {"document": "docs/redis.md", "first": 3, "last": "3"}))
+    html = ask(lambda service: handlers.document(service, {"document": "docs/redis.md", "first": 3, "last": "3"}))
     assert '<section class="found"><p>Redis connection timeout' in html
     assert "docs/redis.md:3" in visible_text(html)
 
 
 def test_the_head_says_what_is_indexed(ask: Ask) -> None:
-    assert "2 documents · 2 passages · words · overlap" in visible_text(ask(answers.head))
+    assert "2 documents · 2 passages · words · overlap" in visible_text(ask(handlers.head))
 
 
 def test_without_an_index_the_head_says_what_to_do(tmp_path: Path) -> None:
     config = load_config({"index": str(tmp_path / "none"), "cache_dir": str(tmp_path)}, cwd=tmp_path)
     service = Service(Engine(config, WordEmbedder(), OverlapReranker()), config.settings.server)
-    assert "ragsearch ingest" in asyncio.run(answers.head(service))
+    assert "ragsearch ingest" in asyncio.run(handlers.head(service))

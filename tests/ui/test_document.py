@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_search.markdown.lines import LINE_END
 from rag_search.records import Document
-from rag_search.serve.ui.document import PREVIEW_CHARS, document_html
+from rag_search.server.ui.document import PREVIEW_CHARS, document_html
+from rag_search.text.lines import LINE_END
 from tests.ui import hostile
 from tests.ui.html_check import visible_text
 

@@ -94,7 +94,7 @@ def test_a_key_guards_the_page(project: Path) -> None:
 
 
 def test_gradio_is_imported_at_the_first_look_only() -> None:
-    code = "import sys, rag_search.serve.ui.mount, rag_search.serve.ui.answers; print('gradio' in sys.modules)"
+    code = "import sys, rag_search.server.ui.mount, rag_search.server.ui.handlers; print('gradio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 

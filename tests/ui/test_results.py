@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_search.records import Chunk, EngineNames, Hit, SearchResult, Sibling, StageScores
-from rag_search.render.places import Places
-from rag_search.reranking import RankedPassage
-from rag_search.serve.ui import results
+from rag_search.render.paths import Places
+from rag_search.rerank.rank import RankedPassage
+from rag_search.server.ui import results
 from tests.ui import hostile
 from tests.ui.html_check import visible_text
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, Qwen3Model
 
-from rag_search.known_answers import load_answers
+from rag_search.engines.known_answers import load_answers
 from rag_search.rerank.qwen3 import TEMPLATE
 
 YES, NO, END = 9693, 2152, 151643

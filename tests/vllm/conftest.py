@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rag_search.known_answers import load_answers
+from rag_search.engines.known_answers import load_answers
 
 if TYPE_CHECKING:
     from tests.vllm.findings import Findings

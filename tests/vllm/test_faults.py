@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rag_search import wiring
 from rag_search.config import Settings, checked
-from rag_search.doctor import examine
+from rag_search.engines import factory
+from rag_search.engines.doctor import examine
 from rag_search.errors import KnownAnswerError
 from rag_search.rerank.qwen3 import OVERRIDES, TEMPLATE
 
@@ -47,10 +47,10 @@ def settings(
 
 def test_right_servers_pass_once(servers, answers, tmp_path: Path) -> None:
     right = settings(servers, answers, tmp_path)
-    embedder = wiring.make_embedder(right)
-    wiring.make_reranker(right, embedder)
+    embedder = factory.make_embedder(right)
+    factory.make_reranker(right, embedder)
     assert len(list((tmp_path / "known-answers").iterdir())) == 2
-    wiring.make_embedder(right)
+    factory.make_embedder(right)
     assert len(list((tmp_path / "known-answers").iterdir())) == 2
 
 
@@ -67,7 +67,7 @@ def test_reranker_faults(
     servers, answers, findings, tmp_path: Path, server: str, fault: str, said: str, remedy: str
 ) -> None:
     with pytest.raises(KnownAnswerError) as caught:
-        wiring.make_reranker(settings(servers, answers, tmp_path, reranker=server), None)
+        factory.make_reranker(settings(servers, answers, tmp_path, reranker=server), None)
     assert said in caught.value.message
     assert remedy in caught.value.remedy
     findings.caught(fault, caught.value)
@@ -84,7 +84,7 @@ def test_embedder_faults(
     servers, answers, findings, tmp_path: Path, server: str, fault: str, said: str, remedy: str
 ) -> None:
     with pytest.raises(KnownAnswerError) as caught:
-        wiring.make_embedder(settings(servers, answers, tmp_path, embedder=server))
+        factory.make_embedder(settings(servers, answers, tmp_path, embedder=server))
     assert said in caught.value.message
     assert remedy in caught.value.remedy
     findings.caught(fault, caught.value)
@@ -98,12 +98,12 @@ def test_faults_of_an_embedder_in_this_process(checkpoints, answers, tmp_path: P
     section = {"backend": "sentence-transformers", "model": str(checkpoints / model)}
     section |= {"known_answers": str(answers["embedder"])}
     with pytest.raises(KnownAnswerError, match=said):
-        wiring.make_embedder(checked({"cache_dir": tmp_path, "embedder": section, "reranker": {"backend": "none"}}))
+        factory.make_embedder(checked({"cache_dir": tmp_path, "embedder": section, "reranker": {"backend": "none"}}))
 
 
 def test_a_server_with_too_little_room(servers, answers, findings, tmp_path: Path) -> None:
     with pytest.raises(KnownAnswerError, match="takes 1024 tokens, too few for a passage of 1000") as caught:
-        wiring.make_reranker(settings(servers, answers, tmp_path, max_tokens_per_doc=1000), None)
+        factory.make_reranker(settings(servers, answers, tmp_path, max_tokens_per_doc=1000), None)
     assert "--max-model-len 1200, or set reranker.max_tokens_per_doc to 824" in caught.value.remedy
     findings.caught("server too short for a passage", caught.value)
 
@@ -112,7 +112,7 @@ def test_random_weights_fail_without_a_reference(servers, answers, tmp_path: Pat
     unreferenced = settings(servers, answers, tmp_path)
     section = replace(unreferenced.embedder, known_answers=None)
     with pytest.raises(KnownAnswerError, match="right passage first for"):
-        wiring.make_embedder(replace(unreferenced, embedder=section))
+        factory.make_embedder(replace(unreferenced, embedder=section))
 
 
 def test_doctor_asks_again_and_reports_each_engine(servers, answers, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def classic(tmp_path: Path) -> Path:
 
 def test_what_the_model_itself_cuts_is_counted(classic: Path) -> None:
     pytest.importorskip("sentence_transformers")
-    from rag_search.rerank.cross_encoder import CrossEncoderReranker
+    from rag_search.rerank.sentence_transformers import CrossEncoderReranker
 
     reranker = CrossEncoderReranker(str(classic))
     long = ["x " * 100, "x " * 100 + "redis timeout " * 100]
@@ -66,7 +66,7 @@ def test_what_the_model_itself_cuts_is_counted(classic: Path) -> None:
 
 
 def test_a_long_query_makes_small_batches(checkpoints: Path) -> None:
-    from rag_search.rerank.cross_encoder import _BATCH_TOKENS, _TEMPLATE_TOKENS, CrossEncoderReranker
+    from rag_search.rerank.sentence_transformers import _BATCH_TOKENS, _TEMPLATE_TOKENS, CrossEncoderReranker
 
     reranker = CrossEncoderReranker(str(checkpoints / "qwen3-reranker"))
     sizes: list[int] = []

@@ -16,11 +16,11 @@ from rag_search.embed.base import Embedder
 from rag_search.embed.batched import BatchedEmbedder
 from rag_search.embed.openai import OpenAIBackend
 from rag_search.embed.prompts import PROMPTS
-from rag_search.known_answers import load_answers
-from rag_search.remote import Remote
-from rag_search.rerank.api import ApiReranker
+from rag_search.engines.known_answers import load_answers
 from rag_search.rerank.base import PairRequest, Reranker
-from rag_search.special_tokens import neutralise
+from rag_search.rerank.remote import ApiReranker
+from rag_search.runtime.model_client import Remote
+from rag_search.text.special_tokens import neutralise
 
 pytestmark = pytest.mark.slow
 QUERY = "如何解决 Redis connection timeout？"
@@ -150,7 +150,7 @@ def test_sentence_transformers(checkpoints, reference, findings) -> None:
 
 
 def test_cross_encoder(checkpoints, reference, findings) -> None:
-    from rag_search.rerank.cross_encoder import CrossEncoderReranker
+    from rag_search.rerank.sentence_transformers import CrossEncoderReranker
 
     model = str(checkpoints / "qwen3-reranker")
     reranker = CrossEncoderReranker(model)

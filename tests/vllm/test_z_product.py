@@ -19,13 +19,13 @@ import pytest
 from rag_search.embed.batched import BatchedEmbedder
 from rag_search.embed.openai import OpenAIBackend
 from rag_search.embed.prompts import PROMPTS
+from rag_search.engines.factory import manifest_of
 from rag_search.errors import EngineError
 from rag_search.index import open_reader, open_writer
 from rag_search.index import verify as verify_index
-from rag_search.ingestion import ingest
-from rag_search.remote import Remote
-from rag_search.rerank.api import ApiReranker
-from rag_search.wiring import manifest_of
+from rag_search.ingest import sync_folders
+from rag_search.rerank.remote import ApiReranker
+from rag_search.runtime.model_client import Remote
 from tests.vllm.commands import ragsearch
 
 pytestmark = pytest.mark.slow
@@ -145,12 +145,12 @@ def test_server_killed_during_an_ingest(servers, checkpoints: Path, tmp_path: Pa
 
     with pytest.raises(EngineError, match=r"the embedding server at .* cannot be reached"):  # noqa: SIM117
         with open_writer(place, manifest_of(dying)) as writer:
-            ingest(writer, dying, [docs], base=docs, on_step=on_step)
+            sync_folders(writer, dying, [docs], base=docs, on_step=on_step)
     assert verify_index(place) == []
     with open_reader(place) as reader:
         assert reader.counts.documents == 256
     alive = served(servers["embedder"], checkpoints, "qwen3-embedding")
     with open_writer(place, manifest_of(alive)) as writer:
-        report = ingest(writer, alive, [docs], base=docs)
+        report = sync_folders(writer, alive, [docs], base=docs)
     assert (report.unchanged, report.new, report.embedded) == (256, 344, 344)
     assert verify_index(place) == []

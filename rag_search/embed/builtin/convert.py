@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_search.embed.builtin.network import load_network, network_hash
-from rag_search.embed.builtin.pieces import TABLE_BYTES, build_table
+from rag_search.embed.builtin.piece_table import TABLE_BYTES, build_table
 from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 
@@ -89,7 +89,9 @@ def _convert(folder: Path, weights: Path, network: Path) -> None:
 
 
 def _write_graph(path: Path, file: E5File, network: Path) -> None:
-    from rag_search.embed.builtin.graph import build_graph  # onnx takes 0.2 s to import, and only converting needs it
+    from rag_search.embed.builtin.onnx_graph import (
+        build_graph,  # onnx takes 0.2 s to import, and only converting needs it
+    )
 
     _write(path, build_graph(load_network(file, network), "int8").SerializeToString())
 

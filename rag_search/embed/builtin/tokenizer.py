@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.builtin.normalise import translation, words
-from rag_search.embed.builtin.pieces import PieceTable
+from rag_search.embed.builtin.piece_table import PieceTable
 from rag_search.embed.builtin.weights import E5File
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class E5Tokenizer:
 
     @cached_property
     def _rust(self) -> Tokenizer:
-        from rag_search.embed.builtin.bulk import load_rust_tokenizer
+        from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 
         return load_rust_tokenizer(self._file)
 

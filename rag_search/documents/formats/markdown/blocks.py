@@ -1,0 +1,147 @@
+"""The block structure of a Markdown text: markdown-it-py's block rules, without its inline parser.
+
+Differences from `MarkdownIt().parse`, each because a hostile or merely huge file made the original slow or fat:
+the inline parser never runs; a table is one block (the original makes three tokens a cell); tokens are turned into
+blocks one top-level block at a time; link definitions may span DEFINITION_LINES lines; containers nest MAX_NESTING
+deep, and what lies deeper is plain text of its container; a text of more than MAX_LINES lines is cut at blank lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block.reference import reference
+from markdown_it.rules_block.table import table
+from markdown_it.token import Token
+
+from rag_search.text.lines import LINE_END
+
+MAX_NESTING = 40  # a list takes two; deeper than anything people write, shallow enough for recursion
+MAX_LINES = 2_000_000
+DEFINITION_LINES = 50
+
+_KINDS = {
+    "heading_open": "heading",
+    "paragraph_open": "paragraph",
+    "fence": "fence",
+    "code_block": "code",
+    "table": "table",
+    "bullet_list_open": "list",
+    "ordered_list_open": "list",
+    "list_item_open": "item",
+    "blockquote_open": "quote",
+    "html_block": "html",
+    "hr": "rule",
+}
+
+
+@dataclass(slots=True)
+class Block:
+    """Lines [start, end) of the text, 0-based, and what they are.
+
+    kind: heading paragraph fence code table list item quote html rule definition.
+    level and content are set for headings only: 1-6, and the text without its marks.
+    children: blocks of a list, an item or a quote; they lie within the lines of their parent.
+    """
+
+    kind: str
+    start: int
+    end: int
+    level: int = 0
+    content: str = ""
+    children: list[Block] = field(default_factory=list)
+
+
+def iter_blocks(text: str, *, first_line: int = 0, labels: set[str] | None = None) -> Iterator[Block]:
+    """Top-level blocks in order, from `first_line` on. Blank lines between blocks belong to none of them.
+
+    labels: collects the names of link definitions, normalised as in `label_key`.
+    """
+    source = LINE_END.sub("\n", text).replace("\0", "\ufffd")
+    if source.count("\n") > MAX_LINES:
+        yield from _paragraphs_only(source, first_line)
+        return
+    parser = _parser()
+    state = StateBlock(source, parser, {}, [])
+    rules = parser.block.ruler.getRules("")
+    line = first_line
+    while (line := state.skipEmptyLines(line)) < state.lineMax:
+        state.line = line
+        next(rule for rule in rules if rule(state, line, state.lineMax, False))
+        yield from _tree(state.tokens) if state.tokens else [Block("definition", line, state.line)]
+        state.tokens.clear()
+        line = state.line
+        if labels is not None and state.env.get("references"):
+            labels.update(label_key(label) for label in state.env.pop("references"))
+
+
+def label_key(label: str) -> str:
+    """Link labels are equal when they are equal after this."""
+    return " ".join(label.split()).casefold()
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING, "html": True})
+    parser.enable("table")
+    parser.block.ruler.at("table", _whole_table, {"alt": ["paragraph", "reference"]})
+    parser.block.ruler.at("reference", _short_reference)
+    return parser
+
+
+def _whole_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # the signature of a markdown-it rule
+    """GFM tables as one token: the original rule decides whether a table begins, here only its end is looked for."""
+    if not table(state, start, end, True):
+        return False
+    if silent:
+        return True
+    terminators = state.md.block.ruler.getRules("blockquote")
+    line = start + 2
+    while line < end and not state.isEmpty(line) and state.sCount[line] >= state.blkIndent:
+        if state.is_code_block(line) or any(rule(state, line, end, True) for rule in terminators):
+            break
+        line += 1
+    state.push("table", "table", 0).map = [start, line]
+    state.line = line
+    return True
+
+
+def _short_reference(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """The original joins the lines of a title one by one, which takes quadratic time when the title never ends."""
+    whole, state.lineMax = state.lineMax, min(state.lineMax, start + DEFINITION_LINES)
+    try:
+        return reference(state, start, end, silent)
+    finally:
+        state.lineMax = whole
+
+
+def _tree(tokens: Sequence[Token]) -> list[Block]:
+    """Flat tokens to nested blocks; paragraphs and headings lose their inner tokens, tight or not."""
+    top: list[Block] = []
+    open_blocks: list[list[Block]] = [top]
+    for position, token in enumerate(tokens):
+        if token.nesting < 0:
+            open_blocks.pop()
+        elif token.type in _KINDS and token.map:
+            block = Block(_KINDS[token.type], token.map[0], token.map[1])
+            if block.kind == "heading":
+                block.level, block.content = int(token.tag[1]), tokens[position + 1].content
+            open_blocks[-1].append(block)
+            if token.nesting > 0:
+                open_blocks.append(block.children)
+    return top
+
+
+def _paragraphs_only(source: str, first_line: int) -> Iterator[Block]:
+    line = 0
+    for piece in re.split(r"(\n[ \t]*(?=\n))", source):
+        lines = piece.count("\n")
+        if piece.strip() and line + lines >= first_line:
+            start = line + (1 if piece.startswith("\n") else 0)
+            yield Block("paragraph", max(start, first_line), line + lines + 1)
+        line += lines

@@ -1,0 +1,203 @@
+"""Which Markdown files lie under some folders."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from rag_search.documents.ignore import Ignored, ignored_above, is_virtual_environment
+from rag_search.errors import InputError
+
+SUFFIXES = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"})
+NAMED_SUFFIXES = SUFFIXES | {".txt"}  # plain text only when it is named: folders are full of robots.txt and LICENSE.txt
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to index. path: as in `records.Document.path`. absolute: where to read it. mtime_ns: since the epoch."""
+
+    path: str
+    absolute: Path
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that was left out. path: as stored, of a file or a whole folder. failed: the corpus is incomplete
+    because of it (unreadable, broken), as opposed to a choice (a link that leads in a circle)."""
+
+    path: str
+    message: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Something to visit, and the rules that hold where it stands."""
+
+    absolute: Path
+    rules: Ignored
+    is_folder: bool
+    is_link: bool = False
+
+
+def walk(roots: Sequence[Path], *, base: Path, on_problem: Callable[[LeftOut], None]) -> Iterator[SourceFile]:
+    """The files under `roots` (folders or single files), each once: by root and folder, in the order of their names.
+
+    Left out: hidden entries, `node_modules`, virtual environments, and what `.gitignore` or `.ragsearchignore` names
+    in the folder, in one above it, or in the Git work tree around the root. Symbolic links are followed after all
+    real files, so that a file that can be reached in two ways keeps its real path.
+    Raises InputError before the first file when a root does not exist.
+    """
+    tops = [_absolute(root) for root in roots]
+    for root in tops:
+        if not root.exists():
+            raise _missing(root)
+    return _Walk(_absolute(base), on_problem).files(tops)
+
+
+class _Walk:
+    """What one walk remembers: the folders and files it has been to, and the links it has still to follow."""
+
+    def __init__(self, base: Path, on_problem: Callable[[LeftOut], None]) -> None:
+        self.base, self.on_problem = base, on_problem
+        self._above = base.as_posix().rstrip("/") + "/"
+        self.seen: set[tuple[int, int] | Path] = set()
+        self.links: deque[_Entry] = deque()
+
+    def files(self, roots: Sequence[Path]) -> Iterator[SourceFile]:
+        for root in roots:
+            yield from self._below(self._top(root))
+        while self.links:
+            yield from self._below(self._followed(self.links.popleft()))
+
+    def _below(self, tops: Sequence[_Entry]) -> Iterator[SourceFile]:
+        waiting = list(tops)  # a stack of our own: folders can be nested deeper than Python calls
+        while waiting:
+            entry = waiting.pop()
+            if entry.is_folder:
+                waiting.extend(reversed(self._children(entry)))
+            elif file := self._file(entry.absolute):
+                yield file
+
+    def _top(self, root: Path) -> list[_Entry]:
+        if not root.is_dir():
+            if root.suffix.lower() in NAMED_SUFFIXES:
+                return [_Entry(root, Ignored(), is_folder=False)]
+            self._report(root, f"is not Markdown ({' '.join(sorted(SUFFIXES))})", failed=True)
+            return []
+        try:
+            return [_Entry(root, ignored_above(root), is_folder=True)]
+        except (OSError, ValueError) as error:
+            self._report(root, f"an ignore file above it cannot be used: {error}", failed=True)
+            return []
+
+    def _children(self, entry: _Entry) -> list[_Entry]:
+        """Entries of a folder that are to be visited, sorted by name; links are put aside."""
+        folder = entry.absolute
+        try:
+            if not self._is_new(folder, folder.stat()):
+                return []
+            rules = entry.rules.inside(folder)
+            with os.scandir(folder) as found:
+                children = sorted(found, key=lambda child: child.name)
+        except (OSError, ValueError) as error:  # ValueError: an ignore file that is not UTF-8, or a bad pattern
+            self._report(folder, f"the folder cannot be read: {_reason(error)}", failed=True)
+            return []
+        wanted = [visited for child in children if (visited := _visited(child, rules))]
+        self.links.extend(visited for visited in wanted if visited.is_link)
+        return [visited for visited in wanted if not visited.is_link]
+
+    def _followed(self, link: _Entry) -> list[_Entry]:
+        path = link.absolute
+        try:
+            target = path.resolve(strict=True)
+        except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, up to Python 3.12
+            self._report(path, f"is a link that leads nowhere: {_reason(error)}", failed=True)
+            return []
+        here = path.parent.resolve()
+        if target == here or target in here.parents:
+            self._report(path, f"is a link in a circle, to {target}", failed=False)
+            return []
+        return [link]
+
+    def _file(self, path: Path) -> SourceFile | None:
+        try:
+            info = path.stat()
+        except FileNotFoundError:
+            self._report(path, "vanished while the folder was read", failed=False)
+            return None
+        except OSError as error:
+            self._report(path, f"cannot be read: {_reason(error)}", failed=True)
+            return None
+        if not stat.S_ISREG(info.st_mode):
+            self._report(path, "is not a regular file", failed=True)
+        elif not _is_unicode(path):
+            self._report(path, "has a name that is not UTF-8", failed=True)
+        elif self._is_new(path, info):
+            return SourceFile(self._stored(path), path, info.st_size, info.st_mtime_ns)
+        return None
+
+    def _is_new(self, path: Path, info: os.stat_result) -> bool:
+        """Whether this is the first visit, under whatever name. Some file systems have no inode numbers."""
+        identity = (info.st_dev, info.st_ino) if info.st_ino else path
+        if identity in self.seen:
+            return False
+        self.seen.add(identity)
+        return True
+
+    def _stored(self, path: Path) -> str:
+        # as text: `relative_to` takes a third of a walk
+        return "." if path == self.base else path.as_posix().removeprefix(self._above)
+
+    def _report(self, path: Path, message: str, *, failed: bool) -> None:
+        name = self._stored(path).encode("utf-8", "backslashreplace").decode("utf-8")
+        self.on_problem(LeftOut(name, message, failed))
+
+
+def _visited(child: os.DirEntry[str], rules: Ignored) -> _Entry | None:
+    path = Path(child.path)
+    try:
+        is_folder = child.is_dir()
+    except OSError:  # a link to itself: looked at again when links are followed
+        is_folder = False
+    if not is_folder and path.suffix.lower() not in SUFFIXES:
+        return None
+    if rules.covers(path, is_folder=is_folder) or (is_folder and is_virtual_environment(path)):
+        return None
+    return _Entry(path, rules, is_folder, child.is_symlink())
+
+
+def _absolute(path: Path) -> Path:
+    """Absolute, without `..`, links kept: a document is known by the name that its owner uses."""
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (Path.absolute keeps `..`, resolve follows links)
+
+
+def _is_unicode(path: Path) -> bool:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _missing(root: Path) -> InputError:
+    """Names what stands beside the first part of the path that does not exist."""
+    part = root
+    while not part.parent.exists():
+        part = part.parent
+    siblings = [entry.name for entry in part.parent.iterdir()] if os.access(part.parent, os.R_OK | os.X_OK) else []
+    lower = {name.lower(): name for name in sorted(siblings)}
+    near = [lower[name] for name in get_close_matches(part.name.lower(), sorted(lower), n=3, cutoff=0.6)]
+    remedy = f"Did you mean {' or '.join(str(part.parent / name) for name in near)}?" if near else ""
+    return InputError(f"{root} does not exist.", remedy=remedy or f"Look what there is: ls {part.parent}")

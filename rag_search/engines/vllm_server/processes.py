@@ -1,0 +1,171 @@
+"""Starting, watching and ending the servers. What runs is written to `servers.json`; logs lie beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+
+from rag_search.engines.vllm_server.commands import ServerCommand
+from rag_search.errors import EngineError
+from rag_search.runtime.http import root_of, uses_proxy
+from rag_search.runtime.processes import born
+
+START_S = 1800.0  # the first start downloads up to 32 GB of weights
+_END_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """born: start of the process, so that another one with its id is not taken for it."""
+
+    name: str
+    model: str
+    url: str
+    pid: int
+    born: str
+    log: str
+
+    @property
+    def alive(self) -> bool:
+        return born(self.pid) == self.born != ""
+
+    @property
+    def healthy(self) -> bool:
+        try:
+            return httpx.get(root_of(self.url) + "/health", timeout=2, trust_env=uses_proxy(self.url)).is_success
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return False
+
+
+def servers_folder(cache_dir: Path) -> Path:
+    """Where `up` keeps logs and process ids."""
+    return cache_dir / "servers"
+
+
+def state_of(server: RunningServer) -> str:
+    """ready, starting or ended."""
+    if not server.alive:
+        return "ended"
+    return "ready" if server.healthy else "starting"
+
+
+def start_all(
+    commands: Sequence[ServerCommand],
+    folder: Path,
+    *,
+    on_wait: Callable[[str, float], None] = lambda *_: None,
+    start_s: float = START_S,
+) -> list[RunningServer]:
+    """Start one server after the other, each once the one before answers, and wait for all.
+
+    on_wait: called with a name and the seconds waited. Servers that run already are left alone. Raises EngineError with
+    the end of the log when one dies, and when a running one serves another model.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {server.name: server for server in read_servers(folder) if server.alive}
+    for command in commands:
+        if command.name in known:
+            _require_same(known[command.name], command)
+            _wait(known[command.name], on_wait, start_s)
+            continue
+        _refuse_taken(command)
+        known[command.name] = _start(command, folder)
+        _write(folder, list(known.values()))
+        try:
+            _wait(known[command.name], on_wait, start_s)
+        except BaseException:
+            stop_all(folder)
+            raise
+    return list(known.values())
+
+
+def stop_all(folder: Path) -> list[RunningServer]:
+    """End what runs and forget it; the servers that were ended."""
+    running = [server for server in read_servers(folder) if server.alive]
+    for server in running:
+        _signal(server, signal.SIGTERM)
+    end = time.monotonic() + _END_S
+    while any(server.alive for server in running) and time.monotonic() < end:
+        time.sleep(0.1)
+    for server in running:
+        _signal(server, signal.SIGKILL)  # also what its group left behind
+    (folder / "servers.json").unlink(missing_ok=True)
+    return running
+
+
+def read_servers(folder: Path) -> list[RunningServer]:
+    """What `up` started, alive or not."""
+    try:
+        rows = json.loads((folder / "servers.json").read_text("utf-8"))
+        return [RunningServer(**row) for row in rows]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise EngineError(f"{folder / 'servers.json'} cannot be read: {error}.", remedy="Remove it.") from error
+
+
+def _start(command: ServerCommand, folder: Path) -> RunningServer:
+    log = folder / f"{command.name}.log"
+    environment = {**os.environ, **command.environment, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    try:
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command.args, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment,
+                start_new_session=True,
+            )  # fmt: skip
+    except OSError as error:
+        raise EngineError(
+            f"{command.args[0]} cannot be run: {error}.", remedy="Run: pip install 'ragsearch[gpu]'"
+        ) from error
+    process.returncode = 0  # it outlives us: no warning when this object goes
+    return RunningServer(command.name, command.model, command.url, process.pid, born(process.pid), str(log))
+
+
+def _wait(server: RunningServer, on_wait: Callable[[str, float], None], start_s: float) -> None:
+    start = time.monotonic()
+    while (waited := time.monotonic() - start) < start_s:
+        if server.healthy:
+            return
+        if not server.alive:
+            raise EngineError(f"the {server.name} server ended:\n{_tail(server)}", remedy=f"Its log: {server.log}")
+        on_wait(server.name, waited)
+        time.sleep(0.5)
+    raise EngineError(f"the {server.name} server is not ready after {start_s:.0f} s.", remedy=f"Its log: {server.log}")
+
+
+def _require_same(server: RunningServer, command: ServerCommand) -> None:
+    if (server.model, server.url) != (command.model, command.url):
+        raise EngineError(
+            f"the {server.name} server runs already, with {server.model} at {server.url}.", remedy="Run: ragsearch down"
+        )
+
+
+def _refuse_taken(command: ServerCommand) -> None:
+    if RunningServer(command.name, command.model, command.url, 0, "", "").healthy:
+        raise EngineError(
+            f"another server answers at {command.url} already.", remedy=f"End it, or set {command.name}.url elsewhere."
+        )
+
+
+def _tail(server: RunningServer) -> str:
+    return "\n".join(Path(server.log).read_text("utf-8", "replace").split("\n")[-15:])
+
+
+def _write(folder: Path, servers: Sequence[RunningServer]) -> None:
+    unfinished = folder / "servers.json.tmp"
+    unfinished.write_text(json.dumps([asdict(server) for server in servers]), "utf-8")
+    unfinished.replace(folder / "servers.json")
+
+
+def _signal(server: RunningServer, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, number)

@@ -1,0 +1,193 @@
+"""meta.db: schema, connections, and SQLite's errors in our words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sqlite3
+import string
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rag_search.errors import IndexCorruptError, IndexStoreError
+from rag_search.index.store.layout import DATABASE, REBUILD
+
+MIN_SQLITE = (3, 38, 0)  # json_each without a compile-time option
+_BUSY_TIMEOUT_S = 10.0
+
+# Only whitespace separates terms: `redis-cli`, `a.b`, `c++` are one token each. The ascii tokenizer keeps every
+# character above 127, so Chinese pairs stay as they are, where unicode61 would cut and fold by its own tables.
+_TOKEN_CHARS = string.punctuation.replace("'", "''").replace('"', '""')
+TOKENS = re.compile(r"[^\x00-\x20\x7f]+")  # what is one token then
+
+SCHEMA = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE roots (path TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE segments (kind TEXT PRIMARY KEY, name TEXT NOT NULL, rows INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE ann (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID",
+    # text: of a document without chunks; of the others it is the text of their chunks, one after the other.
+    """CREATE TABLE documents (
+        id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, title TEXT NOT NULL, metadata TEXT NOT NULL,
+        updated TEXT NOT NULL, content_hash TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+        text TEXT NOT NULL)""",
+    # id: row of the vector. checksum: see encodings.row_checksums. Long columns last: SQLite reads a row up to
+    # the last column it needs.
+    """CREATE TABLE chunks (
+        id INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(id), ordinal INTEGER NOT NULL,
+        start INTEGER NOT NULL, end INTEGER NOT NULL, line_start INTEGER NOT NULL, line_end INTEGER NOT NULL,
+        token_start INTEGER NOT NULL, token_rows INTEGER NOT NULL, checksum INTEGER NOT NULL,
+        passage_hash BLOB NOT NULL, heading_path TEXT NOT NULL, text TEXT NOT NULL, passage TEXT NOT NULL,
+        terms TEXT NOT NULL)""",
+    "CREATE UNIQUE INDEX chunks_of_document ON chunks (document, ordinal)",
+    "CREATE INDEX chunks_by_passage ON chunks (passage_hash)",
+    "CREATE TABLE tombstones (row INTEGER PRIMARY KEY)",
+    f"""CREATE VIRTUAL TABLE lexical USING fts5(
+        terms, content='chunks', content_rowid='id', tokenize="ascii tokenchars '{_TOKEN_CHARS}'")""",
+    "CREATE VIRTUAL TABLE lexical_vocab USING fts5vocab(lexical, row)",
+    "CREATE VIRTUAL TABLE lexical_places USING fts5vocab(lexical, instance)",
+    # No trigger for updates: only compaction changes ids, and it rebuilds the lexical index in one go.
+    """CREATE TRIGGER chunk_added AFTER INSERT ON chunks BEGIN
+        INSERT INTO lexical (rowid, terms) VALUES (new.id, new.terms); END""",
+    """CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
+        INSERT INTO lexical (lexical, rowid, terms) VALUES ('delete', old.id, old.terms);
+        INSERT INTO tombstones (row) VALUES (old.id); END""",
+)
+
+
+def connect(folder: Path, *, writer: bool = False) -> sqlite3.Connection:
+    """A connection without implicit transactions: BEGIN and COMMIT stand in the code. Used by one thread at a time.
+
+    Raises IndexStoreError when SQLite is too old or lacks FTS5, or when the newest commits stand in a log that cannot
+    be read here; sqlite3.Error when the file cannot be opened.
+    """
+    _require_sqlite()
+    mode = "rwc" if writer else _frozen_mode(folder) if _is_frozen(folder) else "rw"
+    database = sqlite3.connect(
+        f"{(folder / DATABASE).absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=_BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        pragmas = _WRITER_PRAGMAS if writer else _READER_PRAGMAS
+        for pragma in pragmas:
+            database.execute(f"PRAGMA {pragma}").close()
+    except sqlite3.Error as error:
+        database.close()
+        if mode == _WITH_LOG:
+            raise _log_unreadable(folder, error) from error
+        raise
+    return database
+
+
+_WRITER_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "fullfsync = ON",
+    "foreign_keys = ON",
+    "cache_size = -65536",
+    "journal_size_limit = 67108864",
+)
+_READER_PRAGMAS = ("query_only = ON", "cache_size = -16384")
+_DAMAGED = ("Could not decode to UTF-8", "malformed JSON", "no such ")  # what SQLite gives no code of its own
+_AS_IT_STANDS, _WITH_LOG = "ro&immutable=1", "ro"
+
+
+def _is_frozen(folder: Path) -> bool:
+    """Whether the folder is on read-only media."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def _frozen_mode(folder: Path) -> str:
+    """How to read on read-only media, where no reader can take part in the bookkeeping of the write-ahead log. Nothing
+    changes there, so the database is read as it stands, unless a copy was made while the log held commits."""
+    log = folder / f"{DATABASE}-wal"
+    return _WITH_LOG if log.exists() and log.stat().st_size else _AS_IT_STANDS
+
+
+def _log_unreadable(folder: Path, error: sqlite3.Error) -> IndexStoreError:
+    """SQLite reads the log of a frozen copy only when its index of the log was copied, too."""
+    return IndexStoreError(
+        f"{folder} is read-only, and its last commits are in {DATABASE}-wal, which cannot be read there: {error}.",
+        remedy="Run ragsearch status on a copy that can be written to, and use that copy.",
+    )
+
+
+def is_initialised(database: sqlite3.Connection) -> bool:
+    """Whether the schema was committed; a writer killed in its first millisecond leaves an empty file."""
+    return database.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
+
+
+def has_store(folder: Path) -> bool:
+    """Whether an index was ever committed here. Raises sqlite3.Error for a file that is no database."""
+    if not (folder / DATABASE).exists():
+        return False
+    database = connect(folder)
+    try:
+        return is_initialised(database)
+    finally:
+        database.close()
+
+
+def inode_of(folder: Path) -> int | None:
+    """What tells the database of this index from that of a rebuilt one; None while there is none."""
+    try:
+        return (folder / DATABASE).stat().st_ino
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+@contextmanager
+def store_errors(folder: Path) -> Iterator[None]:
+    """Turn failures of SQLite and of the file system into IndexStoreError with path and remedy."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        damaged = code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        if damaged or str(error).startswith(_DAMAGED):
+            raise IndexCorruptError(f"{folder / DATABASE} is damaged: {error}.", remedy=REBUILD) from error
+        remedy = _remedy(full=code == sqlite3.SQLITE_FULL)
+        raise IndexStoreError(f"{folder / DATABASE}: {error}.", remedy=remedy) from error
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        place = error.filename or folder
+        raise IndexStoreError(f"{place}: {error.strerror or error}.", remedy=_remedy(full=full)) from error
+
+
+@contextmanager
+def value_errors(folder: Path) -> Iterator[None]:
+    """Turn what Python says of rows that no writer has written into IndexCorruptError."""
+    try:
+        yield
+    except UnicodeEncodeError:  # of a text that was asked for
+        raise
+    except (IndexError, TypeError, ValueError) as error:
+        raise IndexCorruptError(f"{folder / DATABASE} is damaged: {error}.", remedy=REBUILD) from error
+
+
+def _remedy(*, full: bool) -> str:
+    if full:
+        return "Free some space and run the command again: what was committed is kept."
+    return "Check the disk and the rights of the folder, then run the command again: what was committed is kept."
+
+
+def _require_sqlite() -> None:
+    if sqlite3.sqlite_version_info < MIN_SQLITE:
+        wanted = ".".join(map(str, MIN_SQLITE))
+        raise IndexStoreError(
+            f"SQLite {sqlite3.sqlite_version} is too old, {wanted} is needed.", remedy="Use a newer Python."
+        )
+    if not _has_fts5():
+        raise IndexStoreError("this Python's SQLite has no FTS5.", remedy="Use a Python from python.org, uv or conda.")
+
+
+def _has_fts5() -> bool:
+    probe = sqlite3.connect(":memory:")
+    try:
+        return bool(probe.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone())
+    finally:
+        probe.close()

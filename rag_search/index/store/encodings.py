@@ -1,0 +1,48 @@
+"""What was made of a chunk, as it stands in the segments."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.index.store.database import TOKENS
+from rag_search.index.store.rows import passage_hash
+from rag_search.index.store.segments import Segment
+from rag_search.records import Encoded, TokenVectors
+
+
+def read_encoded(segments: Mapping[str, Segment], places: NDArray[np.int64]) -> Encoded:
+    """One row per chunk. places: int64 (n, 3): row of the vector, first token row, number of token rows."""
+    vectors = segments["vectors"].read(places[:, 0], np.ones(len(places), np.int64))
+    if "tokens" not in segments:
+        return Encoded(vectors)
+    return Encoded(vectors, TokenVectors(segments["tokens"].read(places[:, 1], places[:, 2]), places[:, 2]))
+
+
+def find_encoded(database: sqlite3.Connection, segments: Mapping[str, Segment], passage: str) -> Encoded | None:
+    """What was made of this very passage, in whatever document; one row, None when no chunk has it."""
+    row = database.execute(
+        "SELECT id, token_start, token_rows FROM chunks WHERE passage_hash = ? LIMIT 1", (passage_hash(passage),)
+    ).fetchone()
+    return None if row is None else read_encoded(segments, np.array([row], np.int64))
+
+
+def term_counts(terms: Sequence[str]) -> NDArray[np.int32]:
+    """How many terms FTS5 sees in each line of them: int32 (n, 1), a row of the segment of lengths."""
+    return np.array([[len(TOKENS.findall(line))] for line in terms], np.int32).reshape(-1, 1)
+
+
+def row_checksums(encoded: Encoded, texts: Sequence[str]) -> list[int]:
+    """CRC-32 of each chunk: its text, its vector and its token vectors, one after the other."""
+    sums = [
+        zlib.crc32(np.ascontiguousarray(row, "<f4").tobytes(), zlib.crc32(text.encode()))
+        for row, text in zip(encoded.vectors, texts, strict=True)
+    ]
+    if encoded.tokens is None or not sums:
+        return sums
+    parts = np.split(encoded.tokens.rows, np.cumsum(encoded.tokens.lengths)[:-1])
+    return [zlib.crc32(part.tobytes(), crc) for part, crc in zip(parts, sums, strict=True)]

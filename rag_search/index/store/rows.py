@@ -1,0 +1,153 @@
+"""Records to SQL rows and back: the only place that knows the columns of documents and chunks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from rag_search.errors import InputError
+from rag_search.index.store.layout import FileState
+from rag_search.records import Chunk, Document, Encoded
+
+_CHUNK_COLUMNS = """chunks.id, path, title, ordinal, heading_path, start, end, line_start, line_end, chunks.text,
+    passage FROM chunks JOIN documents ON documents.id = chunks.document"""
+
+
+def passage_hash(passage: str) -> bytes:
+    """128 bits of SHA-256: what tells two passages apart."""
+    return hashlib.sha256(passage.encode()).digest()[:16]
+
+
+def check_document(document: Document, chunks: Sequence[Chunk], encoded: Encoded, terms: Sequence[str]) -> None:
+    """Raise InputError for text that UTF-8 cannot hold, ValueError when the parts do not fit together."""
+    if not len(chunks) == len(encoded.vectors) == len(terms):
+        raise ValueError(f"{len(chunks)} chunks, {len(encoded.vectors)} vectors, {len(terms)} term strings")
+    if chunks and "".join(chunk.text for chunk in chunks) != document.text:
+        raise ValueError(f"the chunks of {document.path} do not partition its text")
+    norms = np.linalg.norm(encoded.vectors.astype(np.float64), axis=1)
+    if not np.allclose(norms, 1, atol=1e-3):  # false for NaN, too
+        raise ValueError(f"the vectors of {document.path} are not unit vectors")
+    try:
+        for text in (document.path, document.title, document.text, *(chunk.passage for chunk in chunks), *terms):
+            text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{document.path} holds half a surrogate pair, which is no text: {error.reason}.") from error
+
+
+def insert_document(database: sqlite3.Connection, document: Document, *, state: FileState, empty: bool) -> int:
+    """The new document's id. empty: it has no chunks that would hold its text."""
+    cursor = database.execute(
+        "INSERT INTO documents (path, title, metadata, updated, content_hash, size, mtime_ns, text)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            document.path,
+            document.title,
+            json.dumps(dict(document.metadata), default=str),
+            document.updated,
+            state.content_hash,
+            state.size,
+            state.mtime_ns,
+            document.text if empty else "",
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def insert_chunks(
+    database: sqlite3.Connection,
+    document: int,
+    chunks: Sequence[Chunk],
+    encoded: Encoded,
+    terms: Sequence[str],
+    *,
+    checksums: Sequence[int],
+    first_row: int,
+    first_token: int,
+) -> None:
+    """Chunks whose vectors stand in their segment from `first_row` on, their token vectors from `first_token` on."""
+    lengths = encoded.tokens.lengths.tolist() if encoded.tokens else [0] * len(chunks)
+    starts = [0, *np.cumsum(lengths, dtype=np.int64).tolist()]
+    database.executemany(
+        f"INSERT INTO chunks VALUES ({', '.join('?' * 15)})",
+        (
+            (first_row + i, document, i, chunk.start, chunk.end, chunk.line_start, chunk.line_end,
+             first_token + starts[i], lengths[i], checksums[i], passage_hash(chunk.passage),
+             json.dumps(chunk.heading_path), chunk.text, chunk.passage, terms[i])
+            for i, chunk in enumerate(chunks)
+        ),
+    )  # fmt: skip
+
+
+def delete_document(database: sqlite3.Connection, path: str) -> None:
+    """Remove a document and its chunks; triggers bury its rows and its terms. Nothing happens if it is not there."""
+    database.execute("DELETE FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?)", (path,))
+    database.execute("DELETE FROM documents WHERE path = ?", (path,))
+
+
+def load_chunks(database: sqlite3.Connection, ids: Sequence[int]) -> list[Chunk]:
+    """Chunks in the order of `ids`. Raises KeyError for an id that is not there."""
+    rows = database.execute(
+        f"SELECT {_CHUNK_COLUMNS} WHERE chunks.id IN (SELECT value FROM json_each(?))", (json_list(ids),)
+    )
+    found = {row[0]: _chunk(row) for row in rows}
+    return [found[int(chunk_id)] for chunk_id in ids]
+
+
+def load_files(database: sqlite3.Connection) -> dict[str, FileState]:
+    """State of the file of every document, by path."""
+    found = database.execute("SELECT path, size, mtime_ns, content_hash FROM documents ORDER BY path")
+    return {path: FileState(size, mtime_ns, digest) for path, size, mtime_ns, digest in found}
+
+
+def load_document(database: sqlite3.Connection, path: str) -> Document | None:
+    row = database.execute(
+        "SELECT id, title, metadata, updated, content_hash, text FROM documents WHERE path = ?", (path,)
+    ).fetchone()
+    if row is None:
+        return None
+    document, title, metadata, updated, content_hash, text = row
+    parts = database.execute("SELECT text FROM chunks WHERE document = ? ORDER BY ordinal", (document,))
+    text = "".join((text, *(part for (part,) in parts)))
+    return Document(path, title, text, json.loads(metadata), updated, content_hash)
+
+
+def chunks_of(database: sqlite3.Connection, path: str) -> Iterator[Chunk]:
+    rows = database.execute(f"SELECT {_CHUNK_COLUMNS} WHERE path = ? ORDER BY ordinal", (path,))
+    return (_chunk(row) for row in rows.fetchall())
+
+
+def token_runs(database: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], list[int]]:
+    """First row and number of rows of each chunk's token vectors, in the order of `ids`. Raises KeyError."""
+    rows = database.execute(
+        "SELECT id, token_start, token_rows FROM chunks WHERE id IN (SELECT value FROM json_each(?))", (json_list(ids),)
+    )
+    found = {row[0]: row[1:] for row in rows}
+    runs = [found[int(chunk_id)] for chunk_id in ids]
+    return [start for start, _ in runs], [count for _, count in runs]
+
+
+def json_list(ids: Sequence[int]) -> str:
+    """Ids as one bound value, so that any number of them fits."""
+    return json.dumps([int(i) for i in ids])
+
+
+def _chunk(row: tuple[Any, ...]) -> Chunk:
+    chunk_id, path, title, ordinal, heading_path, start, end, line_start, line_end, text, passage = row
+    return Chunk(
+        path=path,
+        title=title,
+        ordinal=ordinal,
+        text=text,
+        heading_path=tuple(json.loads(heading_path)),
+        start=start,
+        end=end,
+        line_start=line_start,
+        line_end=line_end,
+        passage=passage,
+        chunk_id=chunk_id,
+    )

@@ -1,0 +1,135 @@
+"""Append-only files of fixed-width rows. How many rows count is for meta.db to say, never for the file's length."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.errors import IndexCorruptError
+from rag_search.index.store.disk import DISK, Disk, write_all
+from rag_search.index.store.layout import REBUILD
+
+_SUFFIXES = {"vectors": "f32", "tokens": "u4", "lengths": "i32"}
+_TYPES: dict[str, np.dtype[Any]] = {
+    "vectors": np.dtype("<f4"),
+    "tokens": np.dtype("u1"),  # two dimensions a byte
+    "lengths": np.dtype("<i4"),
+}
+
+
+def segment_name(kind: str, number: int) -> str:
+    return f"{kind}-{number:06d}.{_SUFFIXES[kind]}"
+
+
+def has_current_form(kind: str, name: str) -> bool:
+    """Whether the rows of the file `name` are as this version writes them."""
+    return name.endswith(f".{_SUFFIXES[kind]}")
+
+
+class Segment:
+    """Rows (n, columns) of one file. Reading is safe from many threads at once."""
+
+    def __init__(self, path: Path, kind: str, columns: int, *, fd: int, rows: int = 0) -> None:
+        """Takes over the open file `fd`; `rows` are the committed ones."""
+        self.path = path
+        self.kind = kind
+        self.columns = columns
+        self.dtype = _TYPES[kind]
+        self.rows = rows
+        self._fd = fd
+
+    @classmethod
+    def open(cls, path: Path, kind: str, columns: int, *, rows: int, writable: bool = False) -> Segment:
+        """Raises FileNotFoundError, and IndexCorruptError when the file is shorter than its committed rows."""
+        fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+        segment = cls(path, kind, columns, fd=fd, rows=rows)
+        if os.fstat(fd).st_size < segment.bytes:
+            segment.close()
+            raise _too_short(path, rows)
+        return segment
+
+    @classmethod
+    def create(cls, folder: Path, kind: str, columns: int, *, number: int, disk: Disk = DISK) -> Segment:
+        path = folder / segment_name(kind, number)
+        return cls(path, kind, columns, fd=disk.create(path))
+
+    @property
+    def width(self) -> int:
+        """Bytes of a row."""
+        return self.columns * self.dtype.itemsize
+
+    @property
+    def bytes(self) -> int:
+        return self.rows * self.width
+
+    def append(self, rows: NDArray[Any], disk: Disk) -> int:
+        """Write rows (m, columns) after the last one; the first one's number. Not durable before `sync`."""
+        first = self.rows
+        data = np.ascontiguousarray(rows, self.dtype)
+        if data.ndim != 2 or data.shape[1] != self.columns:
+            raise ValueError(f"rows of shape {data.shape} for a segment of {self.columns} columns")
+        if len(data):
+            write_all(disk, self._fd, data.view(np.uint8).reshape(-1).data, self.bytes)
+        self.rows += len(data)
+        return first
+
+    def sync(self, disk: Disk) -> None:
+        disk.sync(self._fd)
+
+    def cut_tail(self, disk: Disk) -> None:
+        """Remove what an interrupted writer left after the committed rows."""
+        if os.fstat(self._fd).st_size > self.bytes:
+            disk.truncate(self._fd, self.bytes)
+
+    def matrix(self) -> NDArray[Any]:
+        """All rows, mapped and not copied: (rows, columns)."""
+        if not self.rows:
+            return np.empty((0, self.columns), self.dtype)
+        pages = mmap.mmap(self._fd, self.bytes, prot=mmap.PROT_READ)  # by the open file: its name may be gone by now
+        return np.frombuffer(pages, self.dtype).reshape(self.rows, self.columns)
+
+    def read(self, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[Any]:
+        """The runs `[start, start + count)` one after the other: (sum of counts, columns).
+
+        By pread and not through a map: pages of a map stay in the process, and a million rows would fill it. In file
+        order, which is what a disk likes.
+        """
+        ends = np.cumsum(counts)
+        out = np.empty((int(ends[-1]) if len(ends) else 0, self.columns), self.dtype)
+        if len(ends) and (int(starts.min()) < 0 or int((starts + counts).max()) > self.rows):
+            raise IndexError(f"rows outside the {self.rows} rows of {self.path.name}")
+        flat = out.view(np.uint8).reshape(-1).data
+        order = np.argsort(starts, kind="stable")
+        places = (np.stack((starts, ends - counts, ends), axis=1)[order] * self.width).tolist()
+        for offset, first, last in places:  # hundreds for every query: nothing but the call in this loop
+            if os.preadv(self._fd, (flat[first:last],), offset) != last - first:
+                self._read_slowly(flat[first:last], offset)
+        return out
+
+    def _read_slowly(self, part: memoryview, offset: int) -> None:
+        """Whatever the system call gives at a time; nothing means that the file has ended."""
+        while part:
+            got = os.preadv(self._fd, [part], offset)
+            if not got:
+                raise _too_short(self.path, self.rows)
+            part, offset = part[got:], offset + got
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def close_all(segments: Mapping[str, Segment]) -> None:
+    for segment in segments.values():
+        segment.close()
+
+
+def _too_short(path: Path, rows: int) -> IndexCorruptError:
+    return IndexCorruptError(f"{path} is shorter than its {rows} committed rows.", remedy=REBUILD)

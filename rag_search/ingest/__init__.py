@@ -1,0 +1,19 @@
+"""Folders and texts into the index."""
+
+from rag_search.ingest.plan import outdated, plan_sync
+from rag_search.ingest.reports import Failure, IngestOptions, IngestReport, Plan, Step
+from rag_search.ingest.roots import known_roots
+from rag_search.ingest.sync import sync_folders, sync_texts
+
+__all__ = [
+    "Failure",
+    "IngestOptions",
+    "IngestReport",
+    "Plan",
+    "Step",
+    "known_roots",
+    "outdated",
+    "plan_sync",
+    "sync_folders",
+    "sync_texts",
+]

@@ -1,0 +1,136 @@
+"""Compare the folders with the index: what is new, changed, unchanged, gone, and what cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rag_search.documents import LeftOut, SourceFile, walk
+from rag_search.errors import InputError
+from rag_search.index import OUTDATED, FileState
+from rag_search.ingest.reports import UNNOTED_CHUNKING, Failure, IngestOptions, Plan
+from rag_search.ingest.roots import absolute
+
+
+def plan_sync(
+    known: Mapping[str, FileState],
+    roots: Sequence[Path],
+    *,
+    base: Path,
+    options: IngestOptions | None = None,
+    others: Sequence[Path] = (),
+) -> Plan:
+    """Compare the folders with `known` (path to state). Reads only files whose size or mtime changed.
+    others: further roots of the index; what they alone lead to is not gone while it is there.
+
+    An unmounted folder must not empty the index: unless `options.allow_empty` is set, one of several roots that has
+    lost all its Markdown is a failure and keeps its documents. Raises InputError when none of them holds any, and for
+    a root that is missing.
+    """
+    options = options or IngestOptions()
+    problems: list[LeftOut] = []
+    sources = list(walk(roots, base=base, on_problem=problems.append))
+    if not options.allow_empty:
+        if not sources:
+            raise _nothing_found(roots, problems, known)
+        problems += _emptied(known, sources, problems, roots, base)
+    plan = _compare(sources, known)
+    return replace(
+        plan,
+        removed=tuple(_gone(known, sources, problems, roots, base, options, others)),
+        failed=(*(Failure(problem.path, problem.message) for problem in problems if problem.failed), *plan.failed),
+        skipped=tuple(Failure(problem.path, problem.message) for problem in problems if not problem.failed),
+    )
+
+
+def outdated(known: Mapping[str, FileState], chunking: str | None, options: IngestOptions) -> dict[str, FileState]:
+    """`known`, all OUTDATED when `chunking`, the rules noted in the index, are not those of the options."""
+    if (chunking or UNNOTED_CHUNKING) == options.chunking:
+        return dict(known)
+    return {path: replace(state, size=OUTDATED) for path, state in known.items()}
+
+
+def _compare(sources: Sequence[SourceFile], known: Mapping[str, FileState]) -> Plan:
+    new: list[SourceFile] = []
+    changed: list[SourceFile] = []
+    touched: list[SourceFile] = []
+    failed: list[Failure] = []
+    for source in sources:
+        state = known.get(source.path)
+        if state is None:
+            new.append(source)
+        elif (state.size, state.mtime_ns) != (source.size, source.mtime_ns):
+            try:
+                same = state.size == source.size and state.content_hash == _hash_file(source.absolute)
+            except OSError as error:
+                failed.append(Failure(source.path, f"cannot be read: {error.strerror}"))
+                continue
+            (touched if same else changed).append(source)
+    unchanged = len(sources) - len(new) - len(changed) - len(failed)
+    return Plan(tuple(new), tuple(changed), tuple(touched), unchanged, failed=tuple(failed))
+
+
+def _nothing_found(roots: Sequence[Path], problems: Sequence[LeftOut], known: Mapping[str, FileState]) -> InputError:
+    names = ", ".join(str(root) for root in roots)
+    kept = f" The index keeps the {len(known)} documents it has." if known else ""
+    if problems:
+        return InputError(f"nothing under {names} can be read: {problems[0].path}: {problems[0].message}.{kept}")
+    remedy = "Name a folder with .md files" + (", or pass --allow-empty to remove them." if known else ".")
+    return InputError(f"no Markdown files under {names}.{kept}", remedy=remedy)
+
+
+def _emptied(
+    known: Mapping[str, FileState],
+    sources: Sequence[SourceFile],
+    problems: Sequence[LeftOut],
+    roots: Sequence[Path],
+    base: Path,
+) -> Iterator[LeftOut]:
+    """Folders among the roots without a source, under which the index has documents."""
+    reported = {base / problem.path for problem in problems}
+    for top in dict.fromkeys(absolute(roots)):
+        if top in reported or not top.is_dir() or _holds(top, (source.absolute for source in sources)):
+            continue
+        if lost := sum((base / path).is_relative_to(top) for path in known):
+            message = f"holds no Markdown any more. The index keeps its {lost} documents; --allow-empty removes them"
+            yield LeftOut((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
+
+
+def _holds(top: Path, files: Iterable[Path]) -> bool:
+    """Whether any of the files lies under `top`, by its own name or by that of the folder it links to."""
+    above = tuple(f"{folder.as_posix().rstrip('/')}/" for folder in (top, top.resolve()))
+    return any(file.as_posix().startswith(above) for file in files)
+
+
+def _gone(
+    known: Mapping[str, FileState],
+    sources: Sequence[SourceFile],
+    problems: Sequence[LeftOut],
+    roots: Sequence[Path],
+    base: Path,
+    options: IngestOptions,
+    others: Sequence[Path],
+) -> Iterator[str]:
+    """Known paths that are no longer there. What lies under a folder that could not be read is not gone, nor is a file
+    that this walk leaves out, but not that of another root below (one that is ignored, or is named)."""
+    present = {source.path for source in sources}
+    unreadable = [base / problem.path for problem in problems if problem.failed]
+    tops = absolute(roots)
+    below = [root for root in others if root not in tops and any(root.is_relative_to(top) for top in tops)]
+    for path in sorted(set(known) - present):
+        place = base / path
+        if any(place.is_relative_to(folder) for folder in unreadable):
+            continue
+        if options.prune or (any(place.is_relative_to(top) for top in tops) and not _is_of(place, below)):
+            yield path
+
+
+def _is_of(place: Path, roots: Sequence[Path]) -> bool:
+    return any(place.is_relative_to(root) for root in roots) and place.exists()
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,108 @@
+"""Files and texts to chunked documents, in groups: the part of an ingest that needs neither the model nor the index.
+
+It runs a group ahead of the embedding, in a thread of its own, so that the model does not wait for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rag_search.chunking import chunk_document
+from rag_search.documents import SourceFile, read_document
+from rag_search.errors import InputError
+from rag_search.index import FileState
+from rag_search.ingest.reports import Failure, IngestOptions
+from rag_search.records import Chunk, CountTokens, Document
+from rag_search.text.terms import terms
+
+GROUP_CHUNKS = 256  # passages embedded between two commits: enough to batch by length, little to lose
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document with its chunks and the terms of each, joined by spaces, ready to be embedded."""
+
+    document: Document
+    chunks: tuple[Chunk, ...]
+    terms: tuple[str, ...]
+    state: FileState
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one file or text of `size` bytes or characters: a document, a failure, or None: unchanged."""
+
+    size: int
+    outcome: Prepared | Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """About GROUP_CHUNKS passages, to be embedded and committed together."""
+
+    items: tuple[Item, ...]
+
+    @property
+    def documents(self) -> list[Prepared]:
+        return [item.outcome for item in self.items if isinstance(item.outcome, Prepared)]
+
+    @property
+    def failures(self) -> list[Failure]:
+        return [item.outcome for item in self.items if isinstance(item.outcome, Failure)]
+
+    @property
+    def unchanged(self) -> int:
+        return sum(item.outcome is None for item in self.items)
+
+
+def grouped(items: Iterable[Item]) -> Iterator[Group]:
+    """Items in order, cut after the one that fills a group."""
+    group: list[Item] = []
+    chunks = 0
+    for item in items:
+        group.append(item)
+        chunks += len(item.outcome.chunks) if isinstance(item.outcome, Prepared) else 0
+        if chunks >= GROUP_CHUNKS:
+            yield Group(tuple(group))
+            group, chunks = [], 0
+    if group:
+        yield Group(tuple(group))
+
+
+def prepared_files(
+    sources: Sequence[SourceFile], *, count_tokens: CountTokens, options: IngestOptions
+) -> Iterator[Item]:
+    """Read and chunk each file; one that cannot be read is a failure and not the end."""
+    for source in sources:
+        try:
+            document = read_document(source, max_bytes=options.max_bytes)
+        except InputError as error:
+            yield Item(source.size, Failure.of(source.path, error))
+            continue
+        state = FileState(source.size, source.mtime_ns, document.content_hash)
+        yield Item(source.size, _prepared(document, state, count_tokens, options.max_tokens))
+
+
+def prepared_texts(
+    rows: Sequence[tuple[str, str, str]],
+    known: Mapping[str, FileState],
+    *,
+    count_tokens: CountTokens,
+    options: IngestOptions,
+) -> Iterator[Item]:
+    """Chunk each (id, title, text) that is not in `known` as it is."""
+    for document_id, title, text in rows:
+        digest = hashlib.sha256(f"{title}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
+        state = FileState(len(text), 0, digest)
+        if known.get(document_id) == state:
+            yield Item(len(text), None)
+            continue
+        document = Document(document_id, title, text, {}, "", digest)
+        yield Item(len(text), _prepared(document, state, count_tokens, options.max_tokens))
+
+
+def _prepared(document: Document, state: FileState, count_tokens: CountTokens, max_tokens: int) -> Prepared:
+    chunks = tuple(chunk_document(document, count_tokens=count_tokens, max_tokens=max_tokens))
+    return Prepared(document, chunks, tuple(" ".join(terms(chunk.passage)) for chunk in chunks), state)

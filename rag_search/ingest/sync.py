@@ -1,0 +1,152 @@
+"""Make the index equal to the folders.
+
+    walk -> compare size and mtime, then SHA-256 -> chunk what changed -> embed passages not seen before -> commit
+    -> remove what is gone -> commit
+
+A group of documents is one commit, so an interrupted run keeps what it has committed and the next one goes on from
+there. A file that fails keeps its last good version in the index and is reported by name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from rag_search.documents import SourceFile
+from rag_search.embed.base import Embedder
+from rag_search.errors import InputError
+from rag_search.index import FileState, IndexWriter
+from rag_search.ingest.plan import plan_sync
+from rag_search.ingest.prepare import Item, grouped, prepared_files, prepared_texts
+from rag_search.ingest.reports import UNNOTED_CHUNKING, IngestOptions, IngestReport, Step
+from rag_search.ingest.roots import known_roots, merged_roots
+from rag_search.ingest.store import Store
+from rag_search.runtime.threads import Ahead
+
+OnStep = Callable[[Step], None]
+
+
+def sync_folders(
+    writer: IndexWriter,
+    embedder: Embedder,
+    roots: Sequence[Path],
+    *,
+    base: Path,
+    options: IngestOptions | None = None,
+    on_step: OnStep = lambda _: None,
+) -> IngestReport:
+    """Bring the index up to date with `roots` and report what was done.
+
+    Documents under a root that are gone from disk leave the index; those under folders that are not named stay unless
+    `options.prune`. Raises InputError for a root that is missing or holds no Markdown; failures of single files are
+    in the report.
+    """
+    options = options or IngestOptions()
+    start = time.perf_counter()
+    known = _known(writer, options)
+    places = known_roots(writer, base=base)
+    plan = plan_sync(known, roots, base=base, options=options, others=places)
+    for source in plan.touched:
+        writer.touch(source.path, _state(source, known[source.path].content_hash))
+    writer.set_base(base)
+    writer.set_roots(merged_roots(places, roots, base=base, prune=options.prune))
+    writer.commit()
+    work = sorted((*plan.new, *plan.changed), key=lambda source: source.path)
+    store = Store(writer, embedder)
+    items = prepared_files(work, count_tokens=embedder.count_tokens, options=options)
+    _store_all(store, items, _Total(len(work), sum(source.size for source in work)), on_step)
+    writer.remove(plan.removed)  # last: what was renamed or moved finds its vectors under the old name
+    writer.commit()
+    writer.maintain()
+    return IngestReport(
+        new=sum(source.path in store.paths for source in plan.new),
+        changed=sum(source.path in store.paths for source in plan.changed),
+        unchanged=plan.unchanged,
+        removed=len(plan.removed),
+        failed=(*plan.failed, *store.failures),
+        skipped=plan.skipped,
+        empty=tuple(store.empty),
+        chunks=store.chunks,
+        embedded=store.embedded,
+        tokens=store.tokens,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def sync_texts(
+    writer: IndexWriter,
+    embedder: Embedder,
+    texts: Iterable[tuple[str, str, str]],
+    *,
+    options: IngestOptions | None = None,
+    on_step: OnStep = lambda _: None,
+) -> IngestReport:
+    """Make the index equal to (id, title, text) triples that are in no file, such as a BEIR corpus.
+
+    Raises InputError for an id that stands twice, before anything is changed.
+    """
+    options = options or IngestOptions()
+    start = time.perf_counter()
+    rows = list(texts)
+    _require_distinct(document_id for document_id, _, _ in rows)
+    known = _known(writer, options)
+    store = Store(writer, embedder)
+    items = prepared_texts(rows, known, count_tokens=embedder.count_tokens, options=options)
+    _store_all(store, items, _Total(len(rows), sum(len(text) for _, _, text in rows)), on_step)
+    gone = sorted(set(known).difference(document_id for document_id, _, _ in rows))
+    writer.remove(gone)
+    writer.commit()
+    writer.maintain()
+    changed = len(store.paths & set(known))
+    return IngestReport(
+        new=len(store.paths) - changed,
+        changed=changed,
+        unchanged=store.unchanged,
+        removed=len(gone),
+        failed=tuple(store.failures),
+        empty=tuple(store.empty),
+        chunks=store.chunks,
+        embedded=store.embedded,
+        tokens=store.tokens,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _require_distinct(ids: Iterable[str]) -> None:
+    for document_id, times in Counter(ids).most_common(1):
+        if times > 1:
+            raise InputError(f"{times} texts have the id {document_id!r}.", remedy="Give every text an id of its own.")
+
+
+def _known(writer: IndexWriter, options: IngestOptions) -> dict[str, FileState]:
+    """What the index holds. If that was cut by other rules, all of it is to be cut anew; passages that come out as
+    they were are not embedded again."""
+    if (writer.chunking() or UNNOTED_CHUNKING) != options.chunking:
+        writer.set_chunking(options.chunking)
+    return writer.files()
+
+
+class _Total(NamedTuple):
+    """What there is to do: documents, and bytes of files or characters of texts."""
+
+    documents: int
+    size: int
+
+
+def _store_all(store: Store, items: Iterable[Item], total: _Total, on_step: OnStep) -> None:
+    """Embed and commit group by group, while the next one is read and chunked."""
+    documents = size = 0
+    with closing(Ahead(grouped(items))) as groups:
+        for group in groups:
+            store.put(group)
+            documents += len(group.items)
+            size += sum(item.size for item in group.items)
+            on_step(Step(documents, total.documents, size, total.size, store.tokens))
+
+
+def _state(source: SourceFile, content_hash: str) -> FileState:
+    return FileState(source.size, source.mtime_ns, content_hash)

@@ -1,0 +1,102 @@
+"""What the adapters share: passages of the index, from a running `ragsearch serve`.
+
+A server and not the library, so that models are loaded once for all processes, a new ingest is seen at the next
+question, and an adapter is a few plain values that a framework may copy, pickle and write to a file.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NoReturn
+
+import httpx
+
+from rag_search.errors import InputError, ServerError
+from rag_search.runtime.http import JSON_TYPE, bearer, clean_key, clean_url, json_body, uses_proxy
+
+DEFAULT_URL = "http://127.0.0.1:7860"
+KEY_VARIABLE = "RAGSEARCH_SERVER__API_KEY"
+TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One hit. id: always the same for the same passage. metadata: path, title, heading_path, line_start, line_end."""
+
+    id: str
+    text: str
+    score: float
+    metadata: dict[str, Any]
+
+
+def search(
+    url: str,
+    query: str,
+    *,
+    top_k: int = 5,
+    options: Mapping[str, Any] | None = None,
+    api_key: str | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> list[Passage]:
+    """Passages that answer `query`, best first; none when nothing is a confident match.
+
+    options: further fields of /v1/search: instruction, paths, where, since, candidates, min_score, rerank, group.
+    api_key: None takes the environment variable RAGSEARCH_SERVER__API_KEY.
+    Raises InputError for what cannot be asked, ServerError for a server that is not there or fails.
+    """
+    try:
+        key = clean_key(os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key)
+    except ValueError as error:
+        raise InputError(f"the server's key cannot be sent: {error}.", remedy="Write the key alone.") from error
+    try:
+        url = clean_url(url)
+    except ValueError as error:
+        raise InputError(f"the server's address cannot be used: {error}.", remedy=f"Example: {DEFAULT_URL}") from error
+    response = _post(url, {**(options or {}), "query": query, "top_k": top_k}, bearer(key), timeout_s)
+    try:
+        reply = response.json()
+        if response.status_code != 200:
+            _fail(url, response.status_code, reply["error"])
+        return [_passage(hit) for hit in reply["hits"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ServerError(f"{url} is no ragsearch server.", remedy="Use the address that serve printed.") from error
+
+
+def _post(url: str, body: Mapping[str, Any], headers: Mapping[bytes, bytes], timeout_s: float) -> httpx.Response:
+    try:
+        return _client(trust_env=uses_proxy(url)).post(
+            f"{url}/v1/search", content=json_body(body), headers={**headers, **JSON_TYPE}, timeout=timeout_s
+        )
+    except httpx.TimeoutException as error:
+        raise ServerError(f"{url} did not answer within {timeout_s:g} s.") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ServerError(f"no server answers at {url}: {error}.", remedy="Start it: ragsearch serve") from error
+
+
+@cache
+def _client(*, trust_env: bool) -> httpx.Client:
+    """One for the process, with proxies or without: making one reads all certificates, which takes longer than an
+    answer."""
+    client = httpx.Client(trust_env=trust_env)
+    atexit.register(client.close)
+    return client
+
+
+def _passage(hit: Mapping[str, Any]) -> Passage:
+    metadata = {name: hit[name] for name in ("path", "title", "heading_path", "line_start", "line_end")}
+    place = f"{hit['path']}:{hit['line_start']}\n{hit['text']}"
+    return Passage(hashlib.sha256(place.encode()).hexdigest(), hit["text"], hit["score"], metadata)
+
+
+def _fail(url: str, status: int, error: Mapping[str, Any]) -> NoReturn:
+    message, remedy = str(error["message"]), str(error.get("remedy", ""))
+    if status in (400, 413, 422):
+        raise InputError(message, remedy=remedy)
+    if status == 401:
+        remedy = f"Give the server's key as api_key, or set {KEY_VARIABLE}."
+    raise ServerError(f"{url} refused: {message}", remedy=remedy)

@@ -1,0 +1,187 @@
+"""A reranker behind HTTP: vLLM, Text Embeddings Inference, Cohere, Jina and what speaks like them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rag_search.embed.prompts import QWEN3_END
+from rag_search.errors import KnownAnswerError
+from rag_search.records import FloatVector
+from rag_search.rerank.base import PairRequest
+from rag_search.rerank.qwen3 import (
+    PROBE,
+    PROMPT_ROOM,
+    TEMPLATE,
+    check_prompt_length,
+    check_tail,
+    is_qwen3_reranker,
+    not_a_classifier,
+)
+from rag_search.rerank.remote_formats import MAX_DOCUMENTS, Shape, read_scores, rerank_body
+from rag_search.runtime.model_client import CONCURRENCY, NoRouteError, Remote, prompt_tokens_of, tokens_of
+from rag_search.runtime.threads import in_parallel
+from rag_search.text.special_tokens import neutralise
+
+
+class ApiReranker:
+    """A Reranker. max_tokens_per_doc: longer passages are cut there, inside the template."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        model: str,
+        *,
+        shape: Shape = "vllm",
+        max_tokens_per_doc: int = 2048,
+        default: str | None = None,
+    ) -> None:
+        self.remote, self.model = remote, model
+        self._shape, self._max_tokens, self._default = shape, max_tokens_per_doc, default
+        self._qwen3 = is_qwen3_reranker(model)
+        self._without_score = False  # whether the server has turned out to have no /score
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} ({self._shape} {self.remote.url})"
+
+    @property
+    def fingerprint(self) -> str:
+        parts = (self.model, self._shape, self._max_tokens, self._default, self._qwen3 and TEMPLATE.read_text("utf-8"))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def follows_instructions(self) -> bool:
+        return self._qwen3 and self._shape == "vllm"
+
+    @property
+    def threshold(self) -> float | None:
+        return None
+
+    def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        return self._score_apart([PairRequest(query, passages, instruction)])[0]
+
+    def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
+        """As `score` for each request. Pairs under one instruction share requests to vLLM's /score, so many small
+        requests cost one round trip; a server without that path gets /rerank for each."""
+        if self.follows_instructions and len(requests) > 1 and not self._without_score:
+            try:
+                return self._score_together(requests)
+            except NoRouteError:  # should it be the model that is not there, /rerank says so too
+                self._without_score = True
+        return self._score_apart(requests)
+
+    def count_cut(self, passages: Sequence[str]) -> int:
+        """How many of the passages are longer than the model is given. A token has at least one byte, so the server's
+        tokenizer is asked only for those that can be."""
+        suspects = [passage for passage in passages if len(passage.encode()) > self._max_tokens]
+        if not suspects or self._shape != "vllm":
+            return 0
+        return sum(n > self._max_tokens for n in in_parallel(self._count, suspects, workers=CONCURRENCY))
+
+    def check_structure(self) -> None:
+        """Raises KnownAnswerError when the server is no reranker or prompts the model in another way."""
+        if not self._qwen3 or self._shape != "vllm":
+            return
+        # without a model's name, which would be another one on a server that was never meant
+        if self.remote.probe("/v1/embeddings", {"input": "d"}) is not None:
+            raise not_a_classifier(self.name, end_token=self._appends_end())
+        messages = [{"role": role, "content": text} for role, text in zip(("query", "document"), PROBE, strict=True)]
+        tokens = tokens_of(self.remote.probe("/tokenize", {"messages": messages}))
+        if tokens is not None:
+            check_tail(tokens, self.name)
+            self._check_room()
+            return
+        reply = self.remote.post("/rerank", {"model": self.model, "query": PROBE[0], "documents": [PROBE[1]]})
+        read = prompt_tokens_of(reply)
+        if read is None:
+            raise KnownAnswerError(
+                f"{self.name} does not say how it prompts the model.",
+                remedy="Serve it by vLLM (ragsearch up), or set reranker.check to false if you are sure.",
+            )
+        check_prompt_length(read, self.name)
+
+    def _check_room(self) -> None:
+        """Raises KnownAnswerError when a passage of the allowed length and its prompt are too long for the server."""
+        room = _shortest_limit(self.remote.probe("/v1/models"))
+        if room is not None and room < self._max_tokens + PROMPT_ROOM:
+            raise KnownAnswerError(
+                f"{self.name} takes {room} tokens, too few for a passage of {self._max_tokens} and its prompt "
+                f"({PROMPT_ROOM}).",
+                remedy=f"Serve it with: --max-model-len {self._max_tokens + PROMPT_ROOM}, or set "
+                f"reranker.max_tokens_per_doc to {room - PROMPT_ROOM}.",
+            )
+
+    def _score_apart(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
+        """By /rerank, which takes one query. All at once, so that no more than CONCURRENCY are under way."""
+        size = MAX_DOCUMENTS[self._shape]
+        work = [(r, r.passages[i : i + size]) for r in requests for i in range(0, len(r.passages), size)]
+        rows = in_parallel(
+            lambda job: self._rerank(job[0].query, job[1], self._told(job[0])), work, workers=CONCURRENCY
+        )
+        return _split(np.concatenate(rows) if rows else np.empty(0, np.float32), requests)
+
+    def _score_together(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
+        """By /score, which takes pairs under one instruction."""
+        pairs = [(self._told(r), r.query, passage) for r in requests for passage in r.passages]
+        scores = np.empty(len(pairs), np.float32)
+        for told in {told: None for told, _, _ in pairs}:  # each once, in order
+            rows = [row for row, pair in enumerate(pairs) if pair[0] == told]
+            scores[rows] = self._score_pairs([pairs[row][1:] for row in rows], told)
+        return _split(scores, requests)
+
+    def _told(self, request: PairRequest) -> str | None:
+        return request.instruction or self._default
+
+    def _score_pairs(self, pairs: Sequence[tuple[str, str]], instruction: str | None) -> FloatVector:
+        size = MAX_DOCUMENTS[self._shape]
+        groups = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+        return np.concatenate(in_parallel(lambda group: self._score(group, instruction), groups, workers=CONCURRENCY))
+
+    def _score(self, pairs: Sequence[tuple[str, str]], instruction: str | None) -> FloatVector:
+        body = {
+            "model": self.model,
+            "queries": [self._safe(query) for query, _ in pairs],
+            "documents": [self._safe(passage) for _, passage in pairs],
+            "max_tokens_per_doc": self._max_tokens,
+            **({"instruction": self._safe(instruction)} if instruction else {}),
+        }
+        return read_scores(self.remote.post("/score", body), len(pairs), self.name)
+
+    def _appends_end(self) -> bool:
+        tokens = tokens_of(self.remote.probe("/tokenize", {"prompt": "d"}))
+        return tokens is not None and tokens[-1] == QWEN3_END
+
+    def _rerank(self, query: str, passages: Sequence[str], instruction: str | None) -> FloatVector:
+        body = rerank_body(
+            self._shape,
+            self.model,
+            self._safe(query),
+            [self._safe(passage) for passage in passages],
+            instruction=self._safe(instruction) if instruction else None,
+            max_tokens=self._max_tokens,
+        )
+        base = self.remote.root if self._shape == "tei" else None  # TEI knows no version
+        return read_scores(self.remote.post("/rerank", body, base=base), len(passages), self.name)
+
+    def _count(self, passage: str) -> int:
+        answer = self.remote.probe("/tokenize", {"prompt": self._safe(passage), "add_special_tokens": False})
+        return len(tokens_of(answer) or ())
+
+    def _safe(self, text: str) -> str:
+        return neutralise(text) if self._qwen3 else text
+
+
+def _split(scores: FloatVector, requests: Sequence[PairRequest]) -> list[FloatVector]:
+    """Scores of all passages to those of each request."""
+    return np.split(scores, np.cumsum([len(r.passages) for r in requests])[:-1])
+
+
+def _shortest_limit(models: Any) -> int | None:
+    """The smallest `max_model_len` in an answer of /v1/models; None when it names none."""
+    rows = models.get("data") if isinstance(models, dict) else None
+    limits = [row.get("max_model_len") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)

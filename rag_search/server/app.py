@@ -1,0 +1,71 @@
+"""The application: routes, mounted page, and the guard around all of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import cast
+
+from fastapi import FastAPI, Security
+from fastapi.params import Depends
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from rag_search import __version__
+from rag_search.config import ServerSettings
+from rag_search.errors import ConfigError
+from rag_search.server import errors
+from rag_search.server.live_searcher import Engine
+from rag_search.server.metrics import Metrics
+from rag_search.server.middleware import LOOPBACK, App, Guard, GuardRules
+from rag_search.server.routes.health import health_router
+from rag_search.server.routes.rerank import rerank_router
+from rag_search.server.routes.search import search_router
+from rag_search.server.service import Service
+
+Mount = Callable[[FastAPI, Service], None]
+
+
+def make_app(engine: Engine, *, mounts: tuple[Mount, ...] = ()) -> App:
+    """The guarded ASGI application. mounts: add pages to it. Raises ConfigError for an open address without a key."""
+    settings = engine.config.settings.server
+    rules = make_rules(settings)
+    metrics = Metrics()
+    service = Service(engine, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.close()
+
+    app = FastAPI(
+        title="ragsearch",
+        version=__version__,
+        lifespan=lifespan,
+        dependencies=_documented_keys() if rules.api_key else None,
+        docs_url=None,  # the pages of both load from another host
+        redoc_url=None,
+    )
+    errors.install(app)
+    app.include_router(rerank_router(service))
+    app.include_router(search_router(service))
+    app.include_router(health_router(service, metrics))
+    for mount in mounts:
+        mount(app, service)
+    return Guard(cast("App", app), rules, metrics.observe)
+
+
+def _documented_keys() -> list[Depends]:
+    """The two ways to give the key, for the OpenAPI document; the guard has checked it before a route is reached."""
+    return [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
+
+
+def make_rules(settings: ServerSettings) -> GuardRules:
+    """The guard's rules. A key is needed on every address but this machine's own."""
+    key = (settings.api_key or "").strip()  # as a header arrives
+    if settings.host not in LOOPBACK and not key:
+        raise ConfigError(
+            f"the address {settings.host} can be reached from other machines.",
+            remedy="Set server.api_key, RAGSEARCH_SERVER__API_KEY or --api-key; or use --host 127.0.0.1.",
+        )
+    hosts = LOOPBACK if settings.host in LOOPBACK else None
+    return GuardRules(key or None, hosts, int(settings.max_body_mb * 2**20), settings.body_timeout_s)

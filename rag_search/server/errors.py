@@ -1,0 +1,112 @@
+"""Errors as answers: which status, in which shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from rag_search.errors import ConfigError, IndexStoreError, InputError, RagSearchError
+from rag_search.server.batching import BusyError, WaitedTooLongError
+from rag_search.server.schemas.requests import form_of
+from rag_search.server.schemas.responses import ErrorReply, TextErrorReply
+
+RETRY_AFTER_S = 2
+
+
+class TooManyPassagesError(InputError):
+    """More or longer passages than a request may have."""
+
+
+class OtherIndexError(RagSearchError):
+    """The client expects another version, index or settings."""
+
+
+_STATUS: list[tuple[type[RagSearchError], int]] = [
+    (BusyError, 429),
+    (WaitedTooLongError, 503),
+    (TooManyPassagesError, 413),
+    (OtherIndexError, 409),
+    (InputError, 400),
+    (ConfigError, 400),
+    (IndexStoreError, 503),
+    (RagSearchError, 502),
+]
+_MEANING = {
+    400: "The body is no JSON, or what it asks for cannot be done",
+    401: "No key, or a wrong one",
+    408: "The body came too slowly",
+    413: "The body is too large, or it has too many or too long passages",
+    415: "The body is not application/json",
+    421: "This server does not answer for that Host name",
+    422: "A field is missing or wrong",
+    429: "Too many requests wait; see Retry-After",
+    502: "The engine failed",
+    503: "Waited too long, or there is no index yet; see Retry-After",
+}
+_WITHOUT_BODY = (400, 401, 421, 503)
+_TEI_TYPE = {429: "Overloaded", 500: "Backend", 502: "Backend", 503: "Unhealthy"}  # all others: Validation
+
+
+def documented(
+    reply: Any = None, *, reads_body: bool = True, text_errors: bool = False
+) -> dict[int | str, dict[str, Any]]:
+    """What a route answers, for the OpenAPI document. reply: the body of a 200."""
+    error: Any = ErrorReply | TextErrorReply if text_errors else ErrorReply
+    statuses = _MEANING if reads_body else _WITHOUT_BODY
+    errors: dict[int | str, dict[str, Any]] = {s: {"model": error, "description": _MEANING[s]} for s in statuses}
+    return errors if reply is None else {200: {"model": reply}, **errors}
+
+
+def install(app: FastAPI) -> None:
+    """Every error in the one shape; a request in TEI's or Weaviate's shape gets theirs."""
+    app.add_exception_handler(RagSearchError, _on_ragsearch_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def reads_text_errors(body: Any) -> bool:
+    """Whether who sent this to /rerank reads `error` as a string: TEI's and Weaviate's clients do."""
+    return form_of(body) == "tei" or (isinstance(body, Mapping) and "property" in body)
+
+
+async def _on_ragsearch_error(request: Request, error: Exception) -> JSONResponse:
+    known = error if isinstance(error, RagSearchError) else RagSearchError(str(error))
+    status = next(status for kind, status in _STATUS if isinstance(known, kind))
+    headers = {"retry-after": str(RETRY_AFTER_S)} if status in (429, 503) else {}
+    return _answer(request, status, type(error).__name__, known.message, known.remedy, headers)
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    """Names the fields, never their values: they are the client's text."""
+    problems, body = (error.errors(), error.body) if isinstance(error, RequestValidationError) else ([], None)
+    told = "; ".join(f"{'.'.join(str(part) for part in p['loc'])}: {p['msg']}" for p in problems[:5])
+    if request.url.path == "/rerank":
+        request.state.text_errors = reads_text_errors(body)
+    return _answer(request, 422, "invalid_request", told)
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return _answer(request, status, "http_error", str(getattr(error, "detail", "")), headers=headers)
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    return _answer(request, 500, "internal_error", f"an internal error ({type(error).__name__}).")
+
+
+def _answer(
+    request: Request, status: int, kind: str, message: str, remedy: str = "", headers: dict[str, str] | None = None
+) -> JSONResponse:
+    request.scope.setdefault("state", {})["error"] = kind  # for the log
+    if request.scope["state"].get("text_errors"):
+        body: Any = {"error": f"{message} {remedy}".strip(), "error_type": _TEI_TYPE.get(status, "Validation")}
+    else:
+        body = {"error": {"message": message, "type": kind, "code": status, "remedy": remedy}}
+    return JSONResponse(body, status, headers)

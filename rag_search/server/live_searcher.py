@@ -1,0 +1,151 @@
+"""The engine of a server: models loaded once, and always the newest generation of the index."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rag_search.config import Config
+from rag_search.embed.base import Embedder
+from rag_search.engines import factory
+from rag_search.errors import RagSearchError
+from rag_search.index import IndexReader, open_reader
+from rag_search.records import SearchOptions, SearchResult
+from rag_search.rerank.base import Reranker
+from rag_search.search.searcher import Searcher
+
+Request = tuple[str, SearchOptions]
+IN_PROCESS = {"sentence-transformers", "vllm", "cross-encoder"}  # one call at a time, or their tokenizers fail
+RETRY_S = 1.0  # until an index that cannot be used is looked at again
+
+
+@dataclass(slots=True)
+class _Generation:
+    """An open reader, how many searches use it, and whether a newer one has taken its place."""
+
+    reader: IndexReader
+    leases: int = 0
+    retired: bool = False
+
+    def close_if_unused(self) -> None:
+        if self.retired and not self.leases:
+            self.reader.close()
+
+
+class Engine:
+    """Safe for many threads. `lease` gives a Searcher over one generation for as long as the block runs."""
+
+    def __init__(self, config: Config, embedder: Embedder, reranker: Reranker | None) -> None:
+        self.config = config
+        self.embedder = embedder
+        self.reranker = reranker
+        self._lock = threading.Lock()
+        self._turn = threading.Lock() if self.one_at_a_time else nullcontext()
+        self._generation: _Generation | None = None
+        self._warning, self._retry_at = "", 0.0
+
+    @classmethod
+    def load(cls, config: Config) -> Engine:
+        """Load the models. The index may come later."""
+        embedder = factory.make_embedder(config.settings)
+        return cls(config, embedder, factory.make_reranker(config.settings, embedder))
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether a model in this process is not made for calls from several threads."""
+        backends = factory.choose_backends(self.config.settings)
+        return not IN_PROCESS.isdisjoint((backends.embedder, backends.reranker))
+
+    @property
+    def usual_batch(self) -> int:
+        """Requests in one call. The builtin network takes one text at a time: larger batches would save nothing more,
+        and who comes just after one has begun waits for it."""
+        return 8 if factory.choose_backends(self.config.settings).embedder == "builtin" else 32
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Hold it while a model works."""
+        return self._turn
+
+    def search_many(self, requests: Sequence[Request]) -> list[SearchResult]:
+        """Answer several queries over one generation. Raises what a Searcher raises, and IndexMissingError."""
+        return list(self.answers(requests))
+
+    def answers(self, requests: Sequence[Request]) -> Iterator[SearchResult]:
+        """As `search_many`, each result as soon as it is there."""
+        with self.turn(), self.lease() as searcher:
+            for result in searcher.answers(requests):
+                yield replace(result, notes=(*result.notes, self._warning)) if self._warning else result
+
+    @contextmanager
+    def lease(self) -> Iterator[Searcher]:
+        """A searcher over the newest generation, which stays open until the block ends."""
+        with self.reader() as reader:
+            yield Searcher(reader, self.embedder, self.reranker)
+
+    @contextmanager
+    def reader(self) -> Iterator[IndexReader]:
+        """The newest generation itself, for documents and counts."""
+        with self._lock:
+            generation = self._newest()
+            generation.leases += 1
+        try:
+            yield generation.reader
+        finally:
+            with self._lock:
+                generation.leases -= 1
+                generation.close_if_unused()
+
+    def status(self) -> dict[str, Any]:
+        """What answers, over what."""
+        names = {"embedder": self.embedder.name, "reranker": self.reranker.name if self.reranker else None}
+        with self.reader() as reader:
+            counts = reader.counts
+            return {
+                **names,
+                "index": str(self.config.index_dir),
+                "generation": str(reader.generation),
+                "documents": counts.documents,
+                "chunks": counts.chunks,
+                "search": reader.kind,
+                "warning": self._warning,
+            }
+
+    def close(self) -> None:
+        """Close the index; a search that still runs closes it when it ends."""
+        with self._lock:
+            self._retire(None)
+
+    def _newest(self) -> _Generation:
+        current = self._generation
+        if current is not None and (time.monotonic() < self._retry_at or not current.reader.is_stale()):
+            return current
+        try:
+            opened = self._open()
+        except RagSearchError as error:
+            if current is None:
+                raise
+            self._warning = f"still answering from the former index: {error.message} Restart the server."
+            self._retry_at = time.monotonic() + RETRY_S
+            return current
+        self._warning = ""
+        self._retire(opened)
+        return opened
+
+    def _open(self) -> _Generation:
+        reader = open_reader(self.config.index_dir)
+        try:
+            factory.check_fingerprint(reader, self.embedder)
+        except RagSearchError:
+            reader.close()
+            raise
+        return _Generation(reader)
+
+    def _retire(self, successor: _Generation | None) -> None:
+        former, self._generation = self._generation, successor
+        if former is not None:
+            former.retired = True
+            former.close_if_unused()

@@ -1,0 +1,92 @@
+"""Search and embeddings: the routes that ask our own index and engine."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Header, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from rag_search.errors import InputError
+from rag_search.records import FloatVector, SearchOptions, SearchResult
+from rag_search.render.formats import as_dict
+from rag_search.render.paths import Places
+from rag_search.server.client import EXPECT_HEADER
+from rag_search.server.codec import pack_result
+from rag_search.server.discovery import announcement
+from rag_search.server.errors import OtherIndexError, documented
+from rag_search.server.schemas import responses
+from rag_search.server.schemas.requests import (
+    EmbeddingsRequest,
+    Json,
+    QueryRequest,
+    SearchBatchRequest,
+    SearchRequest,
+)
+from rag_search.server.service import Service, Texts
+
+BATCH_SLICE = 32
+
+
+def search_router(service: Service) -> APIRouter:
+    """/v1/search, /v1/search/batch, /v1/embeddings, and the command line's own."""
+    router = APIRouter(tags=["search"])
+    config = service.engine.config
+    expected = announcement(config, "").expectation
+    usual = config.settings.search.options
+
+    @router.post("/v1/search", responses=documented(responses.SearchReply))
+    async def search(body: SearchRequest) -> Response:
+        result = await service.search(body.query, body.options(usual))
+        return JSONResponse(as_dict(result, Places(config.base_dir, Path.cwd())))
+
+    @router.post("/v1/search/batch", responses=documented(responses.SearchBatchReply))
+    async def search_batch(body: SearchBatchRequest) -> Response:
+        places = Places(config.base_dir, Path.cwd())
+        results = await _search_all(service, body.queries, body.options(usual))
+        return JSONResponse({"results": [as_dict(result, places) for result in results]})
+
+    @router.post("/v1/ragsearch/query", include_in_schema=False)
+    async def query(body: QueryRequest, expect: Annotated[str, Header(alias=EXPECT_HEADER)] = "") -> Json:
+        if expect != expected:
+            raise OtherIndexError("it has another version, index or settings.")
+        results = await _search_all(service, body.queries, SearchOptions(**body.options.model_dump()))
+        return {"results": [pack_result(result) for result in results]}
+
+    @router.post("/v1/embeddings", responses=documented(responses.EmbeddingsReply))
+    async def embeddings(body: EmbeddingsRequest) -> Response:
+        embedder = service.engine.embedder
+        if body.dimensions not in (None, embedder.dim):
+            raise InputError(f"{embedder.name} makes vectors of {embedder.dim} dimensions, not {body.dimensions}.")
+        texts = [body.input] if isinstance(body.input, str) else body.input
+        rows = await service.embed(Texts(texts, body.input_type in ("query", "search_query"), body.instruction))
+        data = [
+            {"object": "embedding", "index": i, "embedding": _encoded(row, body.encoding_format)}
+            for i, row in enumerate(rows)
+        ]
+        tokens = int((await run_in_threadpool(embedder.count_tokens, texts)).sum())
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return JSONResponse({"object": "list", "data": data, "model": embedder.name, "usage": usage})
+
+    return router
+
+
+async def _search_all(service: Service, queries: Sequence[str], options: SearchOptions) -> list[SearchResult]:
+    """In slices: a long batch must not fill the queue."""
+    results: list[SearchResult] = []
+    for first in range(0, len(queries), BATCH_SLICE):
+        some = queries[first : first + BATCH_SLICE]
+        results += await asyncio.gather(*(service.search(text, options) for text in some))
+    return results
+
+
+def _encoded(row: FloatVector, encoding: str) -> list[float] | str:
+    if encoding == "base64":  # little-endian float32, as OpenAI sends it
+        return base64.b64encode(row.astype("<f4").tobytes()).decode()
+    return np.asarray(row, np.float64).tolist()  # type: ignore[no-any-return]

@@ -1,0 +1,164 @@
+"""Results as HTML. Whatever comes from a document or a person passes through `safe`; nothing else is put together here.
+
+The page's style sheet is page.css; a `data-document` with its lines makes a button that opens the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from itertools import pairwise
+
+from rag_search.records import Chunk, Hit, SearchResult, StageScores
+from rag_search.render.paths import Places
+from rag_search.render.snippet import highlights, snippet_with_best
+from rag_search.rerank.rank import RankedPassage
+from rag_search.text.sanitize import plain
+
+SNIPPET_CELLS = 320
+PASSAGE_CHARS = 4000  # of a passage in the sandbox; what is longer is cut on the page, not for the reranker
+FOLDED_CHARS = 320
+SIBLINGS = 4
+
+Span = tuple[int, int]
+
+
+def safe(text: str) -> str:
+    """`text` as HTML text or as an attribute's value in double quotes."""
+    return escape(plain(text), quote=True)
+
+
+def search_html(result: SearchResult, places: Places) -> str:
+    """The hits of one query, or that there is no confident match; then notes, engines and times."""
+    if result.hits:
+        body = f'<ol class="hits">{"".join(_hit(hit, result.query, places) for hit in result.hits)}</ol>'
+        return body + _notes(result.notes) + _engines(result)
+    empty = '<div class="empty"><b>No confident match</b><p>Ask in other words, or loosen the filters.</p></div>'
+    return empty + _notes(result.notes) + _engines(result)
+
+
+def passages_html(
+    ranked: Sequence[RankedPassage], query: str, *, facts: Iterable[str], notes: Iterable[str] = ()
+) -> str:
+    """Scored passages, best first. facts: who scored, under which instruction, how long it took."""
+    rows = "".join(_passage(passage, query) for passage in ranked)
+    return f'<ol class="hits">{rows}</ol>' + _notes(notes) + f'<p class="facts">{_joined(facts)}</p>'
+
+
+def error_html(message: str, remedy: str = "") -> str:
+    """The one message that stands where results would."""
+    remedied = f"<p>{safe(remedy)}</p>" if remedy else ""
+    return f'<div class="problem" role="alert"><b>{safe(_sentence(message))}</b>{remedied}</div>'
+
+
+def hint_html(text: str) -> str:
+    """What a part of the page that is still empty is for."""
+    return f'<p class="hint">{safe(text)}</p>'
+
+
+def head_html(status: str) -> str:
+    """The name, and one line about the server; `status` is HTML."""
+    return f'<h1>ragsearch</h1><span class="status">{status}</span>'
+
+
+def status_html(status: Mapping[str, object]) -> str:
+    """One line: what is indexed and who answers. status: of Engine.status."""
+    parts = [f"{status['documents']:,} documents", f"{status['chunks']:,} passages", str(status["embedder"])]
+    return _joined([*parts, str(status["reranker"] or "no reranker")])
+
+
+def _hit(hit: Hit, query: str, places: Places) -> str:
+    chunk = hit.chunk
+    heading = "".join(f'<span class="under"> › {safe(part)}</span>' for part in chunk.heading_path)
+    title = _opener(chunk, chunk.line_start, chunk.line_end, f"{safe(chunk.title)}{heading}", "title")
+    shown = f"{safe(places.shown(chunk.path))}:{chunk.line_start}"
+    text, best = snippet_with_best(chunk.text, query, cells=SNIPPET_CELLS)
+    words = _words(text, query)
+    if not any(best[0] <= start < best[1] for start, _ in words):
+        best = (0, 0)  # question and passage share no word: no sentence is better than the others
+    return (
+        f'<li><div class="head"><b class="rank">{hit.rank}</b>{title}{_score(hit.score, "hit-score")}</div>'
+        f'<div class="place">{shown}{_siblings(hit)}</div>'
+        f'<p class="text">{_marked(text, best, words)}</p>{_stages(hit.scores)}</li>'
+    )
+
+
+def _opener(chunk: Chunk, first: int, last: int, content: str, kind: str) -> str:
+    """A button that opens the document of a chunk at some lines; `content` is HTML."""
+    lines = f'data-first="{first}" data-last="{last}"'
+    return f'<button type="button" class="{kind}" data-document="{escape(chunk.path)}" {lines}>{content}</button>'
+
+
+def _siblings(hit: Hit) -> str:
+    shown = hit.siblings[:SIBLINGS]
+    links = [_opener(hit.chunk, s.line_start, s.line_end, f":{s.line_start}", "also") for s in shown]
+    return f' <span class="also-at">also at {" ".join(links)}</span>' if links else ""
+
+
+def _score(score: float, kind: str) -> str:
+    """A number, and a bar when it lies between 0 and 1."""
+    filled = min(1.0, max(0.0, score)) * 100
+    level = "high" if score >= 0.5 else "low"
+    bar = f'<i class="bar"><i style="width:{filled:.1f}%"></i></i>'
+    return f'<span class="score {kind} {level}">{bar}<b>{score:.3f}</b></span>'
+
+
+def _stages(scores: StageScores) -> str:
+    named = (("dense", scores.dense), ("lexical", scores.lexical), ("fused", scores.fused), ("rerank", scores.rerank))
+    cells = "".join(f"<span>{name} <b>{'–' if value is None else f'{value:.3f}'}</b></span>" for name, value in named)
+    return f'<div class="stages">{cells}</div>'
+
+
+def _passage(passage: RankedPassage, query: str) -> str:
+    text = plain(passage.text)
+    cut = len(text) - PASSAGE_CHARS
+    shown = text[:PASSAGE_CHARS]
+    body = _marked(shown, (0, 0), _words(shown, query))
+    if cut > 0:
+        body += f' <span class="more">… {cut:,} more characters</span>'
+    if len(text) > FOLDED_CHARS:
+        body = f'<details class="text"><summary>{body}</summary></details>'
+    else:
+        body = f'<p class="text">{body}</p>'
+    head = f'<b class="rank">{passage.rank}</b><span class="which">passage {passage.index + 1}</span>'
+    return f'<li><div class="head">{head}{_score(passage.score, "wide")}</div>{body}</li>'
+
+
+def _words(text: str, query: str) -> list[Span]:
+    return list(highlights(text, query))
+
+
+def _marked(text: str, best: Span, words: Sequence[Span]) -> str:
+    """`text` as HTML, with the best sentence in <mark> and words of the query in <b>."""
+    inside = bytearray(len(text))
+    for start, stop in words:
+        inside[start:stop] = b"\1" * (stop - start)
+    borders = {0, len(text), *best, *(border for span in words for border in span)}
+    parts = []
+    for start, stop in pairwise(sorted(borders)):
+        part = safe(text[start:stop])
+        part = f"<b>{part}</b>" if inside[start] else part
+        parts.append(f"<mark>{part}</mark>" if best[0] <= start < best[1] else part)
+    return "".join(parts)
+
+
+def _notes(notes: Iterable[str]) -> str:
+    items = "".join(f"<li>{safe(note)}</li>" for note in notes)
+    return f'<ul class="notes">{items}</ul>' if items else ""
+
+
+def _engines(result: SearchResult) -> str:
+    stages = [f"{safe(stage)} {ms:.1f}" for stage, ms in result.timings_ms.items() if stage != "total"]
+    times = f"{result.timings_ms.get('total', 0.0):.1f} ms ({', '.join(stages)})"
+    engine = result.engine
+    facts = [f"instruction: {result.instruction}"] if result.instruction else []
+    facts += [engine.embedder, engine.reranker or "no reranker", engine.index]
+    return f'<p class="facts">{times}<br>{_joined(facts)}</p>'
+
+
+def _joined(facts: Iterable[str]) -> str:
+    return " · ".join(safe(fact) for fact in facts)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

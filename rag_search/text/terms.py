@@ -1,0 +1,90 @@
+"""Text to the terms that BM25 counts, for any script.
+
+Latin, Greek, Cyrillic, Arabic, Indic, ...: words, lower-cased, accents folded. An identifier gives itself and its
+parts: `maxIdleTime` -> maxidletime max idle time; `ERR_CONN_TIMEOUT` -> err_conn_timeout err conn timeout.
+Chinese, Japanese, Korean: every character and every pair of neighbours. Thai, Lao, Khmer, Burmese, Tibetan, which
+write no spaces: pairs only. No stemming and no stop words: both are made for one language.
+
+The same function reads documents and queries, so whatever it does to one it does to the other. Change the output in
+any way and LEXICAL_VERSION has to change, which makes indexes rebuild their terms.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from rag_search.text.scripts import CJK, UNSPACED
+
+LEXICAL_VERSION = "1"
+MAX_TERM_CHARS = 64  # a longer run (base64, a hash dump) is cut: nobody types it, and it would bloat the index
+
+# Vowel signs and other marks belong to the word, but `\w` leaves them out.
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
+)
+_LETTER = rf"[^\W_{CJK}{UNSPACED}]|[{_MARKS}]"
+_RUNS = re.compile(
+    rf"(?P<cjk>[{CJK}]+)|(?P<unspaced>[{UNSPACED}]+)"
+    rf"|(?P<word>(?:{_LETTER})(?:{_LETTER}|(?:[-_]{{1,3}}|\.)(?={_LETTER}))*(?:\+\+|\#(?!\w))?)"
+)
+_PARTS = re.compile(
+    rf"[A-Z]+(?![a-z])|[A-Z]?(?:(?![A-Z0-9])(?:{_LETTER}))+|[0-9]+"  # HTTPServer2 -> HTTP Server 2
+)
+_NOT_ASCII = re.compile(rf"[^\x00-\x7f]{{1,256}}[{_MARKS}]{{0,32}}")
+_LATIN_GREEK_ACCENTS = re.compile("(?<=[A-Za-z\u0370-\u03ff])[\u0300-\u036f]+")
+_FOLDS = str.maketrans(
+    {"ё": "е", "ı": "i", "ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe", "أ": "ا", "إ": "ا", "آ": "ا", "ى": "ي"}
+    | {chr(code): None for code in (*range(0x064B, 0x0660), 0x0670, 0x0640, *range(0x0591, 0x05C8), 0x00AD)}
+)
+
+
+def terms(text: str) -> list[str]:
+    """The terms of `text` in reading order, repeats included. A term holds letters, digits, marks and `-_.+#` only."""
+    found: list[str] = []
+    for run in _RUNS.finditer(_normalise(text)):
+        if run.lastgroup == "word":
+            found.extend(_word_terms(run.group()))
+        else:
+            found.extend(_pairs(run.group(), singles=run.lastgroup == "cjk"))
+    return found
+
+
+def _normalise(text: str) -> str:
+    """NFKC: full-width forms become ASCII, ligatures become letters, decomposed accents are composed.
+
+    In slices, because sorting one endless run of combining marks takes quadratic time.
+    """
+    if text.isascii():
+        return text
+    return _NOT_ASCII.sub(lambda run: unicodedata.normalize("NFKC", run.group()), text)
+
+
+def _word_terms(word: str) -> Iterator[str]:
+    bare = word if word.isascii() else _without_accents(word)
+    yield _fold(bare)
+    parts = [_fold(part) for part in _PARTS.findall(bare)]
+    if len(parts) > 1:
+        yield from (part for part in parts if len(part) > 1)
+
+
+def _without_accents(word: str) -> str:
+    """Café -> Cafe, but й stays: in Cyrillic and Indic scripts the marks make another letter."""
+    stripped = _LATIN_GREEK_ACCENTS.sub("", unicodedata.normalize("NFD", word[: 4 * MAX_TERM_CHARS]))
+    return unicodedata.normalize("NFC", stripped)
+
+
+def _fold(word: str) -> str:
+    """Case, and letters that people type either way: Straße -> strasse, Ёлка -> елка."""
+    folded = word.lower() if word.isascii() else word.casefold().translate(_FOLDS)
+    return (folded or word)[:MAX_TERM_CHARS]
+
+
+def _pairs(run: str, *, singles: bool) -> Iterator[str]:
+    """連接池 -> 連 連接 接 接池 池."""
+    for position, char in enumerate(run):
+        if singles or len(run) == 1:
+            yield char
+        if position + 1 < len(run):
+            yield run[position : position + 2]

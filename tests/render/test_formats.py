@@ -1,0 +1,224 @@
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from rag_search.records import Chunk, EngineNames, Hit, SearchResult, StageScores
+from rag_search.render.formats import BATCH_FORMATS, CSV_FIELDS, FORMATS
+from rag_search.render.paths import Places
+from rag_search.render.snippet import highlights, snippet, snippet_with_best
+from rag_search.render.table import print_table
+from rag_search.search.hits import closest
+
+PLACES = Places(Path("/srv/project"), Path("/srv/project"))
+HOSTILE = (
+    "[bold red]x[/] \x1b[31mred\x1b[0m \x1b]0;title\x07 <script>alert(1)</script> \u202eevil\u202c \x9b2J \u2028 =1+1"
+)
+
+
+def chunk(text: str, *, path: str = "docs/a.md", title: str = "Title") -> Chunk:
+    return Chunk(path, title, 0, text, ("Part",), 0, len(text), 3, 9, text, 0)
+
+
+def result(*texts: str, **changes: object) -> SearchResult:
+    hits = tuple(
+        Hit(chunk(text), rank, 0.9 / rank, StageScores(0.8, None, 1.5, 0.9 / rank))
+        for rank, text in enumerate(texts, 1)
+    )
+    found = SearchResult("redis timeout", None, hits, EngineNames("e", "r", "i"), {"total": 1.23456})
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def table(shown: SearchResult, *, width: int, terminal: bool = False, explain: bool = False) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=terminal, highlight=False, emoji=False, markup=False)
+    print_table(console, shown, PLACES, explain=explain)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "stored"),
+    [
+        ("docs", "docs"),
+        ("./docs/*", "docs/*"),
+        ("docs/**/a.md", "docs/**/a.md"),
+        (".", "*"),
+        ("*.md", "*.md"),
+        ("**/a.md", "**/a.md"),
+        ("/srv/project/docs/*", "docs/*"),
+        ("../other/*", "/srv/other/*"),
+        ("docs/[ab]/x.md", "docs/[ab]/x.md"),
+    ],
+)
+def test_patterns_are_meant_as_paths_are_shown(pattern: str, stored: str) -> None:
+    assert PLACES.stored_pattern(pattern) == stored
+
+
+def test_patterns_from_other_folders() -> None:
+    outside = Places(Path("/data/indexes/default"), Path("/home/me/[notes]"))  # no project: stored paths are absolute
+    assert outside.stored_pattern("docs/*.md") == "/home/me/[[]notes]/docs/*.md"
+    assert outside.stored_pattern("docs") == "/home/me/[notes]/docs"
+    assert outside.stored_pattern("*.md") == "*.md"
+    below = Places(Path("/srv/project"), Path("/srv/project/docs"))
+    assert list(map(below.stored_pattern, ("api/*", ".", "..", "../*"))) == ["docs/api/*", "docs", "*", "*"]
+
+
+def test_json_has_the_promised_fields() -> None:
+    document = json.loads(FORMATS["json"]([result("some text")], PLACES))
+    assert document["schema"] == 1
+    assert document["engine"] == {"embedder": "e", "reranker": "r", "index": "i"}
+    assert document["timings_ms"] == {"total": 1.235}
+    (hit,) = document["hits"]
+    assert (hit["rank"], hit["score"], hit["path"], hit["line_start"], hit["line_end"]) == (1, 0.9, "docs/a.md", 3, 9)
+    assert (hit["title"], hit["heading_path"], hit["text"]) == ("Title", ["Part"], "some text")
+    assert hit["scores"] == {"dense": 0.8, "lexical": None, "fused": 1.5, "rerank": 0.9}
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_no_hits_are_still_a_valid_document(name: str) -> None:
+    text = FORMATS[name]([result()], PLACES)
+    if name == "json":
+        assert json.loads(text)["hits"] == []
+    elif name == "csv":
+        assert text == ",".join(CSV_FIELDS) + "\r\n"
+    elif name == "md":
+        assert "no confident match" in text
+    else:
+        assert text == ""
+
+
+def test_many_queries_are_a_list_in_json_and_lines_in_jsonl() -> None:
+    both = [result("a"), result("b", "c")]
+    assert [len(document["hits"]) for document in json.loads(BATCH_FORMATS["json"](both, PLACES))] == [1, 2]
+    assert len(FORMATS["jsonl"](both, PLACES).split("\n")) == 4
+
+
+@given(st.text(max_size=200))
+def test_jsonl_stays_one_line_a_hit_and_csv_reads_back(text: str) -> None:
+    lines = FORMATS["jsonl"]([result(text)], PLACES)
+    assert len(lines.splitlines()) == 1
+    assert json.loads(lines)["text"] == text
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result(text)], PLACES), newline="")))
+    assert rows[0]["text"].removeprefix("'") == text.replace("\x00", "").removeprefix("'")
+
+
+def test_a_cell_is_never_a_formula() -> None:
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result('=HYPERLINK("http://x")')], PLACES), newline="")))
+    assert rows[0]["text"].startswith("'=")
+
+
+@pytest.mark.parametrize("name", ["md", "files"])
+def test_hostile_text_stays_text_in_files(name: str) -> None:
+    text = FORMATS[name]([result(HOSTILE)], PLACES)
+    assert not set(text) & {"\x1b", "\x07", "\x9b", "\u202e"}
+    assert "<script>" not in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_hostile_text_stays_text_in_the_table(terminal: bool) -> None:
+    clean = table(result("harmless"), width=100, terminal=terminal)
+    shown = table(result(HOSTILE), width=100, terminal=terminal)
+    assert "[bold red]x[/]" in shown  # markup is shown, not obeyed
+    for forbidden in ("\x07", "\x9b", "\u202e", "\x1b]0;"):
+        assert forbidden not in shown
+    if not terminal:
+        assert "\x1b" not in shown + clean
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_table_fits_the_terminal(width: int) -> None:
+    text = "连接池配置 maxTotal 太小会导致连接超时。" * 20
+    lines = table(result(text, "short", text), width=width, explain=True).split("\n")
+    assert max(cell_len(line) for line in lines) <= width
+    assert any("docs/a.md:3" in line for line in lines)
+
+
+def test_no_match_is_said_with_the_closest_passage() -> None:
+    shown = table(result(confident=False, notes=("closest passage: docs/a.md:3, score 0.12 < 0.40",)), width=80)
+    assert "no confident match" in shown
+    assert "docs/a.md:3" in shown
+
+
+@given(st.text(max_size=400), st.integers(20, 200))
+def test_a_snippet_is_one_safe_line_of_bounded_width(text: str, cells: int) -> None:
+    line = snippet(text, "redis timeout", cells=cells)
+    assert "\n" not in line
+    assert cell_len(line) <= cells
+
+
+def test_a_snippet_shows_the_sentence_that_the_query_is_about() -> None:
+    text = "# Head\n\nIntro words. " + "Filler sentence here. " * 20 + "Set maxWaitMillis to 300. After that restart."
+    assert "maxWaitMillis to 300" in snippet(text, "what is maxWaitMillis", cells=80)
+    chinese = "先说背景。" * 30 + "连接超时时调大 maxTotal。" + "其他。" * 30
+    assert "连接超时时调大" in snippet(chinese, "如何解决连接超时", cells=60)
+
+
+@pytest.mark.parametrize("cells", [30, 60, 400])
+def test_the_span_of_the_best_sentence(cells: int) -> None:
+    text = "Intro words. 连接超时时调大 maxTotal。 After that restart."
+    line, (start, stop) = snippet_with_best(text, "连接超时", cells=cells)
+    assert line == snippet(text, "连接超时", cells=cells)
+    assert line[start:stop].rstrip("…") == "连接超时时调大 maxTotal。"[: stop - start].rstrip("…")
+
+
+def test_a_snippet_puts_no_space_after_a_full_width_mark() -> None:
+    assert (
+        snippet("先看日志。再调大\nmaxTotal。See the guide. Done.", "日志", cells=200)
+        == "先看日志。再调大 maxTotal。See the guide. Done."
+    )
+
+
+def test_a_snippet_shows_words_without_their_markup() -> None:
+    text = "Use **maxIdle** as in [the guide](../pool.md), never ![x](y.png) or `__init__`."
+    assert snippet(text, "maxIdle", cells=200) == "Use maxIdle as in the guide, never x or `__init__`."
+
+
+def test_highlights_mark_words_and_not_parts_of_words() -> None:
+    text = "pool and pools, Redis连接超时"
+    marked = {text[start:stop] for start, stop in highlights(text, "pool 连接超时")}
+    assert "pool" in marked
+    assert "连接" in marked
+    assert sum(text[a:b] == "pool" for a, b in highlights(text, "pool")) == 1
+
+
+def test_paths_are_shown_from_where_one_stands() -> None:
+    assert Places(Path("/srv/p"), Path("/srv")).shown("docs/a.md") == "p/docs/a.md"
+    assert Places(Path("/srv/p"), Path("/home")).shown("docs/a.md") == "/srv/p/docs/a.md"
+    assert Places(Path("/srv/p"), Path("/srv/p")).shown("/other/a.md") == "/other/a.md"
+
+
+def test_a_shown_path_leads_back_to_the_stored_one() -> None:
+    for base, cwd in (("/srv/p", "/srv"), ("/srv/p", "/home"), ("/srv/p", "/srv/p"), ("/srv/p", "/srv/p/docs")):
+        places = Places(Path(base), Path(cwd))
+        for stored in ("docs/a.md", "/other/a.md", "docs/../a.md"):
+            assert places.stored(places.shown(stored)) == stored
+
+
+def test_only_the_head_of_a_long_query_is_highlighted() -> None:
+    query = "redis " + "word " * 200 + "timeout"
+    assert list(highlights("a redis timeout", query)) == [(2, 7)]
+
+
+def test_a_note_shows_the_path_as_hits_do() -> None:
+    close = Hit(chunk("text", path="docs/a: b, c.md"), 1, -0.05, StageScores())
+    note = closest(close, 0.2)
+    elsewhere = Places(Path("/srv/project"), Path("/srv"))
+    assert elsewhere.noted(note) == "close, not confident: project/docs/a: b, c.md:3, score -0.05 < 0.20"
+    document = json.loads(FORMATS["json"]([replace(result(), notes=(note, "other"))], elsewhere))
+    assert document["notes"] == [elsewhere.noted(note), "other"]
+    console = Console(file=io.StringIO(), width=200)
+    print_table(console, replace(result(), notes=(note,)), elsewhere, explain=True)
+    assert console.file.getvalue().count("project/docs/a: b, c.md:3") == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("head", ["---\ntitle: x\n---\n", "---  \ntitle: x\n--- \n", "---\r\ntitle: x\r\n...\r\n"])
+def test_front_matter_is_no_sentence(head: str) -> None:
+    assert snippet(f"{head}The title is this.\n", "title") == "The title is this."
+    assert snippet("---\nA rule.\n---\nThe rest.\n", "rule").startswith("A rule.")

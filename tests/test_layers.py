@@ -1,4 +1,4 @@
-"""Imports follow one total order of packages, and heavy packages stay in their leaves."""
+"""Imports follow one total order of packages, no two files import each other, heavy packages stay in their leaves."""
 
 import ast
 import os
@@ -67,6 +67,13 @@ def test_imports_follow_the_order() -> None:
         if place[package_of(other)] > place[package_of(name)]
     ]
     assert wrong == []
+
+
+def test_no_two_files_import_each_other() -> None:
+    """A cycle between two files hides which of them is the base."""
+    trees = modules()
+    arrows = {(name, other) for name, tree in trees.items() for other in imported(tree, set(trees)) if other != name}
+    assert sorted(pair for pair in arrows if pair[::-1] in arrows and pair[0] < pair[1]) == []
 
 
 def test_the_top_stays_small() -> None:

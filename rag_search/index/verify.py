@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from rag_search.errors import IndexCorruptError
-from rag_search.index.dense.ann_file import is_sound
 from rag_search.index.store import state
 from rag_search.index.store.database import connect, has_store, store_errors
 from rag_search.index.store.encodings import read_encoded, row_checksums, term_counts
@@ -20,6 +19,7 @@ from rag_search.index.store.lock import WriterLock
 from rag_search.index.store.recovery import unnamed_files
 from rag_search.index.store.rows import passage_hash
 from rag_search.index.store.segments import Segment, close_all
+from rag_search.index.store.state import is_sound
 from rag_search.index.store.upgrade import require_current
 
 MAX_PROBLEMS = 100  # one broken disk block can spoil thousands of rows; nobody reads more

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rag_search.embed.token_quantizer import columns_of
 from rag_search.errors import IndexStoreError
 from rag_search.index.bm25 import frequent_terms
 from rag_search.index.dense.ann_file import EXACT_ROWS, build_ann, needs_ann
@@ -249,7 +248,7 @@ class IndexWriter:
         if encoded.vectors.shape[1] != self.manifest.dim:
             raise ValueError(f"vectors of {encoded.vectors.shape[1]} columns, the index has {self.manifest.dim}")
         token_columns = encoded.tokens.rows.shape[1] if encoded.tokens else 0
-        if token_columns != (wanted := columns_of(self.manifest.token_dim)):
+        if token_columns != (wanted := self.manifest.token_bytes):
             raise ValueError(f"token vectors of {token_columns} bytes, the index has {wanted}")
 
     @contextmanager

@@ -45,11 +45,6 @@ def build_ann(database: sqlite3.Connection, folder: Path, vectors: Segment, *, d
     remove_unnamed(database, folder, disk=disk)
 
 
-def is_sound(data: bytes, ann: AnnFile) -> bool:
-    """Whether `data` is the file that was written."""
-    return zlib.crc32(data) == ann.checksum
-
-
 def write_file(path: Path, data: NDArray[Any], *, disk: Disk) -> None:
     """A whole file or none: under a temporary name first."""
     unfinished = path.with_name(path.name + ".tmp")

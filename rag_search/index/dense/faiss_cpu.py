@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.errors import MissingExtraError
-from rag_search.index.dense.ann_file import is_sound
 from rag_search.index.dense.exact import IdMatrix, Ids, VectorRows, VectorSearch, in_sorted, padded, scan, top
+from rag_search.index.store.state import is_sound
 from rag_search.records import FloatMatrix, FloatVector
 
 CANDIDATES = 750  # of a million rows: recall@50 0.990 with 500, 0.994 with 750, 0.997 with 1,000

@@ -44,6 +44,11 @@ class IndexManifest:
         if self.dim < 1 or self.token_dim < 0 or self.token_dim % 2:
             raise ValueError(f"dim {self.dim} and token_dim {self.token_dim} do not make an index")
 
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of a stored token vector (four bits a dimension); 0 without token vectors."""
+        return self.token_dim // 2
+
     def require_match(self, wanted: IndexManifest, *, path: Path) -> None:
         """Raise FingerprintError unless an engine described by `wanted` may use this index at `path`."""
         if self.embedder_fingerprint != wanted.embedder_fingerprint:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from rag_search.embed.token_quantizer import columns_of
 from rag_search.errors import FingerprintError, IndexCorruptError
 from rag_search.index.store.layout import REBUILD, AnnFile, IndexManifest
 from rag_search.index.store.segments import Segment, close_all, has_current_form
@@ -49,6 +49,11 @@ def write_ann(database: sqlite3.Connection, ann: AnnFile | None) -> None:
     database.execute("DELETE FROM ann")
     if ann is not None:
         database.execute("INSERT INTO ann VALUES (?, ?, ?)", (ann.name, ann.rows, ann.checksum))
+
+
+def is_sound(data: bytes, ann: AnnFile) -> bool:
+    """Return whether `data` is the content that was written for `ann`, by its checksum."""
+    return zlib.crc32(data) == ann.checksum
 
 
 def read_frequent_terms(database: sqlite3.Connection) -> dict[str, int]:
@@ -102,7 +107,7 @@ def write_segments(database: sqlite3.Connection, segments: Mapping[str, Segment]
 def segment_columns(manifest: IndexManifest) -> dict[str, int]:
     """Columns by kind of segment; no token segment for an engine without token vectors."""
     columns = {"vectors": manifest.dim, "lengths": 1}
-    return {**columns, "tokens": columns_of(manifest.token_dim)} if manifest.token_dim else columns
+    return {**columns, "tokens": manifest.token_bytes} if manifest.token_dim else columns
 
 
 def _meta(database: sqlite3.Connection, key: str) -> str:

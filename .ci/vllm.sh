@@ -35,5 +35,5 @@ if [ ! -e "$VENV/ready" ]; then
 fi
 # Third parties warn on import, so warnings are no errors here.
 VLLM_FINDINGS=${1:-} "$VENV/bin/python" -m pytest -m slow -W default --disable-warnings -p no:cacheprovider -ra \
-    --durations=5 tests/vllm
+    --durations=5 tests/vllm tests/benchmarks/test_gpu.py
 "$VENV/bin/python" -m benchmarks.gpu --tiny  # shows that it runs; the numbers mean nothing

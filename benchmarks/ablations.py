@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import dev_world, machine
+from benchmarks import dev_world
 from benchmarks.dev_world import World
 from rag_search.embed.token_quantizer import pack, turned
 from rag_search.evaluation.dataset import EvalQuery
@@ -32,6 +32,7 @@ from rag_search.rerank.late_interaction import Calibration, late_interaction, lo
 from rag_search.search.fusion import fuse, reciprocal_rank_fusion
 from rag_search.search.searcher import DEPTH, SCORED
 from rag_search.text.terms import terms
+from tests.support import machine
 
 REASONS = {
     "budget": (

@@ -1,6 +1,6 @@
 """The builtin encoder in its variants, beside sentence-transformers on the same weights.
 
-    python benchmarks/builtin_engine.py [--out benchmarks/results] [--repeats 5]
+    python -m benchmarks.builtin_engine [--out benchmarks/results] [--repeats 5]
 
 Speed is measured twice: by the clock, with one worker thread a core, and in processor seconds of one thread, which
 other processes on the machine disturb far less. Agreement is the cosine with float32 arithmetic on the same weights.
@@ -143,8 +143,7 @@ def measure_torch(file: E5File, texts: list[NDArray[np.int32]], repeats: int) ->
     """sentence-transformers in tokens a second on the same weights and texts; nothing when it is not installed."""
     if not all(importlib.util.find_spec(name) for name in ("torch", "sentence_transformers")):
         return {}
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.embed.sentence_model import sentence_transformer_of
+    from tests.support.sentence_model import sentence_transformer_of
 
     encode = sentence_transformer_of(file, threads=physical_cores())
     encode(texts[:2])
@@ -159,7 +158,7 @@ def write(out: Path, rows: list[Row], extras: dict[str, float]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     where = {
         "date": date.today().isoformat(), "cpu": _cpu(), "cores": physical_cores(),
-        "onnxruntime": onnxruntime.__version__, "command": "python benchmarks/builtin_engine.py",
+        "onnxruntime": onnxruntime.__version__, "command": "python -m benchmarks.builtin_engine",
         "load average": f"{os.getloadavg()[0]:.1f}",
     }  # fmt: skip
     stored = {"where": where, "variants": [asdict(row) for row in rows], "parts": extras}

@@ -1,6 +1,6 @@
 """Choose the reranker's blend and calibrate it to a probability, on dev sets.
 
-    python benchmarks/calibrate.py FOLDER:QRELS[:QUESTIONS] ... corpus: --model docs-e5 [--write]
+    python -m benchmarks.calibrate FOLDER:QRELS[:QUESTIONS] ... corpus: --model docs-e5 [--write]
 
 Of a set with splits (the bundled corpus) only the dev questions are read. Stage one is the product's own, over all
 documents of each set, in the index that `ragsearch evaluate` keeps in the cache (it is made if it is not there). Then

@@ -26,13 +26,14 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks import ingest_parts, machine, peaks
+from benchmarks import ingest_parts, peaks
 from rag_search.embed.builtin.embedder import BuiltinEmbedder, physical_cores
 from rag_search.embed.builtin.weights import E5File, Shape, find_weights
 from rag_search.index import open_reader
 from rag_search.records import TokenVectors
 from rag_search.rerank.late_interaction import late_interaction
 from rag_search.text.terms import terms
+from tests.support import machine
 
 QUESTION = "如何解决 Redis 连接超时，connection pool timeout 应该设多少"
 CANDIDATES, COLUMNS = 50, 128
@@ -179,8 +180,7 @@ def against_sentence_transformers(passages: Sequence[str], embedder: BuiltinEmbe
     """Tokens a second of both, the same weights, texts and threads; tokenising is left out on both sides."""
     if not all(importlib.util.find_spec(name) for name in ("torch", "sentence_transformers")):
         return []
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.embed.sentence_model import sentence_transformer_of
+    from tests.support.sentence_model import sentence_transformer_of
 
     ids = [embedder._frame(embedder._passage_prefix, row) for row in embedder._tokenizer.ids(passages)]
     ids = ids[: int(np.searchsorted(np.cumsum([len(row) for row in ids]), ST_TOKENS))]

@@ -24,13 +24,14 @@ from typing import Any, cast
 import matplotlib as mpl
 import numpy as np
 
-from benchmarks import machine, synthetic
+from benchmarks import synthetic
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
 from rag_search.engines import factory
 from rag_search.index import open_reader, open_writer
 from rag_search.ingest import plan_sync, sync_folders
 from rag_search.rerank.late_interaction import LateInteractionReranker
 from rag_search.search.searcher import Searcher
+from tests.support import machine
 
 WORK = Path("/tmp/ragsearch-growth")
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

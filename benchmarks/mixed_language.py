@@ -1,6 +1,6 @@
 """A dev set of a folder in two languages, from one that has every paragraph in both.
 
-    python benchmarks/mixed_language.py xquad-mixed xquad-one
+    python -m benchmarks.mixed_language xquad-mixed xquad-one
 
 Each paragraph stays in English or in Chinese, at random, so a question has its answer in its own language or only in
 the other one, among paragraphs on the same subject in both: what a team's folder of Chinese and English documents is

@@ -1,6 +1,6 @@
 """Put the measured figures into README.md, between its two markers; nothing there is typed by hand.
 
-python benchmarks/readme.py        (after make evaluate, start_up.py, benchmarks.peers.quality and .speed)
+python -m benchmarks.readme        (after make evaluate, start_up.py, benchmarks.peers.quality and .speed)
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine
 from benchmarks.asking import Answers, new_questions, repeated_questions, run_clients
-from benchmarks.served import Served, serving
+from tests.support import machine
+from tests.support.served import Served, serving
 
 MAX_SECONDS, MAX_CLIENTS, MAX_PROCESSES = 300, 256, 16
 RESULTS = Path(__file__).with_name("results") / "serve_load.json"

@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
 from benchmarks.asking import new_questions
-from benchmarks.served import Served, serving
+from tests.support import machine
+from tests.support.served import Served, serving
 
 RESULTS = Path(__file__).with_name("results") / "serve_warm.json"
 RAGSEARCH = Path(sys.executable).with_name("ragsearch")

@@ -13,9 +13,9 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks.machine import facts, line, timed_in_turn
 from rag_search import searching
 from rag_search.records import SearchOptions
+from tests.support.machine import facts, line, timed_in_turn
 
 REPEATS = 15
 QUESTION = "如何解决Redis连接超时"

@@ -21,13 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import growth, machine, synthetic
+from benchmarks import growth, synthetic
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
 from rag_search.engines import factory
 from rag_search.index import FileState, open_reader, open_writer, verify
 from rag_search.index.dense.exact import scan
 from rag_search.records import FloatMatrix, FloatVector, SearchOptions
 from rag_search.search.searcher import Searcher
+from tests.support import machine
 
 WARM_UP, ADDED, RECALL_AT = 50, 50, 50
 HYBRID = SearchOptions(system="hybrid")

@@ -10,7 +10,7 @@ import pytest
 from rag_search.embed.builtin.normalise import translation, words
 from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 from rag_search.embed.builtin.weights import E5File, find_weights
-from tests.bundled import BY_NAME, DOCS, PAGES, Page
+from tests.support.bundled import BY_NAME, DOCS, PAGES, Page
 
 MAX_OVERLAP = 0.03  # share of the smaller document's shingles that the larger one has too
 SHINGLE = 8  # tokens in a row: a word, or one CJK character

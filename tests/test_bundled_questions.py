@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 
 from rag_search.evaluation.dataset import load_dataset
-from tests.bundled import BY_NAME, CORPUS, judgments, questions
+from tests.support.bundled import BY_NAME, CORPUS, judgments, questions
 
 LEAST = {  # questions of each kind
     "crosslingual": 25, "instruction": 12, "error": 8, "howto": 8, "symptom": 8, "colloquial": 8, "constraint": 8,

@@ -93,7 +93,7 @@ def load_calibration(model: str) -> Calibration:
     stored = json.loads(CALIBRATION.read_text(encoding="utf-8"))
     if model not in stored:
         raise EngineError(
-            f"{CALIBRATION} has no calibration for the model {model!r}.", remedy="Run: python benchmarks/calibrate.py"
+            f"{CALIBRATION} has no calibration for the model {model!r}.", remedy="Run: python -m benchmarks.calibrate"
         )
     return Calibration(**stored[model]["calibration"])
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "mixed_language.py"
+ROOT = Path(__file__).parents[2]
 PARAGRAPHS = 60
 
 
@@ -24,7 +24,7 @@ def test_one_language_of_each_paragraph(tmp_path: Path) -> None:
     (source / "queries.jsonl").write_text("\n".join(json.dumps({"_id": name, "text": name}) for name in asked))
     judged = [f"{name}\t{name.replace('q', '')}\t1" for name in asked]
     (source / "qrels" / "same-lang.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged]))
-    subprocess.run([sys.executable, SCRIPT, source, out], check=True)
+    subprocess.run([sys.executable, "-m", "benchmarks.mixed_language", source, out], check=True, cwd=ROOT)
     documents = [json.loads(line)["_id"] for line in lines(out / "corpus.jsonl")]
     assert sorted(int(name.partition("-")[2]) for name in documents) == list(range(PARAGRAPHS))
     assert {name[:2] for name in documents} == {"en", "zh"}

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.cli.conftest import Run
+from tests.support.project import Run
 
 
 def test_a_batch_is_a_list_also_of_one_question(indexed: Path, run: Run) -> None:

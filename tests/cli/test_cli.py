@@ -13,8 +13,8 @@ from rag_search import query, searching
 from rag_search.config import load_config
 from rag_search.records import SearchOptions
 from rag_search.server.discovery import announced
-from tests.cli.conftest import Run
-from tests.http_server import QuietHandler, listening
+from tests.support.http_server import QuietHandler, listening
+from tests.support.project import Run
 
 
 def test_two_commands_put_the_answer_first(project: Path, run: Run) -> None:

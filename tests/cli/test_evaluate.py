@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.support.project import Run
 
 ARGS = ("--format", "json", "--systems", "dense")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.support.project import Run
 
 
 def paths_of(run: Run, *args: str) -> set[str]:

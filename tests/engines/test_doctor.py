@@ -12,7 +12,7 @@ import pytest
 from rag_search.config import Config, checked
 from rag_search.engines.doctor import Finding, _gpu, _ports, examine
 from rag_search.engines.vllm_server.gpus import driver_too_old
-from tests.http_server import QuietHandler, listening
+from tests.support.http_server import QuietHandler, listening
 
 
 @contextmanager

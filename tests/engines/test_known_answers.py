@@ -15,7 +15,7 @@ from rag_search.embed.prompts import PROMPTS
 from rag_search.engines.known_answers import Answers, check_embedder, check_reranker, load_answers, once
 from rag_search.errors import ConfigError, EngineError, KnownAnswerError
 from rag_search.records import FloatMatrix, FloatVector
-from tests.fakes import OverlapReranker, WordEmbedder, word_vector
+from tests.support.fakes import OverlapReranker, WordEmbedder, word_vector
 
 WORDS = Answers(tuple((f"topic{i} word{i}", f"topic{i} word{i} other{i}") for i in range(12)))
 UNRELATED = Answers(tuple(zip("abcdefghijkl", "mnopqrstuvwx", strict=True)))

@@ -11,7 +11,7 @@ from rag_search.evaluation.evaluate import Evaluation, evaluate
 from rag_search.evaluation.report import as_dict, to_markdown, write_report
 from rag_search.records import FloatMatrix
 from rag_search.search.searcher import Searcher
-from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder
+from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder
 
 DOCS = {"a b.md": "redis pool timeout", "kafka.md": "kafka consumer lag", "disk.md": "disk full cleanup redis"}
 QUERIES = [

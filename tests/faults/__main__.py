@@ -7,9 +7,9 @@ import json
 import tempfile
 from pathlib import Path
 
-from benchmarks import machine
 from tests.faults.run import Amount, Report, run_faults
 from tests.faults.table import as_markdown
+from tests.support import machine
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "serve_faults.json"
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.served import Served, serving
 from tests.faults.raw import GONE, Address, ask, request, status_of
 from tests.faults.table import Row, row
+from tests.support.served import Served, serving
 
 QUESTIONS = ("redis connection timeout", "pod keeps restarting", "如何解决Redis连接超时", "kafka consumer lag")
 

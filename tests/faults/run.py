@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.served import Served, serving
 from tests.faults import lives
 from tests.faults.cases import MIB, client_faults, flood, malformed_requests
 from tests.faults.table import Row
+from tests.support.served import Served, serving
 
 KEY = "open sesame"
 

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from tests.cli.conftest import model_cache, project
 from tests.faults.run import Amount, run_faults
 from tests.faults.table import as_markdown
+from tests.support.project import model_cache, project
 
 __all__ = ["model_cache", "project"]  # fixtures
 GROWTH_MB = 20  # what is kept until it is full, and the allocator's loose ends

@@ -8,7 +8,7 @@ from rag_search.errors import EngineError
 from rag_search.index import IndexManifest, open_reader, open_writer
 from rag_search.ingest import IngestOptions, IngestReport, sync_folders
 from rag_search.text.terms import LEXICAL_VERSION
-from tests.fakes import WordEmbedder
+from tests.support.fakes import WordEmbedder
 
 EMBEDDER = WordEmbedder(tokens=True)
 MANIFEST = IndexManifest(

@@ -10,8 +10,8 @@ import pytest
 from rag_search.errors import EngineError
 from rag_search.index import open_reader, open_writer
 from rag_search.ingest import IngestOptions, IngestReport, outdated, plan_sync, sync_folders, sync_texts
-from tests.fakes import WordEmbedder
 from tests.ingest.syncing import EMBEDDER, MANIFEST, Counting, Dying, counts, sync
+from tests.support.fakes import WordEmbedder
 
 LONG = "# Long\n\n" + "One sentence of seven words is here. " * 60
 

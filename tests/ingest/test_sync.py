@@ -8,8 +8,8 @@ import pytest
 from rag_search.errors import EngineError, InputError
 from rag_search.index import open_reader, open_writer
 from rag_search.ingest import IngestOptions, plan_sync, sync_folders, sync_texts
-from tests.fakes import WordEmbedder
 from tests.ingest.syncing import EMBEDDER, MANIFEST, Counting, Dying, counts, on_disk, stored, sync
+from tests.support.fakes import WordEmbedder
 
 
 def test_the_index_becomes_equal_to_the_folder(docs: Path) -> None:

@@ -15,7 +15,7 @@ from rag_search.rerank.qwen3 import TAIL, TEMPLATE, check_tail
 from rag_search.rerank.remote import ApiReranker
 from rag_search.rerank.remote_formats import Shape, shape_of
 from rag_search.runtime.model_client import CONCURRENCY, Remote
-from tests.model_server import ModelServer, shared
+from tests.support.model_server import ModelServer, shared
 
 PASSAGES = ["nothing here", "redis timeout", "a redis", "timeout of redis again"]
 

@@ -14,7 +14,7 @@ from rag_search.errors import EngineError, InputError
 from rag_search.integrations.client import _client, search
 from rag_search.runtime.http import clean_url, root_of, uses_proxy
 from rag_search.runtime.model_client import Remote
-from tests.http_server import QuietHandler, listening
+from tests.support.http_server import QuietHandler, listening
 
 ANSWERS = {"/version": b'{"version": "0.33.0"}', "/health": b"", "/v1/x": b'"fine"', "/v1/search": b'{"hits": []}'}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag_search.search.searcher import Searcher
-from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder
+from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder
 
 
 @dataclass(frozen=True)

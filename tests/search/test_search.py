@@ -10,7 +10,7 @@ from rag_search.errors import EngineError
 from rag_search.records import Chunk, FloatMatrix, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
 from rag_search.search.searcher import DEPTH, PER_CALL, Searcher
-from tests.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
+from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
 
 TEXTS = {
     "pool.md": ["redis connection pool timeout maxTotal", "redis pool sizes"],

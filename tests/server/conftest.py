@@ -18,7 +18,7 @@ from rag_search.engines import factory
 from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.server.app import make_app
 from rag_search.server.live_searcher import Engine
-from tests.fakes import OverlapReranker, WordEmbedder
+from tests.support.fakes import OverlapReranker, WordEmbedder
 
 DOCS = {
     "redis.md": "# Redis\n\nRedis connection timeout: raise maxTotal of the pool.\n",

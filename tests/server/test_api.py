@@ -13,8 +13,8 @@ import pytest
 from rag_search.config import load_config
 from rag_search.errors import ConfigError
 from rag_search.server.app import make_rules
-from tests.fakes import DIM, WordEmbedder, word_vector
 from tests.server.conftest import MakeClient, write_index
+from tests.support.fakes import DIM, WordEmbedder, word_vector
 
 JSON = {"content-type": "application/json"}
 TEXTS = ["the weather is fine", "redis timeout again", "redis only"]

@@ -16,8 +16,8 @@ import mcp
 from rag_search.config import Config, load_config
 from rag_search.server.live_searcher import Engine
 from rag_search.server.mcp import make_mcp
-from tests.fakes import OverlapReranker, WordEmbedder
 from tests.server.conftest import write_index
+from tests.support.fakes import OverlapReranker, WordEmbedder
 
 
 class Tools:

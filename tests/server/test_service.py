@@ -22,8 +22,8 @@ from rag_search.records import Encoded, FloatMatrix, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
 from rag_search.server.live_searcher import Engine
 from rag_search.server.service import Service, Texts
-from tests.fakes import OverlapReranker, WordEmbedder, word_vector
 from tests.server.conftest import write_index
+from tests.support.fakes import OverlapReranker, WordEmbedder, word_vector
 
 WORDS = ("redis", "timeout", "weather", "kafka", "zebra", "lag")
 

@@ -15,7 +15,7 @@ from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.records import Hit, SearchOptions, SearchResult
 from rag_search.server.live_searcher import Engine
 from rag_search.server.service import Service
-from tests.cli.conftest import model_cache
+from tests.support.project import model_cache
 
 __all__ = ["model_cache"]  # a fixture
 DOCUMENTS = Path(__file__).parents[2] / "corpus" / "docs" / "troubleshooting" / "redis"

@@ -17,7 +17,7 @@ import pytest
 import rag_search
 from rag_search.config import load_config
 from rag_search.server.discovery import announcement_file
-from tests.cli.conftest import Run, model_cache, project, run
+from tests.support.project import Run, model_cache, project, run
 
 pytest.importorskip("fastapi")
 __all__ = ["model_cache", "project", "run"]  # fixtures

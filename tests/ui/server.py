@@ -15,8 +15,8 @@ from rag_search.config import load_config
 from rag_search.server.app import make_app
 from rag_search.server.live_searcher import Engine
 from rag_search.server.ui.mount import mount_page
-from tests.fakes import OverlapReranker, WordEmbedder
 from tests.server.conftest import write_index
+from tests.support.fakes import OverlapReranker, WordEmbedder
 
 
 def main() -> None:

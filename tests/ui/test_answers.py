@@ -16,8 +16,8 @@ from rag_search.config import load_config
 from rag_search.server.live_searcher import Engine
 from rag_search.server.service import Service
 from rag_search.server.ui import handlers
-from tests.fakes import OverlapReranker, WordEmbedder
 from tests.server.conftest import folder, write_index
+from tests.support.fakes import OverlapReranker, WordEmbedder
 from tests.ui.html_check import visible_text
 
 __all__ = ["folder"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.conftest import model_cache
+from tests.support.project import model_cache
 from tests.ui.conftest import serving
 
 __all__ = ["model_cache"]

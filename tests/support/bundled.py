@@ -10,7 +10,7 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-CORPUS = Path(__file__).parents[1] / "corpus"
+CORPUS = Path(__file__).parents[2] / "corpus"
 DOCS = CORPUS / "docs"
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 

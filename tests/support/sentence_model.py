@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rag_search.embed.builtin.weights import E5File
 from rag_search.records import FloatMatrix
-from tests.embed.reference import load_bert
+from tests.support.reference import load_bert
 
 Encode = Callable[[Sequence[NDArray[np.int32]]], FloatMatrix]
 

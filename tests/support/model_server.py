@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 
 from rag_search.text.terms import terms
-from tests.fakes import word_vector
+from tests.support.fakes import word_vector
 
 Spoil = Callable[[Any], Any]
 

@@ -1,8 +1,8 @@
-"""ragsearch puts the passage that answers a question first, over any folder of Markdown, in any language.
+"""Put the passage that answers a question first, over any folder of Markdown, in any language.
 
     from rag_search import ingest, query
 
-Names are loaded when they are first used, so that importing the package costs nothing.
+Names are loaded on first use, so importing the package costs nothing.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'rag_search' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""The two verbs of the command line, for Python.
+"""Ingest and query from Python, as the command line does.
 
     import rag_search
 
@@ -6,7 +6,7 @@
     for hit in rag_search.query("how do I rotate the keys?").hits:
         print(hit.score, hit.chunk.path, hit.chunk.line_start)
 
-`searching` keeps the engine loaded for many queries. Where no SearchOptions are given, those of the settings count.
+`searching` keeps the engine loaded for many queries. Without SearchOptions those of the settings apply.
 """
 
 from __future__ import annotations
@@ -33,9 +33,17 @@ def ingest(
 ) -> IngestReport:
     """Make the index equal to the folders `paths`.
 
-    index: name, or path with a slash; None: what the settings say. settings: dotted keys, e.g.
-    {"ingest.max_tokens": 512}, above environment and files. Failures of single files are in the report.
-    Raises RagSearchError (InputError, IndexLockedError, FingerprintError, ...).
+    Args:
+        paths: folders or files. Documents of other folders stay in the index.
+        index: name, or path with a slash; None: that of the settings.
+        settings: dotted keys, such as {"ingest.max_tokens": 512}, above environment and files.
+        rebuild: start again, for another embedder.
+
+    Returns:
+        What changed. It also holds the failures of single files.
+
+    Raises:
+        RagSearchError: InputError, IndexLockedError, FingerprintError and others.
     """
     config = load_config({**(settings or {}), "index": index})
     limits = config.settings.ingest
@@ -52,9 +60,16 @@ def query(
     settings: Mapping[str, Any] | None = None,
     options: SearchOptions | None = None,
 ) -> SearchResult:
-    """The passages that answer `text`, best first. Loads the engine each time; see `searching`.
+    """Return the passages that answer `text`, best first. Loads the engine each time; see `searching`.
 
-    options: all of them; None: top_k, candidates and min_score as the settings say.
+    Args:
+        text: the question; a leading [...] is an instruction.
+        index: name, or path with a slash; None: that of the settings.
+        settings: dotted keys, above environment and files.
+        options: of this query; None: top_k, candidates and min_score of the settings.
+
+    Raises:
+        RagSearchError: InputError, IndexMissingError, FingerprintError and others.
     """
     with searching(index=index, settings=settings) as searcher:
         return searcher.search(text, options)
@@ -62,6 +77,11 @@ def query(
 
 @contextmanager
 def searching(*, index: str | None = None, settings: Mapping[str, Any] | None = None) -> Iterator[Searcher]:
-    """A warm searcher over one generation of the index: `searcher.search(text, options)`, options as in `query`."""
+    """Open a warm searcher over one generation of the index: `searcher.search(text, options)`, as in `query`.
+
+    Args:
+        index: name, or path with a slash; None: that of the settings.
+        settings: dotted keys, above environment and files.
+    """
     with factory.searching(load_config({**(settings or {}), "index": index})) as searcher:
         yield searcher

@@ -1,4 +1,4 @@
-"""The command line. Each command lives in a module of its own; this one only gathers them."""
+"""Gather the commands; they live in the modules beside this one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rag_search.cli.common import FAILED
 from rag_search.errors import RagSearchError
 from rag_search.text.sanitize import plain
 
-_TEARDOWN = {"vllm", "torch", "faiss"}  # they end processes, threads and device contexts of their own
+_TEARDOWN = {"vllm", "torch", "faiss"}  # libraries that must end their own processes, threads and device contexts
 
 app = typer.Typer(
     name="ragsearch",
@@ -40,8 +40,8 @@ app.command()(health.verify)
 app.add_typer(health.config_app, name="config")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         from importlib.metadata import version as distribution_version  # 15 ms that only --version needs
 
         typer.echo(f"ragsearch {distribution_version('ragsearch')}")
@@ -58,12 +58,12 @@ def root(
 
 
 def main() -> None:
-    """Entry point: `run`, then out at once. Taking a loaded engine apart takes 60 ms that nobody should wait for."""
+    """Run the command line, then exit without tearing down a loaded engine (saves 60 ms)."""
     try:
         run()
         code: int | str | None = 0
-    except SystemExit as left:
-        code = left.code
+    except SystemExit as stop:
+        code = stop.code
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -78,18 +78,18 @@ def main() -> None:
 
 
 def run() -> None:
-    """The command; errors made on purpose become one clear line and exit code 2."""
-    # the products of one query are small: OpenBLAS threads that wait for each other cost more than they do
+    """Run one command; print an expected error as one clear line and exit with 2."""
+    # the matrix products of one query are too small to gain from OpenBLAS threads
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # looking for them reads every installed distribution
-    gc.set_threshold(50_000, 20, 20)  # imports make objects that stay; looking for garbage among them costs 40 ms
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # their search reads every installed distribution
+    gc.set_threshold(50_000, 20, 20)  # imported objects stay; collecting among them takes 40 ms
     try:
         app()
     except RagSearchError as error:
         _complain(error.message, error.remedy)
         sys.exit(FAILED)
     except BrokenPipeError:
-        # the reader of a pipe went away (`| head`); keep the interpreter from complaining while it shuts down
+        # the reader of the pipe ended (`| head`); stdout must still be flushable at shutdown
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except OSError as error:  # most often stdout on a full disk
@@ -98,13 +98,13 @@ def run() -> None:
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
-    except Exception:  # noqa: BLE001 - a bug must not leave with 1, which means "nothing found"
+    except Exception:  # noqa: BLE001 - a bug must not exit with 1, which means "nothing found"
         typer.echo(plain(traceback.format_exc()), err=True, nl=False)
         sys.exit(FAILED)
 
 
 def _complain(message: str, remedy: str = "") -> None:
-    """One error on stderr. It may quote what a server answered or what a file holds."""
+    """Print an error on stderr, sanitised: it may quote a server's reply or the content of a file."""
     typer.echo(f"error: {plain(message)}", err=True)
     if remedy:
         typer.echo(f"  {plain(remedy)}", err=True)

@@ -1,4 +1,4 @@
-"""What every command shares: options, consoles, exit codes."""
+"""Options, consoles and exit codes that every command shares."""
 
 from __future__ import annotations
 
@@ -23,39 +23,43 @@ ProfileOption = Annotated[str | None, typer.Option("--profile", help="builtin, g
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def load(**flags: Any) -> Config:
-    """Settings with the flags given; `section__key` names a nested key."""
-    from rag_search.config import load_config
+def load_config(**flags: Any) -> Config:
+    """Return the settings with `flags` above files and environment; `section__key` names a nested key."""
+    from rag_search.config import loading
 
-    return load_config({name.replace("__", "."): value for name, value in flags.items()})
+    return loading.load_config({name.replace("__", "."): value for name, value in flags.items()})
 
 
 def read_text(name: str) -> str:
-    """The text of a file, of stdin for `-`, without a byte order mark. Raises InputError."""
+    """Read a text file, or stdin for `-`, and remove a byte order mark.
+
+    Raises:
+        InputError: the text cannot be read or is not UTF-8.
+    """
     from rag_search.errors import InputError
 
     try:
         return (sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")).removeprefix("\ufeff")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{name} cannot be read: {error}.", remedy="Name a text in UTF-8.") from error
+        raise InputError(f"{name} cannot be read: {error}.", remedy="Pass a UTF-8 text file.") from error
 
 
-def out() -> Console:
-    """The console for data. In a pipe it is plain and as wide as COLUMNS says, 80 otherwise."""
+def stdout_console() -> Console:
+    """Return the console for data. In a pipe it is plain and as wide as COLUMNS says, 80 without it."""
     from rich.console import Console
 
     return Console(highlight=False, emoji=False, markup=False)
 
 
-def talk() -> Console:
-    """The console for everything that is not the answer."""
+def stderr_console() -> Console:
+    """Return the console for progress, notes and warnings."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, emoji=False, markup=False)
 
 
 def places(config: Config) -> Places:
-    """How stored paths are shown from here."""
+    """Return the mapping between stored paths and paths as shown in the working directory."""
     from rag_search.render.paths import Places
 
     return Places(config.base_dir, Path.cwd())

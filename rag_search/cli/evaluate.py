@@ -1,4 +1,4 @@
-"""`ragsearch evaluate`: how often the right passage is first, with and without reranking."""
+"""`ragsearch evaluate`: measure how often the right passage is first, with and without reranking."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import ProfileOption, load, out, talk
+from rag_search.cli.common import ProfileOption, load_config, stderr_console, stdout_console
 
 if TYPE_CHECKING:
     from rag_search.evaluation.evaluate import Evaluation
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How an evaluation is printed."""
+    """Output format of an evaluation."""
 
     table = "table"
     json = "json"
@@ -32,22 +32,22 @@ def evaluate(
     systems: Annotated[str, typer.Option(help="Comma-separated.")] = "dense,bm25,hybrid,rerank",
     split: Annotated[str | None, typer.Option(help="Only questions of this split.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
-    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+    output: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder for reports, run files and a plot.")] = None,
     profile: ProfileOption = None,
 ) -> None:
     """Measure Top-1 hit rate and latency of each system.
 
-    On a judged set: Top-1, RR@10, nDCG@10, R@50, latency, and whether reranking helps beyond chance.
+    Prints Top-1, RR@10, nDCG@10, R@50, latency, and whether reranking helps beyond chance.
 
-    The documents are ingested into an index of their own, kept in the cache, so a second run starts at once.
+    Documents are ingested into a separate index in the cache, so a second run starts at once.
 
     Example: ragsearch evaluate corpus --split test
     """
     from rag_search.evaluation.cached_index import measure
     from rag_search.evaluation.report import as_dict, to_markdown
 
-    config = load(profile=profile)
+    config = load_config(profile=profile)
     with _bar() as on_progress:
         evaluation = measure(
             config, folder, qrels=qrels, split=split, systems=_systems(systems), limit=limit, on_progress=on_progress
@@ -61,7 +61,7 @@ def evaluate(
     else:
         from rag_search.render.evaluation import print_evaluation
 
-        print_evaluation(out(), evaluation)
+        print_evaluation(stdout_console(), evaluation)
 
 
 def _systems(text: str) -> Sequence[System]:
@@ -70,10 +70,10 @@ def _systems(text: str) -> Sequence[System]:
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise InputError("--systems names none.", remedy=f"Systems: {', '.join(SYSTEMS)}")
+        raise InputError("--systems names no system.", remedy=f"Use some of: {', '.join(SYSTEMS)}.")
     for name in names:
         if name not in SYSTEMS:
-            raise InputError(f"unknown system {name!r}.", remedy=f"Systems: {', '.join(SYSTEMS)}")
+            raise InputError(f"unknown system {name!r}.", remedy=f"Use some of: {', '.join(SYSTEMS)}.")
     return [system for system in SYSTEMS if system in names]
 
 
@@ -84,15 +84,15 @@ def _save(evaluation: Evaluation, folder: Path) -> None:
     files = write_report(evaluation, folder)
     for suffix in (".png", ".svg"):
         plot_top1(evaluation, folder / f"top1{suffix}")
-    talk().print(f"wrote {len(files) + 2} files to {folder}")
+    stderr_console().print(f"wrote {len(files) + 2} files to {folder}")
 
 
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress of ingest and of questions on a terminal; silence elsewhere."""
+    """Show the progress of ingest and questions on a terminal; print nothing elsewhere."""
     from rich.progress import Progress
 
-    console = talk()
+    console = stderr_console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
         yield lambda stage, done, total: progress.update(task, description=stage, completed=done, total=total)

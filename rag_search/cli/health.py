@@ -1,4 +1,4 @@
-"""`status`, `doctor`, `verify`, `config show`: what is there and whether it is sound."""
+"""`status`, `doctor`, `verify` and `config show`: print what exists and whether it works."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from typing import Annotated, Any
 
 import typer
 
-from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, talk
+from rag_search.cli.common import (
+    FAILED,
+    IndexOption,
+    JsonOption,
+    ProfileOption,
+    load_config,
+    stderr_console,
+    stdout_console,
+)
 from rag_search.text.sanitize import plain
 
 config_app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
 
 
 def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
-    """Say what is in the index."""
+    """Print what is in the index."""
     from rag_search.index import open_reader
     from rag_search.ingest import known_roots
 
-    config = load(index=index)
+    config = load_config(index=index)
     with open_reader(config.index_dir) as reader:
         facts = {
             "index": str(config.index_dir),
@@ -36,7 +44,7 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
 
 
 def _servers(cache_dir: Path) -> dict[str, str]:
-    """The model servers that `up` started, if any."""
+    """Return the state of the model servers that `up` started."""
     from rag_search.engines.vllm_server.processes import read_servers, servers_folder, state_of
 
     servers = read_servers(servers_folder(cache_dir))
@@ -44,14 +52,14 @@ def _servers(cache_dir: Path) -> dict[str, str]:
 
 
 def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: ProfileOption = None) -> None:
-    """Check everything a query needs. Exits with 2 if anything fails."""
+    """Check everything a query needs. Exits with 2 if a check fails."""
     from rich.text import Text
 
     from rag_search.engines.doctor import examine
 
     findings = []
-    console = out()
-    for finding in examine(load(index=index, profile=profile)):
+    console = stdout_console()
+    for finding in examine(load_config(index=index, profile=profile)):
         findings.append(finding)
         if not as_json:
             colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.state]
@@ -66,21 +74,21 @@ def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: Prof
 
 
 def verify(as_json: JsonOption = False, index: IndexOption = None) -> None:
-    """Re-check hashes, counts, vector norms and the full-text index. Exits with 2 if anything is wrong."""
+    """Re-check hashes, counts, vector norms and the full-text index. Exits with 2 if a check fails."""
     from rag_search.index import verify as verify_index
 
-    config = load(index=index)
+    config = load_config(index=index)
     problems = verify_index(config.index_dir)
     if as_json:
         typer.echo(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False, indent=2))
     else:
         for problem in problems:
-            out().print(plain(str(problem)), soft_wrap=True)
+            stdout_console().print(plain(str(problem)), soft_wrap=True)
     if problems:
-        talk().print(f"{len(problems)} problems")
+        stderr_console().print(f"{len(problems)} problems")
         raise typer.Exit(FAILED)
     if not as_json:
-        out().print("the index is sound")
+        stdout_console().print("the index is sound")
 
 
 @config_app.command("show")
@@ -88,14 +96,14 @@ def config_show(
     as_json: JsonOption = False,
     index: IndexOption = None,
     profile: ProfileOption = None,
-    changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the defaults.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Only settings that differ from the defaults.")] = False,
 ) -> None:
     """Print every setting, its value and its origin."""
     from rag_search.config import flatten_settings
 
-    config = load(index=index, profile=profile)
+    config = load_config(index=index, profile=profile)
     rows = {
-        key: {"value": _shown(value), "origin": config.origins.get(key, "defaults")}
+        key: {"value": _json_value(value), "origin": config.origins.get(key, "defaults")}
         for key, value in flatten_settings(config.settings)
         if key in config.origins or not changed
     }
@@ -113,7 +121,7 @@ def config_show(
         style = "" if row["origin"] == "defaults" else "bold"
         value = "-" if row["value"] is None else plain(str(row["value"]))
         table.add_row(Text(key, style=style), Text(value), Text(plain(row["origin"])))
-    out().print(table)
+    stdout_console().print(table)
 
 
 def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
@@ -121,10 +129,10 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
     for name, value in facts.items():
-        shown = ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
-        out().print(plain(f"{name:<14} {shown}"), soft_wrap=True)
+        text = ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
+        stdout_console().print(plain(f"{name:<14} {text}"), soft_wrap=True)
 
 
-def _shown(value: Any) -> Any:
-    """A value as JSON; secrets stay stars."""
+def _json_value(value: Any) -> Any:
+    """Return a setting as a JSON value. A secret is masked already."""
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

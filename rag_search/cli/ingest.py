@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import FAILED, IndexOption, JsonOption, ProfileOption, load, out, places, talk
+from rag_search.cli.common import (
+    FAILED,
+    IndexOption,
+    JsonOption,
+    ProfileOption,
+    load_config,
+    places,
+    stderr_console,
+    stdout_console,
+)
 from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:
@@ -24,11 +33,11 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Folders or files; none: the folders known.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay and follow changes until interrupted.")] = False,
-    only: Annotated[bool, typer.Option("--only", help="Remove what lies under other folders than these.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Start anew, for another embedder.")] = False,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Folders or files; none: those of the index.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the changes without making them.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and ingest every change until interrupted.")] = False,
+    only: Annotated[bool, typer.Option("--only", help="Remove documents of all other folders.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Start again, for another embedder.")] = False,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept a folder without Markdown.")] = False,
     as_json: JsonOption = False,
     index: IndexOption = None,
@@ -36,14 +45,14 @@ def ingest(
 ) -> None:
     """Make the index equal to the folders.
 
-    Adds, updates and removes documents. Safe to interrupt and to repeat. Exits with 2 if any file failed; its last
-    good version stays.
+    Adds, updates and removes documents. Safe to interrupt and to repeat. Exits with 2 if a file failed; the index
+    keeps its last good version.
 
     Example: ragsearch ingest ./docs
     """
     from rag_search.ingest import IngestOptions
 
-    config = load(index=index, profile=profile)
+    config = load_config(index=index, profile=profile)
     settings = config.settings.ingest
     options = IngestOptions(
         max_tokens=settings.max_tokens,
@@ -57,13 +66,15 @@ def ingest(
         return
     from rag_search.engines import factory
 
-    # the engine stays loaded from one sync to the next, the writer's lock does not
+    # a watch keeps the engine loaded between syncs and releases the writer's lock
     embedder = factory.make_embedder(config.settings)
     report = _sync(config, embedder, roots, options, rebuild=rebuild, as_json=as_json)
     if watch:
         from rag_search.cli.watch import follow
 
-        talk().print(f"watching {plain(', '.join(str(root) for root in roots))}; Ctrl-C ends it", soft_wrap=True)
+        stderr_console().print(
+            f"watching {plain(', '.join(str(root) for root in roots))}; Ctrl-C ends it", soft_wrap=True
+        )
         follow(roots, lambda: _sync(config, embedder, roots, options, as_json=as_json), index_dir=config.index_dir)
     if report.failed:
         raise typer.Exit(FAILED)
@@ -80,14 +91,14 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
         with open_reader(config.index_dir) as reader:
             roots = known_roots(reader, base=config.base_dir)
     except IndexCorruptError as error:
-        remedy = "Run with the folders it was made from: ragsearch ingest --rebuild ./docs"
+        remedy = "Run with the folders of the index: ragsearch ingest --rebuild ./docs"
         raise InputError(error.message, remedy=remedy) from error
     if not roots:
-        raise InputError("no folder is known yet.", remedy="Run: ragsearch ingest ./docs")
-    if gone := [str(root) for root in roots if not root.exists()]:
-        left = shlex.join(str(root) for root in roots if root.exists()) or "./docs"
-        remedy = f"To go on without what was ingested from there: ragsearch ingest {left} --only"
-        raise InputError(f"{', '.join(gone)} does not exist any more.", remedy=remedy)
+        raise InputError("the index has no folder yet.", remedy="Run: ragsearch ingest ./docs")
+    if missing := [str(root) for root in roots if not root.exists()]:
+        existing = shlex.join(str(root) for root in roots if root.exists()) or "./docs"
+        remedy = f"To remove its documents from the index, run: ragsearch ingest {existing} --only"
+        raise InputError(f"{', '.join(missing)} no longer exists.", remedy=remedy)
     return roots
 
 
@@ -99,7 +110,7 @@ def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, r
 
 
 def _known(config: Config, options: IngestOptions) -> tuple[dict[str, FileState], list[Path]]:
-    """Files and roots of the index, none when there is no index yet."""
+    """Return the files and roots of the index; none without an index."""
     from rag_search.errors import IndexMissingError
     from rag_search.index import open_reader
     from rag_search.ingest import known_roots, outdated
@@ -149,7 +160,7 @@ def _sync(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Step], None]]:
-    """A bar with rate and time left on a terminal; silence elsewhere."""
+    """Show a bar with rate and time left on a terminal; print nothing elsewhere."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -159,7 +170,7 @@ def _progress() -> Iterator[Callable[[Step], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    console = talk()
+    console = stderr_console()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("ingest", total=None, documents="reading", rate="")
 
@@ -181,7 +192,7 @@ def _print_report(report: IngestReport, shown: Places, *, as_json: bool) -> None
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
         return
-    console = talk()
+    console = stderr_console()
     for failure in report.failed:
         console.print(
             f"failed  {plain(shown.shown(failure.path))}: {plain(failure.reason)}", style="red", soft_wrap=True
@@ -193,7 +204,7 @@ def _print_report(report: IngestReport, shown: Places, *, as_json: bool) -> None
     for path in report.empty:
         console.print(f"empty   {plain(shown.shown(path))}", style="yellow", soft_wrap=True)
     rate = report.tokens / report.seconds if report.seconds else 0.0
-    out().print(
+    stdout_console().print(
         f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
         f"{len(report.failed)} failed; {report.chunks} chunks, {report.embedded} embedded "
         f"({report.tokens:,} tokens, {rate:,.0f} tokens/s) in {report.seconds:.1f} s",

@@ -1,4 +1,4 @@
-"""`ragsearch query`: the passages that answer a question, best first."""
+"""`ragsearch query`: print the passages that answer a question, best first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, load, out, places, read_text, talk
+from rag_search.cli.common import (
+    FOUND,
+    NOTHING,
+    IndexOption,
+    ProfileOption,
+    load_config,
+    places,
+    read_text,
+    stderr_console,
+    stdout_console,
+)
 from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How hits are printed."""
+    """Output format of hits."""
 
     table = "table"
     json = "json"
@@ -34,19 +44,21 @@ class Format(StrEnum):
 
 
 def query(
-    text: Annotated[str | None, typer.Argument(help="The question; `-` reads it from stdin.")] = None,
-    top_k: Annotated[int | None, typer.Option("-k", "--top-k", min=1, help="Results wanted.")] = None,
+    text: Annotated[str | None, typer.Argument(help="The question; `-` reads stdin.")] = None,
+    top_k: Annotated[int | None, typer.Option("-k", "--top-k", min=1, help="Number of results.")] = None,
     candidates: Annotated[int | None, typer.Option(min=1, help="Depth of stage one.")] = None,
-    rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Let stage two decide the order.")] = True,
+    rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Order by stage two.")] = True,
     instruct: Annotated[str | None, typer.Option(help="Instruction for engines that follow one.")] = None,
-    min_score: Annotated[float | None, typer.Option(help="Hide hits that score less.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Hide hits with a lower score.")] = None,
     path: Annotated[list[str] | None, typer.Option(help="Only documents whose path matches.", metavar="GLOB")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="Only this front matter.", metavar="KEY=VALUE")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Only documents with this front matter.", metavar="KEY=VALUE")
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Only documents updated since.", metavar="YYYY-MM-DD")] = None,
     group: Annotated[bool, typer.Option("--group/--no-group", help="One hit per document.")] = True,
     explain: Annotated[bool, typer.Option("--explain", help="Show the score and the time of each stage.")] = False,
-    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
-    batch: Annotated[Path | None, typer.Option(help="Answer a file of queries, one a line or JSON lines.")] = None,
+    output: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
+    batch: Annotated[Path | None, typer.Option(help="Answer every query of a file: one a line, or JSON lines.")] = None,
     trec: Annotated[Path | None, typer.Option(help="Also write a TREC run file.")] = None,
     server: Annotated[bool, typer.Option("--server/--no-server", help="Use a running `ragsearch serve`.")] = True,
     index: IndexOption = None,
@@ -61,13 +73,13 @@ def query(
     """
     from rag_search.text.query import parse_where
 
-    config = load(index=index, profile=profile, search__top_k=top_k, search__candidates=candidates)
-    usual = config.settings.search.options
+    config = load_config(index=index, profile=profile, search__top_k=top_k, search__candidates=candidates)
+    defaults = config.settings.search.options
     options = replace(
-        usual,
+        defaults,
         system="rerank" if rerank else "hybrid",
         instruction=instruct,
-        min_score=usual.min_score if min_score is None else min_score,
+        min_score=defaults.min_score if min_score is None else min_score,
         paths=tuple(map(places(config).stored_pattern, path)) if path else (),
         where=parse_where(where or []),
         since=_since(since),
@@ -86,14 +98,21 @@ def query(
 
 
 def _answer(config: Config, questions: Sequence[str], options: SearchOptions, output: Format) -> list[SearchResult]:
-    """Results of this process. output: what prints it is imported while the engine loads."""
+    """Search in this process.
+
+    Args:
+        config: settings of the index and the engines.
+        questions: as typed; a leading [...] is an instruction.
+        options: for every question.
+        output: its printer is imported while the engine loads.
+    """
     from rag_search.engines import factory
     from rag_search.index import open_reader
 
     with open_reader(config.index_dir) as reader:
         if not reader.counts.documents:
             index = plain(str(config.index_dir))
-            talk().print(f"{index} holds no document yet. Run: ragsearch ingest PATH", soft_wrap=True)
+            stderr_console().print(f"{index} has no documents yet. Run: ragsearch ingest PATH", soft_wrap=True)
         searcher = factory.make_searcher(
             config.settings,
             reader,
@@ -106,28 +125,28 @@ def _answer(config: Config, questions: Sequence[str], options: SearchOptions, ou
 def _ask_server(
     config: Config, questions: Sequence[str], options: SearchOptions, *, explain: bool
 ) -> list[SearchResult] | None:
-    """Results of a running server of the same version, index and settings; None when there is none."""
+    """Search through a running server of the same version, index and settings; None if there is none."""
     from rag_search.server.discovery import find_server
 
     if find_server(config) is None:
         return None
-    from rag_search.server import client  # with http.client, which a query without a server need not wait for
+    from rag_search.server import client  # imports http.client, which a query without a server does not need
 
     try:
-        answered = client.ask_server(config, questions, options)
+        reply = client.ask_server(config, questions, options)
     except client.OtherServerError as error:
-        talk().print(plain(error.message))
+        stderr_console().print(plain(error.message))
         return None
-    if answered is None:
+    if reply is None:
         return None
-    results, server = answered
+    results, server = reply
     if explain:
-        talk().print(f"answered by the server at {plain(server.url)}")
+        stderr_console().print(f"answered by the server at {plain(server.url)}")
     return results
 
 
 def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:
-    """(id, question) pairs from the argument, stdin or the batch file."""
+    """Return (id, question) pairs from the argument, stdin or the batch file."""
     from rag_search.errors import InputError
 
     if (text is None) == (batch is None):
@@ -137,7 +156,7 @@ def _queries(text: str | None, batch: Path | None) -> list[tuple[str, str]]:
     content = read_text(str(batch))
     lines = [line.strip() for line in content.split("\n") if line.strip()]
     if not lines:
-        raise InputError(f"{batch} holds no query.", remedy="Write one query a line.")
+        raise InputError(f"{batch} has no queries.", remedy="Write one query a line.")
     return [_batch_line(line, number) for number, line in enumerate(lines, 1)]
 
 
@@ -154,13 +173,15 @@ def _batch_line(line: str, number: int) -> tuple[str, str]:
 
 
 def _require_distinct(query_ids: Sequence[str]) -> None:
-    """A run file holds one ranking for an id."""
+    """Raise InputError if two queries share an id: a run file has one ranking per id."""
     from rag_search.errors import InputError
 
     seen: set[str] = set()
     for query_id in query_ids:
         if query_id in seen:
-            raise InputError(f"two queries of the batch have the id {query_id!r}.", remedy="Give each an `_id`.")
+            raise InputError(
+                f"two queries of the batch have the id {query_id!r}.", remedy="Give each query its own `_id`."
+            )
         seen.add(query_id)
 
 
@@ -172,16 +193,24 @@ def _since(text: str | None) -> str | None:
     try:
         return datetime.date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise InputError(f"--since {text!r} is no date.", remedy="Example: --since 2024-01-31") from error
+        raise InputError(f"--since {text!r} is not a date.", remedy="Write it as in: --since 2024-01-31") from error
 
 
 def _import_printer(output: Format) -> None:
-    """What `_print` will import, 35 ms."""
+    """Import the module that `_print` needs (35 ms)."""
     importlib.import_module("rag_search.render.table" if output is Format.table else "rag_search.render.formats")
 
 
 def _print(results: Sequence[SearchResult], config: Config, output: Format, *, explain: bool, many: bool) -> None:
-    """many: as a batch is printed, however many queries it had."""
+    """Print results.
+
+    Args:
+        results: one for each query.
+        config: settings; paths are shown relative to its base folder or the working directory.
+        output: format.
+        explain: with scores and times of each stage.
+        many: in the form of a batch, even for one query.
+    """
     if output is not Format.table:
         from rag_search.render.formats import BATCH_FORMATS, FORMATS
 
@@ -191,7 +220,7 @@ def _print(results: Sequence[SearchResult], config: Config, output: Format, *, e
 
     from rag_search.render.table import print_table
 
-    console = out()
+    console = stdout_console()
     for result in results:
         if len(results) > 1:
             console.print(Text(f"\n{plain(result.query)}", style="bold"))
@@ -203,11 +232,11 @@ def _write_trec(path: Path, query_ids: Sequence[str], results: Sequence[SearchRe
 
     runs = {query_id: _ranking(result) for query_id, result in zip(query_ids, results, strict=True)}
     path.write_text("".join(trec_run(runs, "ragsearch")), "utf-8")
-    talk().print(f"wrote {sum(map(len, runs.values()))} lines to {path}")
+    stderr_console().print(f"wrote {sum(map(len, runs.values()))} lines to {path}")
 
 
 def _ranking(result: SearchResult) -> list[tuple[str, float]]:
-    """Documents with the score of their best chunk; a run file ranks each of them once."""
+    """Return documents with the score of their best chunk: a run file ranks a document once."""
     best: dict[str, float] = {}
     for hit in result.hits:
         best.setdefault(hit.chunk.path, hit.score)

@@ -1,4 +1,4 @@
-"""`ragsearch rerank`: score passages that are in no index."""
+"""`ragsearch rerank`: score passages outside an index."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import FOUND, JsonOption, ProfileOption, load, out, read_text
+from rag_search.cli.common import FOUND, JsonOption, ProfileOption, load_config, read_text, stdout_console
 
 
 def rerank(
     query: Annotated[str, typer.Argument(help="The question; a leading [...] is an instruction.")],
     file: Annotated[Path, typer.Argument(help="Passages separated by blank lines; `-` reads stdin.")] = Path("-"),
-    top_k: Annotated[int | None, typer.Option("-k", "--top-k", min=1, help="Only the best.")] = None,
+    top_k: Annotated[int | None, typer.Option("-k", "--top-k", min=1, help="Print only the best K.")] = None,
     instruct: Annotated[str | None, typer.Option(help="Instruction for engines that follow one.")] = None,
     as_json: JsonOption = False,
     profile: ProfileOption = None,
@@ -29,7 +29,7 @@ def rerank(
 
     parsed = parse_query(query, instruction=instruct)
     passages = _read_passages(file)
-    settings = load(profile=profile).settings
+    settings = load_config(profile=profile).settings
     reranker = factory.make_standalone_reranker(settings)
     ranked = rank_passages(reranker, parsed.text, passages, instruction=parsed.instruction)[:top_k]
     if as_json:
@@ -39,7 +39,7 @@ def rerank(
     else:
         from rag_search.render.passages import passages_table
 
-        out().print(passages_table(ranked))
+        stdout_console().print(passages_table(ranked))
     raise typer.Exit(FOUND)
 
 

@@ -1,4 +1,4 @@
-"""`ragsearch serve`, `ui` and `mcp`: the engine loaded once, for programs, browsers and agents."""
+"""`ragsearch serve`, `ui` and `mcp`: load the engine once for programs, browsers and agents."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import IndexOption, ProfileOption, load, talk
+from rag_search.cli.common import IndexOption, ProfileOption, load_config, stderr_console
 from rag_search.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from rag_search.config import Config
 
-HostOption = Annotated[str | None, typer.Option(help="Address; any but this machine's own needs a key.")]
+HostOption = Annotated[
+    str | None, typer.Option(help="Address to listen on; one that other machines reach needs a key.")
+]
 PortOption = Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")]
-KeyOption = Annotated[str | None, typer.Option(help="Key for every request; better RAGSEARCH_SERVER__API_KEY.")]
-LogOption = Annotated[Path | None, typer.Option(help="Write the log there instead of stderr.")]
+KeyOption = Annotated[
+    str | None, typer.Option(help="Key for every request; RAGSEARCH_SERVER__API_KEY keeps it out of the process list.")
+]
+LogOption = Annotated[Path | None, typer.Option(help="Log to this file instead of stderr.")]
 
 
 class Transport(StrEnum):
-    """How MCP clients connect."""
+    """Transport of MCP."""
 
     stdio = "stdio"
     http = "http"
@@ -35,7 +39,7 @@ def serve(
     port: PortOption = None,
     api_key: KeyOption = None,
     log_file: LogOption = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Batches at the same time.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Batches that run at the same time.")] = None,
     max_batch: Annotated[int | None, typer.Option(min=1, help="Requests in one model call.")] = None,
     index: IndexOption = None,
     profile: ProfileOption = None,
@@ -46,7 +50,7 @@ def serve(
 
     Example: ragsearch serve --port 7860
     """
-    config = load(
+    config = load_config(
         index=index,
         profile=profile,
         server__host=host,
@@ -57,7 +61,9 @@ def serve(
     )
     page = importlib.util.find_spec("gradio") is not None
     if not page:
-        talk().print("no web page: gradio is not installed; pip install 'ragsearch[ui]' adds it", soft_wrap=True)
+        stderr_console().print(
+            "no web page: gradio is not installed. To add it, run: pip install 'ragsearch[ui]'", soft_wrap=True
+        )
     _serve(config, log_file=log_file, page=page)
 
 
@@ -66,20 +72,20 @@ def ui(
     port: PortOption = None,
     api_key: KeyOption = None,
     log_file: LogOption = None,
-    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in the browser.")] = True,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
     index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
     """Search and try the reranker in a browser.
 
-    A server as `ragsearch serve` starts it, and its page.
+    Starts the same server as `ragsearch serve`, and opens its page.
 
     Example: ragsearch ui --port 7860
     """
     if importlib.util.find_spec("gradio") is None:
         raise MissingExtraError("gradio", "ui")
-    config = load(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
-    to_file = log_file is not None  # a person watches this terminal, and a look at the page is 60 requests
+    config = load_config(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
+    to_file = log_file is not None  # one view of the page is 60 requests: too many lines for a terminal
     _serve(config, log_file=log_file, log_requests=to_file, page=True, open_browser=open_browser)
 
 
@@ -93,15 +99,15 @@ def _serve(
         raise MissingExtraError(error.name or "fastapi", "serve") from error
 
     def on_listening(url: str) -> None:
-        talk().print(f"listening on {url}", soft_wrap=True)
+        stderr_console().print(f"listening on {url}", soft_wrap=True)
         if page:
-            talk().print(f"web page at {url}{PATH}/", soft_wrap=True)
+            stderr_console().print(f"web page at {url}{PATH}/", soft_wrap=True)
         if open_browser and _has_screen():
             import webbrowser
 
             webbrowser.open(f"{url}{PATH}/")
 
-    talk().print("loading the engine")
+    stderr_console().print("loading the engine")
     run(
         config,
         log_file=log_file,
@@ -112,7 +118,7 @@ def _serve(
 
 
 def _has_screen() -> bool:
-    """Without one, `webbrowser` may start a browser that takes over the terminal."""
+    """Return whether there is a screen; without one `webbrowser` may start a browser inside the terminal."""
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
@@ -137,7 +143,7 @@ def mcp(
     from rag_search.server.app import make_rules
     from rag_search.server.live_searcher import Engine
 
-    config = load(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
+    config = load_config(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
     make_rules(config.settings.server)
     engine = Engine.load(config)
     if transport is Transport.stdio:

@@ -1,4 +1,4 @@
-"""`up`, `down`: both model servers on this machine."""
+"""`up` and `down`: start and stop both model servers on this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import load, out, talk
+from rag_search.cli.common import load_config, stderr_console, stdout_console
 from rag_search.text.sanitize import plain
 
 
@@ -20,31 +20,35 @@ class ModelSize(StrEnum):
 
 
 def up(
-    extra: Annotated[list[str] | None, typer.Argument(help="Further vLLM arguments for both, after `--`.")] = None,
+    extra: Annotated[
+        list[str] | None, typer.Argument(help="Further vLLM arguments for both servers, after `--`.")
+    ] = None,
     size: Annotated[ModelSize, typer.Option(help="Model size, unless the settings name models.")] = ModelSize.medium,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and start nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands without starting them.")] = False,
     cpu: Annotated[bool, typer.Option("--cpu", help="For a CPU build of vLLM and small models.")] = False,
 ) -> None:
     """Start the embedding and the rerank server (vLLM).
 
-    One after the other; then use --profile served. Example: ragsearch up --size 0.6B
+    Starts one after the other; then use --profile served. Example: ragsearch up --size 0.6B
     """
     from rag_search.engines.vllm_server.commands import plan_servers
     from rag_search.engines.vllm_server.gpus import find_cards
     from rag_search.engines.vllm_server.processes import servers_folder, start_all
     from rag_search.errors import EngineError
 
-    config = load()
+    config = load_config()
     cards = [] if cpu else find_cards()
     if not cards and not cpu:
-        raise EngineError("there is no NVIDIA card here.", remedy="Use the builtin engine, or --cpu with small models.")
+        raise EngineError(
+            "this machine has no NVIDIA GPU.", remedy="Use the built-in engine, or --cpu with small models."
+        )
     commands = plan_servers(config.settings, cards, size=size.value, extra=extra or [])
     if dry_run:
         for command in commands:
             typer.echo(str(command))
         return
     folder = servers_folder(config.settings.cache_dir)
-    console = talk()
+    console = stderr_console()
     with console.status("starting") as status:
         servers = start_all(
             commands,
@@ -52,16 +56,18 @@ def up(
             on_wait=lambda name, waited: status.update(f"{name}: {waited:.0f} s, log {folder / name}.log"),
         )
     for server in servers:
-        out().print(plain(f"{server.name:<9} {server.model} at {server.url}, log {server.log}"), soft_wrap=True)
+        stdout_console().print(
+            plain(f"{server.name:<9} {server.model} at {server.url}, log {server.log}"), soft_wrap=True
+        )
     console.print("now: ragsearch doctor --profile served")
 
 
 def down() -> None:
-    """End the servers that `up` started."""
+    """Stop the servers that `up` started."""
     from rag_search.engines.vllm_server.processes import servers_folder, stop_all
 
-    ended = stop_all(servers_folder(load().settings.cache_dir))
-    for server in ended:
-        out().print(plain(f"ended {server.name} ({server.model})"), soft_wrap=True)
-    if not ended:
-        talk().print("no server of ours was running")
+    stopped = stop_all(servers_folder(load_config().settings.cache_dir))
+    for server in stopped:
+        stdout_console().print(plain(f"stopped {server.name} ({server.model})"), soft_wrap=True)
+    if not stopped:
+        stderr_console().print("no server started by `ragsearch up` is running")

@@ -1,4 +1,4 @@
-"""What `ragsearch ingest --watch` waits for: a change that concerns the index, as long as it takes."""
+"""`ragsearch ingest --watch`: wait for changes that concern the index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchfiles import watch
 
-from rag_search.cli.common import talk
+from rag_search.cli.common import stderr_console
 from rag_search.documents import IGNORE_FILES, SUFFIXES, is_ignored
 from rag_search.errors import IndexLockedError, InputError
 from rag_search.ingest.roots import absolute
@@ -19,7 +19,8 @@ from rag_search.text.sanitize import plain
 if TYPE_CHECKING:
     import threading
 
-LOOK_MS = 1_000  # how often it is looked whether a folder has been replaced by another one of its name
+LOOK_MS = 1_000  # how often to check whether another folder has replaced a watched one under its name
+Batch = set[tuple[Any, str]]
 
 
 def follow(
@@ -30,61 +31,72 @@ def follow(
     stop: threading.Event | None = None,
     retry_s: float = 2.0,
 ) -> None:
-    """Call `sync` after each change under `roots` until interrupted, or until `stop` is set.
+    """Call `sync` after each change under `roots` until interrupted.
 
-    Neither another writer nor a folder that is empty or gone for a moment ends it. What an ingest would not read
-    wakes nobody, and `index_dir`, which every sync writes to, even less. Raises what else `sync` raises.
+    Survives a locked index and folders that are briefly empty or missing. Ignores changes to files that ingest skips,
+    and to the index itself.
+
+    Args:
+        roots: folders and files to watch.
+        sync: makes the index equal to the folders; an error that the next change cannot cure is raised.
+        index_dir: folder of the index, which every sync writes to.
+        stop: ends the watch when set.
+        retry_s: seconds between attempts while another process writes.
     """
-    tops = absolute(roots)
-    concerns = Concerns(tops, index_dir)
     try:
-        while True:
-            folders = [top for top in tops if top.is_dir()]
-            # a file is watched by its folder: editors write another file and give it the name
-            around = list(dict.fromkeys(top.parent for top in tops if top not in folders))
-            watched = _identities(tops, around)
-            for changes in _batches(folders, [folder for folder in around if folder.is_dir()], stop):
-                if _identities(tops, around) != watched:
-                    break
-                if any(concerns(Path(path)) for _, path in changes):
-                    _sync_patiently(sync, retry_s)
-            else:
-                return
+        for _ in _changes(absolute(roots), index_dir, stop):
             _sync_patiently(sync, retry_s)
     except KeyboardInterrupt:
         return
 
 
-class Concerns:
-    """Whether a change of a path may change what is in the index."""
+def _changes(tops: Sequence[Path], index_dir: Path, stop: threading.Event | None) -> Iterator[None]:
+    """Yield once per change to sync, until `stop` is set. A folder that was replaced is watched anew."""
+    is_relevant = ChangeFilter(tops, index_dir)
+    is_replaced = True
+    while is_replaced:
+        is_replaced = False
+        folders = [top for top in tops if top.is_dir()]
+        # a file is watched through its folder: editors write a new file and rename it
+        around = list(dict.fromkeys(top.parent for top in tops if top not in folders))
+        watched = _identities(tops, around)
+        for batch in _batches(folders, [folder for folder in around if folder.is_dir()], stop):
+            is_replaced = _identities(tops, around) != watched
+            if is_replaced or any(is_relevant(Path(path)) for _, path in batch):
+                yield
+            if is_replaced:
+                break
+
+
+class ChangeFilter:
+    """Decides whether a change of a path may change the index."""
 
     def __init__(self, tops: Sequence[Path], index_dir: Path) -> None:
-        # some systems tell paths as given, others with links followed
+        # some systems report paths as given, others with links resolved
         self._tops = dict.fromkeys([*tops, *(top.resolve() for top in tops)])
         self._index_dir = index_dir.resolve()
 
     def __call__(self, path: Path) -> bool:
+        """Return whether ingest would read `path`, or would have before it was deleted."""
         if path.resolve().is_relative_to(self._index_dir):
             return False
         return any(path == top or (path.is_relative_to(top) and _is_read(path, top)) for top in self._tops)
 
 
 def _is_read(path: Path, top: Path) -> bool:
-    """Whether a walk of `top` reads `path`. Of what is gone nobody knows whether it was a folder: it counts."""
+    """Return whether a walk of `top` reads `path`. A deleted path counts: it may have been a folder."""
     if path.is_file() and path.suffix.lower() not in SUFFIXES and path.name not in IGNORE_FILES:
         return False
     try:
         return not is_ignored(path.parent if path.name in IGNORE_FILES else path, root=top)
-    except (OSError, ValueError):  # an ignore file that cannot be used: the sync will name it
+    except (OSError, ValueError):  # an unusable ignore file: the sync will name it
         return True
 
 
-def _batches(
-    folders: Sequence[Path], around: Sequence[Path], stop: threading.Event | None
-) -> Iterator[set[tuple[Any, str]]]:
-    """Changes below the folders and in the folders around files; an empty set when there were none for a while."""
+def _batches(folders: Sequence[Path], around: Sequence[Path], stop: threading.Event | None) -> Iterator[Batch]:
+    """Yield changes below `folders` and directly in `around`; an empty set after `LOOK_MS` without any."""
 
-    def start(paths: Sequence[Path], *, recursive: bool) -> Iterator[set[tuple[Any, str]]]:
+    def start(paths: Sequence[Path], *, recursive: bool) -> Iterator[Batch]:
         return watch(
             *paths,
             recursive=recursive,
@@ -101,11 +113,12 @@ def _batches(
 
 
 def _identities(tops: Sequence[Path], around: Sequence[Path]) -> list[tuple[int, int] | None]:
-    """What tells each folder from another one of its name; None for a file, and for what is not there."""
+    """Return the identity of each folder: another folder under its name has another one."""
     return [_identity(path) for path in (*tops, *around)]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of a folder; None for a file and for a missing path."""
     try:
         info = path.stat()
     except OSError:
@@ -114,17 +127,19 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _sync_patiently(sync: Callable[[], object], retry_s: float) -> None:
-    waiting = False
+    """Call `sync`; wait while the index is locked, and leave bad input to the next change."""
+    is_waiting = False
     while True:
         try:
             sync()
         except IndexLockedError as error:
-            if not waiting:
-                talk().print(f"{plain(error.message)} Waiting until it is done.", soft_wrap=True)
-            waiting = True
+            if not is_waiting:
+                stderr_console().print(f"{plain(error.message)} Waiting until it is done.", soft_wrap=True)
+            is_waiting = True
             time.sleep(retry_s)
         except InputError as error:
-            talk().print(f"{plain(error.message)} Waiting for the next change.", style="yellow", soft_wrap=True)
+            message = f"{plain(error.message)} Waiting for the next change."
+            stderr_console().print(message, style="yellow", soft_wrap=True)
             return
         else:
             return

@@ -39,7 +39,7 @@ def test_a_set_that_has_lost_its_documents_is_said_in_words_of_evaluate(judged: 
 def test_no_system_is_an_error(judged: Path, run: Run, systems: str) -> None:
     done = run("evaluate", str(judged), "--systems", systems)
     assert (done.code, done.out) == (2, "")
-    assert "Systems: dense, bm25, hybrid, rerank" in done.err
+    assert "Use some of: dense, bm25, hybrid, rerank." in done.err
 
 
 def test_evaluate_offers_no_index_since_it_makes_its_own(run: Run) -> None:

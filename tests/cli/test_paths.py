@@ -67,7 +67,7 @@ def test_a_folder_that_is_gone_is_said_with_the_way_out(indexed: Path, run: Run)
     run("ingest", "more")
     shutil.rmtree(indexed / "more")
     done = run("ingest")
-    assert (done.code, f"{indexed / 'more'} does not exist any more" in done.err) == (2, True)
+    assert (done.code, f"{indexed / 'more'} no longer exists" in done.err) == (2, True)
     way_out = done.err.partition("ragsearch ")[2].split()
     assert way_out == ["ingest", str(indexed / "docs"), "--only"]
     assert json.loads(run(*way_out, "--json").out)["removed"] == 1

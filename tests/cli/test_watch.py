@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import rag_search
-from rag_search.cli.watch import Concerns, follow
+from rag_search.cli.watch import ChangeFilter, follow
 from rag_search.errors import FingerprintError, IndexLockedError, InputError
 
 
@@ -45,22 +45,22 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_only_what_an_ingest_reads_wakes_it(folder: Path, name: str, wakes: bool) -> None:
-    concerns = Concerns([folder], folder / "indexes" / "default")
-    assert concerns(folder / name if not name.startswith("..") else folder.parent / name[3:]) is wakes
+    is_relevant = ChangeFilter([folder], folder / "indexes" / "default")
+    assert is_relevant(folder / name if not name.startswith("..") else folder.parent / name[3:]) is wakes
 
 
 def test_a_file_that_is_named_is_the_only_one_of_its_folder(folder: Path) -> None:
-    concerns = Concerns([folder / "notes.txt"], folder / "indexes")
-    assert concerns(folder / "notes.txt")
-    assert not concerns(folder / "a.md")
+    is_relevant = ChangeFilter([folder / "notes.txt"], folder / "indexes")
+    assert is_relevant(folder / "notes.txt")
+    assert not is_relevant(folder / "a.md")
 
 
 def test_through_a_link_it_is_the_same_folder(folder: Path) -> None:
     link = folder.with_name("link")
     link.symlink_to(folder)
-    concerns = Concerns([link], folder / "indexes")
-    assert (concerns(link / "a.md"), concerns(folder / "a.md")) == (True, True)
-    assert not concerns(link / "indexes" / "default" / "note.md")
+    is_relevant = ChangeFilter([link], folder / "indexes")
+    assert (is_relevant(link / "a.md"), is_relevant(folder / "a.md")) == (True, True)
+    assert not is_relevant(link / "indexes" / "default" / "note.md")
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def test_serve_without_gradio_says_so_in_one_line_and_serves(tmp_path: Path, mod
                 assert said[-1], said
             url = said[-1].split()[-1]
             assert [line for line in said if "page" in line] == [
-                "no web page: gradio is not installed; pip install 'ragsearch[ui]' adds it\n"
+                "no web page: gradio is not installed. To add it, run: pip install 'ragsearch[ui]'\n"
             ]
             assert httpx.get(f"{url}/health").status_code == 200
             assert httpx.get(f"{url}/ui/").status_code == 404

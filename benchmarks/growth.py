@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks import synthetic
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
-from rag_search.engines import factory
+from rag_search.engines.open import manifest_of
 from rag_search.index import open_reader, open_writer
 from rag_search.ingest import plan_sync, sync_folders
 from rag_search.rerank.late_interaction import LateInteractionReranker
@@ -96,7 +96,7 @@ def stored(arguments: argparse.Namespace) -> Figures:
 def store(place: Path, size: int, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> tuple[float, float]:
     """Make folder and index in `place`: seconds of storing, and of what follows it."""
     shutil.rmtree(place, ignore_errors=True)
-    with open_writer(place / "index", factory.manifest_of(embedder)) as writer:
+    with open_writer(place / "index", manifest_of(embedder)) as writer:
         seconds = synthetic.store(writer, synthetic.with_files(synthetic.documents(seeds, size), place))
         start = time.perf_counter()
         writer.maintain()
@@ -125,7 +125,7 @@ def change(arguments: argparse.Namespace) -> Figures:
 
 def _sync(place: Path, embedder: BuiltinEmbedder, *, expected: int) -> float:
     start = time.perf_counter()
-    with open_writer(place / "index", factory.manifest_of(embedder)) as writer:
+    with open_writer(place / "index", manifest_of(embedder)) as writer:
         report = sync_folders(writer, embedder, [place / "docs"], base=place)
     seconds = time.perf_counter() - start
     if (report.changed, report.new, report.removed) != (expected, 0, 0):

@@ -21,7 +21,7 @@ from rag_search.embed.builtin.network import load_network, network_path
 from rag_search.embed.builtin.onnx_graph import build_graph
 from rag_search.embed.builtin.weights import E5File, dequantise, find_weights
 from rag_search.embed.token_quantizer import columns_of, pack
-from rag_search.engines import factory
+from rag_search.engines.open import manifest_of
 from rag_search.index import FileState, open_writer
 from rag_search.index.store.disk import Disk
 from rag_search.records import Chunk, Document, Encoded, TokenVectors
@@ -118,7 +118,7 @@ def _stored(
     parts: Parts,
 ) -> None:
     disk, outputs = SlowSync(), iter(encoded)
-    with open_writer(index, factory.manifest_of(embedder), disk=disk) as writer:
+    with open_writer(index, manifest_of(embedder), disk=disk) as writer:
         waited, start = disk.seconds, time.process_time()
         for number, ((document, chunks), terms_of) in enumerate(zip(prepared, lines, strict=True)):
             made = [next(outputs) for _ in chunks]

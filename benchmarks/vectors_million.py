@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks import growth, synthetic
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
-from rag_search.engines import factory
+from rag_search.engines.open import manifest_of
 from rag_search.index import FileState, open_reader, open_writer, verify
 from rag_search.index.dense.exact import scan
 from rag_search.records import FloatMatrix, FloatVector, SearchOptions
@@ -61,7 +61,7 @@ def main() -> None:
         growth.store(place, arguments.chunks, embedder, seeds)
     figures: Figures = {"chunks": arguments.chunks}
     if arguments.rebuild_cache:
-        with open_writer(place / "index", factory.manifest_of(embedder)) as writer:
+        with open_writer(place / "index", manifest_of(embedder)) as writer:
             start = time.perf_counter()
             writer.build_ann()
             figures["build the cache, s"] = time.perf_counter() - start
@@ -114,7 +114,7 @@ def added(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Fig
     """Documents of eight chunks put and committed one by one, and taken away again; then the whole index verified."""
     durations, paths = [], []
     start = time.perf_counter()
-    with open_writer(index, factory.manifest_of(embedder)) as writer:
+    with open_writer(index, manifest_of(embedder)) as writer:
         figures = {"open for writing, ms": 1000 * (time.perf_counter() - start)}
         made = synthetic.documents(seeds, ADDED * synthetic.CHUNKS_PER_DOCUMENT, seed=2, name="new")
         for document, chunks, encoded, lines in made:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from rag_search import searching
 from rag_search.config import load_config
+from rag_search.engines.base_folder import base_folder
 from rag_search.render.paths import Places
 from rag_search.render.table import print_table
 from rag_search.search.searcher import SearchOptions
@@ -34,7 +35,7 @@ def main() -> None:
     with searching() as searcher:
         result = searcher.search(QUESTION, SearchOptions(top_k=3))
     console.print(Text(f'$ ragsearch query "{QUESTION}" -k 3', style="bold"))
-    print_table(console, result, Places(config.base_dir, Path.cwd()))
+    print_table(console, result, Places(base_folder(config), Path.cwd()))
     TARGET.write_text(_mended(console.export_svg(title="ragsearch")), "utf-8")
 
 

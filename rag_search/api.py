@@ -19,6 +19,9 @@ from typing import Any
 
 from rag_search.config import load_config
 from rag_search.engines import factory
+from rag_search.engines.base_folder import base_folder
+from rag_search.engines.open import searching as open_searcher
+from rag_search.engines.open import writing
 from rag_search.ingest import IngestOptions, IngestReport, sync_folders
 from rag_search.records import SearchOptions, SearchResult
 from rag_search.search.searcher import Searcher
@@ -49,8 +52,8 @@ def ingest(
     limits = config.settings.ingest
     options = IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20))
     embedder = factory.make_embedder(config.settings)
-    with factory.writing(config, embedder, rebuild=rebuild) as writer:
-        return sync_folders(writer, embedder, [Path(path) for path in paths], base=config.base_dir, options=options)
+    with writing(config, embedder, rebuild=rebuild) as writer:
+        return sync_folders(writer, embedder, [Path(path) for path in paths], base=base_folder(config), options=options)
 
 
 def query(
@@ -83,5 +86,5 @@ def searching(*, index: str | None = None, settings: Mapping[str, Any] | None = 
         index: name, or path with a slash; None: that of the settings.
         settings: dotted keys, above environment and files.
     """
-    with factory.searching(load_config({**(settings or {}), "index": index})) as searcher:
+    with open_searcher(load_config({**(settings or {}), "index": index})) as searcher:
         yield searcher

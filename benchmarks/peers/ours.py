@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.peers.protocol import read_json, write_json
 from rag_search.config import Config, load_config
 from rag_search.engines import factory
+from rag_search.engines.open import searching, writing
 from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.records import SearchOptions, System
 
@@ -37,7 +38,7 @@ def _ingest(config: Config, docs: Path) -> dict[str, float]:
     embedder.count_tokens(["x" * 5000])  # loads the tokenizer of bulk text, which is part of the model
     start = time.perf_counter()
     options = IngestOptions(config.settings.ingest.max_tokens)
-    with factory.writing(config, embedder, rebuild=False) as writer:
+    with writing(config, embedder, rebuild=False) as writer:
         sync_folders(writer, embedder, [docs], base=docs, options=options)
     return {"seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
 
@@ -47,7 +48,7 @@ def _warm(config: Config, task: dict[str, Any]) -> dict[str, Any]:
     times: dict[str, list[float]] = {}
     systems: tuple[System, ...] = ("rerank", "hybrid", "dense")
     for system in systems:
-        with factory.searching(config) as searcher:  # a new one: no question has been embedded before
+        with searching(config) as searcher:  # a new one: no question has been embedded before
             for question in task["questions"][: task["discarded"]]:
                 searcher.search(question, SearchOptions(system=system))
             times[system] = []

@@ -43,6 +43,7 @@ from benchmarks.peers.vectors import served
 from rag_search.config import load_config
 from rag_search.embed.builtin.embedder import physical_cores
 from rag_search.engines import factory
+from rag_search.engines.open import writing
 from rag_search.evaluation.dataset import load_dataset
 from rag_search.index import open_reader
 from rag_search.ingest import IngestOptions, sync_folders
@@ -102,7 +103,7 @@ def prepare(work: Path) -> Prepared:
     docs = CORPUS / "docs"
     config = load_config(settings_of(index, cache))
     embedder = factory.make_embedder(config.settings)
-    with factory.writing(config, embedder, rebuild=False) as writer:
+    with writing(config, embedder, rebuild=False) as writer:
         sync_folders(writer, embedder, [docs], base=docs, options=IngestOptions(config.settings.ingest.max_tokens))
     with open_reader(index) as reader:
         chunks = [chunk for path in reader.documents() for chunk in reader.document_chunks(path)]

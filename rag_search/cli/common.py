@@ -60,6 +60,7 @@ def stderr_console() -> Console:
 
 def places(config: Config) -> Places:
     """Return the mapping between stored paths and paths as shown in the working directory."""
+    from rag_search.engines.base_folder import base_folder
     from rag_search.render.paths import Places
 
-    return Places(config.base_dir, Path.cwd())
+    return Places(base_folder(config), Path.cwd())

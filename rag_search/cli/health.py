@@ -25,18 +25,19 @@ config_app = typer.Typer(help="Settings and where they come from.", no_args_is_h
 
 def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
     """Print what is in the index."""
-    from rag_search.index import open_reader
+    from rag_search.engines.base_folder import base_folder
+    from rag_search.engines.open import reading
     from rag_search.ingest import known_roots
 
     config = load_config(index=index)
-    with open_reader(config.index_dir) as reader:
+    with reading(config) as reader:
         facts = {
             "index": str(config.index_dir),
             "generation": str(reader.generation),
             "embedder": reader.manifest.embedder_name,
             "dim": reader.manifest.dim,
             "search": reader.kind,
-            "roots": [str(root) for root in known_roots(reader, base=config.base_dir)],
+            "roots": [str(root) for root in known_roots(reader, base=base_folder(config))],
             **asdict(reader.counts),
             **_servers(config.settings.cache_dir),
         }

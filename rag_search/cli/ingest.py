@@ -83,13 +83,14 @@ def ingest(
 def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
     if paths:
         return list(paths)
+    from rag_search.engines.base_folder import base_folder
+    from rag_search.engines.open import reading
     from rag_search.errors import IndexCorruptError, InputError
-    from rag_search.index import open_reader
     from rag_search.ingest import known_roots
 
     try:
-        with open_reader(config.index_dir) as reader:
-            roots = known_roots(reader, base=config.base_dir)
+        with reading(config) as reader:
+            roots = known_roots(reader, base=base_folder(config))
     except IndexCorruptError as error:
         remedy = "Run with the folders of the index: ragsearch ingest --rebuild ./docs"
         raise InputError(error.message, remedy=remedy) from error
@@ -103,22 +104,24 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
 
 
 def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, rebuild: bool, as_json: bool) -> None:
+    from rag_search.engines.base_folder import base_folder
     from rag_search.ingest import plan_sync
 
     known, others = ({}, []) if rebuild else _known(config, options)
-    _print_plan(plan_sync(known, roots, base=config.base_dir, options=options, others=others), as_json=as_json)
+    _print_plan(plan_sync(known, roots, base=base_folder(config), options=options, others=others), as_json=as_json)
 
 
 def _known(config: Config, options: IngestOptions) -> tuple[dict[str, FileState], list[Path]]:
     """Return the files and roots of the index; none without an index."""
+    from rag_search.engines.base_folder import base_folder
+    from rag_search.engines.open import reading
     from rag_search.errors import IndexMissingError
-    from rag_search.index import open_reader
     from rag_search.ingest import known_roots, outdated
 
     try:
-        with open_reader(config.index_dir) as reader:
+        with reading(config) as reader:
             files = outdated(reader.files(), reader.chunking(), options)
-            return files, known_roots(reader, base=config.base_dir)
+            return files, known_roots(reader, base=base_folder(config))
     except IndexMissingError:
         return {}, []
 
@@ -149,11 +152,12 @@ def _sync(
     rebuild: bool = False,
     as_json: bool = False,
 ) -> IngestReport:
-    from rag_search.engines import factory
+    from rag_search.engines.base_folder import base_folder
+    from rag_search.engines.open import writing
     from rag_search.ingest import sync_folders
 
-    with factory.writing(config, embedder, rebuild=rebuild) as writer, _progress() as on_step:
-        report = sync_folders(writer, embedder, roots, base=config.base_dir, options=options, on_step=on_step)
+    with writing(config, embedder, rebuild=rebuild) as writer, _progress() as on_step:
+        report = sync_folders(writer, embedder, roots, base=base_folder(config), options=options, on_step=on_step)
     _print_report(report, places(config), as_json=as_json)
     return report
 

@@ -106,14 +106,13 @@ def _answer(config: Config, questions: Sequence[str], options: SearchOptions, ou
         options: for every question.
         output: its printer is imported while the engine loads.
     """
-    from rag_search.engines import factory
-    from rag_search.index import open_reader
+    from rag_search.engines.open import make_searcher, reading
 
-    with open_reader(config.index_dir) as reader:
+    with reading(config) as reader:
         if not reader.counts.documents:
             index = plain(str(config.index_dir))
             stderr_console().print(f"{index} has no documents yet. Run: ragsearch ingest PATH", soft_wrap=True)
-        searcher = factory.make_searcher(
+        searcher = make_searcher(
             config.settings,
             reader,
             rerank=options.system == "rerank",

@@ -1,6 +1,6 @@
 """Settings: what there is (`settings`), and the layers that they are read from (`loading`, `environment`)."""
 
-from rag_search.config.loading import PROJECT_FILE, Config, find_project_file, load_config
+from rag_search.config.loading import PROJECT_FILE, Config, data_dir, find_project_file, load_config
 from rag_search.config.settings import (
     EmbedderSettings,
     IngestSettings,
@@ -23,6 +23,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "checked",
+    "data_dir",
     "find_project_file",
     "flatten_settings",
     "known_keys",

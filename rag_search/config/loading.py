@@ -12,7 +12,6 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,27 +40,8 @@ class Config:
         name = self.settings.index
         if _is_place(name):
             return Path(name).absolute()
-        home = self.project_file.parent if self.project_file else _data_dir()
+        home = self.project_file.parent if self.project_file else data_dir()
         return home / "indexes" / name
-
-    @cached_property
-    def base_dir(self) -> Path:
-        """Document paths below this folder are stored relative to it, so a project can be moved with its index.
-
-        The project in whose `indexes/` the index lies, wherever one stands; for one at another place what it notes, and
-        until it notes anything the project one stands in, else its own folder.
-        """
-        place = Path(os.path.normpath(self.index_dir))
-        home = place.parent.parent
-        if place.parent.name == "indexes" and (home / PROJECT_FILE).is_file():
-            return home
-        if place.parent == _data_dir() / "indexes":
-            return place
-        from rag_search.index.store.base_path import (
-            noted_base,  # with NumPy, for which most queries of a warm server do not wait
-        )
-
-        return noted_base(place) or (self.project_file.parent if self.project_file else place)
 
 
 def load_config(flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None) -> Config:
@@ -100,7 +80,8 @@ def find_project_file(start: Path) -> Path | None:
     return None
 
 
-def _data_dir() -> Path:
+def data_dir() -> Path:
+    """Return the folder of indexes that belong to no project."""
     return Path(platformdirs.user_data_dir("ragsearch"))
 
 

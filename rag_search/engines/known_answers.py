@@ -24,6 +24,7 @@ from rag_search.embed.prompts import POOLING_REMEDY
 from rag_search.errors import ConfigError, KnownAnswerError
 from rag_search.records import FloatMatrix, FloatVector
 from rag_search.rerank.base import Reranker, check_scores
+from rag_search.runtime.files import write_atomically
 
 PUBLISHED_TOLERANCE = 0.03  # bfloat16 and FP8 move a cosine by up to 0.02
 REFERENCE_TOLERANCE = 0.01
@@ -118,8 +119,7 @@ def once(cache_dir: Path, key: str, check: Callable[[], None]) -> None:
     if passed.exists():
         return
     check()
-    passed.parent.mkdir(parents=True, exist_ok=True)
-    passed.write_text(key, "utf-8")
+    write_atomically(passed, key.encode())
 
 
 @cache

@@ -11,6 +11,7 @@ from pathlib import Path
 from rag_search.config import Config
 from rag_search.embed.base import Embedder, QueryKeeper
 from rag_search.engines import factory
+from rag_search.engines.open import manifest_of
 from rag_search.errors import FingerprintError, InputError, MissingExtraError
 from rag_search.evaluation.dataset import Dataset, load_dataset, read_corpus
 from rag_search.index import open_reader, open_writer
@@ -78,7 +79,7 @@ def fill_index(
         on_progress("ingesting", step.bytes, step.bytes_total)
 
     options = IngestOptions(max_tokens=max_tokens, prune=True)
-    manifest = factory.manifest_of(embedder)
+    manifest = manifest_of(embedder)
     try:
         writer = open_writer(place, manifest)
     except FingerprintError:  # a cache of ours, made by another engine: nothing of the user's is lost

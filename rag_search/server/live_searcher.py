@@ -12,14 +12,14 @@ from typing import Any
 from rag_search.config import Config
 from rag_search.embed.base import Embedder
 from rag_search.engines import factory
+from rag_search.engines.open import check_fingerprint, reading
 from rag_search.errors import RagSearchError
-from rag_search.index import IndexReader, open_reader
+from rag_search.index import IndexReader
 from rag_search.records import SearchOptions, SearchResult
 from rag_search.rerank.base import Reranker
 from rag_search.search.searcher import Searcher
 
 Request = tuple[str, SearchOptions]
-IN_PROCESS = {"sentence-transformers", "vllm", "cross-encoder"}  # one call at a time, or their tokenizers fail
 RETRY_S = 1.0  # until an index that cannot be used is looked at again
 
 
@@ -43,6 +43,7 @@ class Engine:
         self.config = config
         self.embedder = embedder
         self.reranker = reranker
+        self._backends = factory.choose_backends(config.settings)
         self._lock = threading.Lock()
         self._turn = threading.Lock() if self.one_at_a_time else nullcontext()
         self._generation: _Generation | None = None
@@ -57,14 +58,13 @@ class Engine:
     @property
     def one_at_a_time(self) -> bool:
         """Whether a model in this process is not made for calls from several threads."""
-        backends = factory.choose_backends(self.config.settings)
-        return not IN_PROCESS.isdisjoint((backends.embedder, backends.reranker))
+        return self._backends.single_threaded
 
     @property
     def usual_batch(self) -> int:
         """Requests in one call. The builtin network takes one text at a time: larger batches would save nothing more,
         and who comes just after one has begun waits for it."""
-        return 8 if factory.choose_backends(self.config.settings).embedder == "builtin" else 32
+        return self._backends.embedding.batch_size
 
     def turn(self) -> AbstractContextManager[object]:
         """Hold it while a model works."""
@@ -136,9 +136,9 @@ class Engine:
         return opened
 
     def _open(self) -> _Generation:
-        reader = open_reader(self.config.index_dir)
+        reader = reading(self.config)
         try:
-            factory.check_fingerprint(reader, self.embedder)
+            check_fingerprint(reader, self.embedder)
         except RagSearchError:
             reader.close()
             raise

@@ -15,6 +15,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from rag_search import __version__
+from rag_search.engines.base_folder import base_folder
 from rag_search.errors import InputError, RagSearchError
 from rag_search.index import IndexReader
 from rag_search.records import Document
@@ -36,7 +37,7 @@ PATH = "path of an indexed document, as `search` gives it"
 def make_mcp(engine: Engine) -> MCPServer[Any]:
     """The tools over a loaded engine. What goes wrong is a tool error that says what to do, never a protocol error."""
     server: MCPServer[Any] = MCPServer("ragsearch", version=__version__, log_level="WARNING")
-    places = Places(engine.config.base_dir, Path.cwd())
+    places = Places(base_folder(engine.config), Path.cwd())
     usual = engine.config.settings.search.options
     usual_hits = min(usual.top_k, MAX_HITS)
 

@@ -6,6 +6,7 @@ import pytest
 
 from rag_search.config import Settings, find_project_file, known_keys, load_config
 from rag_search.config.settings import PATH_KEYS
+from rag_search.engines.base_folder import base_folder
 from rag_search.errors import ConfigError
 
 
@@ -129,7 +130,7 @@ def test_the_index_lies_beside_the_project_file_else_in_the_data_folder(home: Pa
     write_project(home, "index = 'docs'\n")
     inside = load_config(cwd=home / "project" / "deep")
     assert inside.index_dir == home / "project" / "indexes" / "docs"
-    assert inside.base_dir == home / "project"
+    assert base_folder(inside) == home / "project"
     assert load_config({"index": str(home / "elsewhere")}, cwd=home).index_dir == home / "elsewhere"
 
 

@@ -15,7 +15,7 @@ from rag_search.embed.batched import BatchedEmbedder
 from rag_search.embed.openai import OpenAIBackend
 from rag_search.embed.prompts import PROMPTS, Prompts, prompts_of
 from rag_search.embed.token_counts import estimated_tokens, find_tokenizer
-from rag_search.engines import factory
+from rag_search.engines.open import check_fingerprint, manifest_of
 from rag_search.errors import ConfigError, EngineError, FingerprintError, KnownAnswerError
 from rag_search.index import open_reader, open_writer
 from rag_search.runtime.model_client import ATTEMPTS, Remote
@@ -49,15 +49,15 @@ def test_many_batches_keep_the_order(floats: bool) -> None:
 
 
 def test_a_query_asks_the_model_for_nothing_but_its_vector(tmp_path: Path) -> None:
-    with open_writer(tmp_path, factory.manifest_of(make(ModelServer()))):
+    with open_writer(tmp_path, manifest_of(make(ModelServer()))):
         pass
     server = ModelServer()
     embedder = make(server)
     with open_reader(tmp_path) as reader:
-        factory.check_fingerprint(reader, embedder)
+        check_fingerprint(reader, embedder)
         assert server.requests == []
         with pytest.raises(FingerprintError):
-            factory.check_fingerprint(reader, make(server, dim=8))
+            check_fingerprint(reader, make(server, dim=8))
     assert server.requests == []
     assert embedder.dim == DIM
 

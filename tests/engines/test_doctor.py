@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag_search.config import Config, checked
-from rag_search.engines.doctor import Finding, _gpu, _ports, examine
+from rag_search.engines.doctor import Finding, check_gpu, check_ports, examine
 from rag_search.engines.vllm_server.gpus import driver_too_old
 from tests.support.http_server import QuietHandler, listening
 
@@ -45,19 +45,19 @@ def put_card(folder: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
 def test_ports(tmp_path: Path) -> None:
     vllm, other = json.dumps({"version": "0.33.0"}).encode(), b"hello"
     with model_server(vllm) as embedder, model_server(other) as reranker:
-        assert list(_ports(config(tmp_path, embedder, reranker))) == [
+        assert list(check_ports(config(tmp_path, embedder, reranker))) == [
             Finding("port", "ok", f"embedder: vLLM 0.33.0 at {embedder}"),
             Finding("port", "ok", f"reranker: a server that is not vLLM answers at {reranker}"),
         ]
-        (alike,) = _ports(config(tmp_path, embedder, embedder))
+        (alike,) = check_ports(config(tmp_path, embedder, embedder))
         assert (alike.state, alike.remedy) == ("fail", "Set reranker.url.")
-    states = [finding.state for finding in _ports(config(tmp_path, embedder, reranker))]  # both have ended
+    states = [finding.state for finding in check_ports(config(tmp_path, embedder, reranker))]  # both have ended
     assert states == ["warn", "warn"]
 
 
 def test_an_old_server(tmp_path: Path) -> None:
     with model_server(b'{"version": "0.11.2"}') as embedder:
-        old, _ = _ports(config(tmp_path, embedder, "http://127.0.0.1:9/v1"))
+        old, _ = check_ports(config(tmp_path, embedder, "http://127.0.0.1:9/v1"))
     assert (old.state, old.detail) == ("warn", f"embedder: vLLM 0.11.2 at {embedder}")
     assert "0.32" in old.remedy
 
@@ -65,19 +65,20 @@ def test_an_old_server(tmp_path: Path) -> None:
 def test_nobody_speaks_of_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     builtin = config(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1", profile="builtin")
-    assert [*_ports(builtin), *_gpu(builtin)] == []
+    assert [*check_ports(builtin), *check_gpu(builtin)] == []
 
 
 def test_a_card_and_ports_for_its_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_card(tmp_path, monkeypatch, "0, NVIDIA H100 80GB HBM3, 81559, 580.95.05")
     builtin = config(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1", profile="builtin")
-    findings = list(_gpu(builtin))
+    findings = list(check_gpu(builtin))
     assert findings[0] == Finding("gpu", "ok", "NVIDIA H100 80GB HBM3, 80 GB, driver 580.95.05")
     assert findings[-1].detail.startswith("4B + 4B: 0.40 of the memory for the embedder")
-    assert [finding.state for finding in _ports(builtin)] == ["ok", "ok"]
+    assert [finding.state for finding in check_ports(builtin)] == ["ok", "ok"]
     with model_server(b"hello") as taken:
         states = [
-            finding.state for finding in _ports(config(tmp_path, taken, "http://127.0.0.1:9/v1", profile="builtin"))
+            finding.state
+            for finding in check_ports(config(tmp_path, taken, "http://127.0.0.1:9/v1", profile="builtin"))
         ]
     assert states == ["warn", "ok"]
 
@@ -85,11 +86,11 @@ def test_a_card_and_ports_for_its_servers(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_small_card_and_a_broken_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = config(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1", profile="builtin")
     put_card(tmp_path, monkeypatch, "0, NVIDIA GeForce RTX 4070, 12282, 580.95.05")
-    assert [(f.check, f.state, f.remedy) for f in _gpu(here)][-1] == (
+    assert [(f.check, f.state, f.remedy) for f in check_gpu(here)][-1] == (
         "shares", "warn", "Take smaller ones: ragsearch up --size 0.6B",
     )  # fmt: skip
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n", "utf-8")
-    (broken,) = examine(here, checks=[_gpu])
+    (broken,) = examine(here, checks=[check_gpu])
     assert (broken.state, "nvidia-smi fails" in broken.detail) == ("fail", True)
 
 

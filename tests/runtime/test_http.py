@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag_search.config import Config, checked
-from rag_search.engines.doctor import _ports
+from rag_search.engines.doctor import check_ports
 from rag_search.engines.vllm_server.processes import RunningServer
 from rag_search.errors import EngineError, InputError
 from rag_search.integrations.client import _client, search
@@ -44,7 +44,7 @@ def ask_everybody(root: str, cache: Path) -> list[object]:
     remote = Remote(f"{root}/v1/", what="m", setting="embedder", pause=lambda _: None)
     sections = {"embedder": {"url": f"{root}/v1/"}, "reranker": {"url": "http://127.0.0.1:9/v1"}}
     here = Config(checked({"profile": "served", "cache_dir": cache, **sections}), {}, None)
-    return [healthy, remote.post("/x", {}), search(f"{root}/", "x"), next(_ports(here)).state]
+    return [healthy, remote.post("/x", {}), search(f"{root}/", "x"), next(check_ports(here)).state]
 
 
 def test_a_slash_at_the_end_changes_nothing(server: str, tmp_path: Path) -> None:

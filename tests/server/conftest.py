@@ -14,7 +14,8 @@ pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
 
 from rag_search.config import Config, load_config
-from rag_search.engines import factory
+from rag_search.engines.base_folder import base_folder
+from rag_search.engines.open import writing
 from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.server.app import make_app
 from rag_search.server.live_searcher import Engine
@@ -28,8 +29,8 @@ MakeClient = Callable[..., TestClient]
 
 
 def write_index(config: Config, folder: Path, embedder: WordEmbedder, *, rebuild: bool = False) -> None:
-    with factory.writing(config, embedder, rebuild=rebuild) as writer:
-        sync_folders(writer, embedder, [folder], base=config.base_dir, options=IngestOptions(256, 2**20))
+    with writing(config, embedder, rebuild=rebuild) as writer:
+        sync_folders(writer, embedder, [folder], base=base_folder(config), options=IngestOptions(256, 2**20))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from rag_search.config import load_config
-from rag_search.engines import factory
+from rag_search.engines.open import writing
 from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.records import Hit, SearchOptions, SearchResult
 from rag_search.server.live_searcher import Engine
@@ -27,7 +27,7 @@ def test_concurrent_and_single_questions_have_the_same_answers(tmp_path: Path, m
     (tmp_path / "ragsearch.toml").write_text("", "utf-8")
     config = load_config({"cache_dir": str(model_cache), "server.workers": 2}, cwd=tmp_path)
     first = Engine.load(config)
-    with factory.writing(config, first.embedder) as writer:
+    with writing(config, first.embedder) as writer:
         sync_folders(writer, first.embedder, [DOCUMENTS], base=tmp_path, options=IngestOptions(256, 2**20))
     with first.reader() as reader:
         lines = [line.strip()[:90] for path in reader.documents() for line in reader.document(path).text.split("\n")]

@@ -19,7 +19,7 @@ import pytest
 from rag_search.embed.batched import BatchedEmbedder
 from rag_search.embed.openai import OpenAIBackend
 from rag_search.embed.prompts import PROMPTS
-from rag_search.engines.factory import manifest_of
+from rag_search.engines.open import manifest_of
 from rag_search.errors import EngineError
 from rag_search.index import open_reader, open_writer
 from rag_search.index import verify as verify_index

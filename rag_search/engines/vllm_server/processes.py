@@ -16,6 +16,7 @@ import httpx
 
 from rag_search.engines.vllm_server.commands import ServerCommand
 from rag_search.errors import EngineError
+from rag_search.runtime.files import write_atomically
 from rag_search.runtime.http import root_of, uses_proxy
 from rag_search.runtime.processes import born
 
@@ -161,9 +162,7 @@ def _tail(server: RunningServer) -> str:
 
 
 def _write(folder: Path, servers: Sequence[RunningServer]) -> None:
-    unfinished = folder / "servers.json.tmp"
-    unfinished.write_text(json.dumps([asdict(server) for server in servers]), "utf-8")
-    unfinished.replace(folder / "servers.json")
+    write_atomically(folder / "servers.json", json.dumps([asdict(server) for server in servers]).encode())
 
 
 def _signal(server: RunningServer, number: int) -> None:

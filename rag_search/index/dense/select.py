@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rag_search.index.dense.exact import ScanSearch, VectorRows, VectorSearch
+from rag_search.runtime.nvidia import has_nvidia_driver
 
-_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 NUMPY_BYTES = 32 * 2**20  # below this a scan by NumPy takes less than loading FAISS
 
 
@@ -17,7 +15,7 @@ def choose_vector_search(rows: VectorRows) -> VectorSearch:
     from rag_search.index.dense import faiss_cpu  # the heavy leaf
 
     plain = faiss_cpu.open_search(rows)
-    if not _NVIDIA_DRIVER.exists():
+    if not has_nvidia_driver():
         return plain
     import faiss
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
+from rag_search.engines.base_folder import base_folder
 from rag_search.errors import InputError
 from rag_search.records import FloatVector, SearchOptions, SearchResult
 from rag_search.render.formats import as_dict
@@ -44,11 +45,11 @@ def search_router(service: Service) -> APIRouter:
     @router.post("/v1/search", responses=documented(responses.SearchReply))
     async def search(body: SearchRequest) -> Response:
         result = await service.search(body.query, body.options(usual))
-        return JSONResponse(as_dict(result, Places(config.base_dir, Path.cwd())))
+        return JSONResponse(as_dict(result, Places(base_folder(config), Path.cwd())))
 
     @router.post("/v1/search/batch", responses=documented(responses.SearchBatchReply))
     async def search_batch(body: SearchBatchRequest) -> Response:
-        places = Places(config.base_dir, Path.cwd())
+        places = Places(base_folder(config), Path.cwd())
         results = await _search_all(service, body.queries, body.options(usual))
         return JSONResponse({"results": [as_dict(result, places) for result in results]})
 

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
+from rag_search.engines.base_folder import base_folder
 from rag_search.errors import InputError, RagSearchError
 from rag_search.render.paths import Places
 from rag_search.rerank.base import CuttingReranker, Reranker
@@ -109,7 +110,7 @@ def _notes(reranker: Reranker, passages: list[str], instruction: str | None) -> 
 
 
 def _places(service: Service) -> Places:
-    return Places(service.engine.config.base_dir, Path.cwd())
+    return Places(base_folder(service.engine.config), Path.cwd())
 
 
 def _lines(text: str) -> list[str]:

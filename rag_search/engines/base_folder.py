@@ -1,0 +1,25 @@
+"""Find the folder that document paths are stored relative to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rag_search.config import PROJECT_FILE, Config, data_dir
+
+
+def base_folder(config: Config) -> Path:
+    """Return the folder below which document paths are stored relative, so that a project can move with its index.
+
+    In order: the project that contains `indexes/NAME`; the base recorded in the index; the project of the working
+    directory; the index folder itself.
+    """
+    place = Path(os.path.normpath(config.index_dir))
+    home = place.parent.parent
+    if place.parent.name == "indexes" and (home / PROJECT_FILE).is_file():
+        return home
+    if place.parent == data_dir() / "indexes":
+        return place
+    from rag_search.index.store.base_path import noted_base  # loads NumPy, which a query to a server does without
+
+    return noted_base(place) or (config.project_file.parent if config.project_file else place)

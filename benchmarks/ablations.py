@@ -1,11 +1,11 @@
-"""What each default is worth: one thing changed at a time, Top-1 and milliseconds, on dev sets only.
+"""Measure what each default is worth: change one thing at a time, on dev sets only.
 
     python -m benchmarks.ablations corpus FOLDER:QRELS ... [--model docs-e5]
 
-Sets are reduced (see dev_world.py), so figures of one table compare with each other and with nothing else. A hit is
-right when it lies in the document, or where sections are judged in the lines, that answer the question. "won/lost":
-questions that only this setting, or only the default, answers first. Milliseconds are CPU time of a question after it
-was embedded, with one thread. Results: ablations.md and ablations.json.
+The sets are reduced (see dev_world.py), so figures compare within one table only. A hit is right if it is in the
+document that answers the question, or in its lines where sections are judged. "won/lost" counts the questions that only
+this setting, or only the default, answers first. Milliseconds are CPU time of one thread after the question was
+embedded. Results: ablations.md and ablations.json.
 """
 
 from __future__ import annotations
@@ -71,8 +71,10 @@ FUSIONS: dict[str, Callable[[Ranking, Ranking, bool], NDArray[np.int64]]] = {  #
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything that a question can be asked with; the defaults are those of the product. order: what sorts the
-    candidates: the calibrated blend, late interaction alone, or stage one."""
+    """One configuration of a question; the defaults are those of the product.
+
+    order: what sorts the candidates: the calibrated blend, late interaction alone, or stage one.
+    """
 
     fusion: str = "z-scores, BM25 x 0.5"
     candidates: int = 50
@@ -82,8 +84,13 @@ class Setting:
 
 @dataclass
 class Row:
-    """One setting in all sets. reading: how the documents are cut and read. right: per set, which questions it answers
-    first. ms: of each question."""
+    """One setting measured on all sets.
+
+    Attributes:
+        reading: how documents are cut and read.
+        right: per set, the questions that it answers first.
+        ms: time of each question.
+    """
 
     name: str
     setting: Setting
@@ -94,7 +101,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows against the one named `default`. reason: why that is the default; printed beside it."""
+    """Rows to compare with the one named `default`; `reason` says why that is the default."""
 
     title: str
     default: str
@@ -110,6 +117,7 @@ class Asker:
         self._tokens: dict[int, list[NDArray[np.uint8]]] = {}
 
     def ask_all(self, row: Row) -> None:
+        """Ask every question under the setting of `row`, and record answers and times there."""
         setting = row.setting
         self._tokens_of(setting.columns)
         right = []
@@ -150,7 +158,7 @@ class Asker:
         return int(self._calibration.blend(stored_features(question.text, query, hits, tokens)).argmax())
 
     def _tokens_of(self, columns: int) -> list[NDArray[np.uint8]]:
-        """The token vectors as the index would hold them."""
+        """Return the token vectors in the form that the index would store."""
         if columns not in self._tokens:
             axes = self._axes[columns]
             self._tokens[columns] = [pack(_projected(part.astype(np.float32), axes)) for part in self._world.tokens]
@@ -167,6 +175,7 @@ READINGS: dict[str, tuple[int, dev_world.PassageOf]] = {
 
 
 def main() -> None:
+    """Measure every table and write the results."""
     arguments = _parse_arguments()
     calibration = load_calibration(arguments.model)
     sets = [dev_world.load_set(wanted) for wanted in arguments.sets]
@@ -188,7 +197,7 @@ def main() -> None:
 
 
 def _axes(projection: Matrix, tokens: Sequence[dev_world.Tokens]) -> dict[int, Matrix]:
-    """Projections to each number of columns; the 64 are the main directions of the 128 in this very set."""
+    """Return projections to each number of columns. The one to 64 takes the main directions of this set's 128."""
     sample = _projected(np.concatenate(tokens)[::7].astype(np.float32), projection)
     main_directions = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
     return {
@@ -199,7 +208,7 @@ def _axes(projection: Matrix, tokens: Sequence[dev_world.Tokens]) -> dict[int, M
 
 
 def _projected(vectors: Matrix, axes: Matrix) -> Matrix:
-    """Unit length after the projection."""
+    """Project vectors and scale them to unit length."""
     projected = vectors @ axes
     return np.asarray(projected / np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), 1e-9), np.float32)
 
@@ -237,7 +246,7 @@ def _tables() -> list[Table]:
 
 
 def write(out: Path, tables: Sequence[Table]) -> None:
-    """`ablations.md` and `ablations.json`."""
+    """Write `ablations.md` and `ablations.json`."""
     facts = machine.facts()
     out.mkdir(parents=True, exist_ok=True)
     stored = {"schema": 1, "facts": facts, "tables": [asdict(table) for table in tables]}

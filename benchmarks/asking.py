@@ -1,4 +1,4 @@
-"""Clients of a server under test: as cheap as they can be, since they share its cores, and questions for them."""
+"""Ask a server under test: clients that use little CPU, since they share its cores, and questions for them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the clients of one process saw: a status and milliseconds for each request, and the processor time that
-    asking took."""
+    """What the clients of one process saw: status and milliseconds of each request, and the CPU time of asking."""
 
     statuses: list[int]
     times: list[float]
@@ -24,12 +23,13 @@ class Answers:
 
 
 def run_clients(address: tuple[str, int], questions: Sequence[str], *, clients: int, seconds: float) -> Answers:
-    """`clients` connections that stay open, each with a thread and every `clients`-th question."""
+    """Keep `clients` connections open, each with its own thread and every `clients`-th question."""
     statuses: list[int] = []
     times: list[float] = []
     cpu, deadline = time.process_time(), time.monotonic() + seconds
 
     def ask(first: int) -> None:
+        """Ask every `clients`-th question from `first` on until the time is up."""
         number = first
         with socket.create_connection(address, timeout=60) as connection:
             while time.monotonic() < deadline:
@@ -49,13 +49,14 @@ def run_clients(address: tuple[str, int], questions: Sequence[str], *, clients: 
 
 
 def search_request(question: str) -> bytes:
+    """Return the bytes of one search request."""
     body = json.dumps({"query": question}).encode()
     lines = ["POST /v1/search HTTP/1.1", "host: 127.0.0.1", "content-type: application/json"]
     return "\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body
 
 
 def read_status(connection: socket.socket) -> int:
-    """Read one whole response."""
+    """Read one whole response and return its status."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += _some(connection)
@@ -75,11 +76,12 @@ def _some(connection: socket.socket) -> bytes:
 
 
 def repeated_questions(queries: Path) -> list[str]:
+    """Return the questions of the corpus."""
     return [json.loads(line)["text"] for line in queries.read_text("utf-8").split("\n") if line]
 
 
 def new_questions(documents: Path, *, seed: int = 1) -> list[str]:
-    """Sentences of the documents, cut to the length of a question, each once, in a fixed random order."""
+    """Return sentences of the documents, cut to the length of a question, each once, in a fixed random order."""
     found: dict[str, None] = {}
     for path in sorted(documents.rglob("*.md")):
         for sentence in re.split(r"[。！？.!?;；:：|\n]", path.read_text("utf-8")):

@@ -1,10 +1,10 @@
-"""The builtin encoder in its variants, beside sentence-transformers on the same weights.
+"""Measure the built-in encoder in its variants, beside sentence-transformers on the same weights.
 
     python -m benchmarks.builtin_engine [--out benchmarks/results] [--repeats 5]
 
-Speed is measured twice: by the clock, with one worker thread a core, and in processor seconds of one thread, which
-other processes on the machine disturb far less. Agreement is the cosine with float32 arithmetic on the same weights.
-torch and sentence-transformers, when installed, run in this process with the same texts, lengths and threads.
+Speed is measured by the clock with one worker thread per core, and in CPU seconds of one thread, which other processes
+disturb far less. Agreement is the cosine with float32 arithmetic on the same weights. torch and sentence-transformers,
+if installed, run in this process with the same texts, lengths and threads.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ TEXT = (
 
 @dataclass(frozen=True)
 class Row:
-    """One variant. Speeds in tokens a second; times in milliseconds; cosines with float32 (mean and smallest)."""
+    """One variant. Speeds in tokens a second, times in milliseconds, cosines with float32 (mean and smallest)."""
 
     variant: str
     tokens_per_s: float
@@ -63,6 +63,7 @@ class Row:
 
 
 def main() -> None:
+    """Measure every variant and write the results."""
     arguments = _parse_arguments()
     file, texts = E5File(find_weights()), sample_ids()
     rows, reference = [], None
@@ -76,7 +77,7 @@ def main() -> None:
 
 
 def sample_ids() -> list[NDArray[np.int32]]:
-    """Token ids of mixed text in the lengths of LENGTHS, as many tokens of each."""
+    """Return token ids of mixed text in the lengths of LENGTHS, with as many tokens of each."""
     tokenizer = load_rust_tokenizer(E5File(find_weights()))
     long = np.array(tokenizer.encode((TEXT * 40).split(), is_pretokenized=True).ids, np.int32)
     chance = np.random.default_rng(0)
@@ -91,7 +92,7 @@ def measure_precision(
     repeats: int,
     reference: list[tuple[NDArray[Any], NDArray[Any]]] | None,
 ) -> tuple[Row, list[tuple[NDArray[Any], NDArray[Any]]]]:
-    """One way to multiply the layers' matrices, run as the engine runs it: one text a run, one thread a text."""
+    """Measure one arithmetic of the layers as the engine runs it: one text a run, one thread a text."""
     graph = build_graph(load_network(file, network_path("zero-shot")), precision).SerializeToString()
     start = time.perf_counter()
     session = _session(graph)
@@ -116,7 +117,7 @@ def measure_precision(
 
 
 def measure_parts(repeats: int) -> dict[str, float]:
-    """What a cold and a warm query are made of, in milliseconds."""
+    """Return the milliseconds of the parts of a cold and a warm query."""
     with tempfile.TemporaryDirectory() as folder:
         cache, weights, network = Path(folder), find_weights(), network_path("zero-shot")
         start = time.perf_counter()
@@ -140,7 +141,7 @@ def measure_parts(repeats: int) -> dict[str, float]:
 
 
 def measure_torch(file: E5File, texts: list[NDArray[np.int32]], repeats: int) -> dict[str, float]:
-    """sentence-transformers in tokens a second on the same weights and texts; nothing when it is not installed."""
+    """Return the tokens a second of sentence-transformers on the same weights and texts; empty if not installed."""
     if not all(importlib.util.find_spec(name) for name in ("torch", "sentence_transformers")):
         return {}
     from tests.support.sentence_model import sentence_transformer_of
@@ -154,7 +155,7 @@ def measure_torch(file: E5File, texts: list[NDArray[np.int32]], repeats: int) ->
 
 
 def write(out: Path, rows: list[Row], extras: dict[str, float]) -> None:
-    """`builtin_engine.md` and `builtin_engine.json`."""
+    """Write `builtin_engine.md` and `builtin_engine.json`."""
     out.mkdir(parents=True, exist_ok=True)
     where = {
         "date": date.today().isoformat(), "cpu": _cpu(), "cores": physical_cores(),

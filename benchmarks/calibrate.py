@@ -2,15 +2,16 @@
 
     python -m benchmarks.calibrate FOLDER:QRELS[:QUESTIONS] ... corpus: --model docs-e5 [--write]
 
-Of a set with splits (the bundled corpus) only the dev questions are read. Stage one is the product's own, over all
-documents of each set, in the index that `ragsearch evaluate` keeps in the cache (it is made if it is not there). Then
-1. blend: the weights of late-interaction score, cosine, BM25 share, length and script, and from which likeness on a
-   passage is a translation, that give the relevant candidates of a query the most probability under a softmax
-   (listwise cross-entropy, a smooth stand-in for Top-1), each set counting the same; EDITION is given, not found;
-2. probability: a logistic regression of "the best candidate is relevant" on its blend and on that of its rivals, over
-   each question twice: as it is, and with everything taken away that any judgments of the set call relevant to it;
-3. threshold: the largest that shows nine in ten of the questions that have an answer among their best five documents,
-   since a refusal hides all five.
+Of a set with splits (the bundled corpus) only the dev questions are read. Stage one is that of the product, over all
+documents of each set, in the index that `ragsearch evaluate` keeps in the cache (made if missing). Three steps follow:
+
+1. Blend: choose the weights of late-interaction score, cosine, BM25 share, length and script, and the likeness from
+   which a passage counts as a translation. They give the relevant candidates of a query the most probability under a
+   softmax (listwise cross-entropy, a smooth stand-in for Top-1). Each set counts the same. EDITION is not fitted.
+2. Probability: fit a logistic regression of "the best candidate is relevant" on its blend and that of its rivals. Each
+   question counts twice: as it is, and without everything that any judgment of the set calls relevant to it.
+3. Threshold: take the largest that still shows an answer for nine in ten of the questions that have one among their
+   best five documents, since a refusal hides all five.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ BOUNDS = ((0, None), (0, None), (0, None), (None, 0), (0, None))
 
 @dataclass(frozen=True)
 class Candidates:
-    """Stage one of one question: features (n, 6), which of the candidates are relevant, and the page that each is part
-    of, as a folder of Markdown would have it."""
+    """Stage one of one question.
+
+    Features (n, 6), which candidates are relevant, and the page that each is part of, as in a folder of Markdown.
+    """
 
     features: NDArray[np.float64]
     relevant: NDArray[np.bool_]
@@ -57,7 +60,7 @@ class Candidates:
 
 
 class Recorder:
-    """A reranker that keeps the features of what it is asked to score, and changes no order."""
+    """A reranker that records the features of its candidates and changes no order."""
 
     name, fingerprint, follows_instructions, threshold = "recorder", "recorder", False, None
 
@@ -67,16 +70,18 @@ class Recorder:
         self.features = np.empty((0, len(WEIGHTS) + 1))
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        """Refuse: only stored token vectors are scored."""
         raise NotImplementedError("it reads stored token vectors")
 
     def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
-        """Keep hits and features; equal scores leave the order as it is."""
+        """Record hits and features; return equal scores, which leave the order as it is."""
         self.hits = hits
         self.features = stored_features(query, self._embedder.encode_query(query)[1], hits, tokens).astype(np.float64)
         return np.zeros(len(hits), np.float32)
 
 
 def main() -> None:
+    """Fit on the sets named, print the report, and write it on request."""
     arguments = _parse_arguments()
     config = load_config({"embedder.model": arguments.model})
     embedder = factory.make_embedder(config.settings)
@@ -96,7 +101,7 @@ def main() -> None:
 
 
 def candidates_of(wanted: str, config: Config, embedder: BuiltinEmbedder) -> tuple[list[Candidates], list[Candidates]]:
-    """The candidates of every question of `FOLDER:QRELS[:QUESTIONS]`, and again without all that answers it."""
+    """Return the candidates of every question of `FOLDER:QRELS[:QUESTIONS]`, with and without all its answers."""
     folder, qrels, *limit = wanted.split(":")
     dataset = load_dataset(Path(folder), qrels=qrels or None, split="dev")  # sets without splits are read whole
     place = index_of(config, dataset)
@@ -133,7 +138,7 @@ def _of_one(
 
 
 def _answering(dataset: Dataset) -> dict[str, set[str]]:
-    """What any judgments of the set call relevant to a question."""
+    """Return what any judgment of the set calls relevant to each question."""
     names = [path.stem for path in (dataset.root / "qrels").glob("*.tsv") if not path.stem.startswith("pages-")]
     found = {query_id: set(documents) for query_id, documents in dataset.qrels.items()}
     for name in sorted(names):
@@ -143,7 +148,7 @@ def _answering(dataset: Dataset) -> dict[str, set[str]]:
 
 
 def fit_blend(found: Mapping[str, Sequence[Candidates]]) -> tuple[float, NDArray[np.float64]]:
-    """The likeness of a translation, of TRANSLATIONS, and weights (5,) within BOUNDS, by listwise cross-entropy."""
+    """Return the likeness of a translation (one of TRANSLATIONS) and weights (5,) within BOUNDS."""
     fits = [(translation, _fit_weights(found, translation)) for translation in TRANSLATIONS]
     translation, best = min(fits, key=lambda fit: float(fit[1].fun))
     return translation, best.x
@@ -180,7 +185,7 @@ def calibrate(
     found: Mapping[str, Sequence[Candidates]],
     without: Mapping[str, Sequence[Candidates]],
 ) -> Calibration:
-    """The line that makes the best candidate's blend and its rivals' a probability, and the threshold on it."""
+    """Fit the line from the best candidate's blend and its rivals' to a probability, and choose the threshold."""
     pairs = [(c, 1 / len(cs)) for cs in (*found.values(), *without.values()) for c in cs]
     blends = [_blend(columns(c.features, translation), weights) for c, _ in pairs]
     pages = [c.documents for c, _ in pairs]
@@ -197,14 +202,14 @@ def calibrate(
 
 
 def _answer_is_shown(candidates: Candidates, blend: NDArray[np.float64]) -> bool:
-    """Whether one of the best SHOWN documents has a relevant chunk."""
+    """Return whether one of the best SHOWN documents has a relevant chunk."""
     order = np.argsort(-blend)
     best = list(dict.fromkeys(candidates.documents[i] for i in order))[:SHOWN]
     return any(candidates.documents[i] in best for i in np.flatnonzero(candidates.relevant))
 
 
 def _logistic(x: NDArray[np.float64], right: NDArray[np.bool_], share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coefficients of the columns of x, and the intercept, by maximum likelihood; found on standardised columns."""
+    """Fit the coefficients of x's columns and the intercept by maximum likelihood, on standardised columns."""
     mean, spread = x.mean(axis=0), x.std(axis=0)
     z = np.column_stack(((x - mean) / spread, np.ones(len(x))))
 
@@ -221,7 +226,7 @@ def describe(
     found: Mapping[str, Sequence[Candidates]],
     without: Mapping[str, Sequence[Candidates]],
 ) -> dict[str, object]:
-    """What the choice gives on each set: Top-1 by single features and blended, and what the threshold lets through."""
+    """Report each set: Top-1 by single features and blended, and what the threshold lets through."""
     sets = {}
     for name, candidates in found.items():
         by_feature = {key: _top1(candidates, lambda c, i=i: c.features[:, i]) for i, key in enumerate(WEIGHTS[:3])}
@@ -249,7 +254,7 @@ def _answered(calibration: Calibration, candidates: Sequence[Candidates]) -> flo
 
 
 def _reliability(calibration: Calibration, candidates: Sequence[Candidates]) -> list[dict[str, float]]:
-    """Five bands of the best candidate's probability: mean probability, share that is right, questions."""
+    """Report five bands of the best candidate's probability: mean probability, share that is right, questions."""
     rows = [
         (p := calibration.probability(c.features.astype(np.float32), c.documents), c.relevant[np.argmax(p)])
         for c in candidates
@@ -263,7 +268,7 @@ def _reliability(calibration: Calibration, candidates: Sequence[Candidates]) -> 
 
 
 def write(model: str, fingerprint: str, calibration: Calibration, report: Mapping[str, object]) -> None:
-    """Put the calibration and where it comes from beside the reranker."""
+    """Write the calibration and its provenance beside the reranker."""
     stored = json.loads(CALIBRATION.read_text("utf-8")) if CALIBRATION.exists() else {}
     provenance = {"script": "benchmarks/calibrate.py", "embedder": fingerprint, **report}
     stored[model] = {"calibration": asdict(calibration), "provenance": provenance}

@@ -1,4 +1,4 @@
-"""Reduced dev sets for ablations.py: documents, chunks, vectors and index are real, token vectors whole in memory."""
+"""Build reduced dev sets for ablations.py: real documents, chunks, vectors and index; token vectors whole in memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ PassageOf = Callable[[Chunk], str]
 
 @dataclass(frozen=True)
 class DevSet:
-    """answers: question id -> (path, lines) of each place that answers it; lines None: anywhere in the document."""
+    """A reduced set.
+
+    answers: question id -> (path, lines) of each place that answers it; lines None: anywhere in the document.
+    """
 
     name: str
     questions: list[EvalQuery]
@@ -42,7 +45,7 @@ class DevSet:
     sources: list[SourceFile]
 
     def is_right(self, question: EvalQuery, chunk: Chunk) -> bool:
-        """Whether the chunk is, for the most part, in a place that answers the question, or the place in the chunk."""
+        """Return whether most of the chunk is in a place that answers the question, or the place in the chunk."""
         return any(
             chunk.path == path and (lines is None or _overlap((chunk.line_start, chunk.line_end), lines) >= 0.5)
             for path, lines in self.answers[question.query_id]
@@ -50,8 +53,11 @@ class DevSet:
 
 
 def load_set(wanted: str) -> DevSet:
-    """`FOLDER[:QRELS]`, with a tree of Markdown in `docs`; questions of the split `dev` where there are splits.
-    Judgments of sections need the lines that `corpus.jsonl` gives them, else their documents count."""
+    """Load `FOLDER[:QRELS]` with a tree of Markdown in `docs`.
+
+    Questions are those of the split `dev` where there are splits. Judgments of sections need the lines in
+    `corpus.jsonl`; without lines their documents count.
+    """
     folder, _, qrels = wanted.partition(":")
     dataset = load_dataset(Path(folder), qrels=qrels or None, split="dev")
     chance = np.random.default_rng(0)
@@ -86,14 +92,16 @@ def _reduced(
 
 
 def _overlap(one: Lines, other: Lines) -> float:
-    """Lines in both, as a share of the shorter run."""
+    """Return the lines in both runs as a share of the shorter one."""
     both = min(one[1], other[1]) - max(one[0], other[0]) + 1
     return both / min(one[1] - one[0] + 1, other[1] - other[0] + 1)
 
 
 class WideEmbedder(BuiltinEmbedder):
-    """The builtin encoder with whole token vectors (384 columns): a projection of them points where a projection inside
-    the graph would, so one pass serves every number of columns."""
+    """The built-in encoder with whole token vectors (384 columns).
+
+    A projection of them equals a projection inside the graph, so one pass serves every number of columns.
+    """
 
     def __init__(self, cache_dir: Path, model: Model) -> None:
         super().__init__(cache_dir=cache_dir, model=model)
@@ -106,7 +114,7 @@ class WideEmbedder(BuiltinEmbedder):
         self._opening = begin(lambda: onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
 
     def encode(self, passages: Sequence[str]) -> tuple[FloatMatrix, list[Tokens]]:
-        """Vectors (n, 384), and the token vectors of each passage."""
+        """Return vectors (n, 384) and the token vectors of each passage."""
         room = 512 - 2 - len(self._passage_prefix)
         ids = [self._frame(self._passage_prefix, row[:room]) for row in self._tokenizer.ids(passages)]
         made = self._map(ids, ["dense", "units"])
@@ -116,7 +124,7 @@ class WideEmbedder(BuiltinEmbedder):
 
 @dataclass(frozen=True)
 class World:
-    """One set, chunked and read in one way. tokens: of each chunk, by its id."""
+    """One set, chunked and read in one way. tokens: token vectors by chunk id."""
 
     dev: DevSet
     reader: IndexReader
@@ -144,20 +152,22 @@ def build(dev: DevSet, place: Path, embedder: WideEmbedder, *, max_tokens: int, 
 
 
 def whole_passage(chunk: Chunk) -> str:
+    """Return title, heading path and text, as the product does."""
     return chunk.passage
 
 
 def without_path(chunk: Chunk) -> str:
-    """Title and text."""
+    """Return title and text."""
     return "\n".join([*_head(chunk)[:1], _body(chunk)])
 
 
 def text_only(chunk: Chunk) -> str:
+    """Return the text alone."""
     return _body(chunk) or chunk.passage
 
 
 def _head(chunk: Chunk) -> list[str]:
-    """The lines above the text: title, and the heading path as far as the budget left it."""
+    """Return the lines above the text: title, and as much of the heading path as the budget kept."""
     lines = chunk.passage.split("\n")[:2]
     paths = {" > ".join(map(one_line, chunk.heading_path[i:])) for i in range(len(chunk.heading_path))}
     return lines[: 2 if len(lines) == 2 and (lines[1] in paths or lines[1].endswith("…")) else 1]

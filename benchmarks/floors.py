@@ -1,12 +1,12 @@
-"""What this machine can do at most, what share of it each stage reaches, and where the rest goes.
+"""Measure what this machine can do at most, what share of it each stage reaches, and where the rest goes.
 
     python -m benchmarks.floors [corpus/docs] [--before CHECKOUT]
 
 Peaks are measured, not looked up: matrix products by NumPy's BLAS (float32) and by ONNX Runtime (8 bits) in the shapes
-of the network, with one thread for each core as the engine runs; reading a large array. Then the stages, and an ingest
-part by part, one after the other, in CPU seconds. sentence-transformers, when it is installed, embeds the same texts
-with the same weights and threads in the same run. --before: a checkout of an older version, whose ingest is timed in
-turn with this one's. Results: floors.md and floors.json.
+of the network, with one thread per core as the engine runs; and reading a large array. Then come the stages, and an
+ingest part by part in CPU seconds. sentence-transformers, if installed, embeds the same texts with the same weights and
+threads in the same run. --before names a checkout of an older version, whose ingest is timed in turn with this one's.
+Results: floors.md and floors.json.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ Rows = list[dict[str, Any]]
 
 
 def main() -> None:
+    """Measure peaks, stages and ingest, and write the results."""
     arguments = _parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def stage_rows(embedder: BuiltinEmbedder, parts: ingest_parts.Parts, found: dict[str, float], index: Path) -> Rows:
-    """What each stage reaches of the floor that binds it."""
+    """Return what each stage reaches of the floor that binds it."""
     products, attention = _operations(E5File(find_weights()).shape, parts.mean_tokens)
     int8, fp32 = found["int8, all cores, GOP/s"] * 1e9, found["fp32, all cores, GFLOP/s"] * 1e9
     rate = parts.network_tokens_per_s
@@ -116,7 +117,7 @@ def _row(stage: str, does: str, floor: str, share: float | None) -> dict[str, An
 
 
 def _operations(shape: Shape, tokens: float) -> tuple[float, float]:
-    """Operations a token: of the matrix products (2 x weights), and of attention over so many tokens."""
+    """Return operations per token: of the matrix products (2 x weights), and of attention over `tokens`."""
     weights = shape.layers * (4 * shape.hidden**2 + 2 * shape.hidden * shape.feed_forward)
     return 2.0 * weights, 4.0 * shape.layers * shape.hidden * tokens
 
@@ -132,7 +133,7 @@ def _scan_seconds(matrix: np.ndarray[Any, Any]) -> float:
 
 
 def _read_seconds(matrix: np.ndarray[Any, Any]) -> float:
-    """Reading it once by one thread, as warm in the caches as the scan finds it."""
+    """Time one thread reading the matrix once, as warm in the caches as the scan finds it."""
     flat = matrix.reshape(-1)
     with threadpool_limits(1, "blas"):
         return peaks.best(lambda: np.dot(flat, flat), 15)
@@ -146,7 +147,7 @@ def _late_seconds(units: np.ndarray[Any, Any], mean_tokens: float) -> tuple[floa
 
 
 def _lexical_seconds(index: Path) -> tuple[float, float]:
-    """By a new reader each time, because a reader remembers postings."""
+    """Time lexical search with a new reader each time, because a reader caches postings."""
     wanted, times = terms(QUESTION), []
     for _ in range(15):
         with open_reader(index) as reader:
@@ -156,7 +157,7 @@ def _lexical_seconds(index: Path) -> tuple[float, float]:
 
 
 def ingest_rows(arguments: argparse.Namespace, work: Path) -> Rows:
-    """The whole command, this version and the older one in turn; each with its engine converted beforehand."""
+    """Time the whole command of this version and the older one in turn, each with its engine converted before."""
     places = {"this version": Path(__file__).parents[1], **({"before": arguments.before} if arguments.before else {})}
     times: dict[str, list[dict[str, float]]] = {name: [] for name in places}
     for repeat in range(arguments.repeats + 1):
@@ -177,7 +178,7 @@ def ingest_rows(arguments: argparse.Namespace, work: Path) -> Rows:
 
 
 def against_sentence_transformers(passages: Sequence[str], embedder: BuiltinEmbedder) -> Rows:
-    """Tokens a second of both, the same weights, texts and threads; tokenising is left out on both sides."""
+    """Compare tokens a second with the same weights, texts and threads; tokenising is left out."""
     if not all(importlib.util.find_spec(name) for name in ("torch", "sentence_transformers")):
         return []
     from tests.support.sentence_model import sentence_transformer_of
@@ -198,7 +199,7 @@ def against_sentence_transformers(passages: Sequence[str], embedder: BuiltinEmbe
 
 
 def write(out: Path, stored: dict[str, Any]) -> None:
-    """`floors.md` and `floors.json`."""
+    """Write `floors.md` and `floors.json`."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "floors.json").write_text(json.dumps(stored, indent=2, ensure_ascii=False) + "\n", "utf-8")
     lines = ["# Floors", "", machine.line(stored["facts"]), "", "| peak | measured |", "|---|---:|"]

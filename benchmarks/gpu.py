@@ -1,12 +1,12 @@
-"""The GPU path in one table: embedding, reranking and exact search.
+"""Measure the GPU path in one table: embedding, reranking and exact search.
 
     python -m benchmarks.gpu                 # exact shapes of the 4B models, random weights, on a GPU
     python -m benchmarks.gpu --tiny          # small shapes on any machine: shows that the script runs
 
-Random weights take as long as trained ones. "of the floor" is the least time that the work can take over the time that
-it took: 2 x parameters FLOP a token over the matrix peak, or the bytes of all rows over the memory bandwidth. Peak and
-bandwidth are measured on the same machine. Plain transformers without vLLM's kernels: an upper bound of what `ragsearch
-up` takes.
+Random weights take as long as trained ones. "of the floor" is the least time that the work can take divided by the time
+that it took: 2 x parameters FLOP per token over the matrix peak, or the bytes of all rows over the memory bandwidth.
+Peak and bandwidth are measured on the same machine. The models run in plain transformers without vLLM's kernels, so
+times are an upper bound of those with `ragsearch up`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. share: of the floor, in [0, 1]; None where there is no such bound."""
+    """One line of the table. share: of the floor, in [0, 1]; None without such a bound."""
 
     what: str
     p50_ms: float
@@ -57,6 +57,7 @@ TINY = Shape(2, 128, 256, 4, 20_000, 128, 8)
 
 
 def main() -> None:
+    """Measure every row and print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--out", type=Path)
@@ -83,6 +84,7 @@ def main() -> None:
 
 
 def make_model(shape: Shape, device: str, dtype: torch.dtype) -> Qwen3Model:
+    """Return a Qwen3 model of this shape with random weights."""
     config = Qwen3Config(
         vocab_size=151_669, hidden_size=shape.hidden, intermediate_size=shape.inner, num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads, num_key_value_heads=max(1, shape.heads // 4), head_dim=128, dtype=dtype,
@@ -92,7 +94,7 @@ def make_model(shape: Shape, device: str, dtype: torch.dtype) -> Qwen3Model:
 
 
 def matrix_peak(n: int, device: str, dtype: torch.dtype) -> float:
-    """FLOP/s of a product of two n x n matrices."""
+    """Measure the FLOP/s of a product of two n x n matrices."""
     a = torch.randn(n, n, device=device)
     if dtype == FP8:
         a8, scale = quantised(a)
@@ -104,6 +106,7 @@ def matrix_peak(n: int, device: str, dtype: torch.dtype) -> float:
 
 
 def embedding_rows(model: Qwen3Model, peak: float) -> list[Row]:
+    """Measure embedding in batches."""
     rows = []
     for batch, length in ((32, 256), (1, 16)):
         tokens = random_tokens(model, batch, length)
@@ -114,7 +117,7 @@ def embedding_rows(model: Qwen3Model, peak: float) -> list[Row]:
 
 
 def rerank_rows(model: Qwen3Model, shape: Shape, peak: float, precision: str) -> list[Row]:
-    """A query's candidates as one batch, each with its whole prompt, and with the shared head computed once."""
+    """Measure a query's candidates as one batch: each with its whole prompt, and with the shared head computed once."""
     rows = []
     for length in (256, 128):
         what = f"rerank {shape.candidates} x {length}, {precision}"
@@ -128,7 +131,7 @@ def rerank_rows(model: Qwen3Model, shape: Shape, peak: float, precision: str) ->
 
 
 def with_shared_head(model: Qwen3Model, head: torch.Tensor, tails: torch.Tensor) -> torch.Tensor:
-    """Last hidden states (n, hidden) of n prompts that begin with `head` (1, h) and go on with `tails` (n, t)."""
+    """Return last hidden states (n, hidden) of n prompts: `head` (1, h), then their `tails` (n, t)."""
     with torch.no_grad():
         cache = model(head, use_cache=True).past_key_values
         cache.batch_repeat_interleave(len(tails))
@@ -136,7 +139,7 @@ def with_shared_head(model: Qwen3Model, head: torch.Tensor, tails: torch.Tensor)
 
 
 def forward_row(what: str, model: Qwen3Model, forward: Callable[[], object], tokens: int, peak: float) -> Row:
-    """tokens: computed in one `forward`."""
+    """Measure one `forward` that computes `tokens` tokens."""
     parameters = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear | Fp8Linear))
     with torch.no_grad():
         seconds = timed(forward, 20 if model.device.type == "cuda" else 3)
@@ -145,20 +148,21 @@ def forward_row(what: str, model: Qwen3Model, forward: Callable[[], object], tok
 
 
 class Fp8Linear(torch.nn.Module):
-    """A linear layer without bias in FP8: one scale for the weights, one for each input, accumulated in float32."""
+    """A linear layer without bias in FP8: one scale for weights, one per input, accumulated in float32."""
 
     def __init__(self, layer: torch.nn.Linear) -> None:
         super().__init__()
         self.weight, self._scale = quantised(layer.weight.detach())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Multiply a batch of rows in FP8."""
         flat, scale = quantised(x.reshape(-1, x.shape[-1]))
         out = torch._scaled_mm(flat, self.weight.t(), scale, self._scale, out_dtype=torch.bfloat16)
         return out.reshape(*x.shape[:-1], -1).to(x.dtype)
 
 
 def quantised(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """`x` in FP8 and the scale to multiply it with."""
+    """Return `x` in FP8 and the scale to multiply it with."""
     scale = (x.abs().amax() / torch.finfo(FP8).max).float()
     return (x / scale.to(x.dtype)).to(FP8), scale
 
@@ -172,7 +176,7 @@ def to_fp8(model: Qwen3Model) -> None:
 
 
 def search_rows(shape: Shape, device: str) -> list[Row]:
-    """Exact search of one query and of 64, by FAISS on the CPU, and by FAISS on the card where it can."""
+    """Measure exact search of 1 and 64 queries by FAISS, on the CPU and, where it can, on the GPU."""
     import faiss
 
     random = np.random.default_rng(0)
@@ -192,7 +196,7 @@ def search_rows(shape: Shape, device: str) -> list[Row]:
 
 
 def searched(what: str, vectors: np.ndarray, search: Search, device: str, size: int) -> list[Row]:
-    """size: bytes of one stored number. One query cannot be faster than reading all rows once."""
+    """Measure a search. size: bytes per stored number; one query cannot be faster than one read of all rows."""
     floor = vectors.size * size / bandwidth(device)
     rows = []
     for queries in (1, 64):
@@ -203,22 +207,24 @@ def searched(what: str, vectors: np.ndarray, search: Search, device: str, size: 
 
 
 def bandwidth(device: str) -> float:
-    """Bytes read a second, by the sum of a large array."""
+    """Measure the bytes read per second by summing a large array."""
     array = torch.ones(2**28 if device == "cuda" else 2**26, dtype=torch.float32, device=device)
     return float(array.numel() * 4 / np.median(timed(array.sum, 5)))
 
 
 def row_of(what: str, seconds: list[float], per_second: float, share: float | None) -> Row:
+    """Return the row of these times."""
     p50, p95 = (float(np.percentile(seconds, q)) * 1000 for q in (50, 95))
     return Row(what, p50, p95, per_second, share)
 
 
 def random_tokens(model: Qwen3Model, batch: int, length: int) -> torch.Tensor:
+    """Return random token ids (batch, length)."""
     return torch.randint(0, 151_643, (batch, length), device=model.device)
 
 
 def timed(work: Callable[[], object], repeats: int) -> list[float]:
-    """Seconds of each repeat, after two that warm up."""
+    """Return the seconds of each repeat, after two that warm up."""
     seconds = []
     for number in range(repeats + 2):
         start = time.perf_counter()
@@ -231,6 +237,7 @@ def timed(work: Callable[[], object], repeats: int) -> list[float]:
 
 
 def table(rows: list[Row]) -> str:
+    """Render rows as Markdown."""
     lines = ["| what | p50 ms | p95 ms | tokens/s or queries/s | of the floor |", "|---|---|---|---|---|"]
     for row in rows:
         share = "" if row.share is None else f"{row.share:.0%}"

@@ -1,9 +1,9 @@
-"""How time, memory and disk grow with the index: 1,000 to 1,000,000 chunks.
+"""Measure how time, memory and disk grow with the index: 1,000 to 1,000,000 chunks.
 
     python -m benchmarks.growth [corpus/docs] [--sizes 1000,10000,100000,1000000] [--work DIR] [--keep]
 
-Each size is a folder of synthetic Markdown (see synthetic.py) and its index. Every figure comes from a process of its
-own: storing (what the writer takes; embedding grows with the tokens and is in floors.md), syncing again when one file
+Each size is a folder of synthetic Markdown (see synthetic.py) and its index. Every figure comes from its own process:
+storing (what the writer takes; embedding grows with the tokens and is in floors.md), syncing again when one file
 of the folder has changed, and asking questions with the builtin engine, both stages. Results: growth.md, growth.json
 and growth.svg. With --keep the indexes stay in the work folder: another run asks them again, and vectors_million.py
 uses the largest.
@@ -45,6 +45,7 @@ Figures = dict[str, float]
 
 
 def main() -> None:
+    """Measure every size and write table and plot."""
     arguments = _parse_arguments()
     if arguments.phase:
         print(json.dumps(PHASES[arguments.phase](arguments)))
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 def measure(size: int, arguments: argparse.Namespace) -> Figures:
-    """All phases of one size, each in its own process."""
+    """Measure all phases of one size, each in its own process."""
     figures: Figures = {}
     for phase in PHASES:
         command = [sys.executable, "-m", "benchmarks.growth", str(arguments.folder), "--work", str(arguments.work)]
@@ -77,7 +78,7 @@ def measure(size: int, arguments: argparse.Namespace) -> Figures:
 
 
 def stored(arguments: argparse.Namespace) -> Figures:
-    """Write the folder and the index; the seconds of the writer, and of the approximate cache where one is due."""
+    """Write folder and index; return the seconds of the writer, and of the approximate cache if it is due."""
     size, place, embedder, seeds = _world(arguments)
     known = place / "stored.json"
     if known.exists():
@@ -94,7 +95,7 @@ def stored(arguments: argparse.Namespace) -> Figures:
 
 
 def store(place: Path, size: int, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> tuple[float, float]:
-    """Make folder and index in `place`: seconds of storing, and of what follows it."""
+    """Make folder and index in `place`; return the seconds of storing and of what follows it."""
     shutil.rmtree(place, ignore_errors=True)
     with open_writer(place / "index", manifest_of(embedder)) as writer:
         seconds = synthetic.store(writer, synthetic.with_files(synthetic.documents(seeds, size), place))
@@ -104,7 +105,7 @@ def store(place: Path, size: int, embedder: BuiltinEmbedder, seeds: synthetic.Se
 
 
 def change(arguments: argparse.Namespace) -> Figures:
-    """Sync the folder when nothing and when one file has changed; medians. The look at the folder is in both."""
+    """Sync the folder after no change and after one changed file; return medians, walk included."""
     _size, place, embedder, _seeds = _world(arguments)
     file = place / "docs" / "000" / "0000000.md"
     seconds, unchanged, plan = [], [], []
@@ -134,7 +135,7 @@ def _sync(place: Path, embedder: BuiltinEmbedder, *, expected: int) -> float:
 
 
 def query(arguments: argparse.Namespace) -> Figures:
-    """Both stages for each question, one after the other, in a process that does nothing else."""
+    """Run both stages for one question after the other, in a process that does nothing else."""
     _size, place, embedder, seeds = _world(arguments)
     embedder.embed_queries(["warm"])
     before = machine.memory_mb()["resident"]
@@ -165,6 +166,7 @@ def _world(arguments: argparse.Namespace) -> tuple[int, Path, BuiltinEmbedder, s
 
 
 def as_markdown(stored: dict[str, Any]) -> str:
+    """Render the results as Markdown."""
     sizes = [int(size) for size in stored["sizes"]]
     columns = list(stored["sizes"].values())
     names = list(dict.fromkeys(name for column in columns for name in column))
@@ -183,7 +185,7 @@ def as_markdown(stored: dict[str, Any]) -> str:
 
 
 def _growth(sizes: list[int], values: list[float | None]) -> str:
-    """By what factor the figure grew in the last step that has both ends, with a mark when the index grew less."""
+    """Return by what factor the figure grew in the last complete step, marked if the index grew less."""
     known = [(size, value) for size, value in zip(sizes, values, strict=True) if value]
     if len(known) < 2:
         return ""
@@ -193,7 +195,7 @@ def _growth(sizes: list[int], values: list[float | None]) -> str:
 
 
 def plot(stored: dict[str, Any], path: Path) -> None:
-    """Four panels on logarithmic axes; a dotted line grows as the index does."""
+    """Draw four panels on logarithmic axes; a dotted line grows as the index does."""
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "ragsearch"
     from matplotlib import pyplot as plt

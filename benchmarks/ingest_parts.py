@@ -1,4 +1,4 @@
-"""An ingest taken apart: every part on its own, one after the other, in CPU seconds."""
+"""Measure the parts of an ingest one after the other, in CPU seconds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROFILED_RUNS, SKIPPED_RUNS = 20, 5
 
 @dataclass
 class Parts:
-    """rows: part and CPU seconds. passages: of the folder. network_tokens_per_s: with a thread for each core."""
+    """Parts of an ingest with their CPU seconds; network_tokens_per_s: with one thread per core."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     passages: list[str] = field(default_factory=list)
@@ -42,6 +42,7 @@ class Parts:
 
     @contextmanager
     def part(self, name: str, *, clock: Callable[[], float] = time.process_time) -> Iterator[None]:
+        """Time the block and record it under `name`."""
         start = clock()
         yield
         self.rows.append({"part": name, "cpu_s": clock() - start})
@@ -53,13 +54,14 @@ class SlowSync(Disk):
     seconds = 0.0
 
     def sync(self, fd: int) -> None:
+        """Sync a file and add the time that it took."""
         start = time.perf_counter()
         super().sync(fd)
         self.seconds += time.perf_counter() - start
 
 
 def measure(folder: Path, index: Path, embedder: BuiltinEmbedder) -> Parts:
-    """Every part over the whole folder; the index that comes of it is left in `index`."""
+    """Measure every part over the whole folder, and leave the resulting index in `index`."""
     parts = Parts()
     with parts.part("load the Rust tokenizer"):
         embedder._tokenizer.ids_in_bulk(["warm"])
@@ -81,7 +83,7 @@ def measure(folder: Path, index: Path, embedder: BuiltinEmbedder) -> Parts:
 
 
 def _chunked(documents: Sequence[Document], embedder: BuiltinEmbedder, parts: Parts) -> list[Prepared]:
-    """Chunking, and what counting tokens takes of it."""
+    """Chunk, and record how much of it is counting tokens."""
     counting = 0.0
 
     def count_tokens(texts: Sequence[str]) -> Any:
@@ -135,7 +137,7 @@ def _stored(
 
 
 def network_profile(embedder: BuiltinEmbedder, tokens: float) -> list[dict[str, Any]]:
-    """Milliseconds of each operator for one text of so many tokens, by ONNX Runtime's own profiler."""
+    """Return the milliseconds of each operator for one text of `tokens` tokens, by ONNX Runtime's profiler."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.enable_profiling = 1, True
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

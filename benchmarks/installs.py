@@ -1,4 +1,4 @@
-"""Install each extra into a clean environment by uv, and ask `ragsearch doctor` there.
+"""Install each extra into a clean environment with uv, and run `ragsearch doctor` there.
 
     python -m benchmarks.installs [EXTRA ...]      # cpu, st, gpu; "cpu beside gpu" is cpu and then faiss-gpu
 
@@ -25,7 +25,7 @@ TELLING = ("torch", "vllm", "sentence-transformers", "faiss-cpu", "faiss-gpu", "
 
 @dataclass(frozen=True)
 class Installed:
-    """One environment. code, findings: of doctor."""
+    """One environment. code, findings: of `ragsearch doctor`."""
 
     extra: str
     packages: dict[str, str]
@@ -34,6 +34,7 @@ class Installed:
     findings: list[dict[str, str]]
 
     def row(self) -> str:
+        """Return the row of the table."""
         versions = ", ".join(f"{name} {self.packages[name]}" for name in TELLING if name in self.packages)
         told = [f"{f['check']}: {f['detail']}" for f in self.findings if f["state"] == "fail"]
         said = f"exit {self.code}; " + ("; ".join(told).replace("|", "\\|") or "nothing fails")
@@ -41,6 +42,7 @@ class Installed:
 
 
 def main() -> None:
+    """Install each extra in a new environment and write the table."""
     lines = [
         f"Clean environments, nothing cached, {platform.system()} {platform.machine()} without a card, Python "
         f"{platform.python_version()}, {date.today():%B %Y}; written by `python -m benchmarks.installs`.",
@@ -56,7 +58,11 @@ def main() -> None:
 
 
 def install(extra: str, folder: Path) -> Installed:
-    """Raises CalledProcessError, with uv's last words on stderr, when the extra cannot be installed."""
+    """Install an extra into a new environment and run doctor there.
+
+    Raises:
+        CalledProcessError: with uv's last words on stderr, if the extra cannot be installed.
+    """
     environment = {
         **os.environ,
         "UV_CACHE_DIR": str(folder / "downloads"),

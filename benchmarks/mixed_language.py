@@ -1,4 +1,4 @@
-"""A dev set of a folder in two languages, from one that has every paragraph in both.
+"""Make a dev set of a folder in two languages, from one that has every paragraph in both.
 
     python -m benchmarks.mixed_language xquad-mixed xquad-one
 
@@ -22,6 +22,7 @@ CROSSING = 0.2  # of the questions
 
 
 def main() -> None:
+    """Write the reduced set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="folder of xquad-mixed: ids are LANGUAGE-NUMBER")
     parser.add_argument("out", type=Path)
@@ -39,7 +40,7 @@ def main() -> None:
 
 
 def _queries(source: Path, kept: Mapping[int, str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every question and the one document that still answers it."""
+    """Return every question and the one document that still answers it."""
     answers = {}
     for line in (source / "qrels" / "same-lang.tsv").read_text("utf-8").splitlines()[1:]:
         query_id, document, _score = line.split("\t")
@@ -50,7 +51,7 @@ def _queries(source: Path, kept: Mapping[int, str]) -> Iterator[tuple[dict[str, 
 
 
 def _sampled(queries: list[tuple[dict[str, Any], str]], chance: random.Random) -> list[tuple[dict[str, Any], str]]:
-    """All that stay in their language, and so many others; in random order, so that the first N are a sample."""
+    """Return all questions that stay in their language and a share of others, in random order."""
     staying = [query for query in queries if query[0]["kind"] == "same"]
     crossing = [query for query in queries if query[0]["kind"] != "same"]
     chosen = staying + chance.sample(crossing, round(len(staying) * CROSSING / (1 - CROSSING)))

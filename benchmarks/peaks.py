@@ -1,4 +1,4 @@
-"""Peaks of this machine, measured: matrix products of float32 and of 8 bits, and reading memory."""
+"""Measure the peaks of this machine: matrix products of float32 and of 8 bits, and reading memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Call = Callable[[], object]
 
 
 def measure(cores: int) -> dict[str, float]:
-    """The best of several shapes, for one thread and for one thread on each core."""
+    """Return the best of several shapes, for one thread and for one thread per core."""
     with threadpool_limits(1, "blas"):
         found = {
             "fp32, one thread, GFLOP/s": max(_rate(_blas(n), 1, 2 * n**3) for n in BLAS_SIZES),
@@ -36,19 +36,20 @@ def measure(cores: int) -> dict[str, float]:
 
 
 def best(call: Call, repeats: int) -> float:
-    """The shortest of several times, in seconds: what the machine can do when nothing disturbs it."""
+    """Return the shortest of several times, in seconds: the speed of the machine when nothing disturbs it."""
     call()
     return min(timed(call) for _ in range(repeats))
 
 
 def timed(call: Call) -> float:
+    """Return the seconds of one call."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def _rate(make: Callable[[], Call], threads: int, operations: float) -> float:
-    """Billions of operations (or bytes) a second of all threads together, each with its own operands."""
+    """Return billions of operations (or bytes) per second of all threads together, each with its own operands."""
     calls = [make() for _ in range(threads)]
     inner = max(1, int(2e9 / operations))  # so that a measurement takes some milliseconds
     with ThreadPoolExecutor(threads) as pool:
@@ -72,7 +73,7 @@ def _blas(n: int) -> Callable[[], Call]:
 
 
 def _integer(rows: int, inner: int, columns: int) -> Callable[[], Call]:
-    """MatMulInteger of ONNX Runtime: unsigned activations, signed weights of 7 bits, as in the engine."""
+    """Return a call of ONNX Runtime's MatMulInteger: unsigned activations, signed 7-bit weights, as in the engine."""
 
     def make() -> Call:
         random = np.random.default_rng(0)

@@ -19,7 +19,7 @@ START, END = "<!-- results: written by benchmarks/readme.py -->", "<!-- end of r
 
 
 def main() -> None:
-    """Keep what `make evaluate` found, and rewrite the part of README.md between the markers."""
+    """Record what `make evaluate` measured, and rewrite the part of README.md between the markers."""
     for found, kept in (("report.json", "corpus_test.json"), ("top1.svg", "corpus_test.svg")):
         shutil.copy(ROOT / "runs" / "corpus" / found, RESULTS / kept)
     readme = ROOT / "README.md"
@@ -40,7 +40,7 @@ def _read(name: str) -> Any:
 
 
 def _corpus(report: dict[str, Any]) -> Iterator[str]:
-    """The table of `make evaluate`: dense only first, reranked last."""
+    """Yield the table of `make evaluate`: dense first, reranked last."""
     yield f"`make evaluate`: the {report['queries']} answerable test questions of the bundled corpus (Chinese, English,"
     yield "cross-lingual, colloquial, mistyped, ...), on which nothing was tuned:"
     yield ""
@@ -70,7 +70,7 @@ def _corpus(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _peers(quality: Any, speed: Any) -> Iterator[str]:
-    """Each tool on the bundled corpus and on the larger sets that it was run on, beside its speed."""
+    """Yield each tool on the bundled corpus and on the larger sets that it was run on, beside its speed."""
     if quality is None or speed is None or "top1" not in quality["sets"]["corpus"]["rows"].get(BEST, {}):
         return  # a table without ourselves would say nothing
     sets = quality["sets"]
@@ -101,7 +101,7 @@ def _peers(quality: Any, speed: Any) -> Iterator[str]:
 
 
 def _speed_cells(name: str, tools: dict[str, Any]) -> list[str]:
-    """tokens/s of ingest, cold and warm milliseconds; ours as measured beside the first peer."""
+    """Return ingest in tokens/s, cold and warm milliseconds; ours as measured beside the first peer."""
     if name == BEST and tools:
         side = next(iter(tools.values()))["ours"]
     else:

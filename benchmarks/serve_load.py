@@ -1,12 +1,12 @@
-"""Load on `ragsearch serve`: clients in several processes, each asks one question after the other.
+"""Put load on `ragsearch serve`: clients in several processes, each asks one question after the other.
 
     python -m benchmarks.serve_load --index indexes/default [--clients 32] [--processes 4] [--seconds 6] [--rounds 3]
 
-Every way of serving gets a server of its own for each run, on a free port of this machine, and the runs take turns, so
-that a machine whose speed drifts is fair to all. Two loads: `new` questions are never repeated (sentences of the
-documents); the `repeated` ones of the corpus come again and again, so the encoder's kept query vectors answer most.
-The clients take processor time of the same cores: both sides' is in the table. Then one server is watched for
---steady seconds: does its memory grow? Everything is bounded and ends by itself. Results: results/serve_load.md, .json.
+Every way of serving gets its own server for each run, on a free port of this machine. Runs take turns, so a machine
+whose speed drifts is fair to all. There are two loads: `new` questions are never repeated (sentences of the documents);
+`repeated` ones are the corpus' questions again and again, so that cached query vectors answer most. Clients use the
+same cores; the table has the CPU time of both sides. Then one server is watched for --steady seconds for growing
+memory. Everything is bounded and ends by itself. Results: results/serve_load.md, .json.
 """
 
 from __future__ import annotations
@@ -53,13 +53,14 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """clients: connections, spread over processes."""
+    """Clients under test. clients: connections, spread over processes."""
 
     clients: int
     processes: int
 
 
 def main() -> None:
+    """Run every way of serving under both loads and write the results."""
     arguments = _parse_arguments()
     load = Load(min(arguments.clients, MAX_CLIENTS), min(arguments.processes, MAX_PROCESSES))
     questions = {"new": new_questions(arguments.documents), "repeated": repeated_questions(arguments.queries)}
@@ -88,7 +89,7 @@ def one_run(index: Path, flags: Sequence[str], questions: Sequence[str], load: L
 
 
 def watched(index: Path, questions: Sequence[str], load: Load, seconds: float) -> dict[str, Any]:
-    """One long run of the default, with the server's memory every second."""
+    """Run the default for long and record the server's memory every second."""
     with fresh(index, [], questions) as server:
         cpu, series = server.cpu_s(), [server.memory_mb()]
         runs = clients(server, questions, load, seconds)
@@ -101,14 +102,14 @@ def watched(index: Path, questions: Sequence[str], load: Load, seconds: float) -
 
 @contextmanager
 def fresh(index: Path, flags: Sequence[str], questions: Sequence[str]) -> Iterator[Served]:
-    """A server that has its index open, and its pages in memory."""
+    """Start a server with its index open and its pages in memory."""
     with tempfile.TemporaryDirectory() as folder, serving(index, *flags, log=Path(folder) / "log.jsonl") as server:
         run_clients(server.address, questions[-8:], clients=1, seconds=0.5)
         yield server
 
 
 def clients(server: Served, questions: Sequence[str], load: Load, seconds: float) -> list[Future[Answers]]:
-    """The running clients, by process; every process asks questions of its own."""
+    """Start the clients, by process; every process asks its own questions."""
     share = load.clients // load.processes
     pool = ProcessPoolExecutor(load.processes)
     some = [questions[n :: load.processes] for n in range(load.processes)]
@@ -118,6 +119,7 @@ def clients(server: Served, questions: Sequence[str], load: Load, seconds: float
 
 
 def figures(answers: Sequence[Answers], seconds: float, server_cpu_s: float) -> Figures:
+    """Summarise a run: throughput, latencies, errors, CPU time of both sides."""
     times = np.array([ms for answer in answers for ms in answer.times])
     statuses = Counter(status for answer in answers for status in answer.statuses)
     p50, p95, p99 = np.percentile(times, [50, 95, 99]).tolist()
@@ -134,6 +136,7 @@ def figures(answers: Sequence[Answers], seconds: float, server_cpu_s: float) -> 
 
 
 def as_markdown(stored: dict[str, Any]) -> str:
+    """Render the results as Markdown."""
     load, steady = stored["load"], stored["steady"]
     series = steady["memory_mb"]
     lines = [

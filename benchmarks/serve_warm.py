@@ -1,10 +1,10 @@
-"""How long a person waits for `ragsearch query` beside a warm server, and where the time goes.
+"""Measure how long a person waits for `ragsearch query` beside a warm server, and where the time goes.
 
     python -m benchmarks.serve_warm --index indexes/default
 
-Whole processes, in turn, so that a machine whose speed drifts is fair to all: a bare interpreter, `ragsearch query`
-through a running server, and the same in a process of its own. Then the time inside the server, as its log says, and
-of each stage, for questions that were never asked before. Results: benchmarks/results/serve_warm.md and .json.
+Whole processes run in turn, so a machine whose speed drifts is fair to all: a bare interpreter, `ragsearch query`
+through a running server, and the same without one. Then come the time inside the server, from its log, and the time of
+each stage, for questions that were never asked before. Results: benchmarks/results/serve_warm.md and .json.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ Times = dict[str, list[float]]
 
 
 def main() -> None:
+    """Measure and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", type=Path, default=Path("indexes/default"))
     parser.add_argument("--documents", type=Path, default=Path("corpus/docs"))
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def processes(index: Path, repeats: int) -> Times:
-    """Milliseconds of whole processes; the first round, which warms the file cache, does not count."""
+    """Return milliseconds of whole processes, without the first round, which warms the file cache."""
     query = [str(RAGSEARCH), "query", "--index", f"{index}/", QUESTION]
     commands = {
         "`python -c pass`": [sys.executable, "-c", "pass"],
@@ -61,7 +62,7 @@ def processes(index: Path, repeats: int) -> Times:
 
 
 def one_after_the_other(server: Served, questions: Sequence[str]) -> Times:
-    """Milliseconds of each stage, as the answers say, and of the whole request, as its client sees it."""
+    """Return milliseconds of each stage, from the answers, and of the whole request, from the client."""
     times: Times = {}
     for question in questions:
         body = json.dumps({"query": question}).encode()
@@ -77,17 +78,19 @@ def one_after_the_other(server: Served, questions: Sequence[str]) -> Times:
 
 
 def logged(server: Served, route: str) -> list[float]:
-    """What the server's log says about a route."""
+    """Return what the server's log records about a route."""
     lines = [json.loads(line) for line in server.log.read_text("utf-8").split("\n") if line]
     return [line["ms"] for line in lines if line.get("route") == route]
 
 
 def summary(times: Times) -> dict[str, dict[str, float]]:
+    """Summarise times by name."""
     middle = {name: statistics.median(ms) for name, ms in times.items()}
     return {name: {"median_ms": middle[name], "min_ms": min(ms), "max_ms": max(ms)} for name, ms in times.items()}
 
 
 def as_markdown(stored: dict[str, Any]) -> str:
+    """Render the results as Markdown."""
     lines = [machine.line(stored["facts"])]
     for title, rows in (("process", stored["processes"]), ("part of a request, one client", stored["stages"])):
         lines += ["", f"| {title} | median ms | min ms | max ms |", "|---|---:|---:|---:|"]

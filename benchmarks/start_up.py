@@ -1,9 +1,9 @@
-"""How long a person waits: whole processes, beside `python -c pass` in the same run, and a warm query in a library.
+"""Measure how long a person waits: whole processes beside `python -c pass`, and a warm query in a library.
 
     python -m benchmarks.start_up            (after `make demo`; writes benchmarks/results/start_up.md and .json)
 
-Every command is run once to warm the file cache and then REPEATS times, in turn with the others, so that a machine
-whose speed drifts is fair to all; the median is the figure to quote.
+Every command runs once to warm the file cache and then REPEATS times, in turn with the others, so a machine whose speed
+drifts is fair to all. The median is the figure to quote.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _warm_queries(options: SearchOptions) -> list[float]:
 
 
 def _distinct_questions() -> list[str]:
-    """Each asked once: the engine keeps the vectors of the last queries."""
+    """Return each question once: the engine caches the vectors of the last queries."""
     lines = QUERIES.read_text("utf-8").split("\n")
     return [json.loads(line)["text"].lstrip("[") for line in lines if line]
 

@@ -1,9 +1,9 @@
-"""Chunks for indexes of any size, made from real ones: shared by vectors_million.py and growth.py.
+"""Make chunks for indexes of any size from real ones, for vectors_million.py and growth.py.
 
-Passages of a folder are embedded, and each synthetic vector is one of them plus a part of the difference of two others
-plus noise, so that clusters and covariance stay those of real text. The terms of a chunk are drawn half from a real
-passage and half from the whole folder. Token vectors are random rows: nothing but their number matters here. Questions
-are the beginnings of passages that were held out.
+Passages of a folder are embedded. Each synthetic vector is one of them plus part of the difference of two others plus
+noise, which keeps the clusters and covariance of real text. The terms of a chunk are drawn half from a real passage and
+half from the whole folder. Token vectors are random rows: only their number matters here. Questions are the beginnings
+of passages that were held out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Part = tuple[Document, list[Chunk], Encoded, list[str]]
 
 @dataclass(frozen=True)
 class Seeds:
-    """Real passages: their vectors (n, dim) and terms, and questions about passages that are not among them."""
+    """Real passages: their vectors (n, dim) and terms, and questions about held-out passages."""
 
     vectors: FloatMatrix
     terms: list[list[str]]
@@ -45,7 +45,7 @@ class Seeds:
 
 
 def load_seeds(folder: Path, work: Path, embedder: Embedder) -> Seeds:
-    """Embedded once, then kept in the work folder."""
+    """Embed the passages once, then read them from the work folder."""
     passages = _passages(folder)
     held_out, kept = passages[:QUESTIONS], passages[QUESTIONS:]
     cache = work / "seeds.npy"
@@ -55,7 +55,7 @@ def load_seeds(folder: Path, work: Path, embedder: Embedder) -> Seeds:
 
 
 def with_files(documents: Iterable[Part], base: Path) -> Iterator[Part]:
-    """Write the Markdown file that each document would have been read from, with the mtime that is stored."""
+    """Write the Markdown file that each document would come from, with the stored mtime."""
     for part in documents:
         file = base / part[0].path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def with_files(documents: Iterable[Part], base: Path) -> Iterator[Part]:
 
 
 def store(writer: IndexWriter, documents: Iterable[Part]) -> float:
-    """Put and commit in groups, as an ingest does: the seconds that the writer took."""
+    """Put and commit in groups, as an ingest does; return the seconds of the writer."""
     seconds = 0.0
     for done, (document, chunks, encoded, lines) in enumerate(documents, 1):
         state = FileState(len(document.text.encode()), MTIME_NS, document.content_hash)
@@ -80,7 +80,7 @@ def store(writer: IndexWriter, documents: Iterable[Part]) -> float:
 
 
 def documents(seeds: Seeds, chunks: int, *, seed: int = 1, name: str = "docs") -> Iterator[Part]:
-    """Documents of CHUNKS_PER_DOCUMENT chunks, the same ones for the same `seed`."""
+    """Yield documents of CHUNKS_PER_DOCUMENT chunks, the same ones for the same `seed`."""
     random = np.random.default_rng(seed)
     everything = np.array([term for own in seeds.terms for term in own])
     pool = random.integers(0, 256, (4096 + TOKEN_ROWS, columns_of(TOKEN_DIM))).astype(np.uint8)
@@ -119,7 +119,7 @@ def _tokens(random: np.random.Generator, pool: np.ndarray[Any, Any]) -> TokenVec
 
 
 def _passages(folder: Path) -> list[str]:
-    """Paragraphs of a fair length from all over the folder, in random order."""
+    """Return paragraphs of a fair length from all over the folder, in random order."""
     found = [
         paragraph
         for file in sorted(folder.rglob("*.md"))

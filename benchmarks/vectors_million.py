@@ -1,11 +1,11 @@
-"""Stage one over a million chunks against its goals: latency, recall, adding a document, memory, disk.
+"""Measure stage one over a million chunks against its goals: latency, recall, adding a document, memory, disk.
 
     python -m benchmarks.vectors_million [corpus/docs] [--work DIR] [--rebuild-cache]
 
-The index is the largest of benchmarks.growth (`--keep`) when it is there, else it is made: see synthetic.py for the
-documents. Queries are the beginnings of passages that are not in the index, embedded by the builtin engine. "Stage one"
-is dense and lexical search and fusion, with the query's vector at hand: what a search takes after embedding and before
-fetching. Vectors and database have been read once before. Results: vectors_million.md and vectors_million.json.
+The index is the largest of benchmarks.growth (`--keep`) if there is one, else it is made; see synthetic.py for the
+documents. Queries are the beginnings of passages outside the index, embedded by the built-in engine. "Stage one" is
+dense and lexical search and fusion with the query's vector at hand: a search after embedding and before fetching.
+Vectors and database have been read once before. Results: vectors_million.md and vectors_million.json.
 """
 
 from __future__ import annotations
@@ -45,10 +45,12 @@ class Known:
     name, dim, token_dim, fingerprint, follows_instructions = "known", 384, 0, "known", False
 
     def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:  # noqa: ARG002
+        """Return the prepared vectors."""
         return np.array([self.vectors[query] for query in queries], np.float32)
 
 
 def main() -> None:
+    """Measure and write the results."""
     arguments = _parse_arguments()
     place = arguments.work / str(arguments.chunks)
     embedder = BuiltinEmbedder(cache_dir=arguments.work / "engine", model="docs-e5")
@@ -76,7 +78,7 @@ def main() -> None:
 
 
 def queried(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Figures:
-    """In a process of its own, so that its memory is that of a program that only asks."""
+    """Measure queries in a separate process, so its memory is that of a program that only searches."""
     machine.read_once(index)
     known = Known({question: embedder.embed_queries([question])[0] for question in seeds.questions})
     start = time.perf_counter()
@@ -101,7 +103,7 @@ def queried(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> F
 
 
 def recall(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Figures:
-    """Against every row by NumPy."""
+    """Compare with exact search over every row by NumPy."""
     queries = embedder.embed_queries(seeds.questions)
     with open_reader(index) as reader:
         found = [reader.search_dense(query[None], RECALL_AT)[0][0] for query in queries]
@@ -111,7 +113,7 @@ def recall(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Fi
 
 
 def added(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Figures:
-    """Documents of eight chunks put and committed one by one, and taken away again; then the whole index verified."""
+    """Put and commit documents of eight chunks one by one, remove them again, then verify the whole index."""
     durations, paths = [], []
     start = time.perf_counter()
     with open_writer(index, manifest_of(embedder)) as writer:
@@ -140,6 +142,7 @@ def _percentiles(name: str, values: Sequence[float]) -> Figures:
 
 
 def write(figures: Figures, out: Path) -> None:
+    """Write `vectors_million.md` and `vectors_million.json`."""
     facts = machine.facts()
     out.mkdir(parents=True, exist_ok=True)
     record = {"schema": 1, "facts": facts, "goals": GOALS, "figures": figures}

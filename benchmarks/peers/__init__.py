@@ -1,1 +1,1 @@
-"""ragsearch beside other tools, on the same documents and questions: quality, and speed."""
+"""Compare ragsearch with other tools on the same documents and questions: quality and speed."""

@@ -1,4 +1,4 @@
-"""What is searched and asked: the bundled corpus in full, and the large sets cut down to what a CPU embeds in minutes.
+"""Load documents and questions: the bundled corpus in full, the large sets reduced to minutes of CPU embedding.
 
 A reduced set keeps at most QUERIES questions, every passage of the files that hold a right passage, and random others
 up to PASSAGES in all. Nothing that a system retrieved goes into the choice, so none is favoured by it, and the seed is
@@ -26,8 +26,14 @@ PASSAGES = {"paddle-docs-zh": 1000, "bilingual-zh2en": 1000, "python-docs": 1000
 
 @dataclass(frozen=True)
 class BenchSet:
-    """One set. documents: id -> text, in order; markdown: they are whole Markdown files, which every tool cuts as it
-    likes, else passages. questions: measured. tuning: those on which a peer's settings may be chosen."""
+    """One set.
+
+    Attributes:
+        documents: id -> text, in order.
+        markdown: documents are whole Markdown files, which every tool cuts in its own way; if False, passages.
+        questions: measured.
+        tuning: questions on which a peer's settings may be chosen.
+    """
 
     name: str
     split: str | None
@@ -38,12 +44,13 @@ class BenchSet:
 
     @property
     def description(self) -> str:
+        """Return the set in words, for the report."""
         kind = "Markdown files, judged by file" if self.markdown else "passages"
         return f"{self.name}: {len(self.dataset.judged)} questions, {len(self.documents):,} {kind}"
 
 
 def bundled_corpus() -> BenchSet:
-    """`corpus/`: measured on the test split, peers tuned on the dev split."""
+    """Return `corpus/`: measured on the test split, peers tuned on the dev split."""
     docs = CORPUS / "docs"
     files = sorted(docs.rglob("*.md"))
     return BenchSet(
@@ -57,8 +64,10 @@ def bundled_corpus() -> BenchSet:
 
 
 def reduced_set(data: Path, name: str, work: Path) -> BenchSet:
-    """A large set of `data` cut down, as a BEIR folder in `work`. Peers are tuned on the measured questions: an upper
-    bound in their favour."""
+    """Reduce a large set of `data` to a BEIR folder in `work`.
+
+    Peers are tuned on the measured questions, an upper bound in their favour.
+    """
     folder = work / "sets" / name
     if not folder.is_dir():
         _reduce(load_dataset(data / name, qrels=REDUCED[name]), folder, passages=PASSAGES[name])

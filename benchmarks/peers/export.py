@@ -1,4 +1,4 @@
-"""multilingual-e5-small as a folder that sentence-transformers loads, in float32, with its tokenizer.
+"""Export multilingual-e5-small as a folder that sentence-transformers loads, in float32, with its tokenizer.
 
 python -m benchmarks.peers.export FOLDER [--model zero-shot|docs-e5]
 """
@@ -30,7 +30,7 @@ MODULES = ("sentence_transformers.models.Transformer", "sentence_transformers.mo
 
 
 def export(folder: Path, model: Model = "zero-shot") -> Path:
-    """The folder, made when it is missing."""
+    """Return the exported folder; make it if it is missing."""
     if not (folder / "modules.json").is_file():
         file = E5File(find_weights())
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def export(folder: Path, model: Model = "zero-shot") -> Path:
 
 
 def bert_tensors(file: E5File, model: Model) -> dict[str, FloatMatrix]:
-    """The weights under the names of transformers' BertModel."""
+    """Return the weights under the names of transformers' BertModel."""
     shape, own = file.shape, load_network(file, network_path(model)).tensors
     tensors = {
         "embeddings.word_embeddings.weight": dequantise(file.word_blocks()),
@@ -58,7 +58,7 @@ def bert_tensors(file: E5File, model: Model) -> dict[str, FloatMatrix]:
 
 
 def tokenizer_of(file: E5File) -> Tokenizer:
-    """XLM-RoBERTa's tokenizer: Unigram over NFKC text with one space for many, framed by <s> and </s>."""
+    """Build XLM-RoBERTa's tokenizer: Unigram over NFKC text, runs of space merged, framed by <s> and </s>."""
     offsets, scores, blob = file.piece_offsets().tolist(), file.piece_scores().tolist(), bytes(file.piece_blob())
     pieces = [blob[start:end].decode() for start, end in pairwise(offsets)]
     special = file.special
@@ -76,7 +76,7 @@ def tokenizer_of(file: E5File) -> Tokenizer:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, FloatMatrix]) -> None:
-    """The format of safetensors: u64 length of a JSON header, the header, the arrays one after the other."""
+    """Write the format of safetensors: u64 length of a JSON header, the header, then the arrays."""
     header, at = {"__metadata__": {"format": "pt"}}, 0
     for name, tensor in tensors.items():
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [at, at + tensor.nbytes]}  # type: ignore[dict-item]

@@ -1,4 +1,4 @@
-"""ragsearch, timed as `worker.py` times a peer: `python -m benchmarks.peers.ours ingest|warm TASK.json`.
+"""Time ragsearch as `worker.py` times a peer: `python -m benchmarks.peers.ours ingest|warm TASK.json`.
 
 The work is that of `ragsearch ingest` and of a library query: everything is on, token vectors, BM25 and reranking too.
 """
@@ -28,12 +28,12 @@ def main() -> None:
 
 
 def settings_of(index: Path, cache: Path) -> dict[str, str]:
-    """The builtin engine over the weights that the peers have."""
+    """Return settings of the built-in engine over the weights that the peers have."""
     return {"index": str(index), "cache_dir": str(cache), "profile": "builtin", "embedder.model": "zero-shot"}
 
 
 def _ingest(config: Config, docs: Path) -> dict[str, float]:
-    """seconds: with the model loaded, to a committed index on disk."""
+    """Time an ingest in seconds: with the model loaded, to a committed index on disk."""
     embedder = factory.make_embedder(config.settings)
     embedder.count_tokens(["x" * 5000])  # loads the tokenizer of bulk text, which is part of the model
     start = time.perf_counter()
@@ -44,7 +44,7 @@ def _ingest(config: Config, docs: Path) -> dict[str, float]:
 
 
 def _warm(config: Config, task: dict[str, Any]) -> dict[str, Any]:
-    """ms: system -> milliseconds of each question."""
+    """Time every question; return system -> milliseconds."""
     times: dict[str, list[float]] = {}
     systems: tuple[System, ...] = ("rerank", "hybrid", "dense")
     for system in systems:
@@ -60,7 +60,7 @@ def _warm(config: Config, task: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_mb() -> float:
-    """Peak resident memory of this process so far."""
+    """Return the peak resident memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kilobytes on Linux
 
 

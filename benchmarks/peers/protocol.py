@@ -1,4 +1,4 @@
-"""What a peer's process is given and gives back. It runs in the peer's own environment: standard library only here."""
+"""Define input and output of a peer's process. It runs in the peer's environment: standard library only."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ QUERY, PASSAGE = "query: ", "passage: "  # what multilingual-e5-small wants in f
 
 @dataclass(frozen=True)
 class Job:
-    """documents: id -> text. markdown: they are whole files and are cut as the tool does by default. model: folder of
-    a sentence-transformers model that the tool loads itself; None: vectors come from `address`. folder: the index."""
+    """What a peer is to index.
+
+    Attributes:
+        documents: id -> text.
+        markdown: documents are whole files, cut as the tool does by default.
+        model: folder of a sentence-transformers model that the tool loads itself; None: vectors come from `address`.
+        folder: place of the index.
+    """
 
     documents: Mapping[str, str]
     markdown: bool
@@ -36,20 +42,20 @@ class Peer(Protocol):
         """Load the model; a timed ingest begins after it."""
 
     def build(self, job: Job) -> None:
-        """After `prepare`: make the index of `job.documents` and leave it in `job.folder`."""
+        """Index `job.documents` in `job.folder`; called after `prepare`."""
 
     def open(self, job: Job) -> None:
-        """Be ready to search the index in `job.folder`."""
+        """Open the index in `job.folder` for search."""
 
     def search(self, question: str) -> list[str]:
-        """Ids of documents, best piece first; repeats are allowed."""
+        """Return ids of documents, best piece first; repeats are allowed."""
 
 
 Variants = Mapping[str, Callable[[], Peer]]
 
 
 def shared_vectors(address: str) -> Callable[[Sequence[str]], np.ndarray]:
-    """texts (prefix included) -> unit rows float32 (n, 384), from the benchmark's process."""
+    """Map texts (prefix included) to unit rows float32 (n, 384), by asking the benchmark's process."""
     connection = Client(address, "AF_UNIX", authkey=AUTHKEY)
 
     def embed(texts: Sequence[str]) -> np.ndarray:
@@ -61,13 +67,15 @@ def shared_vectors(address: str) -> Callable[[Sequence[str]], np.ndarray]:
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file."""
     return json.loads(path.read_text("utf-8"))
 
 
 def write_json(path: Path, value: object) -> None:
+    """Write a JSON file."""
     path.write_text(json.dumps(value, ensure_ascii=False), "utf-8")
 
 
 def documents_of(pieces: Sequence[str]) -> list[str]:
-    """The documents of ranked pieces, each once, where its best piece stands."""
+    """Return the documents of ranked pieces, each once, at its best piece."""
     return list(dict.fromkeys(pieces))

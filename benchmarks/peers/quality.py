@@ -1,4 +1,4 @@
-"""How often the right passage is first: ragsearch beside other tools on the same documents and questions.
+"""Measure how often the right passage is first: ragsearch and other tools on the same documents and questions.
 
     python -m benchmarks.peers.setup   --envs DIR
     python -m benchmarks.peers.quality --envs DIR --data DIR [--work DIR] [--only ours|TOOL ...] [--sets SET ...]
@@ -53,7 +53,7 @@ Row = dict[str, Any]
 
 
 def main() -> None:
-    """Measure what is asked for and write the tables."""
+    """Measure the tools and sets named and write the tables."""
     arguments = _parse_arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     stored = arguments.out / "peers_quality.json"
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _kept_rows(results: Mapping[str, Any], bench: BenchSet, *, whole: bool) -> dict[str, Row]:
-    """Rows of an earlier run; they must be of the same questions and documents unless all are measured anew."""
+    """Return rows of an earlier run; unless all are measured anew they must be of the same questions and documents."""
     before = results["sets"].get(bench.name)
     if before and not whole and before["made_of"] != _made_of(bench):
         sys.exit(f"{bench.name}: its documents or questions have changed since the other rows; run without --only")
@@ -99,7 +99,7 @@ def _rows(tool: str, bench: BenchSet, arguments: argparse.Namespace, address: st
 
 
 def guarded(tool: Tool, make: Callable[[], dict[str, Row]]) -> dict[str, Row]:
-    """The rows, or why there are none."""
+    """Return the rows, or the reason why there are none."""
     try:
         return make()
     except NotRun as error:
@@ -107,7 +107,7 @@ def guarded(tool: Tool, make: Callable[[], dict[str, Row]]) -> dict[str, Row]:
 
 
 def our_rows(bench: BenchSet, work: Path, model: str | None, systems: Sequence[System]) -> Iterator[tuple[str, Row]]:
-    """Our systems with the builtin engine; model None: the weights that ragsearch ships."""
+    """Measure our systems with the built-in engine; model None: the weights that ragsearch ships."""
     cache_dir = work / f"ours-{model or 'default'}"
     config = load_config({"profile": "builtin", "cache_dir": str(cache_dir), "embedder.model": model})
     evaluation = measure(config, bench.dataset.root, split=bench.split, systems=systems)
@@ -125,14 +125,14 @@ def answers(
     arguments: argparse.Namespace,
     address: str,
 ) -> dict[str, dict[str, list[str]]]:
-    """variant -> query id -> document ids, best first."""
+    """Map each variant to query id -> document ids, best first."""
     with _documents(bench, arguments.work) as (documents, folder):
         task = Task("rank", folder, documents, bench.markdown, questions, address)
         return run_worker(tool, arguments.envs, task, variants=variants, threads=physical_cores()).answers
 
 
 def tuned_row(bench: BenchSet, arguments: argparse.Namespace, address: str) -> Row:
-    """The setting of BM25 that is best on the tuning questions (Top-1, then nDCG@10), on the measured ones."""
+    """Choose BM25's setting on the tuning questions (Top-1, then nDCG@10) and measure it."""
     variants = tuned_variants(arguments.envs, markdown=bench.markdown)
     asked = {query.query_id: query.text for query in (*bench.tuning.judged, *bench.dataset.judged)}
     runs = answers(TOOLS["tuned"], variants, bench, asked, arguments, address)
@@ -150,7 +150,7 @@ def tuned_row(bench: BenchSet, arguments: argparse.Namespace, address: str) -> R
 
 @cache
 def tuned_variants(envs: Path, *, markdown: bool) -> list[str]:
-    """Names of the settings, from the module that has them (it imports in its own environment only)."""
+    """Return the names of the settings from the module that defines them, which imports only in its environment."""
     import subprocess
 
     code = "from benchmarks.peers.systems.lexical import VARIANTS; print('\\n'.join(VARIANTS))"
@@ -163,7 +163,7 @@ def tuned_variants(envs: Path, *, markdown: bool) -> list[str]:
 
 
 def row_of(run: Mapping[str, Sequence[str]], bench: BenchSet, group: str) -> Row:
-    """Measures of a run over the judged questions; values of each question in the order of the set."""
+    """Measure a run over the judged questions; per-question values are in the order of the set."""
     judged = {query.query_id: bench.dataset.qrels[query.query_id] for query in bench.dataset.judged}
     values = per_query({key: run.get(key, []) for key in judged}, judged)
     top1 = list(values["top1"].values())
@@ -180,14 +180,14 @@ def _as_json(bench: BenchSet, rows: Mapping[str, Row]) -> dict[str, Any]:
 
 
 def _made_of(bench: BenchSet) -> str:
-    """Hash of questions and documents: rows are compared only when it is the same."""
+    """Hash questions and documents: only rows with the same hash are compared."""
     questions = sorted((query.query_id, query.text) for query in bench.dataset.judged)
     return hashlib.sha256(repr((questions, sorted(bench.documents.items()))).encode("utf-8", "replace")).hexdigest()
 
 
 @contextmanager
 def _documents(bench: BenchSet, work: Path) -> Iterator[tuple[Path, Path]]:
-    """A file with the documents, and an empty folder for the index."""
+    """Return a file with the documents, and an empty folder for the index."""
     import tempfile
 
     with tempfile.TemporaryDirectory(dir=work) as folder:

@@ -1,4 +1,4 @@
-"""The rows of `quality.py` as Markdown: one table of all sets, then each set with intervals and paired tests."""
+"""Render the rows of `quality.py` as Markdown: a table of all sets, then each set with intervals and paired tests."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ of rows. Intervals: 95 % bootstrap."""
 
 
 def write_report(out: Path, results: Mapping[str, Any]) -> None:
-    """`peers_quality.md`."""
+    """Write `peers_quality.md`."""
     text = as_markdown(results)
     (out / "peers_quality.md").write_text(text, "utf-8")
     print(text, end="")
 
 
 def as_markdown(results: Mapping[str, Any]) -> str:
-    """The whole report."""
+    """Render the whole report."""
     return "\n".join(_lines(results["sets"])) + "\n"
 
 
@@ -61,7 +61,7 @@ def _names(sets: Mapping[str, Any]) -> list[str]:
 
 
 def _sorted(rows: Mapping[str, Any]) -> list[str]:
-    """Ours first, then the peers, each by name."""
+    """Sort rows by name, ours before the peers."""
     return sorted(rows, key=lambda name: (rows[name]["group"] != "ours", name.lower()))
 
 

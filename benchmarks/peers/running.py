@@ -1,4 +1,4 @@
-"""Run a peer in its own environment and read what it answers."""
+"""Run a peer in its own environment and read its output."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 class NotRun(Exception):
-    """A peer that cannot run; the message says why."""
+    """A peer that cannot run; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A module of `systems`, its environment, the variants that are rows of a table and, when it is not for every set,
-    the names of its sets. note: what a reader has to know."""
+    """A module of `systems`, its environment, and the variants that are rows of a table.
+
+    Attributes:
+        sets: names of the sets that it runs on; None: all.
+        note: what a reader of the table must know.
+    """
 
     module: str
     environment: str
@@ -35,7 +39,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Task:
-    """What `benchmarks.peers.worker` is told; see there."""
+    """Input of `benchmarks.peers.worker`; see there."""
 
     action: str
     folder: Path
@@ -49,7 +53,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """answers: variant -> what it gave back. wall_s, peak_mb: of the whole process."""
+    """Output of a worker. answers: by variant. wall_s, peak_mb: of the whole process."""
 
     answers: dict[str, Any]
     wall_s: float
@@ -57,7 +61,11 @@ class Outcome:
 
 
 def run_worker(tool: Tool, envs: Path, task: Task, *, variants: Sequence[str] = (), threads: int) -> Outcome:
-    """One process of the tool. Raises NotRun when its environment is missing or it fails."""
+    """Run one process of the tool.
+
+    Raises:
+        NotRun: its environment is missing, or it fails.
+    """
     python = envs / tool.environment / "bin" / "python"
     if not python.exists():
         raise NotRun(f"its environment is missing; run: python -m benchmarks.peers.setup --envs {envs.name}")
@@ -69,7 +77,11 @@ def run_worker(tool: Tool, envs: Path, task: Task, *, variants: Sequence[str] = 
 
 
 def timed_process(command: Sequence[str], threads: int) -> tuple[float, float]:
-    """Wall seconds and peak resident megabytes of a process. Raises NotRun with its last words when it fails."""
+    """Return wall seconds and peak resident megabytes of a process.
+
+    Raises:
+        NotRun: it fails; the message has its last words.
+    """
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **_OFFLINE, "PYTHONPATH": str(ROOT)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as installed: compiled modules are kept
     with tempfile.TemporaryDirectory() as folder:

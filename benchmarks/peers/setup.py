@@ -19,7 +19,7 @@ QMD = "@tobilu/qmd@2.8.3"  # needs Node 22, which requirements-qmd.txt brings
 
 
 def main() -> None:
-    """Make or complete the environments; one that has what is pinned is left alone."""
+    """Make or complete the environments; leave those with the pinned packages alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--envs", type=Path, required=True)
     parser.add_argument("names", nargs="*", help=f"of: {', '.join(names())}")
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def names() -> list[str]:
-    """Environments that can be made."""
+    """Return the names of environments that can be made."""
     return sorted(path.stem.removeprefix("requirements-") for path in HERE.glob("requirements-*.txt"))
 
 

@@ -1,4 +1,4 @@
-"""How fast: ragsearch beside other tools, with the same weights, passages, questions and threads, one pair at a time.
+"""Measure speed: ragsearch and other tools with the same weights, passages, questions and threads, pair by pair.
 
     python -m benchmarks.peers.setup --envs DIR
     python -m benchmarks.peers.speed --envs DIR [--work DIR] [--only TOOL ...]
@@ -63,8 +63,14 @@ TOOLS = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is the same for all. passages: id -> text of the whole corpus; sample: those of the files to ingest.
-    model: folder that sentence-transformers loads. index: ours over the whole corpus."""
+    """What all tools share.
+
+    Attributes:
+        passages: id -> text of the whole corpus.
+        sample: passages of the files to ingest.
+        model: folder that sentence-transformers loads.
+        index: ours over the whole corpus.
+    """
 
     work: Path
     passages: Mapping[str, str]
@@ -98,7 +104,7 @@ def main() -> None:
 
 
 def prepare(work: Path) -> Prepared:
-    """Our index of the corpus, its passages and the exported model: made once, not timed."""
+    """Make our index of the corpus, its passages and the exported model, once and untimed."""
     index, cache, sample_docs = work / "index", work / "cache", work / "docs"
     docs = CORPUS / "docs"
     config = load_config(settings_of(index, cache))
@@ -131,13 +137,13 @@ def prepare(work: Path) -> Prepared:
 
 
 def _corpus_hash() -> str:
-    """Of the documents: indexes of another state of the corpus are not used."""
+    """Hash the documents: indexes of another state of the corpus are not used."""
     files = sorted((CORPUS / "docs").rglob("*.md"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def build_peer(tool: Tool, envs: Path, prepared: Prepared) -> None:
-    """The peer's index of the whole corpus, from our vectors: only its size and its queries are measured."""
+    """Build the peer's index of the whole corpus from our vectors; only its size and queries are measured."""
     folder = prepared.work / "peers" / tool.module
     if folder.exists():
         return
@@ -153,7 +159,7 @@ def build_peer(tool: Tool, envs: Path, prepared: Prepared) -> None:
 
 
 def measure(tool: Tool, envs: Path, prepared: Prepared) -> dict[str, Any]:
-    """One peer and ours, in turn. Figures of a tool that fails: {"not_run": reason}."""
+    """Measure one peer and ours in turn; {"not_run": reason} for a tool that fails."""
     try:
         ours, peer = _ingests(tool, envs, prepared)
         ours_cold, peer_cold = _cold_queries(tool, envs, prepared)
@@ -167,7 +173,7 @@ def measure(tool: Tool, envs: Path, prepared: Prepared) -> dict[str, Any]:
 
 
 def _ingests(tool: Tool, envs: Path, prepared: Prepared) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Ours, the peer, ours again."""
+    """Time ours, the peer, and ours again."""
     threads = physical_cores()
     ours = [_our_ingest(prepared)]
     with _written(prepared.sample) as documents, tempfile.TemporaryDirectory(dir=prepared.work) as folder:
@@ -220,7 +226,7 @@ def _warm_queries(tool: Tool, envs: Path, prepared: Prepared) -> dict[str, Any]:
 
 
 def _cold_queries(tool: Tool, envs: Path, prepared: Prepared) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A process a question, in turn; the first of each warms the file cache and is left out."""
+    """Time a process per question, in turn; the first of each only warms the file cache."""
     folder, threads = prepared.work / "peers" / tool.module, physical_cores()
     task = Task("cold", folder, questions={"q": QUESTION}, model=str(prepared.model))
     command = [str(Path(sys.executable).with_name("ragsearch")), "query", "--no-server", QUESTION]
@@ -251,7 +257,7 @@ def _megabytes(folder: Path) -> float:
 
 @contextmanager
 def _environment(prepared: Prepared) -> Iterator[None]:
-    """What the command line of ours is told by its environment."""
+    """Return the environment variables that configure our command line."""
     before = dict(os.environ)
     os.environ |= {
         "RAGSEARCH_CACHE_DIR": str(prepared.cache),

@@ -28,7 +28,7 @@ with reranking; the peers' are dense only. `whole process` adds start and import
 
 
 def write_report(out: Path, results: Mapping[str, Any]) -> None:
-    """`peers_speed.md`."""
+    """Write `peers_speed.md`."""
     text = "\n".join(_lines(results))
     (out / "peers_speed.md").write_text(text + "\n", "utf-8")
     print(text)

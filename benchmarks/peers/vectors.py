@@ -1,8 +1,8 @@
-"""The vectors that all dense peers share: multilingual-e5-small in float32, each text embedded once and kept on disk.
+"""Serve the vectors that all dense peers share: multilingual-e5-small in float32, each text embedded once and cached.
 
-A peer that embeds for itself would compute the same numbers (`export.py` makes the same weights into a model it can
-load, and `quality.py` compares a sample), only slower. So each peer's embedding hook asks this process, over a local
-socket, and its own chunking, index, search and fusion are what is compared.
+A peer that embeds by itself would compute the same numbers, only slower (`export.py` writes the same weights as a model
+that it can load, and `quality.py` compares a sample). So each peer's embedding hook asks this process over a local
+socket, and the comparison is of chunking, index, search and fusion.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GROUP = 256  # texts embedded between two writes to the disk
 
 
 class Encoder:
-    """The float32 graph in ONNX Runtime: whole inputs (prefix included), cut at 512 tokens as transformers does."""
+    """The float32 graph in ONNX Runtime. Texts include the prefix; they are cut at 512 tokens, as transformers does."""
 
     def __init__(self, model: Model) -> None:
         self._file = E5File(find_weights())
@@ -48,7 +48,7 @@ class Encoder:
         self._translation = translation(self._file.normalisation())
 
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
-        """Unit rows float32 (n, 384)."""
+        """Return unit rows float32 (n, 384)."""
         clean = [words(text, self._translation) for text in texts]
         encodings = self._tokenizer.encode_batch_fast(clean, is_pretokenized=True, add_special_tokens=False)
         with ThreadPoolExecutor(physical_cores()) as pool:
@@ -64,7 +64,7 @@ class Encoder:
 
 
 class SharedVectors:
-    """Text -> unit row, from the disk when it was embedded before."""
+    """Text -> unit row, from the disk if it was embedded before."""
 
     def __init__(self, path: Path, model: Model) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class SharedVectors:
         self._lock = threading.Lock()
 
     def __call__(self, texts: list[str]) -> FloatMatrix:
-        """Unit rows float32 (n, 384)."""
+        """Return unit rows float32 (n, 384)."""
         with self._lock:
             found = {text: row for text in dict.fromkeys(texts) if (row := self._find(text)) is not None}
             missing = [text for text in dict.fromkeys(texts) if text not in found]
@@ -101,7 +101,7 @@ class SharedVectors:
 
 @contextmanager
 def served(vectors: Vectors) -> Iterator[str]:
-    """Answer peers' processes on a local socket; yields its address."""
+    """Answer the peers' processes on a local socket; yield its address."""
     with tempfile.TemporaryDirectory() as folder, Listener(f"{folder}/vectors", "AF_UNIX", authkey=AUTHKEY) as listener:
         threading.Thread(target=_accept, args=(listener, vectors), daemon=True).start()
         yield str(listener.address)

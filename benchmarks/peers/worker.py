@@ -1,7 +1,7 @@
-"""One peer in its own environment: `python -m benchmarks.peers.worker TASK.json`.
+"""Run one peer in its own environment: `python -m benchmarks.peers.worker TASK.json`.
 
-actions: `rank` builds an index and answers every question; `build` only builds; `ingest` builds against the clock;
-`cold` opens an index and answers one question; `warm` opens it and answers many against the clock.
+Actions: `rank` builds an index and answers every question; `build` only builds; `ingest` times a build; `cold` opens an
+index and answers one question; `warm` opens it and times many.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _job(task: dict[str, Any], variant: str) -> Job:
 
 
 def _ingest(peer: Peer, job: Job) -> dict[str, float]:
-    """seconds: with the model loaded, to an index on disk."""
+    """Time a build in seconds, with the model loaded, to an index on disk."""
     peer.prepare(job)
     start = time.perf_counter()
     peer.build(job)
@@ -62,7 +62,7 @@ def _ingest(peer: Peer, job: Job) -> dict[str, float]:
 
 
 def _warm(peer: Peer, job: Job, questions: list[str], discarded: int) -> dict[str, Any]:
-    """ms: of each question after the first `discarded`."""
+    """Time each question after the first `discarded`, in milliseconds."""
     peer.open(job)
     for question in questions[:discarded]:
         peer.search(question)

@@ -1,1 +1,1 @@
-"""One module a tool, run in the tool's own environment; none of them imports ragsearch."""
+"""Adapt each tool in one module, run in the tool's own environment; none of them imports ragsearch."""

@@ -112,7 +112,7 @@ def _cached(tokens: Callable[[str], list[str]], text: str) -> list[str]:
 
 
 def _bigrams(text: str) -> list[str]:
-    """Stemmed words; Chinese as characters and pairs."""
+    """Return stemmed words; Chinese as characters and pairs."""
     found = []
     for word in WORDS.findall(text.lower()):
         parts = [part for part in re.split(r"([\u4e00-\u9fff]+)", word) if part]
@@ -125,12 +125,12 @@ def _bigrams(text: str) -> list[str]:
 
 
 def _jieba(text: str) -> list[str]:
-    """Words as jieba cuts them for search engines, stemmed when they are Latin."""
+    """Return words as jieba cuts them for search engines; Latin ones stemmed."""
     return [STEM(word) for word in jieba.cut_for_search(text.lower()) if WORDS.fullmatch(word)]
 
 
 def _words(text: str) -> list[str]:
-    """Words, not stemmed."""
+    """Return words, not stemmed."""
     return WORDS.findall(text.lower())
 
 

@@ -64,7 +64,7 @@ class LlamaIndexFaiss:
 
 
 def _nodes(job: Job) -> list[Any]:
-    """Files are cut as its directory reader and index do by default; the path is read with the text, as there."""
+    """Cut files as LlamaIndex's directory reader and index do by default, with the path in front of the text."""
     hidden = [] if job.markdown else [KEY]
     documents = [
         Document(text=text, metadata={KEY: key}, excluded_embed_metadata_keys=hidden)

@@ -10,7 +10,7 @@ CHARACTERS, OVERLAP = 500, 50  # a Chinese piece of 500 characters still fits th
 
 
 def pieces_of(job: Job) -> tuple[list[str], list[str]]:
-    """Document ids and texts of all pieces, in order."""
+    """Return document ids and texts of all pieces, in order."""
     if not job.markdown:
         return list(job.documents), list(job.documents.values())
     splitter = RecursiveCharacterTextSplitter(chunk_size=CHARACTERS, chunk_overlap=OVERLAP)

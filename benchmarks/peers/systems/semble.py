@@ -1,5 +1,7 @@
-"""semble, the BM25 half alone (alpha 0): its static model comes from a hub only, so a stand-in with no weight takes
-the model's place and nothing of its embeddings counts."""
+"""Run semble's BM25 half alone (alpha 0).
+
+Its static model is only on a hub, so a stand-in without weight takes the model's place and its embeddings do not count.
+"""
 
 from __future__ import annotations
 

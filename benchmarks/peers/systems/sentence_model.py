@@ -10,7 +10,7 @@ from benchmarks.peers.protocol import PASSAGE, QUERY, Job, shared_vectors
 
 
 class SentenceModel:
-    """Unit rows float32 (n, dim)."""
+    """multilingual-e5-small; both methods return unit rows float32 (n, dim)."""
 
     def __init__(self, job: Job) -> None:
         if job.model:

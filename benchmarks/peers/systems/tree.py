@@ -1,4 +1,4 @@
-"""Documents as a folder of files, for the tools that read nothing else."""
+"""Write documents as a folder of files, for tools that read nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.peers.protocol import Job
 
 
 def written(job: Job) -> tuple[Path, dict[str, str]]:
-    """The folder, and file path below it -> document id. Markdown keeps its paths; passages are numbered."""
+    """Write the folder; return it, and file path below it -> document id. Markdown keeps its paths."""
     tree = job.folder / "tree"
     names = {key if job.markdown else f"{row:06d}.md": key for row, key in enumerate(job.documents)}
     for name, key in names.items():

@@ -59,7 +59,7 @@ def _encoder(job: Job) -> dict[str, Any]:
 
 
 def _pieces(job: Job) -> tuple[list[str], list[str]]:
-    """Paragraphs of Markdown, txtai's usual cut for documents."""
+    """Return paragraphs of Markdown, txtai's usual cut for documents."""
     if not job.markdown:
         return list(job.documents), list(job.documents.values())
     cut = Segmentation(paragraphs=True)

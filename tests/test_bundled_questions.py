@@ -37,7 +37,8 @@ def test_only_instructions_repeat_a_text() -> None:
     assert all(("instruction" in row) == (row["kind"] == "instruction") for row in questions())
 
 
-def test_answers_of_cross_lingual_questions_are_in_the_other_language() -> None:
+def test_cross_lingual_answers_are_in_the_other_language() -> None:
+    """Each cross-lingual question has its answers in documents of the other language."""
     rows = [row for row in questions() if row["kind"] == "crosslingual"]
     directions = Counter((row["lang"], row["target_lang"]) for row in rows)
     assert set(directions) == {("zh", "en"), ("en", "zh")}

@@ -86,7 +86,8 @@ def test_help_imports_nothing_heavy() -> None:
     assert heavy_after(["--help"]) == []
 
 
-def test_a_query_with_nothing_set_imports_no_library_that_checks_settings(tmp_path: Path) -> None:
+def test_a_query_with_nothing_set_imports_no_pydantic(tmp_path: Path) -> None:
+    """A cold query with default settings does not import the library that checks settings."""
     assert "pydantic" not in heavy_after(["query", "a question", "--no-server"], cwd=tmp_path)  # there is no index
 
 
@@ -105,3 +106,10 @@ def heavy_after(arguments: Sequence[str], *, cwd: Path | None = None) -> list[st
     name, *heavy = done.stdout.splitlines()[-1].split()
     assert name == "HEAVY"
     return heavy
+
+
+def test_contributing_prints_the_order() -> None:
+    """CONTRIBUTING.md shows the order of this file, word for word."""
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    block = text.partition("<!-- order -->")[2].partition("<!-- end of order -->")[0]
+    assert tuple(block.replace("```", "").split()) == ORDER

@@ -34,9 +34,8 @@ def large(tmp_path: Path) -> Path:
     return folder.parent
 
 
-def test_a_reduced_set_keeps_all_of_the_right_files_and_is_the_same_twice(
-    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reduced_set_keeps_the_right_files(large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reduced set keeps every passage of the right files, and is the same twice."""
     monkeypatch.setattr(data, "QUERIES", 6)
     monkeypatch.setattr(data, "PASSAGES", {"python-docs": 30})
     first = data.reduced_set(large, "python-docs", tmp_path / "a")
@@ -77,7 +76,8 @@ def test_rows_over_other_documents_are_refused(large: Path, tmp_path: Path) -> N
     assert quality._kept_rows(results, bench, whole=True) == {}
 
 
-def test_the_table_compares_question_by_question_and_says_what_did_not_run(large: Path, tmp_path: Path) -> None:
+def test_the_table_compares_question_by_question(large: Path, tmp_path: Path) -> None:
+    """The table compares question by question and names the tools that did not run."""
     bench = data.reduced_set(large, "python-docs", tmp_path / "a")
     right = {query.query_id: [f"f{query.query_id[1:]}.md#s1"] for query in bench.dataset.judged}
     first = next(iter(right))

@@ -127,7 +127,8 @@ def test_a_folder_without_markdown(project: Path, run: Run) -> None:
     assert (done.code, "no Markdown files" in done.err) == (2, True)
 
 
-def test_a_failed_file_makes_the_exit_code_2_and_the_rest_is_there(project: Path, run: Run) -> None:
+def test_a_failed_file_makes_the_exit_code_2(project: Path, run: Run) -> None:
+    """One bad file makes the exit code 2, and the others are in the index."""
     (project / "docs" / "bad.md").write_bytes(b"\xff\xfe\xfa")
     done = run("ingest", "docs")
     assert (done.code, "docs/bad.md" in done.err) == (2, True)

@@ -26,7 +26,8 @@ def test_a_set_that_is_a_link_is_measured_like_the_folder(judged: Path, run: Run
     assert system["metrics"]["top1"] == 1.0
 
 
-def test_a_set_that_has_lost_its_documents_is_said_in_words_of_evaluate(judged: Path, run: Run) -> None:
+def test_a_set_without_its_documents_is_a_clear_error(judged: Path, run: Run) -> None:
+    """A set that has lost its documents is reported in the terms of `evaluate`."""
     assert run("evaluate", str(judged), *ARGS).code == 0
     for path in (judged / "docs").rglob("*.md"):
         path.unlink()

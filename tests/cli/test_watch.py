@@ -92,7 +92,9 @@ def followed(roots: list[Path], index_dir: Path) -> Iterator[Callable[[Callable[
         thread.join()
 
 
-def test_a_file_is_followed_through_every_editor_that_replaces_it(folder: Path) -> None:
+def test_a_file_is_followed_when_an_editor_replaces_it(folder: Path) -> None:
+    """Editors write another file and rename it; the watch goes on."""
+
     def replace() -> None:
         (folder / "a.tmp").write_text("other\n", "utf-8")
         (folder / "a.tmp").rename(folder / "a.md")

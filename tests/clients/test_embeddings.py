@@ -10,7 +10,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # its war
 TEXTS = ["The weather is fine.", "Raise maxTotal when Redis connections time out."]
 
 
-def test_vectors_are_unit_rows_in_order_and_the_same_in_both_encodings(url: str) -> None:
+def test_vectors_are_unit_rows_in_both_encodings(url: str) -> None:
+    """Vectors are unit rows, in order, and the same as floats and in base64."""
     client = openai.OpenAI(api_key="none", base_url=f"{url}/v1")
     packed = client.embeddings.create(model="any", input=TEXTS)  # asks for base64 by itself
     plain = client.embeddings.create(model="any", input=TEXTS, encoding_format="float")

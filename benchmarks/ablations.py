@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks import dev_world
 from benchmarks.dev_world import World
-from rag_search.embed.token_quantizer import pack, turned
+from rag_search.embed.token_quantizer import quantize, rotate
 from rag_search.evaluation.dataset import EvalQuery
 from rag_search.records import Hit, StageScores, TokenVectors
 from rag_search.rerank.late_interaction import Calibration, late_interaction, load_calibration, stored_features
@@ -161,7 +161,7 @@ class Asker:
         """Return the token vectors in the form that the index would store."""
         if columns not in self._tokens:
             axes = self._axes[columns]
-            self._tokens[columns] = [pack(_projected(part.astype(np.float32), axes)) for part in self._world.tokens]
+            self._tokens[columns] = [quantize(_projected(part.astype(np.float32), axes)) for part in self._world.tokens]
         return self._tokens[columns]
 
 
@@ -201,9 +201,9 @@ def _axes(projection: Matrix, tokens: Sequence[dev_world.Tokens]) -> dict[int, M
     sample = _projected(np.concatenate(tokens)[::7].astype(np.float32), projection)
     main_directions = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
     return {
-        64: turned((projection @ main_directions[:, :64]).astype(np.float32)),
+        64: rotate((projection @ main_directions[:, :64]).astype(np.float32)),
         128: projection,
-        384: turned(np.eye(len(projection), dtype=np.float32)),
+        384: rotate(np.eye(len(projection), dtype=np.float32)),
     }
 
 

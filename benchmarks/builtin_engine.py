@@ -35,7 +35,7 @@ from rag_search.embed.builtin.network import load_network, network_path
 from rag_search.embed.builtin.onnx_graph import Precision, build_graph
 from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
-from rag_search.embed.builtin.weights import E5File, dequantise, find_weights
+from rag_search.embed.builtin.weights import E5File, dequantize_blocks, find_weights
 from rag_search.records import TokenVectors
 from rag_search.rerank.late_interaction import late_interaction
 
@@ -100,7 +100,7 @@ def measure_precision(
     words = file.word_blocks()
 
     def run(ids: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[Any]]:
-        dense, units = session.run(["dense", "units"], {"embeddings": dequantise(words[ids])[None]})
+        dense, units = session.run(["dense", "units"], {"embeddings": dequantize_blocks(words[ids])[None]})
         return dense[0], units[0]
 
     outputs = [run(ids) for ids in texts]

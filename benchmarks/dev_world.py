@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from rag_search.chunking import chunk_document
@@ -21,7 +21,6 @@ from rag_search.embed.builtin.weights import E5File, find_weights
 from rag_search.evaluation.dataset import EvalQuery, load_dataset
 from rag_search.index import FileState, IndexManifest, IndexReader, open_reader, open_writer
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector
-from rag_search.runtime.threads import begin
 from rag_search.text.terms import LEXICAL_VERSION, terms
 
 QUESTIONS = 170  # of a set, at most
@@ -104,21 +103,19 @@ class WideEmbedder(BuiltinEmbedder):
     """
 
     def __init__(self, cache_dir: Path, model: Model) -> None:
-        super().__init__(cache_dir=cache_dir, model=model)
         network = load_network(E5File(find_weights()), network_path(model))
         self.projection = network.projection
         wide = replace(network, projection=np.eye(len(network.projection), dtype=np.float32))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        graph = build_graph(wide, "int8").SerializeToString()
-        self._opening = begin(lambda: onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
+        with tempfile.TemporaryDirectory() as folder:
+            graph = Path(folder) / "wide.onnx"
+            graph.write_bytes(build_graph(wide, "int8").SerializeToString())
+            super().__init__(cache_dir=cache_dir, model=model, graph=graph)
+            self.wait_until_open()
 
     def encode(self, passages: Sequence[str]) -> tuple[FloatMatrix, list[Tokens]]:
         """Return vectors (n, 384) and the token vectors of each passage."""
-        room = 512 - 2 - len(self._passage_prefix)
-        ids = [self._frame(self._passage_prefix, row[:room]) for row in self._tokenizer.ids(passages)]
-        made = self._map(ids, ["dense", "units"])
-        units = [self._content(tokens, self._passage_prefix).astype(np.float16) for _, tokens in made]
+        made = self.run(self.token_ids(passages, kind="passage"))
+        units = [self.content(tokens, kind="passage").astype(np.float16) for _, tokens in made]
         return np.array([dense for dense, _ in made], np.float32).reshape(-1, self.dim), units
 
 

@@ -183,7 +183,7 @@ def against_sentence_transformers(passages: Sequence[str], embedder: BuiltinEmbe
         return []
     from tests.support.sentence_model import sentence_transformer_of
 
-    ids = [embedder._frame(embedder._passage_prefix, row) for row in embedder._tokenizer.ids(passages)]
+    ids = embedder.token_ids(passages, kind="passage")
     ids = ids[: int(np.searchsorted(np.cumsum([len(row) for row in ids]), ST_TOKENS))]
     tokens = sum(map(len, ids))
     encode = sentence_transformer_of(E5File(find_weights()), threads=physical_cores())
@@ -191,7 +191,7 @@ def against_sentence_transformers(passages: Sequence[str], embedder: BuiltinEmbe
     rows = []
     for name, call in {
         "sentence-transformers, float32": lambda: encode(ids),
-        "builtin, int8": lambda: embedder._map(ids, ["dense", "units"]),
+        "builtin, int8": lambda: embedder.run(ids),
     }.items():
         seconds = statistics.median(peaks.timed(call) for _ in range(3))
         rows.append({"engine": name, "tokens_per_s": tokens / seconds})

@@ -19,8 +19,8 @@ from rag_search.documents import read_document, walk
 from rag_search.embed.builtin.embedder import BuiltinEmbedder, physical_cores
 from rag_search.embed.builtin.network import load_network, network_path
 from rag_search.embed.builtin.onnx_graph import build_graph
-from rag_search.embed.builtin.weights import E5File, dequantise, find_weights
-from rag_search.embed.token_quantizer import columns_of, pack
+from rag_search.embed.builtin.weights import E5File, dequantize_blocks, find_weights
+from rag_search.embed.token_quantizer import packed_bytes, quantize
 from rag_search.engines.open import manifest_of
 from rag_search.index import FileState, open_writer
 from rag_search.index.store.disk import Disk
@@ -64,7 +64,7 @@ def measure(folder: Path, index: Path, embedder: BuiltinEmbedder) -> Parts:
     """Measure every part over the whole folder, and leave the resulting index in `index`."""
     parts = Parts()
     with parts.part("load the Rust tokenizer"):
-        embedder._tokenizer.ids_in_bulk(["warm"])
+        embedder.count_tokens(["warm " * 1000])  # more than the tokenizer in Python takes
     with parts.part("walk, read, front matter"):
         documents = [read_document(source) for source in walk([folder], base=folder, on_problem=lambda _: None)]
     prepared = _chunked(documents, embedder, parts)
@@ -72,10 +72,11 @@ def measure(folder: Path, index: Path, embedder: BuiltinEmbedder) -> Parts:
     with parts.part("terms for BM25"):
         lines = [[" ".join(terms(chunk.passage)) for chunk in chunks] for _, chunks in prepared]
     with parts.part("tokenise the passages"):
-        ids = [embedder._frame(embedder._passage_prefix, row[:500]) for row in embedder._tokenizer.ids(parts.passages)]
+        ids = embedder.token_ids(parts.passages, kind="passage")
     with parts.part("word embeddings"):
+        words = E5File(find_weights()).word_blocks()
         for row in ids:
-            dequantise(embedder._words[row])
+            dequantize_blocks(words[row])
     parts.mean_tokens = sum(map(len, ids)) / len(ids)
     encoded = _network(embedder, ids, parts)
     _stored(index, embedder, prepared, lines, encoded, parts)
@@ -103,7 +104,7 @@ def _chunked(documents: Sequence[Document], embedder: BuiltinEmbedder, parts: Pa
 
 def _network(embedder: BuiltinEmbedder, ids: list[Any], parts: Parts) -> list[list[Any]]:
     start, cpu = time.perf_counter(), time.process_time()
-    encoded = embedder._map(ids, ["dense", "units"])
+    encoded = embedder.run(ids)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     embeddings = next(row["cpu_s"] for row in parts.rows if row["part"] == "word embeddings")
     parts.rows.append({"part": f"network, {physical_cores()} threads", "cpu_s": cpu - embeddings})
@@ -124,8 +125,8 @@ def _stored(
         waited, start = disk.seconds, time.process_time()
         for number, ((document, chunks), terms_of) in enumerate(zip(prepared, lines, strict=True)):
             made = [next(outputs) for _ in chunks]
-            tokens = [pack(embedder._content(part, embedder._passage_prefix)) for _, part in made]
-            rows = np.concatenate([np.empty((0, columns_of(embedder.token_dim)), np.uint8), *tokens])
+            tokens = [quantize(embedder.content(part, kind="passage")) for _, part in made]
+            rows = np.concatenate([np.empty((0, packed_bytes(embedder.token_dim)), np.uint8), *tokens])
             vectors = np.array([dense for dense, _ in made], np.float32).reshape(-1, embedder.dim)
             stored = Encoded(vectors, TokenVectors(rows, np.array([len(part) for part in tokens], np.int64)))
             writer.put(document, chunks, stored, terms_of, state=FileState(0, 0, document.content_hash))
@@ -143,11 +144,12 @@ def network_profile(embedder: BuiltinEmbedder, tokens: float) -> list[dict[str, 
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     graph = build_graph(load_network(E5File(find_weights()), network_path(embedder.model)), "int8")
     ids = np.random.default_rng(0).integers(1000, 200_000, round(tokens))
+    embeddings = dequantize_blocks(E5File(find_weights()).word_blocks()[ids])[None]
     with tempfile.TemporaryDirectory() as folder:
         options.profile_file_prefix = str(Path(folder) / "profile")
         session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
         for _ in range(PROFILED_RUNS):
-            session.run(["dense", "units"], {"embeddings": dequantise(embedder._words[ids])[None]})
+            session.run(["dense", "units"], {"embeddings": embeddings})
         events = json.loads(Path(session.end_profiling()).read_text())
     return _by_operator([event for event in events if event.get("name", "").endswith("_kernel_time")])
 

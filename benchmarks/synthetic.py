@@ -20,7 +20,7 @@ import numpy as np
 
 from rag_search.embed.base import Embedder
 from rag_search.embed.builtin.network import TOKEN_DIM
-from rag_search.embed.token_quantizer import columns_of
+from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.index import FileState, IndexWriter
 from rag_search.ingest.prepare import GROUP_CHUNKS
 from rag_search.records import Chunk, Document, Encoded, FloatMatrix, TokenVectors
@@ -83,7 +83,7 @@ def documents(seeds: Seeds, chunks: int, *, seed: int = 1, name: str = "docs") -
     """Yield documents of CHUNKS_PER_DOCUMENT chunks, the same ones for the same `seed`."""
     random = np.random.default_rng(seed)
     everything = np.array([term for own in seeds.terms for term in own])
-    pool = random.integers(0, 256, (4096 + TOKEN_ROWS, columns_of(TOKEN_DIM))).astype(np.uint8)
+    pool = random.integers(0, 256, (4096 + TOKEN_ROWS, packed_bytes(TOKEN_DIM))).astype(np.uint8)
     for number in range(chunks // CHUNKS_PER_DOCUMENT):
         picks = random.integers(0, len(seeds.vectors), (3, CHUNKS_PER_DOCUMENT))
         lines = [_line(random, seeds.terms[i], everything) for i in picks[0]]

@@ -17,7 +17,7 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from rag_search.embed.builtin.network import Model, load_network, network_path
-from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantise, find_weights
+from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_blocks, find_weights
 from rag_search.records import FloatMatrix
 
 LAYER_NAMES = {
@@ -44,7 +44,7 @@ def bert_tensors(file: E5File, model: Model) -> dict[str, FloatMatrix]:
     """Return the weights under the names of transformers' BertModel."""
     shape, own = file.shape, load_network(file, network_path(model)).tensors
     tensors = {
-        "embeddings.word_embeddings.weight": dequantise(file.word_blocks()),
+        "embeddings.word_embeddings.weight": dequantize_blocks(file.word_blocks()),
         "embeddings.position_embeddings.weight": own["emb.pos"].reshape(shape.positions, shape.hidden),
         "embeddings.token_type_embeddings.weight": own["emb.type"].reshape(-1, shape.hidden),
         "embeddings.LayerNorm.weight": own["emb.ln.w"],

@@ -26,7 +26,7 @@ from rag_search.embed.builtin.network import Model, load_network, network_path
 from rag_search.embed.builtin.normalise import translation, words
 from rag_search.embed.builtin.onnx_graph import build_graph
 from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
-from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantise, find_weights
+from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_blocks, find_weights
 from rag_search.records import FloatMatrix
 
 DIM = 384
@@ -58,7 +58,7 @@ class Encoder:
     def _run(self, ids: list[int]) -> np.ndarray:
         special = self._file.special
         framed = np.array([special.bos, *ids[: MAX_TOKENS - 2], special.eos], np.int32)
-        embeddings = dequantise(self._file.word_blocks()[framed])[None]
+        embeddings = dequantize_blocks(self._file.word_blocks()[framed])[None]
         dense: np.ndarray = self._session.run(["dense"], {"embeddings": embeddings})[0][0]
         return dense
 

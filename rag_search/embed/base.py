@@ -47,10 +47,10 @@ class Embedder(Protocol):
 
 
 @runtime_checkable
-class QueryKeeper(Protocol):
+class CachesQueries(Protocol):
     """An embedder that keeps the vectors of the last queries."""
 
-    def forget_queries(self) -> None:
+    def clear_query_cache(self) -> None:
         """Encode the next query anew, as a measurement wants."""
         ...
 

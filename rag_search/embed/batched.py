@@ -17,7 +17,7 @@ from rag_search.embed.base import batches
 from rag_search.embed.prompts import Prompts
 from rag_search.errors import ConfigError, EngineError
 from rag_search.records import Encoded, FloatMatrix
-from rag_search.runtime.threads import in_parallel
+from rag_search.runtime.threads import map_parallel
 
 NORM_TOLERANCE = 0.01  # half precision loses about 0.001; a model that does not normalise is off by far more
 
@@ -100,7 +100,7 @@ class BatchedEmbedder:
         lengths = self.count_tokens(texts)
         groups = list(batches(lengths, max_tokens=self._batch_tokens, max_rows=self.backend.max_rows))
         work = [[texts[i] for i in group] for group in groups]
-        blocks = in_parallel(self._one, work, workers=self.backend.concurrency)
+        blocks = map_parallel(self._one, work, workers=self.backend.concurrency)
         out = np.empty((len(texts), blocks[0].shape[1]), np.float32)
         for group, block in zip(groups, blocks, strict=True):
             if block.shape[1] != out.shape[1]:

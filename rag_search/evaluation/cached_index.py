@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rag_search.config import Config
-from rag_search.embed.base import Embedder, QueryKeeper
+from rag_search.embed.base import CachesQueries, Embedder
 from rag_search.engines import factory
 from rag_search.engines.open import manifest_of
 from rag_search.errors import FingerprintError, InputError, MissingExtraError
@@ -50,8 +50,8 @@ def measure(
     with ExitStack() as readers:
 
         def make_searcher() -> Searcher:
-            if isinstance(embedder, QueryKeeper):
-                embedder.forget_queries()
+            if isinstance(embedder, CachesQueries):
+                embedder.clear_query_cache()
             return Searcher(readers.enter_context(open_reader(place)), embedder, reranker)
 
         return evaluate(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rag_search.embed.base import Embedder
-from rag_search.embed.token_quantizer import columns_of
+from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.errors import InputError
 from rag_search.index import IndexWriter
 from rag_search.ingest.prepare import Group, Prepared
@@ -84,6 +84,6 @@ def _joined(parts: Sequence[Encoded], embedder: Embedder) -> Encoded:
     if not embedder.token_dim:
         return Encoded(np.concatenate(vectors))
     tokens = [part.tokens for part in parts if part.tokens is not None]
-    rows = [np.empty((0, columns_of(embedder.token_dim)), np.uint8), *(token.rows for token in tokens)]
+    rows = [np.empty((0, packed_bytes(embedder.token_dim)), np.uint8), *(token.rows for token in tokens)]
     lengths = [np.empty(0, np.int64), *(token.lengths for token in tokens)]
     return Encoded(np.concatenate(vectors), TokenVectors(np.concatenate(rows), np.concatenate(lengths)))

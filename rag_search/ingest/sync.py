@@ -25,7 +25,7 @@ from rag_search.ingest.prepare import Item, grouped, prepared_files, prepared_te
 from rag_search.ingest.reports import UNNOTED_CHUNKING, IngestOptions, IngestReport, Step
 from rag_search.ingest.roots import known_roots, merged_roots
 from rag_search.ingest.store import Store
-from rag_search.runtime.threads import Ahead
+from rag_search.runtime.threads import Prefetcher
 
 OnStep = Callable[[Step], None]
 
@@ -140,7 +140,7 @@ class _Total(NamedTuple):
 def _store_all(store: Store, items: Iterable[Item], total: _Total, on_step: OnStep) -> None:
     """Embed and commit group by group, while the next one is read and chunked."""
     documents = size = 0
-    with closing(Ahead(grouped(items))) as groups:
+    with closing(Prefetcher(grouped(items))) as groups:
         for group in groups:
             store.put(group)
             documents += len(group.items)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.token_quantizer import unpack
+from rag_search.embed.token_quantizer import dequantize
 from rag_search.records import FloatMatrix, FloatVector, TokenVectors
 from rag_search.text.scripts import is_passage_in, main_script
 
@@ -67,5 +67,5 @@ def _token_means(tokens: TokenVectors) -> FloatMatrix:
     means = np.zeros((len(tokens.lengths), 2 * tokens.rows.shape[1]), np.float32)
     ends = np.cumsum(tokens.lengths).tolist()
     for mean, end, length in zip(means, ends, tokens.lengths.tolist(), strict=True):
-        mean[:] = unpack(tokens.rows[end - length : end]).sum(axis=0)
+        mean[:] = dequantize(tokens.rows[end - length : end]).sum(axis=0)
     return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.token_quantizer import unpack
+from rag_search.embed.token_quantizer import dequantize
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
@@ -119,7 +119,7 @@ def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
         last = max(first + 1, int(np.searchsorted(ends, start + _BLOCK_ROWS, side="right")))
         filled = first + np.flatnonzero(tokens.lengths[first:last])
         if len(filled):
-            products = query @ unpack(tokens.rows[start : ends[last - 1]]).T  # (q, rows)
+            products = query @ dequantize(tokens.rows[start : ends[last - 1]]).T  # (q, rows)
             best[:, filled] = np.maximum.reduceat(products, (ends - tokens.lengths - start)[filled], axis=1)
         first = last
     return best

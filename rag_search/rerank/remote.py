@@ -23,7 +23,7 @@ from rag_search.rerank.qwen3 import (
 )
 from rag_search.rerank.remote_formats import MAX_DOCUMENTS, Shape, read_scores, rerank_body
 from rag_search.runtime.model_client import CONCURRENCY, NoRouteError, Remote, prompt_tokens_of, tokens_of
-from rag_search.runtime.threads import in_parallel
+from rag_search.runtime.threads import map_parallel
 from rag_search.text.special_tokens import neutralise
 
 
@@ -80,7 +80,7 @@ class ApiReranker:
         suspects = [passage for passage in passages if len(passage.encode()) > self._max_tokens]
         if not suspects or self._shape != "vllm":
             return 0
-        return sum(n > self._max_tokens for n in in_parallel(self._count, suspects, workers=CONCURRENCY))
+        return sum(n > self._max_tokens for n in map_parallel(self._count, suspects, workers=CONCURRENCY))
 
     def check_structure(self) -> None:
         """Raises KnownAnswerError when the server is no reranker or prompts the model in another way."""
@@ -119,7 +119,7 @@ class ApiReranker:
         """By /rerank, which takes one query. All at once, so that no more than CONCURRENCY are under way."""
         size = MAX_DOCUMENTS[self._shape]
         work = [(r, r.passages[i : i + size]) for r in requests for i in range(0, len(r.passages), size)]
-        rows = in_parallel(
+        rows = map_parallel(
             lambda job: self._rerank(job[0].query, job[1], self._told(job[0])), work, workers=CONCURRENCY
         )
         return _split(np.concatenate(rows) if rows else np.empty(0, np.float32), requests)
@@ -139,7 +139,7 @@ class ApiReranker:
     def _score_pairs(self, pairs: Sequence[tuple[str, str]], instruction: str | None) -> FloatVector:
         size = MAX_DOCUMENTS[self._shape]
         groups = [pairs[i : i + size] for i in range(0, len(pairs), size)]
-        return np.concatenate(in_parallel(lambda group: self._score(group, instruction), groups, workers=CONCURRENCY))
+        return np.concatenate(map_parallel(lambda group: self._score(group, instruction), groups, workers=CONCURRENCY))
 
     def _score(self, pairs: Sequence[tuple[str, str]], instruction: str | None) -> FloatVector:
         body = {

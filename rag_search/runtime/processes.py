@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 
-def host() -> str:
+def hostname() -> str:
     """The name of this machine."""
     return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
 
 
-def born(pid: int) -> str:
+def process_start(pid: int) -> str:
     """Start of a process in clock ticks since boot; "" for none and for one that has ended.
 
     "unknown" for a living one where the system does not tell (macOS); on Windows for any.

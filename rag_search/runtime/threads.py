@@ -14,7 +14,7 @@ _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
 
 
-def in_parallel(call: Callable[[_Item], _Answer], items: Sequence[_Item], *, workers: int) -> list[_Answer]:
+def map_parallel(call: Callable[[_Item], _Answer], items: Sequence[_Item], *, workers: int) -> list[_Answer]:
     """`call` for each item, at most `workers` at a time; answers in the order of the items.
 
     The first error is raised, and calls that have not begun are given up.
@@ -30,7 +30,7 @@ def in_parallel(call: Callable[[_Item], _Answer], items: Sequence[_Item], *, wor
             raise
 
 
-def begin(call: Callable[[], _Answer]) -> Future[_Answer]:
+def run_in_thread(call: Callable[[], _Answer]) -> Future[_Answer]:
     """`call` in another thread, at once; `result()` of what comes back waits for its answer, or raises its error."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="begin")
     future = pool.submit(call)
@@ -38,7 +38,7 @@ def begin(call: Callable[[], _Answer]) -> Future[_Answer]:
     return future
 
 
-class Ahead(Generic[_Item]):
+class Prefetcher(Generic[_Item]):
     """`items` in order, made in another thread, which begins at once; at most two wait to be taken.
 
     An error in making one is raised where it would have come. Close it to stop early: the thread ends after the item

@@ -38,7 +38,7 @@ from rag_search.rerank.base import (
     check_scores,
     score_all,
 )
-from rag_search.runtime.threads import Ahead
+from rag_search.runtime.threads import Prefetcher
 from rag_search.search.fusion import fuse
 from rag_search.search.hits import closest, cut_notes, grouped, instruction_notes, ordered
 from rag_search.search.timing import Stopwatch
@@ -102,7 +102,7 @@ class Searcher:
         that reads passages gets those of PER_CALL queries in one call. The time of such a stage is that of the call.
         """
         asked = [self._read(raw, options) for raw, options in requests]
-        rankings = Ahead(map(self._lexical, asked))  # in a thread, while the model embeds
+        rankings = Prefetcher(map(self._lexical, asked))  # in a thread, while the model embeds
         try:
             start = time.perf_counter()
             vectors = self._embed(asked)

@@ -17,7 +17,7 @@ from typing import Any
 import rag_search
 from rag_search.config import Config, flatten_settings
 from rag_search.errors import ServerError
-from rag_search.runtime.processes import born, host
+from rag_search.runtime.processes import hostname, process_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,9 @@ def settings_hash(config: Config) -> str:
 def announcement(config: Config, url: str) -> Announcement:
     """What a server at `url` with these settings announces, and what a client with them expects."""
     pid, index_dir = os.getpid(), str(config.index_dir.resolve())
-    return Announcement(url, pid, rag_search.__version__, index_dir, settings_hash(config), host(), born(pid))
+    return Announcement(
+        url, pid, rag_search.__version__, index_dir, settings_hash(config), hostname(), process_start(pid)
+    )
 
 
 def announcement_file(config: Config) -> Path:
@@ -86,9 +88,9 @@ def find_server(config: Config) -> Announcement | None:
         return None
     except (OSError, ValueError, TypeError) as error:
         raise ServerError(f"{file} cannot be read: {error}.", remedy="Remove it.") from error
-    if found.host != host():  # a cache folder that several machines share
+    if found.host != hostname():  # a cache folder that several machines share
         return None
-    if not found.born or born(found.pid) != found.born:
+    if not found.born or process_start(found.pid) != found.born:
         file.unlink(missing_ok=True)
         return None
     return found

@@ -12,7 +12,7 @@ import pytest
 
 from rag_search.embed.base import Embedder
 from rag_search.embed.builtin.embedder import BuiltinEmbedder, physical_cores
-from rag_search.embed.token_quantizer import unpack
+from rag_search.embed.token_quantizer import dequantize
 from rag_search.errors import EngineError
 from rag_search.records import Encoded
 
@@ -59,7 +59,7 @@ def test_vectors_are_unit_rows(encoded: Encoded) -> None:
 def test_token_vectors_are_nearly_unit_rows(embedder: BuiltinEmbedder, encoded: Encoded) -> None:
     assert encoded.tokens is not None
     assert encoded.tokens.rows.dtype == np.uint8
-    vectors = unpack(encoded.tokens.rows)
+    vectors = dequantize(encoded.tokens.rows)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=0.05)
     assert (np.abs(vectors) > 2.5 / np.sqrt(128)).mean() < 0.03  # few are as large as four bits can say
     np.testing.assert_array_equal(encoded.tokens.lengths, embedder.count_tokens(TEXTS))  # no prefix, no specials
@@ -113,9 +113,9 @@ def test_nothing_gives_empty_arrays(embedder: BuiltinEmbedder) -> None:
 
 
 def test_long_passages_are_cut_and_counted(embedder: BuiltinEmbedder) -> None:
-    before = embedder.passages_cut
+    before = embedder.passages_truncated
     longer = embedder.encode_documents(["word " * 600, "word " * 900, "word " * 200])
-    assert embedder.passages_cut == before + 2
+    assert embedder.passages_truncated == before + 2
     np.testing.assert_array_equal(longer.vectors[0], longer.vectors[1])  # the model reads the same 512 tokens
     assert longer.tokens is not None
     assert int(longer.tokens.lengths[0]) == 512 - 4  # two special tokens, two of the prefix

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_search.embed.token_quantizer import LEVELS, columns_of, pack, turned, unpack
+from rag_search.embed.token_quantizer import CODEBOOK, dequantize, packed_bytes, quantize, rotate
 from rag_search.records import FloatMatrix
 
 DIMS = st.sampled_from((2, 16, 64, 96, 128, 384))
@@ -19,33 +19,33 @@ def units(dim: int, count: int, seed: int) -> FloatMatrix:
 @given(DIMS, st.integers(0, 5), st.integers(0, 100))
 def test_turning_keeps_dot_products(dim: int, count: int, seed: int) -> None:
     one, other = units(dim, count, seed), units(dim, 3, seed + 1)
-    np.testing.assert_allclose(turned(one) @ turned(other).T, one @ other.T, atol=1e-5)
+    np.testing.assert_allclose(rotate(one) @ rotate(other).T, one @ other.T, atol=1e-5)
 
 
 def test_turning_levels_the_columns() -> None:
     lopsided = units(128, 1000, 1) * np.geomspace(1, 0.01, 128, dtype=np.float32)
-    deviations = turned(lopsided).std(axis=0)
+    deviations = rotate(lopsided).std(axis=0)
     assert deviations.max() / deviations.min() < 2 < 50 < lopsided.std(axis=0).max() / lopsided.std(axis=0).min()
 
 
 @given(DIMS, st.integers(0, 5), st.integers(0, 100))
 def test_every_component_becomes_the_nearest_level(dim: int, count: int, seed: int) -> None:
     vectors = units(dim, count, seed)
-    levels = LEVELS / np.sqrt(dim)
+    levels = CODEBOOK / np.sqrt(dim)
     nearest = levels[np.abs(vectors[..., None] - levels).argmin(axis=-1)] if count else vectors
-    rows = pack(vectors)
+    rows = quantize(vectors)
     assert rows.dtype == np.uint8
-    assert rows.shape == (count, columns_of(dim))
-    np.testing.assert_allclose(unpack(rows), nearest, rtol=1e-6)
+    assert rows.shape == (count, packed_bytes(dim))
+    np.testing.assert_allclose(dequantize(rows), nearest, rtol=1e-6)
 
 
 @given(st.lists(st.lists(st.integers(0, 255), min_size=8, max_size=8), max_size=4))
 def test_what_was_unpacked_packs_to_the_same_bytes(rows: list[list[int]]) -> None:
     packed = np.array(rows, np.uint8).reshape(-1, 8)
-    np.testing.assert_array_equal(pack(unpack(packed)), packed)
+    np.testing.assert_array_equal(quantize(dequantize(packed)), packed)
 
 
 def test_the_error_of_a_dot_product() -> None:
     passages, queries = units(128, 5000, 1), units(128, 200, 2)
-    error = queries @ (unpack(pack(passages)) - passages).T
+    error = queries @ (dequantize(quantize(passages)) - passages).T
     assert error.std() == pytest.approx(0.0975 / np.sqrt(128), rel=0.05)  # 16 levels lose 0.0095 of the variance

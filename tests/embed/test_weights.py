@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_search.embed.builtin.weights import E5File, dequantise, find_weights, verify_weights
+from rag_search.embed.builtin.weights import E5File, dequantize_blocks, find_weights, verify_weights
 from rag_search.errors import EngineError
 
 
@@ -23,7 +23,7 @@ def test_dequantise_agrees_with_the_description() -> None:
     blocks = np.random.default_rng(0).integers(0, 256, (5, 3, 18)).astype(np.uint8)
     blocks[..., 1] &= 0x3F  # keeps the f16 scale finite
     expected = [[w for block in row for w in naive_block(block.tobytes())] for row in blocks]
-    np.testing.assert_allclose(dequantise(blocks), np.array(expected, np.float32), rtol=1e-6)
+    np.testing.assert_allclose(dequantize_blocks(blocks), np.array(expected, np.float32), rtol=1e-6)
 
 
 def test_header_of_the_shipped_file(e5_file: E5File) -> None:

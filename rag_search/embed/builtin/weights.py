@@ -131,12 +131,12 @@ class E5File:
         return table
 
     def word_blocks(self) -> NDArray[np.uint8]:
-        """Word embeddings as Q4_0 blocks: uint8 (vocabulary, hidden / 32, 18). Rows go to `dequantise`."""
+        """Word embeddings as Q4_0 blocks: uint8 (vocabulary, hidden / 32, 18). Rows go to `dequantize_blocks`."""
         return self._blocks("emb.word", self.shape.vocabulary, self.shape.hidden)
 
     def matrix(self, name: str, *, rows: int, columns: int) -> FloatMatrix:
         """A matrix stored as Q4_0: float32 (rows, columns)."""
-        return dequantise(self._blocks(name, rows, columns))
+        return dequantize_blocks(self._blocks(name, rows, columns))
 
     def vector(self, name: str) -> NDArray[np.float32]:
         """A tensor stored as float32, flat."""
@@ -160,7 +160,7 @@ class E5File:
             at += 2 + length + 21
 
 
-def dequantise(blocks: NDArray[np.uint8]) -> FloatMatrix:
+def dequantize_blocks(blocks: NDArray[np.uint8]) -> FloatMatrix:
     """Q4_0 blocks uint8 (rows, n, 18) to float32 (rows, 32 n)."""
     scales = blocks[..., :2].copy().view("<f2").astype(np.float32)  # (rows, n, 1)
     weights = np.empty((*blocks.shape[:2], BLOCK), np.float32)

@@ -18,7 +18,7 @@ from rag_search.engines.vllm_server.commands import ServerCommand
 from rag_search.errors import EngineError
 from rag_search.runtime.files import write_atomically
 from rag_search.runtime.http import root_of, uses_proxy
-from rag_search.runtime.processes import born
+from rag_search.runtime.processes import process_start
 
 START_S = 1800.0  # the first start downloads up to 32 GB of weights
 _END_S = 20.0
@@ -37,7 +37,7 @@ class RunningServer:
 
     @property
     def alive(self) -> bool:
-        return born(self.pid) == self.born != ""
+        return process_start(self.pid) == self.born != ""
 
     @property
     def healthy(self) -> bool:
@@ -128,7 +128,7 @@ def _start(command: ServerCommand, folder: Path) -> RunningServer:
             f"{command.args[0]} cannot be run: {error}.", remedy="Run: pip install 'ragsearch[gpu]'"
         ) from error
     process.returncode = 0  # it outlives us: no warning when this object goes
-    return RunningServer(command.name, command.model, command.url, process.pid, born(process.pid), str(log))
+    return RunningServer(command.name, command.model, command.url, process.pid, process_start(process.pid), str(log))
 
 
 def _wait(server: RunningServer, on_wait: Callable[[str, float], None], start_s: float) -> None:

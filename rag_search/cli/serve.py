@@ -141,11 +141,11 @@ def mcp(
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "mcp", "mcp") from error
     from rag_search.server.app import make_rules
-    from rag_search.server.live_searcher import Engine
+    from rag_search.server.live_searcher import LiveSearcher
 
     config = load_config(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
     make_rules(config.settings.server)
-    engine = Engine.load(config)
+    engine = LiveSearcher.load(config)
     if transport is Transport.stdio:
         server.make_mcp(engine).run()
     else:

@@ -1,4 +1,4 @@
 """Retrievers over our index for LangChain, LlamaIndex and Haystack.
 
-Only what none of their own clients can be pointed at: rerankers and embeddings need no adapter (docs/server.md).
+Rerankers and embeddings need no adapter: the frameworks' own clients work with our server (docs/server.md).
 """

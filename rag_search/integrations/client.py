@@ -1,7 +1,7 @@
-"""What the adapters share: passages of the index, from a running `ragsearch serve`.
+"""Fetch passages of the index from a running `ragsearch serve`, for all adapters.
 
-A server and not the library, so that models are loaded once for all processes, a new ingest is seen at the next
-question, and an adapter is a few plain values that a framework may copy, pickle and write to a file.
+The adapters use a server instead of the library: models are loaded once for all processes, the next question sees a new
+ingest, and an adapter is a few plain values that a framework can copy, pickle and store.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One hit. id: always the same for the same passage. metadata: path, title, heading_path, line_start, line_end."""
+    """One hit.
+
+    id: the same for the same passage in every search. metadata: path, title, heading_path, line_start, line_end.
+    """
 
     id: str
     text: str
@@ -43,11 +46,11 @@ def search(
     api_key: str | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> list[Passage]:
-    """Passages that answer `query`, best first; none when nothing is a confident match.
+    """Return the passages that answer `query`, best first; none if nothing is a confident match.
 
     options: further fields of /v1/search: instruction, paths, where, since, candidates, min_score, rerank, group.
     api_key: None takes the environment variable RAGSEARCH_SERVER__API_KEY.
-    Raises InputError for what cannot be asked, ServerError for a server that is not there or fails.
+    Raises InputError for an invalid request, ServerError if the server does not answer or fails.
     """
     try:
         key = clean_key(os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key)
@@ -64,12 +67,12 @@ def search(
             _fail(url, response.status_code, reply["error"])
         return [_passage(hit) for hit in reply["hits"]]
     except (ValueError, TypeError, KeyError) as error:
-        raise ServerError(f"{url} is no ragsearch server.", remedy="Use the address that serve printed.") from error
+        raise ServerError(f"{url} is not a ragsearch server.", remedy="Use the address that serve printed.") from error
 
 
 def _post(url: str, body: Mapping[str, Any], headers: Mapping[bytes, bytes], timeout_s: float) -> httpx.Response:
     try:
-        return _client(trust_env=uses_proxy(url)).post(
+        return http_client(trust_env=uses_proxy(url)).post(
             f"{url}/v1/search", content=json_body(body), headers={**headers, **JSON_TYPE}, timeout=timeout_s
         )
     except httpx.TimeoutException as error:
@@ -79,9 +82,11 @@ def _post(url: str, body: Mapping[str, Any], headers: Mapping[bytes, bytes], tim
 
 
 @cache
-def _client(*, trust_env: bool) -> httpx.Client:
-    """One for the process, with proxies or without: making one reads all certificates, which takes longer than an
-    answer."""
+def http_client(*, trust_env: bool) -> httpx.Client:
+    """Return the client of this process, with or without proxies.
+
+    Creating one reads all certificates, which takes longer than a search.
+    """
     client = httpx.Client(trust_env=trust_env)
     atexit.register(client.close)
     return client

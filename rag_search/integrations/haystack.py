@@ -1,4 +1,4 @@
-"""Haystack: a retriever over our index. Rankers need no adapter: VLLMRanker and HuggingFaceTEIRanker fit."""
+"""A Haystack retriever over our index. Rankers need no adapter: VLLMRanker and HuggingFaceTEIRanker work."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rag_search.integrations.client import DEFAULT_URL, KEY_VARIABLE, TIMEOUT_S,
 
 @component
 class RagSearchRetriever:
-    """`RagSearchRetriever(top_k=3).run("...")["documents"]`; for the parameters see
-    rag_search.integrations.client.search.
+    """Retriever: `RagSearchRetriever(top_k=3).run("...")["documents"]`.
 
-    Load a stored pipeline with `allowed_modules=["rag_search.integrations.haystack"]`: Haystack trusts only its own.
+    The parameters are those of rag_search.integrations.client.search.
+    Haystack loads a stored pipeline only with `allowed_modules=["rag_search.integrations.haystack"]`.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class RagSearchRetriever:
 
     @component.output_types(documents=list[Document])
     def run(self, query: str, top_k: int | None = None) -> dict[str, list[Document]]:
-        """Documents that answer `query`, best first. top_k: for this run only."""
-        found = search(
+        """Return documents that answer `query`, best first. top_k: for this run only."""
+        passages = search(
             self.url,
             query,
             top_k=self.top_k if top_k is None else top_k,
@@ -44,4 +44,4 @@ class RagSearchRetriever:
             api_key=self.api_key.resolve_value() if self.api_key else None,
             timeout_s=self.timeout_s,
         )
-        return {"documents": [Document(id=p.id, content=p.text, meta=p.metadata, score=p.score) for p in found]}
+        return {"documents": [Document(id=p.id, content=p.text, meta=p.metadata, score=p.score) for p in passages]}

@@ -1,4 +1,4 @@
-"""LangChain: a retriever over our index. Compressors need no adapter: CohereRerank(base_url=...) fits."""
+"""A LangChain retriever over our index. Compressors need no adapter: CohereRerank(base_url=...) works."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from rag_search.integrations.client import DEFAULT_URL, TIMEOUT_S, search
 
 
 class RagSearchRetriever(BaseRetriever):
-    """`RagSearchRetriever(top_k=3).invoke("...")`; for the parameters see rag_search.integrations.client.search.
+    """Retriever: `RagSearchRetriever(top_k=3).invoke("...")`.
 
-    The score of a document is `metadata["relevance_score"]`, where LangChain's compressors put it too.
+    The parameters are those of rag_search.integrations.client.search. The score of a document is
+    `metadata["relevance_score"]`, as with LangChain's compressors.
     """
 
     url: str = DEFAULT_URL
@@ -30,7 +31,7 @@ class RagSearchRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - the base class passes it
     ) -> list[Document]:
-        found = search(
+        passages = search(
             self.url,
             query,
             top_k=self.top_k,
@@ -39,5 +40,6 @@ class RagSearchRetriever(BaseRetriever):
             timeout_s=self.timeout_s,
         )
         return [
-            Document(id=p.id, page_content=p.text, metadata={**p.metadata, "relevance_score": p.score}) for p in found
+            Document(id=p.id, page_content=p.text, metadata={**p.metadata, "relevance_score": p.score})
+            for p in passages
         ]

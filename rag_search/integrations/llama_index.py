@@ -1,4 +1,4 @@
-"""LlamaIndex: a retriever over our index. Rerankers need no adapter: TextEmbeddingInference(base_url=...) fits."""
+"""A LlamaIndex retriever over our index. Rerankers need no adapter: TextEmbeddingInference(base_url=...) works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from rag_search.integrations.client import DEFAULT_URL, TIMEOUT_S, search
 
 
 class RagSearchRetriever(BaseRetriever):
-    """`RagSearchRetriever(top_k=3).retrieve("...")`; for the parameters see rag_search.integrations.client.search."""
+    """Retriever: `RagSearchRetriever(top_k=3).retrieve("...")`.
+
+    The parameters are those of rag_search.integrations.client.search.
+    """
 
     def __init__(
         self,
@@ -32,7 +35,7 @@ class RagSearchRetriever(BaseRetriever):
         self._api_key = api_key
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        found = search(
+        passages = search(
             self.url,
             query_bundle.query_str,
             top_k=self.top_k,
@@ -40,7 +43,9 @@ class RagSearchRetriever(BaseRetriever):
             api_key=self._api_key,
             timeout_s=self.timeout_s,
         )
-        return [NodeWithScore(node=TextNode(id_=p.id, text=p.text, metadata=p.metadata), score=p.score) for p in found]
+        return [
+            NodeWithScore(node=TextNode(id_=p.id, text=p.text, metadata=p.metadata), score=p.score) for p in passages
+        ]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)

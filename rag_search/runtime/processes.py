@@ -1,4 +1,4 @@
-"""Is it still the process that wrote its id down? Ids are given again, so host and start are written with them."""
+"""Identify a process beyond its pid, which the system reuses: hostname and start time are stored with it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def hostname() -> str:
-    """The name of this machine."""
+    """Return the name of this machine."""
     return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
 
 
 def process_start(pid: int) -> str:
-    """Start of a process in clock ticks since boot; "" for none and for one that has ended.
+    """Return when a process started, in clock ticks since boot; "" if it does not exist or has ended.
 
-    "unknown" for a living one where the system does not tell (macOS); on Windows for any.
+    "unknown" for a live process where the system does not tell (macOS), and for any process on Windows.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -31,6 +31,6 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # another user's process
         return True
     return True

@@ -1,4 +1,4 @@
-"""The application: routes, mounted page, and the guard around all of it."""
+"""Build the application: the routes, the mounted pages, and the guard around all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rag_search import __version__
 from rag_search.config import ServerSettings
 from rag_search.errors import ConfigError
 from rag_search.server import errors
-from rag_search.server.live_searcher import Engine
+from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.metrics import Metrics
 from rag_search.server.middleware import LOOPBACK, App, Guard, GuardRules
 from rag_search.server.routes.health import health_router
@@ -25,12 +25,15 @@ from rag_search.server.service import Service
 Mount = Callable[[FastAPI, Service], None]
 
 
-def make_app(engine: Engine, *, mounts: tuple[Mount, ...] = ()) -> App:
-    """The guarded ASGI application. mounts: add pages to it. Raises ConfigError for an open address without a key."""
-    settings = engine.config.settings.server
+def make_app(live_searcher: LiveSearcher, *, mounts: tuple[Mount, ...] = ()) -> App:
+    """Return the guarded ASGI application.
+
+    mounts: functions that add pages to it. Raises ConfigError for an open address without a key.
+    """
+    settings = live_searcher.config.settings.server
     rules = make_rules(settings)
     metrics = Metrics()
-    service = Service(engine, settings)
+    service = Service(live_searcher, settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -42,7 +45,7 @@ def make_app(engine: Engine, *, mounts: tuple[Mount, ...] = ()) -> App:
         version=__version__,
         lifespan=lifespan,
         dependencies=_documented_keys() if rules.api_key else None,
-        docs_url=None,  # the pages of both load from another host
+        docs_url=None,  # both load their scripts from another host
         redoc_url=None,
     )
     errors.install(app)
@@ -55,13 +58,13 @@ def make_app(engine: Engine, *, mounts: tuple[Mount, ...] = ()) -> App:
 
 
 def _documented_keys() -> list[Depends]:
-    """The two ways to give the key, for the OpenAPI document; the guard has checked it before a route is reached."""
+    """Describe the ways to send the key in the OpenAPI document. The guard checks it before a route is reached."""
     return [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
 
 
 def make_rules(settings: ServerSettings) -> GuardRules:
-    """The guard's rules. A key is needed on every address but this machine's own."""
-    key = (settings.api_key or "").strip()  # as a header arrives
+    """Return the rules of the guard. Raises ConfigError unless the address is loopback or there is a key."""
+    key = (settings.api_key or "").strip()  # as header values arrive
     if settings.host not in LOOPBACK and not key:
         raise ConfigError(
             f"the address {settings.host} can be reached from other machines.",

@@ -1,8 +1,7 @@
-"""Requests that arrive at the same time share one call of the model.
+"""Let requests that arrive at the same time share one model call.
 
-A worker takes its share of everything that waits, up to a maximum, and runs it in a thread; what each request gets is
-handed over as soon as it is there. Nothing is delayed to make batches larger: while one batch runs, the next one
-gathers by itself.
+A worker takes its share of the waiting requests, up to a maximum, and runs them in a thread. Each answer is delivered
+as soon as it is ready. Requests are never delayed to make batches larger: while one batch runs, the next one collects.
 """
 
 from __future__ import annotations
@@ -27,12 +26,15 @@ class BusyError(ServerError):
 
 
 class WaitedTooLongError(ServerError):
-    """The request waited longer than it may."""
+    """The request waited longer than the queue timeout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """workers: batches at the same time. max_batch: requests in one. max_queue: requests that wait."""
+    """Limits of a Batcher.
+
+    workers: batches at the same time. max_batch: requests in one batch. max_queue: requests that wait.
+    """
 
     workers: int
     max_batch: int = 32
@@ -42,7 +44,10 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class _Waiting(Generic[Item, Answer]):
-    """expiry: gives the request up if no worker has taken it by then."""
+    """A request in the queue.
+
+    expiry: timer that fails the request if no worker has taken it by then.
+    """
 
     item: Item
     future: asyncio.Future[Answer]
@@ -50,10 +55,10 @@ class _Waiting(Generic[Item, Answer]):
 
 
 class Batcher(Generic[Item, Answer]):
-    """`submit` one request, get its answer; `run` answers many, in order, each as soon as it can.
+    """Collects requests from one event loop and answers them in batches by worker threads.
 
-    Used by one event loop. The workers' threads take from the queue themselves: a way through the loop between two
-    batches would leave a core idle for as long as the loop has other things to do.
+    run: answers a batch in order and yields each answer as soon as it is ready. The worker threads take from the queue
+    themselves: a detour through the event loop between two batches would leave a core idle while the loop is busy.
     """
 
     def __init__(self, run: Callable[[Sequence[Item]], Iterable[Answer]], limits: Limits) -> None:
@@ -68,16 +73,16 @@ class Batcher(Generic[Item, Answer]):
 
     @property
     def waiting(self) -> int:
-        """Requests in the queue."""
+        """The number of requests in the queue."""
         return len(self._queue)
 
     async def submit(self, item: Item) -> Answer:
-        """The answer. Raises BusyError, WaitedTooLongError and whatever `run` raises for this item."""
+        """Return the answer. Raises BusyError, WaitedTooLongError, and what `run` raises for this item."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         with self._lock:
             if len(self._queue) >= self._limits.max_queue:
-                raise BusyError(f"{len(self._queue)} requests are waiting already.", remedy="Try again later.")
+                raise BusyError(f"{len(self._queue)} requests are already waiting.", remedy="Try again later.")
             waiting = _Waiting(item, future, loop.call_later(self._limits.queue_timeout_s, self._expire, future))
             self._queue.append(waiting)
             idle = self._working < self._limits.workers
@@ -92,7 +97,7 @@ class Batcher(Generic[Item, Answer]):
                 self._forget(future)
 
     async def close(self) -> None:
-        """Wait for what runs and what waits, then stop the threads."""
+        """Wait for the running and the waiting requests, then stop the threads."""
         await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
 
     def _expire(self, future: asyncio.Future[Answer]) -> None:
@@ -101,33 +106,35 @@ class Batcher(Generic[Item, Answer]):
             _give(future, WaitedTooLongError(f"the request waited longer than {limit}.", remedy="Try again later."))
 
     def _forget(self, future: asyncio.Future[Answer]) -> bool:
-        """Take a request out of the queue; False when a worker has it already."""
+        """Remove a request from the queue. Return False if a worker has already taken it."""
         with self._lock:
             before = len(self._queue)
             self._queue = deque(waiting for waiting in self._queue if waiting.future is not future)
             return len(self._queue) < before
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In a worker's thread, until nothing waits."""
+        """Answer batches until the queue is empty. Runs in a worker thread."""
         while batch := self._take():
             self._answer(loop, batch)
 
     def _take(self) -> list[_Waiting[Item, Answer]]:
-        """The longest waiting ones; not all, when another worker will soon be free for the rest."""
+        """Take the requests that waited longest, at most the share of one worker."""
         with self._lock:
             share = -(-len(self._queue) // self._limits.workers)
             batch = [self._queue.popleft() for _ in range(min(share, self._limits.max_batch))]
             self.batches += bool(batch)
             self.batched += len(batch)
-            self._working -= not batch  # under the lock: whoever comes next sees that a worker is missing
+            self._working -= not batch  # under the lock, so the next `submit` starts a worker
             return batch
 
     def _answer(self, loop: asyncio.AbstractEventLoop, batch: Sequence[_Waiting[Item, Answer]]) -> None:
-        """Hand over the answers of a batch, in a worker's thread. When it fails, each request that has no answer yet
-        is run alone, so that a bad one costs no other its answer."""
+        """Answer a batch and deliver each answer. Runs in a worker thread.
+
+        If the batch fails, each request without an answer is run alone, so that a bad one fails alone.
+        """
         waiting = iter(batch)
         try:
-            for answer in self._run([each.item for each in batch]):
+            for answer in self._run([request.item for request in batch]):
                 loop.call_soon_threadsafe(_give, next(waiting).future, answer)
         except RagSearchError as error:
             self._after(error, loop, list(waiting), alone=len(batch) == 1)
@@ -144,15 +151,15 @@ class Batcher(Generic[Item, Answer]):
         *,
         alone: bool,
     ) -> None:
-        for each in unanswered:
+        for request in unanswered:
             if alone:
-                loop.call_soon_threadsafe(_give, each.future, error)
+                loop.call_soon_threadsafe(_give, request.future, error)
             else:
-                self._answer(loop, [each])
+                self._answer(loop, [request])
 
 
 def _give(future: asyncio.Future[Answer], answer: Answer | Exception) -> None:
-    with contextlib.suppress(asyncio.InvalidStateError):  # nobody waits for it any more
+    with contextlib.suppress(asyncio.InvalidStateError):  # the client has gone
         if isinstance(answer, Exception):
             future.set_exception(answer)
         else:

@@ -1,7 +1,6 @@
-"""Asking a running `ragsearch serve`, without loading an engine.
+"""Send queries to a running `ragsearch serve` instead of loading an engine.
 
-A query sends the version, the index and a hash of the settings that it expects; a server of another kind refuses with
-409.
+A query sends a hash of the version, index and settings that it expects; a server with others refuses with 409.
 """
 
 from __future__ import annotations
@@ -16,24 +15,24 @@ from rag_search.config import Config
 from rag_search.errors import InputError, ServerError
 from rag_search.records import SearchOptions, SearchResult
 from rag_search.server.codec import pack_options, unpack_result
-from rag_search.server.discovery import Announcement, announcement, announcement_file, find_server
+from rag_search.server.discovery import ServerRecord, find_server, record_path, server_record
 
 EXPECT_HEADER = "x-ragsearch-expect"
-PER_REQUEST = 256  # questions: few enough to be answered before anybody loses patience
+PER_REQUEST = 256  # questions, few enough to be answered within the timeout
 _CONNECT_TIMEOUT_S = 2.0
 
 
 class OtherServerError(ServerError):
-    """A server runs, but of another version, index or settings, or without room: answer in this process."""
+    """A server runs, but with another version, index or settings, or it is too busy: search in this process."""
 
 
 def ask_server(
     config: Config, questions: Sequence[str], options: SearchOptions
-) -> tuple[list[SearchResult], Announcement] | None:
-    """Results of a running server of this index, None when there is none.
+) -> tuple[list[SearchResult], ServerRecord] | None:
+    """Return the results of the running server of this index and its record, None if there is no server.
 
-    Raises InputError as a search in this process does, OtherServerError when the server is not ours to use,
-    ServerError when it failed.
+    Raises InputError as a search in this process does, OtherServerError if the server cannot be used, ServerError if
+    it failed.
     """
     server = find_server(config)
     if server is None:
@@ -48,45 +47,45 @@ def ask_server(
 
 
 def _ask(
-    config: Config, server: Announcement, questions: Sequence[str], options: SearchOptions
+    config: Config, server: ServerRecord, questions: Sequence[str], options: SearchOptions
 ) -> list[SearchResult] | None:
-    """Results of some questions, None when nobody listens any more."""
+    """Return the results of one request, None if no program listens at the address any more."""
     body = {"queries": list(questions), "options": pack_options(options)}
     try:
-        status, reply = _post(config, server, body, expectation=announcement(config, server.url).expectation)
+        status, reply = _post(config, server, body, expectation=server_record(config, server.url).expectation)
     except ConnectionRefusedError:
         if find_server(config) == server:
-            announcement_file(config).unlink(missing_ok=True)  # it was killed and could not clean up
+            record_path(config).unlink(missing_ok=True)  # a killed server leaves its file
         return None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        said = type(error).__name__ if isinstance(error, ValueError) else error  # a ValueError may quote the key
-        raise OtherServerError(f"the server at {server.url} did not answer: {said}.") from error
+        reason = type(error).__name__ if isinstance(error, ValueError) else error  # a ValueError may quote the key
+        raise OtherServerError(f"the server at {server.url} did not answer: {reason}.") from error
     packed = reply.get("results")
     if status == 200 and isinstance(packed, list) and len(packed) == len(questions):
         return _unpack(packed, server)
     raise _failure(status, reply, server)
 
 
-def _unpack(packed: Sequence[Mapping[str, Any]], server: Announcement) -> list[SearchResult]:
+def _unpack(packed: Sequence[Mapping[str, Any]], server: ServerRecord) -> list[SearchResult]:
     try:
         return [unpack_result(result) for result in packed]
-    except ServerError as error:  # another program has the port now
+    except ServerError as error:  # another program owns the port now
         raise OtherServerError(f"the server at {server.url} was not used: {error.message}") from error
 
 
-def _failure(status: int, reply: Mapping[str, Any], server: Announcement) -> Exception:
+def _failure(status: int, reply: Mapping[str, Any], server: ServerRecord) -> Exception:
     error = reply.get("error")
     error = error if isinstance(error, dict) else {}
     message, remedy = str(error.get("message", f"status {status}")), str(error.get("remedy", ""))
     if status == 400 and error:
         return InputError(message, remedy=remedy)
-    if status not in (500, 502):  # another kind of server, no room there, or limits that this process does not have
+    if status not in (500, 502):  # other settings, too busy, or limits that a search in this process does not have
         return OtherServerError(f"the server at {server.url} was not used: {message}")
     return ServerError(f"the server at {server.url} failed: {message}", remedy="Try: ragsearch query --no-server")
 
 
 def _post(
-    config: Config, server: Announcement, body: Mapping[str, Any], *, expectation: str
+    config: Config, server: ServerRecord, body: Mapping[str, Any], *, expectation: str
 ) -> tuple[int, dict[str, Any]]:
     address = urlsplit(server.url)
     headers: dict[str, str | bytes] = {"content-type": "application/json", EXPECT_HEADER: expectation}
@@ -100,7 +99,7 @@ def _post(
         response = connection.getresponse()
         reply = json.loads(response.read())
         if not isinstance(reply, dict):
-            raise http.client.HTTPException("the reply is no JSON object")
+            raise http.client.HTTPException("the reply is not a JSON object")
         return response.status, reply
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Search requests and results as JSON between our own client and server: stored paths, every field, nothing rounded."""
+"""Convert search options and results to JSON values and back, with stored paths, every field and full precision."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from rag_search.records import Chunk, EngineNames, Hit, SearchOptions, SearchRes
 
 
 def pack_options(options: SearchOptions) -> dict[str, Any]:
-    """SearchOptions as JSON values."""
+    """Convert SearchOptions to JSON values."""
     return asdict(options)
 
 
 def pack_result(result: SearchResult) -> dict[str, Any]:
-    """SearchResult as JSON values."""
+    """Convert a SearchResult to JSON values."""
     return asdict(result)
 
 
 def unpack_result(packed: Mapping[str, Any]) -> SearchResult:
-    """What `pack_result` packed. Raises ServerError for anything else."""
+    """Restore what `pack_result` returned. Raises ServerError for anything else."""
     try:
         fields = {
             **packed,
@@ -31,7 +31,7 @@ def unpack_result(packed: Mapping[str, Any]) -> SearchResult:
         }
         return SearchResult(**fields)
     except (KeyError, TypeError) as error:
-        raise ServerError(f"the server answered something else than a search result: {error}.") from error
+        raise ServerError(f"the reply of the server is not a search result: {error}.") from error
 
 
 def _hit(packed: Mapping[str, Any]) -> Hit:

@@ -1,5 +1,7 @@
-"""HTTP connections with the limits that uvicorn leaves open: how long a client may take to send a head or to read an
-answer, and how many connections there are. The body's limits are the guard's (rag_search.server.middleware)."""
+"""Limit HTTP connections where uvicorn does not: time for a request's head, time to read the reply, and their number.
+
+The limits of the body are in rag_search.server.middleware.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,17 @@ import json
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-LINGER_S = 2.0  # a connection closed with unread bytes in it is reset, and the client may never see the answer
-REFUSALS = 50  # connections that are told that there are too many; further ones are cut
+LINGER_S = 2.0  # closing with unread bytes resets the connection, and the client may never see the reply
+REJECTIONS = 50  # connections that get a 503 beyond the limit; further ones are cut
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection.
+    """A connection with time limits.
 
-    head_timeout_s: from connecting, or from the first byte of a later request, to the end of the head; then 408. Also
-    for the rest of a body that was answered before it was read. write_timeout_s: for the client to make room for more
-    of an answer; then the connection is cut. max_connections: well below the 1,024 files that a process may often
-    have open; one more gets 503.
+    head_timeout_s: from connecting, or from the first byte of a later request, to the end of the head; then 408. It
+    also limits the rest of a body that was answered before it was read.
+    write_timeout_s: for the client to read more of the reply; then the connection is cut.
+    max_connections: one more gets 503. Well below 1,024, a usual limit of open files.
     """
 
     head_timeout_s = 15.0
@@ -31,8 +33,9 @@ class BoundedProtocol(H11Protocol):
     _refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the timer of the head, or refuse the connection if there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        if len(self.connections) > self.max_connections + REFUSALS:
+        if len(self.connections) > self.max_connections + REJECTIONS:
             self.transport.abort()
         elif len(self.connections) > self.max_connections:
             self._refuse(503, "busy", "there are too many connections.")
@@ -40,6 +43,7 @@ class BoundedProtocol(H11Protocol):
             self._start_head_timer()
 
     def data_received(self, data: bytes) -> None:
+        """Run the timer of the head while a head is incomplete."""
         if self._refused:
             return
         super().data_received(data)
@@ -49,19 +53,23 @@ class BoundedProtocol(H11Protocol):
             self._start_head_timer()
 
     def on_response_complete(self) -> None:
+        """Stop the timer of the head between requests."""
         super().on_response_complete()
         if self.conn.their_state is h11.IDLE:
-            self._stop_head_timer()  # between requests keep-alive counts
+            self._stop_head_timer()  # uvicorn's keep-alive timeout applies now
 
     def pause_writing(self) -> None:
+        """Start the timer that cuts a client which does not read."""
         super().pause_writing()
         self._write_timer = self.loop.call_later(self.write_timeout_s, self.transport.abort)
 
     def resume_writing(self) -> None:
+        """Stop the timer: the client reads again."""
         super().resume_writing()
         self._stop_write_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timers."""
         super().connection_lost(exc)
         self._stop_head_timer()
         self._stop_write_timer()
@@ -82,11 +90,11 @@ class BoundedProtocol(H11Protocol):
     def _too_slow(self) -> None:
         if self.conn.our_state is h11.IDLE and self.conn.trailing_data[0]:
             self._refuse(408, "timeout", "the head of the request came too slowly.")
-        else:  # nothing was asked, or it is answered already
+        else:  # there is no request, or it is already answered
             self.transport.close()
 
     def _refuse(self, status: int, kind: str, message: str) -> None:
-        """Answer before there is a request, and close."""
+        """Reply before there is a request, and close."""
         self._refused = True
         self.logger.warning("a connection was refused with %d", status)
         body = json.dumps({"error": {"message": message, "type": kind, "code": status, "remedy": ""}}).encode()

@@ -1,16 +1,17 @@
-"""How a running `ragsearch serve` is found: a file `servers/<hash of the index folder>.json` in the cache folder.
+"""Advertise and find a running `ragsearch serve`.
 
-It names the address and the process, and the version, the index and the settings that the server answers with.
+The file `servers/<hash of the index folder>.json` in the cache folder records the address and the process of the
+server, and the version, index and settings that it answers with.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,80 +21,87 @@ from rag_search.errors import ServerError
 from rag_search.runtime.processes import hostname, process_start
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """What a server says of itself. settings_hash: see `settings_hash`. host, born: of its process, see
-    rag_search.runtime.processes; "" in what an older version announced."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServerRecord:
+    """Address and identity of a running server, as its file records them.
+
+    settings_hash: see `settings_hash`. hostname, process_start: of its process, see rag_search.runtime.processes.
+    """
 
     url: str
     pid: int
     version: str
     index_dir: str
     settings_hash: str
-    host: str = ""
-    born: str = ""
+    hostname: str
+    process_start: str
 
     @property
     def expectation(self) -> str:
-        """What a client demands of the server that answers it."""
+        """The hash of version, index and settings that a client sends."""
         return _digest([self.version, self.index_dir, self.settings_hash])
 
 
 def settings_hash(config: Config) -> str:
-    """Hash of the settings that change an answer: those of the engines without keys; a query brings its own numbers."""
+    """Return a hash of the engine settings without keys: a query sends the other settings that change an answer."""
     chosen = {key: str(value) for key, value in flatten_settings(config.settings) if not key.endswith(".api_key")}
     return _digest([(key, chosen[key]) for key in chosen if key.startswith(("profile", "embedder.", "reranker."))])
 
 
-def announcement(config: Config, url: str) -> Announcement:
-    """What a server at `url` with these settings announces, and what a client with them expects."""
+def server_record(config: Config, url: str) -> ServerRecord:
+    """Return the record of a server at `url` in this process with these settings."""
     pid, index_dir = os.getpid(), str(config.index_dir.resolve())
-    return Announcement(
+    return ServerRecord(
         url, pid, rag_search.__version__, index_dir, settings_hash(config), hostname(), process_start(pid)
     )
 
 
-def announcement_file(config: Config) -> Path:
-    """Where the server of this index announces itself."""
+def record_path(config: Config) -> Path:
+    """Return the path of the file that advertises the server of this index."""
     name = _digest([str(config.index_dir.resolve())])[:16]
     return config.settings.cache_dir / "servers" / f"{name}.json"
 
 
 @contextmanager
-def announced(config: Config, url: str) -> Iterator[Announcement]:
-    """Announce the server while the block runs; the file is the owner's alone, and another server's is left alone."""
-    file, said = announcement_file(config), announcement(config, url)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}")
+def advertise(config: Config, url: str) -> Iterator[ServerRecord]:
+    """Advertise the server while the block runs, in a file that only its user can read.
+
+    At the end the file is removed, unless another server has replaced it.
+    """
+    path, record = record_path(config), server_record(config, url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        json.dump(asdict(said), stream)
-    temporary.replace(file)
+        json.dump(dataclasses.asdict(record), stream)
+    temporary.replace(path)
     try:
-        yield said
+        yield record
     finally:
-        if find_server(config) == said:
-            file.unlink(missing_ok=True)
+        if find_server(config) == record:
+            path.unlink(missing_ok=True)
 
 
-def find_server(config: Config) -> Announcement | None:
-    """The announced server of this index, if its process still runs on this machine.
+def find_server(config: Config) -> ServerRecord | None:
+    """Return the record of the server of this index, None if no such process runs on this machine.
 
-    What another process left is removed: who has the port by now must get neither the key nor the question.
+    The record of a dead process is deleted: another program may own the port now and must not receive the key or the
+    query. Raises ServerError if the file cannot be read.
     """
-    file = announcement_file(config)
+    path = record_path(config)
     try:
-        found = Announcement(**json.loads(file.read_text("utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
+        fields = json.loads(path.read_text("utf-8"))
+        record = ServerRecord(**{field.name: fields[field.name] for field in dataclasses.fields(ServerRecord)})
+    except (FileNotFoundError, NotADirectoryError, KeyError):  # KeyError: of another version
         return None
     except (OSError, ValueError, TypeError) as error:
-        raise ServerError(f"{file} cannot be read: {error}.", remedy="Remove it.") from error
-    if found.host != hostname():  # a cache folder that several machines share
+        raise ServerError(f"{path} cannot be read: {error}.", remedy="Remove it.") from error
+    if record.hostname != hostname():  # several machines share the cache folder
         return None
-    if not found.born or process_start(found.pid) != found.born:
-        file.unlink(missing_ok=True)
+    if not record.process_start or process_start(record.pid) != record.process_start:
+        path.unlink(missing_ok=True)
         return None
-    return found
+    return record
 
 
 def _digest(parts: Sequence[Any]) -> str:

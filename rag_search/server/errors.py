@@ -1,4 +1,4 @@
-"""Errors as answers: which status, in which shape."""
+"""Turn exceptions into replies: the status, and the JSON that the kind of client reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RETRY_AFTER_S = 2
 
 
 class TooManyPassagesError(InputError):
-    """More or longer passages than a request may have."""
+    """A request with too many or too long passages."""
 
 
 class OtherIndexError(RagSearchError):
@@ -37,16 +37,16 @@ _STATUS: list[tuple[type[RagSearchError], int]] = [
     (RagSearchError, 502),
 ]
 _MEANING = {
-    400: "The body is no JSON, or what it asks for cannot be done",
-    401: "No key, or a wrong one",
+    400: "The body is not JSON, or the request cannot be fulfilled",
+    401: "The key is missing or wrong",
     408: "The body came too slowly",
     413: "The body is too large, or it has too many or too long passages",
     415: "The body is not application/json",
-    421: "This server does not answer for that Host name",
+    421: "The Host name is not one of this server",
     422: "A field is missing or wrong",
-    429: "Too many requests wait; see Retry-After",
+    429: "Too many requests are waiting; see Retry-After",
     502: "The engine failed",
-    503: "Waited too long, or there is no index yet; see Retry-After",
+    503: "The request waited too long, or there is no index yet; see Retry-After",
 }
 _WITHOUT_BODY = (400, 401, 421, 503)
 _TEI_TYPE = {429: "Overloaded", 500: "Backend", 502: "Backend", 503: "Unhealthy"}  # all others: Validation
@@ -55,7 +55,11 @@ _TEI_TYPE = {429: "Overloaded", 500: "Backend", 502: "Backend", 503: "Unhealthy"
 def documented(
     reply: Any = None, *, reads_body: bool = True, text_errors: bool = False
 ) -> dict[int | str, dict[str, Any]]:
-    """What a route answers, for the OpenAPI document. reply: the body of a 200."""
+    """Describe the replies of a route for the OpenAPI document.
+
+    reply: the body of a 200. reads_body: whether the route has a request body. text_errors: whether it may also reply
+    with TextErrorReply.
+    """
     error: Any = ErrorReply | TextErrorReply if text_errors else ErrorReply
     statuses = _MEANING if reads_body else _WITHOUT_BODY
     errors: dict[int | str, dict[str, Any]] = {s: {"model": error, "description": _MEANING[s]} for s in statuses}
@@ -63,7 +67,7 @@ def documented(
 
 
 def install(app: FastAPI) -> None:
-    """Every error in the one shape; a request in TEI's or Weaviate's shape gets theirs."""
+    """Install the handlers that give every error one shape, or that of TEI and Weaviate to their clients."""
     app.add_exception_handler(RagSearchError, _on_ragsearch_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
@@ -71,7 +75,7 @@ def install(app: FastAPI) -> None:
 
 
 def reads_text_errors(body: Any) -> bool:
-    """Whether who sent this to /rerank reads `error` as a string: TEI's and Weaviate's clients do."""
+    """Return whether the sender of a body to /rerank reads `error` as a string, as clients of TEI and Weaviate do."""
     return form_of(body) == "tei" or (isinstance(body, Mapping) and "property" in body)
 
 
@@ -83,12 +87,12 @@ async def _on_ragsearch_error(request: Request, error: Exception) -> JSONRespons
 
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
-    """Names the fields, never their values: they are the client's text."""
+    """Reply with the names of the fields, never with their values, which are the client's text."""
     problems, body = (error.errors(), error.body) if isinstance(error, RequestValidationError) else ([], None)
-    told = "; ".join(f"{'.'.join(str(part) for part in p['loc'])}: {p['msg']}" for p in problems[:5])
+    problem_list = "; ".join(f"{'.'.join(str(part) for part in p['loc'])}: {p['msg']}" for p in problems[:5])
     if request.url.path == "/rerank":
         request.state.text_errors = reads_text_errors(body)
-    return _answer(request, 422, "invalid_request", told)
+    return _answer(request, 422, "invalid_request", problem_list)
 
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""The engine of a server: models loaded once, and always the newest generation of the index."""
+"""Models loaded once, searching the newest generation of the index."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from rag_search.rerank.base import Reranker
 from rag_search.search.searcher import Searcher
 
 Request = tuple[str, SearchOptions]
-RETRY_S = 1.0  # until an index that cannot be used is looked at again
+RETRY_S = 1.0  # before an index that cannot be used is tried again
 
 
 @dataclass(slots=True)
 class _Generation:
-    """An open reader, how many searches use it, and whether a newer one has taken its place."""
+    """An open reader, the number of searches that use it, and whether a newer one has replaced it."""
 
     reader: IndexReader
     leases: int = 0
     retired: bool = False
 
     def close_if_unused(self) -> None:
+        """Close the reader if it was replaced and no search uses it."""
         if self.retired and not self.leases:
             self.reader.close()
 
 
-class Engine:
-    """Safe for many threads. `lease` gives a Searcher over one generation for as long as the block runs."""
+class LiveSearcher:
+    """Search with one pair of models from any number of threads, always over the newest index."""
 
     def __init__(self, config: Config, embedder: Embedder, reranker: Reranker | None) -> None:
         self.config = config
@@ -45,50 +46,55 @@ class Engine:
         self.reranker = reranker
         self._backends = factory.choose_backends(config.settings)
         self._lock = threading.Lock()
-        self._turn = threading.Lock() if self.one_at_a_time else nullcontext()
+        self._model_lock = threading.Lock() if self.single_threaded else nullcontext()
         self._generation: _Generation | None = None
         self._warning, self._retry_at = "", 0.0
 
     @classmethod
-    def load(cls, config: Config) -> Engine:
-        """Load the models. The index may come later."""
+    def load(cls, config: Config) -> LiveSearcher:
+        """Load the models. The index need not exist yet."""
         embedder = factory.make_embedder(config.settings)
         return cls(config, embedder, factory.make_reranker(config.settings, embedder))
 
     @property
-    def one_at_a_time(self) -> bool:
-        """Whether a model in this process is not made for calls from several threads."""
+    def single_threaded(self) -> bool:
+        """Whether a model in this process cannot be called from several threads at once."""
         return self._backends.single_threaded
 
     @property
-    def usual_batch(self) -> int:
-        """Requests in one call. The builtin network takes one text at a time: larger batches would save nothing more,
-        and who comes just after one has begun waits for it."""
+    def default_batch_size(self) -> int:
+        """Requests in one model call.
+
+        The built-in model encodes one text at a time, so larger batches only add waiting time.
+        """
         return self._backends.embedding.batch_size
 
-    def turn(self) -> AbstractContextManager[object]:
-        """Hold it while a model works."""
-        return self._turn
+    def model_lock(self) -> AbstractContextManager[object]:
+        """Return the lock to hold during a model call; it does nothing if models may be called concurrently."""
+        return self._model_lock
 
     def search_many(self, requests: Sequence[Request]) -> list[SearchResult]:
-        """Answer several queries over one generation. Raises what a Searcher raises, and IndexMissingError."""
+        """Answer several queries over one generation.
+
+        Raises what a Searcher raises, and IndexMissingError.
+        """
         return list(self.answers(requests))
 
     def answers(self, requests: Sequence[Request]) -> Iterator[SearchResult]:
-        """As `search_many`, each result as soon as it is there."""
-        with self.turn(), self.lease() as searcher:
+        """Yield what `search_many` returns, each result as soon as it is ready."""
+        with self.model_lock(), self.lease() as searcher:
             for result in searcher.answers(requests):
                 yield replace(result, notes=(*result.notes, self._warning)) if self._warning else result
 
     @contextmanager
     def lease(self) -> Iterator[Searcher]:
-        """A searcher over the newest generation, which stays open until the block ends."""
+        """Provide a Searcher over the newest generation, which stays open until the block ends."""
         with self.reader() as reader:
             yield Searcher(reader, self.embedder, self.reranker)
 
     @contextmanager
     def reader(self) -> Iterator[IndexReader]:
-        """The newest generation itself, for documents and counts."""
+        """Provide the reader of the newest generation, for documents and counts."""
         with self._lock:
             generation = self._newest()
             generation.leases += 1
@@ -100,7 +106,7 @@ class Engine:
                 generation.close_if_unused()
 
     def status(self) -> dict[str, Any]:
-        """What answers, over what."""
+        """Return the names of the models and what the index contains, as JSON values."""
         names = {"embedder": self.embedder.name, "reranker": self.reranker.name if self.reranker else None}
         with self.reader() as reader:
             counts = reader.counts
@@ -115,7 +121,7 @@ class Engine:
             }
 
     def close(self) -> None:
-        """Close the index; a search that still runs closes it when it ends."""
+        """Close the index, or let the last running search close it."""
         with self._lock:
             self._retire(None)
 

@@ -1,4 +1,4 @@
-"""Counters for Prometheus, in a registry of the application's own."""
+"""Count requests for Prometheus, in a registry of this application alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rag_search.server.service import Service
 
 
 class Metrics:
-    """Requests by route and status, seconds, and how well requests share model calls."""
+    """Counters of requests by route and status, of their seconds, and of requests per model call."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -20,12 +20,12 @@ class Metrics:
         self._batched = Gauge("ragsearch_batched_requests_total", "requests in them", ["kind"], registry=self.registry)
 
     def observe(self, route: str, status: int, seconds: float) -> None:
-        """One answered request; `route` is the pattern, never the path that a client chose."""
+        """Count one reply. route: the pattern of the route, never the path that a client chose."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def gather(self, service: Service) -> None:
-        """Read what the batchers count."""
+        """Copy the counts of the batchers into the registry."""
         for kind, batcher in service.batchers.items():
             self._waiting.labels(kind).set(batcher.waiting)
             self._batches.labels(kind).set(batcher.batches)

@@ -1,7 +1,7 @@
-"""What every request must pass before a route sees it, pages and mounted apps included.
+"""Check every request before a route sees it, including requests to pages and mounted apps.
 
-Key, Host header, content type, size and speed of the body; and a request id, a log line and a metric for each answer.
-Nothing here reads what a request is about, so nothing of a query or a document can reach the log.
+Checks the key, the Host header, the content type, and the size and speed of the body. Adds a request id, a log line and
+a metric for each reply. The content of a request is not read, so no query or document can reach the log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 LOGGER = logging.getLogger("ragsearch.access")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-DRAIN_S, DRAIN_BODIES = 5.0, 4  # of a body that is too large: as long, and as many times the limit
+DRAIN_S, DRAIN_BODIES = 5.0, 4  # read on for so long, and so many times the limit, if a body is too large
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Scope = MutableMapping[str, Any]
@@ -35,7 +35,11 @@ Observe = Callable[[str, int, float], None]
 
 @dataclass(frozen=True, slots=True)
 class GuardRules:
-    """api_key None: no key wanted (loopback only). hosts: accepted Host names, None: any (a key protects)."""
+    """Limits and permissions for requests.
+
+    api_key: None allows requests without a key (loopback only). hosts: accepted Host names, None accepts any.
+    max_body: bytes. body_timeout_s: for the whole body.
+    """
 
     api_key: str | None
     hosts: frozenset[str] | None
@@ -44,12 +48,12 @@ class GuardRules:
 
     @property
     def max_held(self) -> int:
-        """Bytes of bodies that are in memory at the same time, of all requests together."""
+        """The most bytes of request bodies in memory at the same time, over all requests."""
         return 16 * self.max_body
 
 
-class Refusal(Exception):
-    """The answer to a request that does not pass."""
+class Rejected(Exception):
+    """A request that fails a check, with the reply to it."""
 
     def __init__(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -60,13 +64,13 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class _Body:
-    """What has been read of a body."""
+    """The part of a body that has been read."""
 
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
 
     def add(self, part: bytes) -> int:
-        """The length of `part`."""
+        """Append `part` and return its length."""
         self.parts.append(part)
         self.size += len(part)
         return len(part)
@@ -82,11 +86,12 @@ class Guard:
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request and pass it on, or reply to it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
-        else:  # no route of ours is a web socket
+        else:  # there are no web socket routes
             await send({"type": "websocket.close", "code": 1008})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,11 +111,11 @@ class Guard:
             self._check(scope, headers)
             reads = scope["method"] in ("POST", "PUT", "PATCH", "DELETE")
             await self._app(scope, await self._read(receive, body) if reads else receive, send_with_id)
-        except Refusal as refusal:
-            if refusal.status == 413 and "expect" not in headers:  # who expects "100 Continue" has sent nothing yet
+        except Rejected as rejected:
+            if rejected.status == 413 and "expect" not in headers:  # else the client has sent nothing yet
                 await self._drain(receive)
-            scope.setdefault("state", {})["error"] = refusal.kind
-            await _refuse(refusal, send_with_id)
+            scope.setdefault("state", {})["error"] = rejected.kind
+            await _reject(rejected, send_with_id)
         finally:
             self._held -= body.size
             self._log(scope, request_id, status, time.perf_counter() - start)
@@ -119,9 +124,9 @@ class Guard:
         rules = self._rules
         host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]").lower()
         if rules.hosts is not None and host not in rules.hosts:
-            raise Refusal(421, "wrong_host", "this server does not answer for that Host name.")
+            raise Rejected(421, "wrong_host", "this server does not answer for that Host name.")
         if rules.api_key is not None and not _has_key(headers, rules.api_key):
-            raise Refusal(401, "unauthorized", "a valid API key is needed.", {"www-authenticate": _challenge(headers)})
+            raise Rejected(401, "unauthorized", "a valid API key is needed.", {"www-authenticate": _challenge(headers)})
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > rules.max_body:
             raise _too_large(rules.max_body)
@@ -129,25 +134,25 @@ class Guard:
             _check_type(scope, headers)
 
     async def _read(self, receive: Receive, body: _Body) -> Receive:
-        """Read the whole body, within its limits of size and time; a `receive` that gives it once more."""
+        """Read the whole body within the limits of size and time. Return a `receive` that replays it."""
         try:
             async with asyncio.timeout(self._rules.body_timeout_s):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise Refusal(499, "gone", "the client went away.")
+                        raise Rejected(499, "gone", "the client went away.")
                     self._held += body.add(message.get("body", b""))
                     if body.size > self._rules.max_body:
                         raise _too_large(self._rules.max_body)
                     if self._held > self._rules.max_held:
-                        raise Refusal(503, "busy", "too many large requests at the same time.", {"retry-after": "2"})
+                        raise Rejected(503, "busy", "too many large requests at the same time.", {"retry-after": "2"})
                     if not message.get("more_body", False):
                         return _replay(b"".join(body.parts), receive)
         except TimeoutError as error:
-            raise Refusal(408, "timeout", "the body came too slowly.", {"connection": "close"}) from error
+            raise Rejected(408, "timeout", "the body came too slowly.", {"connection": "close"}) from error
 
     async def _drain(self, receive: Receive) -> None:
-        """Read on for a while: a client that is cut off while it sends may never look for the answer."""
+        """Read on for a while: a client that is cut off while it sends may never read the reply."""
         left = DRAIN_BODIES * self._rules.max_body
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
@@ -167,21 +172,25 @@ class Guard:
 
 
 def _check_type(scope: Scope, headers: dict[str, str]) -> None:
-    """JSON only: a page of another site may make a browser POST other types, or none, without asking us first.
+    """Raise Rejected unless the body is JSON.
 
-    Weaviate's client names no type. It is no browser, which would send `Origin`, so its body is taken for JSON.
+    A page of another site can make a browser POST other types, or no type, without a preflight request. Weaviate's
+    client sends no type; it is not a browser, which would send `Origin`, so its body is taken as JSON.
     """
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if not kind and "origin" not in headers:
         scope["headers"] = [*scope["headers"], (b"content-type", b"application/json")]
     elif kind != "application/json":
-        raise Refusal(415, "unsupported_media_type", "the body must be application/json.")
+        raise Rejected(415, "unsupported_media_type", "the body must be application/json.")
 
 
 def _has_key(headers: dict[str, str], key: str) -> bool:
-    """`Authorization: Bearer KEY`, `X-API-Key: KEY`, or Basic with the key as password (so a browser can ask)."""
+    """Return whether the request has the key.
+
+    Accepts `Authorization: Bearer KEY`, `X-API-Key: KEY`, and Basic with the key as password (for browsers).
+    """
     kind, _, token = headers.get("authorization", "").partition(" ")
-    given = token.encode("latin-1")  # as it came: keys are UTF-8
+    given = token.encode("latin-1")  # keys are UTF-8
     if kind.lower() == "basic":
         try:
             given = base64.b64decode(given, validate=True).partition(b":")[2]
@@ -193,16 +202,16 @@ def _has_key(headers: dict[str, str], key: str) -> bool:
 
 
 def _challenge(headers: dict[str, str]) -> str:
-    """Browsers get the challenge that makes them ask for a password."""
+    """Return the challenge: browsers get the one that makes them ask for a password."""
     return 'Basic realm="ragsearch"' if "text/html" in headers.get("accept", "") else "Bearer"
 
 
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "too_large", f"the body is larger than {limit:,} bytes.", {"connection": "close"})
+def _too_large(limit: int) -> Rejected:
+    return Rejected(413, "too_large", f"the body is larger than {limit:,} bytes.", {"connection": "close"})
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body that was read, then what the client does next."""
+    """Return a `receive` that replays the body, then passes on what the client does next."""
     given = False
 
     async def replayed() -> Message:
@@ -215,10 +224,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-async def _refuse(refusal: Refusal, send: Send) -> None:
-    error = {"message": str(refusal), "type": refusal.kind, "code": refusal.status, "remedy": ""}
+async def _reject(rejected: Rejected, send: Send) -> None:
+    error = {"message": str(rejected), "type": rejected.kind, "code": rejected.status, "remedy": ""}
     body = json.dumps({"error": error}).encode()
-    headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **rejected.headers}
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": encoded})
+    await send({"type": "http.response.start", "status": rejected.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,4 @@
-"""From settings to a listening server."""
+"""Load the models, listen, and answer until a signal arrives."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rag_search.config import Config
 from rag_search.errors import ConfigError, ServerError
 from rag_search.server.app import Mount, make_app, make_rules
 from rag_search.server.connection import BoundedProtocol
-from rag_search.server.discovery import announced
-from rag_search.server.live_searcher import Engine
+from rag_search.server.discovery import advertise
+from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.middleware import App
 
 KEEP_ALIVE_S = 15
@@ -39,23 +39,27 @@ def serve(
     mounts: tuple[Mount, ...] = (),
     on_listening: Callable[[str], None] = lambda url: print(f"listening on {url}", file=sys.stderr, flush=True),
 ) -> None:
-    """Load the engine, listen, announce the server; returns after SIGINT or SIGTERM.
+    """Load the models, listen, and advertise the server. Returns after SIGINT or SIGTERM.
 
-    on_listening: is told the URL when clients may connect.
+    log_file: None logs to stderr. mounts: functions that add pages. on_listening: called with the URL once clients can
+    connect.
     """
     make_rules(config.settings.server)  # refuse before the models are loaded
-    signal.signal(signal.SIGTERM, _stop)  # also while it is loading, and before uvicorn listens to signals
+    signal.signal(signal.SIGTERM, _stop)  # while loading, before uvicorn handles signals
     _log_to(log_file)
     logging.getLogger("ragsearch.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     listener, url = listen(config.settings.server.host, config.settings.server.port)
-    app = make_app(Engine.load(config), mounts=mounts)
-    with announced(config, url):
+    app = make_app(LiveSearcher.load(config), mounts=mounts)
+    with advertise(config, url):
         on_listening(url)
         run_app(app, listener, head_timeout_s=config.settings.server.body_timeout_s)
 
 
 def listen(host: str, port: int) -> tuple[socket.socket, str]:
-    """A socket on which clients may connect and wait, and its URL. Raises ServerError."""
+    """Open a socket on which clients can connect and wait. Return it and its URL.
+
+    Raises ServerError if the address cannot be used.
+    """
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = _listening(socket.socket(family, kind, proto), address)
@@ -70,7 +74,7 @@ def _listening(listener: socket.socket, address: Any) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(1024)  # from here on a client waits and is not refused
+        listener.listen(1024)  # from here on clients wait instead of being refused
     except OSError:
         listener.close()
         raise
@@ -81,19 +85,19 @@ def _remedy(error: OSError) -> str:
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         return "Choose a --host that is an address of this machine: 127.0.0.1, or 0.0.0.0 for all of them."
     if error.errno == errno.EADDRINUSE:
-        return "Stop what listens there, or choose another --port."
+        return "Stop the program that listens there, or choose another --port."
     return "Choose another --host or --port."
 
 
 def run_app(app: App, listener: socket.socket, *, head_timeout_s: float = BoundedProtocol.head_timeout_s) -> None:
-    """Answer until SIGINT or SIGTERM."""
+    """Answer requests until SIGINT or SIGTERM."""
     _collect_garbage_often()
-    signal.signal(signal.SIGTERM, _stop)  # uvicorn raises it again when it is done; what follows must still happen
+    signal.signal(signal.SIGTERM, _stop)  # uvicorn raises it again at the end; the caller must still clean up
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             http=type("Protocol", (BoundedProtocol,), {"head_timeout_s": head_timeout_s}),
-            ws="none",  # no route of ours is a web socket
+            ws="none",  # there are no web socket routes
             log_config=None,
             access_log=False,
             server_header=False,
@@ -106,8 +110,11 @@ def run_app(app: App, listener: socket.socket, *, head_timeout_s: float = Bounde
 
 
 def _collect_garbage_often() -> None:
-    """A failed request leaves its body in a cycle of exceptions and frames, which only the collector finds. The command
-    line lets it rest; here what is loaded by now is left alone, so that looking at the rest is cheap."""
+    """Undo the rare garbage collection of the command line.
+
+    A failed request leaves its body in a cycle of exceptions and frames, which only the collector frees. What is loaded
+    by now is frozen, which makes each collection cheap.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(700, 10, 10)
@@ -118,9 +125,9 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _log_to(log_file: Path | None) -> None:
-    """JSON lines: one for each request (see rag_search.server.middleware), and whatever the libraries warn about.
+    """Log JSON lines: one for each request (see rag_search.server.middleware), and the warnings of libraries.
 
-    A log file that was moved away (logrotate) is opened anew. Raises ConfigError when it cannot be written.
+    A log file that was moved away (logrotate) is opened again. Raises ConfigError if it cannot be written.
     """
     try:
         handler = WatchedFileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
@@ -134,14 +141,15 @@ def _log_to(log_file: Path | None) -> None:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object for each record."""
+    """Formats each record as one line with one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record. A traceback is reduced to its places: its message may quote a document."""
         head = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
-        if record.name == "ragsearch.access":  # whose message is a JSON object already
+        if record.name == "ragsearch.access":  # its message is already a JSON object
             return f"{json.dumps(head)[:-1]}, {record.getMessage()[1:]}"
         line: dict[str, object] = {**head, "message": record.getMessage().strip()}
-        if record.exc_info and record.exc_info[0]:  # where, but not what about: the message may quote a document
+        if record.exc_info and record.exc_info[0]:
             frames = traceback.extract_tb(record.exc_info[2])[-FRAMES:]
             at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
             line |= {"error": record.exc_info[0].__name__, "at": at}

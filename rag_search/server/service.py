@@ -1,4 +1,4 @@
-"""What the routes call: the engine behind its batchers."""
+"""Search, score and embed for the routes; requests that arrive together share model calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rag_search.records import FloatMatrix, FloatVector, SearchOptions, SearchRe
 from rag_search.rerank.base import PairRequest, Reranker, score_all
 from rag_search.server.batching import Batcher, Limits
 from rag_search.server.errors import TooManyPassagesError
-from rag_search.server.live_searcher import Engine, Request
+from rag_search.server.live_searcher import LiveSearcher, Request
 from rag_search.text.query import parse_query
 
 Item = TypeVar("Item")
@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Texts to embed, all as queries or all as passages."""
+    """Texts to embed, all of them queries or all of them passages."""
 
     texts: Sequence[str]
     as_query: bool
@@ -31,35 +31,36 @@ class Texts:
 
 
 class Service:
-    """Searches, scores and embeds; what arrives together is answered together."""
+    """Batches concurrent requests and checks their limits."""
 
-    def __init__(self, engine: Engine, settings: ServerSettings) -> None:
-        self.engine = engine
+    def __init__(self, live_searcher: LiveSearcher, settings: ServerSettings) -> None:
+        self.live_searcher = live_searcher
         self.settings = settings
-        workers = settings.workers or (1 if engine.one_at_a_time else _cores())
-        limits = Limits(workers, settings.max_batch or engine.usual_batch, settings.max_queue, settings.queue_timeout_s)
-        self.searches: Batcher[Request, SearchResult] = Batcher(engine.answers, limits)
+        workers = settings.workers or (1 if live_searcher.single_threaded else _cores())
+        max_batch = settings.max_batch or live_searcher.default_batch_size
+        limits = Limits(workers, max_batch, settings.max_queue, settings.queue_timeout_s)
+        self.searches: Batcher[Request, SearchResult] = Batcher(live_searcher.answers, limits)
         self.scores: Batcher[Sequence[PairRequest], list[FloatVector]] = Batcher(self._score, limits)
         self.embeddings: Batcher[Texts, list[FloatVector]] = Batcher(self._embed, limits)
 
     @property
     def batchers(self) -> dict[str, Batcher[object, object]]:
-        """By the name that metrics use."""
+        """The batchers by the name that metrics use."""
         return {"search": self.searches, "rerank": self.scores, "embed": self.embeddings}  # type: ignore[dict-item]
 
     async def search(self, raw: str, options: SearchOptions) -> SearchResult:
-        """One query. Raises InputError before it joins a batch."""
+        """Answer one query. Raises InputError before it joins a batch."""
         parse_query(raw, instruction=options.instruction)
         return await self.searches.submit((raw, options))
 
     async def score(self, raw: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
-        """Scores (len(passages),); a bracketed instruction at the head of the query is taken off."""
+        """Return the scores (len(passages),). An instruction in brackets at the head of the query is recognised."""
         return (await self.score_lists([(raw, passages)], instruction=instruction))[0]
 
     async def score_lists(
         self, pairs: Sequence[tuple[str, Sequence[str]]], *, instruction: str | None = None
     ) -> list[FloatVector]:
-        """Scores of each query's passages, all in one pass."""
+        """Score the passages of several queries in one pass."""
         self.check_passages([text for _, passages in pairs for text in passages])
         queries = [parse_query(raw, instruction=instruction) for raw, _ in pairs]
         return await self.scores.submit(
@@ -67,7 +68,7 @@ class Service:
         )
 
     async def embed(self, texts: Texts) -> list[FloatVector]:
-        """One unit vector per text."""
+        """Return one unit vector per text."""
         self.check_passages(texts.texts)
         return await self.embeddings.submit(texts) if texts.texts else []
 
@@ -82,63 +83,63 @@ class Service:
             )
 
     async def close(self) -> None:
-        """Answer what waits, then let go of the index."""
+        """Answer the waiting requests, then close the index."""
         for batcher in self.batchers.values():
             await batcher.close()
-        self.engine.close()
+        self.live_searcher.close()
 
     @property
     def reranker(self) -> Reranker:
-        """Raises ConfigError when it is switched off."""
-        if self.engine.reranker is None:
+        """The reranker. Raises ConfigError if it is switched off."""
+        if self.live_searcher.reranker is None:
             raise ConfigError("the reranker is switched off.", remedy="Set reranker.backend and restart the server.")
-        return self.engine.reranker
+        return self.live_searcher.reranker
 
     def _score(self, requests: Sequence[Sequence[PairRequest]]) -> Iterator[list[FloatVector]]:
-        for some in self._bounded(requests, [sum(len(pair.passages) for pair in request) for request in requests]):
-            asked = [pair for request in some for pair in request if pair.passages]
-            with self.engine.turn():
-                scores = iter(score_all(self.reranker, asked) if asked else ())
+        for part in self._bounded(requests, [sum(len(pair.passages) for pair in request) for request in requests]):
+            pairs = [pair for request in part for pair in request if pair.passages]
+            with self.live_searcher.model_lock():
+                scores = iter(score_all(self.reranker, pairs) if pairs else ())
             none = np.empty(0, np.float32)
-            yield from ([next(scores) if pair.passages else none for pair in request] for request in some)
+            yield from ([next(scores) if pair.passages else none for pair in request] for request in part)
 
     def _embed(self, requests: Sequence[Texts]) -> Iterator[list[FloatVector]]:
-        for some in self._bounded(requests, [len(request.texts) for request in requests]):
-            yield from self._embed_together(some)
+        for part in self._bounded(requests, [len(request.texts) for request in requests]):
+            yield from self._embed_together(part)
 
     def _embed_together(self, requests: Sequence[Texts]) -> list[list[FloatVector]]:
-        """All passages in one pass, and all queries under the same instruction."""
-        alike: dict[tuple[bool, str | None], list[int]] = {}
+        """Embed all passages in one pass, and all queries with the same instruction in one pass."""
+        groups: dict[tuple[bool, str | None], list[int]] = {}
         for number, request in enumerate(requests):
-            alike.setdefault((request.as_query, request.instruction if request.as_query else None), []).append(number)
-        made: list[list[FloatVector]] = [[] for _ in requests]
-        for (as_query, instruction), numbers in alike.items():
+            groups.setdefault((request.as_query, request.instruction if request.as_query else None), []).append(number)
+        vectors: list[list[FloatVector]] = [[] for _ in requests]
+        for (as_query, instruction), numbers in groups.items():
             texts = [text for number in numbers for text in requests[number].texts]
             rows = iter(self._vectors(texts, as_query=as_query, instruction=instruction))
             for number in numbers:
-                made[number] = [next(rows) for _ in requests[number].texts]
-        return made
+                vectors[number] = [next(rows) for _ in requests[number].texts]
+        return vectors
 
     def _bounded(self, requests: Sequence[Item], sizes: Sequence[int]) -> Iterator[list[Item]]:
-        """Requests whose texts together are no more than one request may have, so that memory has one bound."""
-        some: list[Item] = []
+        """Split requests into parts with at most as many texts as one request may have, which bounds the memory."""
+        part: list[Item] = []
         room = self.settings.max_passages
         for request, size in zip(requests, sizes, strict=True):
-            if some and size > room:
-                yield some
-                some, room = [], self.settings.max_passages
-            some.append(request)
+            if part and size > room:
+                yield part
+                part, room = [], self.settings.max_passages
+            part.append(request)
             room -= size
-        yield some
+        yield part
 
     def _vectors(self, texts: Sequence[str], *, as_query: bool, instruction: str | None) -> FloatMatrix:
-        embedder = self.engine.embedder
-        with self.engine.turn():
+        embedder = self.live_searcher.embedder
+        with self.live_searcher.model_lock():
             if as_query:
                 return embedder.embed_queries(texts, instruction=instruction)
             return embedder.encode_documents(texts).vectors
 
 
 def _cores() -> int:
-    """Cores that this process may use; all of them where the system does not tell (macOS)."""
+    """Return the number of cores that this process may use; all cores where the system does not tell (macOS)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,7 +12,7 @@ import pytest
 from rag_search import query, searching
 from rag_search.config import load_config
 from rag_search.records import SearchOptions
-from rag_search.server.discovery import announced
+from rag_search.server.discovery import advertise
 from tests.support.http_server import QuietHandler, listening
 from tests.support.project import Run
 
@@ -244,7 +244,7 @@ def hostile_server() -> Iterator[str]:
 def test_hostile_servers_reach_no_terminal(
     indexed: Path, run: Run, hostile_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with announced(load_config({}), hostile_server):
+    with advertise(load_config({}), hostile_server):
         done = run("query", "kafka", "--format", "files")
     assert "was not used: no  model" in done.err
     monkeypatch.setenv("RAGSEARCH_EMBEDDER__URL", f"{hostile_server}/v1")

@@ -11,7 +11,7 @@ from rag_search.config import Config, checked
 from rag_search.engines.doctor import check_ports
 from rag_search.engines.vllm_server.processes import RunningServer
 from rag_search.errors import EngineError, InputError
-from rag_search.integrations.client import _client, search
+from rag_search.integrations.client import http_client, search
 from rag_search.runtime.http import clean_url, root_of, uses_proxy
 from rag_search.runtime.model_client import Remote
 from tests.support.http_server import QuietHandler, listening
@@ -56,7 +56,7 @@ def test_a_proxy_is_not_asked_for_this_machine(server: str, tmp_path: Path, monk
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    _client.cache_clear()
+    http_client.cache_clear()
     assert ask_everybody(server, tmp_path) == [True, "fine", [], "ok"]
     assert [uses_proxy(url) for url in ("http://localhost:1", "http://127.9.9.9", "http://[::1]:1/v1")] == [False] * 3
     assert [uses_proxy(url) for url in ("http://gpu-box:1", "http://10.0.0.1", "https://api.jina.ai")] == [True] * 3

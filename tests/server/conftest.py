@@ -18,7 +18,7 @@ from rag_search.engines.base_folder import base_folder
 from rag_search.engines.open import writing
 from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.server.app import make_app
-from rag_search.server.live_searcher import Engine
+from rag_search.server.live_searcher import LiveSearcher
 from tests.support.fakes import OverlapReranker, WordEmbedder
 
 DOCS = {
@@ -56,7 +56,7 @@ def make_client(tmp_path: Path, folder: Path) -> Iterator[MakeClient]:
             config = load_config({**flags, "cache_dir": str(tmp_path / "cache")}, cwd=tmp_path)
             if indexed:
                 write_index(config, folder, WordEmbedder())
-            app = make_app(Engine(config, WordEmbedder(), reranker or OverlapReranker()))
+            app = make_app(LiveSearcher(config, WordEmbedder(), reranker or OverlapReranker()))
             client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
             return stack.enter_context(client)
 

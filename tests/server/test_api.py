@@ -68,7 +68,8 @@ def test_no_limit_is_zero_as_vllm_has_it(make_client: MakeClient) -> None:
     assert len(make_client().post("/v1/rerank", json=body).json()["results"]) == 3
 
 
-def test_passages_carry_their_text_and_a_batch_gives_one_list_per_query(make_client: MakeClient) -> None:
+def test_passages_and_batch_shapes(make_client: MakeClient) -> None:
+    """Passages carry their text, and a batch gives one list per query."""
     client = make_client()
     rows = client.post("/v1/rerank", json={"query": "redis timeout", "passages": TEXTS}).json()["results"]
     assert [row["text"] for row in rows] == [TEXTS[1], TEXTS[2], TEXTS[0]]

@@ -27,7 +27,8 @@ class Doubler:
         return [2 * item for item in items]
 
 
-def test_what_waits_is_answered_together_and_a_bad_item_alone_fails() -> None:
+def test_waiting_items_share_a_batch() -> None:
+    """Waiting items are answered together, and a bad item alone fails."""
     double = Doubler()
 
     async def scenario() -> list[object]:

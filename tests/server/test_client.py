@@ -17,7 +17,7 @@ from rag_search.errors import InputError, ServerError
 from rag_search.records import EngineNames, SearchOptions, SearchResult
 from rag_search.server.client import PER_REQUEST, OtherServerError, ask_server
 from rag_search.server.codec import pack_result
-from rag_search.server.discovery import announced, announcement_file
+from rag_search.server.discovery import advertise, record_path
 
 Reply = tuple[int, bytes]
 Answer = Callable[[dict[str, Any]], Reply]
@@ -62,7 +62,7 @@ def server(config: Config) -> Iterator[Answering]:
     server.asked = []
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    with announced(config, f"http://127.0.0.1:{server.server_port}"):
+    with advertise(config, f"http://127.0.0.1:{server.server_port}"):
         yield server
         server.shutdown()
         thread.join()
@@ -133,8 +133,8 @@ def test_bad_questions_and_failures_are_errors(config: Config, server: Answering
 
 
 def test_a_dead_server_is_forgotten(config: Config) -> None:
-    file = announcement_file(config)
-    with announced(config, "http://127.0.0.1:9"):  # nobody listens there
+    file = record_path(config)
+    with advertise(config, "http://127.0.0.1:9"):  # nobody listens there
         assert file.exists()
         assert ask_server(config, ["x"], SearchOptions()) is None
         assert not file.exists()
@@ -143,17 +143,17 @@ def test_a_dead_server_is_forgotten(config: Config) -> None:
 @pytest.mark.parametrize(
     ("changes", "kept"),
     [
-        ({"born": "1"}, False),  # the id belongs to another process by now
+        ({"process_start": "1"}, False),  # the id belongs to another process by now
         ({"pid": 2**22 + 1}, False),  # above the largest id there is
-        ({"host": "another-machine"}, True),
-        ({"host": "", "born": ""}, True),  # of an older version
+        ({"hostname": "another-machine"}, True),
+        ({"hostname": "", "process_start": ""}, True),
     ],
 )
 def test_who_took_the_port_over_gets_neither_key_nor_question(
     config: Config, server: Answering, changes: dict[str, Any], kept: bool
 ) -> None:
     server.answer = right
-    file = announcement_file(config)
+    file = record_path(config)
     said = json.loads(file.read_text("utf-8"))
     file.write_text(json.dumps({**said, **changes}), "utf-8")
     assert ask_server(config, ["my question"], SearchOptions()) is None

@@ -14,7 +14,7 @@ pytest.importorskip("mcp", reason="the mcp extra is not installed")
 import mcp
 
 from rag_search.config import Config, load_config
-from rag_search.server.live_searcher import Engine
+from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.mcp import make_mcp
 from tests.server.conftest import write_index
 from tests.support.fakes import OverlapReranker, WordEmbedder
@@ -23,8 +23,8 @@ from tests.support.fakes import OverlapReranker, WordEmbedder
 class Tools:
     """Calls tools, each in a session of its own."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._server = make_mcp(engine)
+    def __init__(self, live_searcher: LiveSearcher) -> None:
+        self._server = make_mcp(live_searcher)
 
     def call(self, name: str, **arguments: Any) -> Mapping[str, Any]:
         answer = self._call(name, arguments)
@@ -60,7 +60,7 @@ def config(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Con
 @pytest.fixture
 def tools(config: Config, folder: Path) -> Iterator[Tools]:
     write_index(config, folder, WordEmbedder())
-    engine = Engine(config, WordEmbedder(), OverlapReranker())
+    engine = LiveSearcher(config, WordEmbedder(), OverlapReranker())
     yield Tools(engine)
     engine.close()
 
@@ -77,7 +77,7 @@ def test_search_is_as_the_settings_say(folder: Path, tmp_path: Path) -> None:
     for settings, found in (({"search.top_k": 1}, 1), ({"search.min_score": 2.0}, 0), ({"search.top_k": 500}, 2)):
         config = load_config({**settings, "cache_dir": str(tmp_path / "cache")}, cwd=tmp_path)
         write_index(config, folder, WordEmbedder())
-        engine = Engine(config, WordEmbedder(), OverlapReranker())
+        engine = LiveSearcher(config, WordEmbedder(), OverlapReranker())
         assert len(Tools(engine).call("search", query="redis pg_dump")["hits"]) == found
         engine.close()
 
@@ -125,7 +125,7 @@ def test_a_query_that_cannot_be_searched_is_refused(tools: Tools, query: str) ->
 def test_only_indexed_documents_are_read(tools: Tools, folder: Path, path: str) -> None:
     (folder / "secret.md").write_text("# Secret\n\nnot indexed\n", "utf-8")
     said = tools.error("get_document", path=path)
-    assert "is no indexed document. Give the `path` of a search result." in said
+    assert "is not an indexed document. Give the `path` of a search result." in said
     assert "\x1b" not in said
     assert len(said) < 400
 
@@ -137,7 +137,7 @@ def test_a_file_that_left_the_folder_is_still_what_was_indexed(tools: Tools, fol
 
 
 def test_without_an_index_every_tool_says_how_to_make_one(config: Config) -> None:
-    engine = Engine(config, WordEmbedder(), OverlapReranker())
+    engine = LiveSearcher(config, WordEmbedder(), OverlapReranker())
     tools = Tools(engine)
     for name, arguments in (("search", {"query": "x"}), ("get_document", {"path": "x"}), ("status", {})):
         assert "ragsearch ingest" in tools.error(name, **arguments)

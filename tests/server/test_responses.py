@@ -45,7 +45,8 @@ def test_reply(make_client: MakeClient, route: str, body: Any, reply: type[BaseM
     assert shown == answer
 
 
-def test_the_document_has_every_route_once_and_the_key_when_there_is_one(make_client: MakeClient) -> None:
+def test_openapi_lists_routes_once_and_the_key(make_client: MakeClient) -> None:
+    """The document has every route once, and the key when there is one."""
     document = make_client().get("/openapi.json").json()
     assert {path for path, methods in document["paths"].items() if "post" in methods} == {
         "/v1/search",

@@ -20,7 +20,7 @@ pytest.importorskip("fastapi")
 from rag_search.config import load_config
 from rag_search.records import Encoded, FloatMatrix, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
-from rag_search.server.live_searcher import Engine
+from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.service import Service, Texts
 from tests.server.conftest import write_index
 from tests.support.fakes import OverlapReranker, WordEmbedder, word_vector
@@ -69,7 +69,7 @@ class CountedReranker(OverlapReranker):
 def service(tmp_path: Path, folder: Path, model: Model, **flags: Any) -> Service:
     config = load_config({name.replace("__", "."): value for name, value in flags.items()}, cwd=tmp_path)
     write_index(config, folder, WordEmbedder())
-    engine = Engine(config, CountedEmbedder(model_calls=model), CountedReranker(model_calls=model))
+    engine = LiveSearcher(config, CountedEmbedder(model_calls=model), CountedReranker(model_calls=model))
     return Service(engine, config.settings.server)
 
 
@@ -101,9 +101,8 @@ def test_answers_of_a_shared_call_are_those_of_a_call_alone(tmp_path: Path, fold
 
 
 @pytest.mark.parametrize("backends", [("sentence-transformers", "rerank-api"), ("openai", "vllm"), ("openai", "none")])
-def test_workers_never_call_a_model_in_this_process_twice_at_a_time(
-    tmp_path: Path, folder: Path, backends: tuple[str, str]
-) -> None:
+def test_models_in_process_are_called_one_at_a_time(tmp_path: Path, folder: Path, backends: tuple[str, str]) -> None:
+    """Workers never call a model in this process twice at the same time."""
     names = {"embedder__backend": backends[0], "reranker__backend": backends[1]}
     asked = service(tmp_path, folder, Model(), **names, server__workers=4, server__max_batch=1)
     if backends[1] == "none":  # both behind URLs: calls may overlap, and do

@@ -55,7 +55,8 @@ def test_what_cannot_be_is_one_clear_error(tmp_path: Path, arguments: list[str],
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
-def test_an_address_of_no_machine_or_of_another_one_is_not_said_to_be_in_use(host: str) -> None:
+def test_foreign_address_is_not_called_in_use(host: str) -> None:
+    """An address of no machine or of another one is not reported as in use."""
     with pytest.raises(ServerError, match="cannot be used") as raised:
         listen(host, 0)
     assert "--host that is an address of this machine" in raised.value.remedy

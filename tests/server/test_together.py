@@ -13,7 +13,7 @@ from rag_search.config import load_config
 from rag_search.engines.open import writing
 from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.records import Hit, SearchOptions, SearchResult
-from rag_search.server.live_searcher import Engine
+from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.service import Service
 from tests.support.project import model_cache
 
@@ -26,7 +26,7 @@ OPTIONS = [SearchOptions(min_score=0), SearchOptions(candidates=20, min_score=0)
 def test_concurrent_and_single_questions_have_the_same_answers(tmp_path: Path, model_cache: Path) -> None:
     (tmp_path / "ragsearch.toml").write_text("", "utf-8")
     config = load_config({"cache_dir": str(model_cache), "server.workers": 2}, cwd=tmp_path)
-    first = Engine.load(config)
+    first = LiveSearcher.load(config)
     with writing(config, first.embedder) as writer:
         sync_folders(writer, first.embedder, [DOCUMENTS], base=tmp_path, options=IngestOptions(256, 2**20))
     with first.reader() as reader:
@@ -34,7 +34,7 @@ def test_concurrent_and_single_questions_have_the_same_answers(tmp_path: Path, m
     asked = [(line, OPTIONS[n % len(OPTIONS)]) for n, line in enumerate(lines) if len(line) > 20][:150]
     assert len(asked) == 150
     together = asyncio.run(ask_at_once(Service(first, config.settings.server), asked))
-    alone = Engine.load(config)  # with no kept query vectors
+    alone = LiveSearcher.load(config)  # with no kept query vectors
     for question, result in zip(asked, together, strict=True):
         assert content(result) == content(alone.search_many([question])[0])
     alone.close()

@@ -16,7 +16,7 @@ import pytest
 
 import rag_search
 from rag_search.config import load_config
-from rag_search.server.discovery import announcement_file
+from rag_search.server.discovery import record_path
 from tests.support.project import Run, model_cache, project, run
 
 pytest.importorskip("fastapi")
@@ -77,8 +77,9 @@ def test_what_the_server_would_refuse_is_answered_as_without_it(server: subproce
         assert cold.err in warm.err
 
 
-def test_a_killed_server_is_forgotten_and_a_stopped_one_cleans_up(server: subprocess.Popen[str], run: Run) -> None:
-    file = announcement_file(load_config({}))
+def test_record_goes_with_the_server(server: subprocess.Popen[str], run: Run) -> None:
+    """A killed server is forgotten and a stopped one cleans up."""
+    file = record_path(load_config({}))
     assert file.stat().st_mode & 0o777 == 0o600
     assert json.loads(file.read_text("utf-8"))["pid"] == server.pid
     server.send_signal(signal.SIGKILL)
@@ -88,7 +89,7 @@ def test_a_killed_server_is_forgotten_and_a_stopped_one_cleans_up(server: subpro
 
 
 def test_a_terminated_server_removes_its_announcement(server: subprocess.Popen[str]) -> None:
-    file = announcement_file(load_config({}))
+    file = record_path(load_config({}))
     os.kill(server.pid, signal.SIGTERM)
     deadline = time.monotonic() + 20
     while file.exists() and time.monotonic() < deadline:

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from rag_search.config import load_config
-from rag_search.server.live_searcher import Engine
+from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.service import Service
 from rag_search.server.ui import handlers
 from tests.server.conftest import folder, write_index
@@ -33,9 +33,9 @@ def ask(tmp_path: Path, folder: Path) -> Ask:
 
     def call(work: Callable[[Service], Coroutine[Any, Any, str]]) -> str:
         async def run() -> str:
-            service = Service(Engine(config, WordEmbedder(), OverlapReranker(cutoff=0.2)), config.settings.server)
+            service = Service(LiveSearcher(config, WordEmbedder(), OverlapReranker(cutoff=0.2)), config.settings.server)
             try:
-                return await handlers.told(work(service))
+                return await handlers.html_or_error(work(service))
             finally:
                 await service.close()
 
@@ -93,8 +93,8 @@ def test_a_query_that_nothing_answers(ask: Ask) -> None:
             "not in",
         ),
         (lambda service: handlers.document(service, {"document": "/etc/passwd", "first": 1, "last": 1}), "not in"),
-        (lambda service: handlers.document(service, {"document": "x", "first": "x"}), "no place in a document"),
-        (lambda service: handlers.document(service, None), "no place in a document"),
+        (lambda service: handlers.document(service, {"document": "x", "first": "x"}), "not a place in a document"),
+        (lambda service: handlers.document(service, None), "not a place in a document"),
         (lambda service: handlers.search(service, "x", None, 5, "", "", ""), "An internal error (AttributeError)."),  # type: ignore[arg-type]
     ],
 )
@@ -133,5 +133,5 @@ def test_the_head_says_what_is_indexed(ask: Ask) -> None:
 
 def test_without_an_index_the_head_says_what_to_do(tmp_path: Path) -> None:
     config = load_config({"index": str(tmp_path / "none"), "cache_dir": str(tmp_path)}, cwd=tmp_path)
-    service = Service(Engine(config, WordEmbedder(), OverlapReranker()), config.settings.server)
+    service = Service(LiveSearcher(config, WordEmbedder(), OverlapReranker()), config.settings.server)
     assert "ragsearch ingest" in asyncio.run(handlers.head(service))

@@ -65,7 +65,8 @@ def test_no_confident_match_says_so_with_its_notes() -> None:
     assert "close, not confident: <a>.md:3" in text
 
 
-def test_passages_show_rank_score_bar_and_their_place_in_the_input() -> None:
+def test_passage_rows() -> None:
+    """Passages show rank, score, bar and their place in the input."""
     ranked = [RankedPassage(1, 2, 0.75, "redis timeout"), RankedPassage(2, 0, 0.0, "x")]
     html = results.passages_html(ranked, "redis", facts=["3 ms", "overlap"], notes=["a note"])
     assert re.findall(r"width:([\d.]+)%", html) == ["75.0", "0.0"]
@@ -74,7 +75,8 @@ def test_passages_show_rank_score_bar_and_their_place_in_the_input() -> None:
     assert text.endswith("a note3 ms · overlap")
 
 
-def test_scores_beyond_the_range_keep_their_number_and_fill_the_bar() -> None:
+def test_scores_beyond_the_bar() -> None:
+    """Scores beyond the range keep their number and fill the bar."""
     html = results.passages_html([RankedPassage(1, 0, 3.5, "x"), RankedPassage(2, 1, -2.0, "y")], "q", facts=[])
     assert re.findall(r"width:([\d.]+)%", html) == ["100.0", "0.0"]
     assert "3.500" in html

@@ -1,4 +1,4 @@
-"""What is here and how it is: the routes that people, clients and monitors look at."""
+"""Routes for models, status, health, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from rag_search.server.service import Service
 
 
 def health_router(service: Service, metrics: Metrics) -> APIRouter:
-    """/v1/models, /v1/status, /health, /ready and /metrics."""
+    """Return the router of /v1/models, /v1/status, /health, /ready and /metrics."""
     router = APIRouter(tags=["health"])
 
     @router.get("/v1/models", responses=documented(responses.ModelsReply, reads_body=False))
     async def models() -> Response:
-        engine = service.engine
-        names = [engine.embedder.name, *([engine.reranker.name] if engine.reranker else [])]
+        models_in_use = service.live_searcher
+        names = [models_in_use.embedder.name, *([models_in_use.reranker.name] if models_in_use.reranker else [])]
         rows = [{"id": name, "object": "model", "created": 0, "owned_by": "ragsearch"} for name in names]
         return JSONResponse({"object": "list", "data": rows})
 
     @router.get("/v1/status", responses=documented(responses.StatusReply, reads_body=False))
     async def status() -> Response:
-        return JSONResponse({"version": __version__, **await run_in_threadpool(service.engine.status)})
+        return JSONResponse({"version": __version__, **await run_in_threadpool(service.live_searcher.status)})
 
     @router.get("/health", responses=documented(responses.HealthReply, reads_body=False))
     async def health() -> Response:
@@ -39,7 +39,7 @@ def health_router(service: Service, metrics: Metrics) -> APIRouter:
     )
     async def ready() -> Response:
         try:
-            await run_in_threadpool(service.engine.status)
+            await run_in_threadpool(service.live_searcher.status)
         except RagSearchError as error:
             problem = {"status": "not ready", "message": error.message, "remedy": error.remedy}
             return JSONResponse(problem, 503)

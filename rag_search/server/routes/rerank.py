@@ -1,4 +1,4 @@
-"""Rerank endpoints in the shapes that other clients speak: Cohere, Jina, vLLM, TEI, Weaviate."""
+"""Rerank routes in the shapes of other servers: Cohere, Jina, vLLM, TEI, Weaviate."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_TOKENS_COUNTED = {"prompt_tokens": 0, "total_tokens": 0}
 
 
 def rerank_router(service: Service) -> APIRouter:
-    """/v1/rerank, /v2/rerank, /rerank, /v1/score, /score, and what Weaviate asks a reranker container."""
+    """Return the router of /v1/rerank, /v2/rerank, /rerank, /v1/score, /score, and Weaviate's checks of a container."""
     router = APIRouter(tags=["rerank"])
 
     @router.post("/v1/rerank", responses=documented(responses.RerankReply))
@@ -75,7 +75,10 @@ async def _rerank(
     return_documents: bool,
     input_order: bool = False,
 ) -> Json:
-    """return_documents: unless the body says. input_order: add Weaviate's `scores`."""
+    """Rank passages and return the reply.
+
+    return_documents: used if the body does not set it. input_order: add Weaviate's `scores`.
+    """
     reply: Json = {"id": _new_id("rerank"), "model": service.reranker.name}
     if isinstance(body, BatchRequest):
         results: Sequence[object] = await _batch(service, body)
@@ -85,10 +88,10 @@ async def _rerank(
     else:
         texts = [d if isinstance(d, str) else d.text for d in body.documents]
         scores = await service.score(body.query, texts, instruction=body.instruction)
-        shown = return_documents if body.return_documents is None else body.return_documents
+        with_documents = return_documents if body.return_documents is None else body.return_documents
         best = order_passages(scores, texts)[: body.top_n or None]
-        results = [_result(p, document={"text": p.text}) if shown else _result(p) for p in best]
-        if input_order and shown:
+        results = [_result(p, document={"text": p.text}) if with_documents else _result(p) for p in best]
+        if input_order and with_documents:
             reply |= {"query": body.query, "scores": _in_order(texts, scores)}
     meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
     return {**reply, "results": results, "meta": meta, "usage": NO_TOKENS_COUNTED}
@@ -116,7 +119,7 @@ async def _tei(service: Service, body: TeiRequest) -> list[Json]:
 
 
 def _pairs(body: ScoreRequest) -> list[tuple[str, list[str]]]:
-    """Queries with their passages. Raises InputError when two lists do not fit."""
+    """Return the queries with their passages. Raises InputError if the lists differ in length."""
     queries = [body.text_1] if isinstance(body.text_1, str) else body.text_1
     texts = [body.text_2] if isinstance(body.text_2, str) else body.text_2
     if len(queries) == 1:
@@ -133,8 +136,8 @@ def _in_order(texts: Sequence[str], scores: FloatVector) -> list[Json]:
     return [{"document": text, "score": float(score)} for text, score in zip(texts, scores, strict=True)]
 
 
-def _result(passage: RankedPassage, **shown: object) -> Json:
-    return {"index": passage.index, "relevance_score": passage.score, **shown}
+def _result(passage: RankedPassage, **extra: object) -> Json:
+    return {"index": passage.index, "relevance_score": passage.score, **extra}
 
 
 def _new_id(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""Search and embeddings: the routes that ask our own index and engine."""
+"""Routes for search and embeddings, and the route of `ragsearch query`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rag_search.render.formats import as_dict
 from rag_search.render.paths import Places
 from rag_search.server.client import EXPECT_HEADER
 from rag_search.server.codec import pack_result
-from rag_search.server.discovery import announcement
+from rag_search.server.discovery import server_record
 from rag_search.server.errors import OtherIndexError, documented
 from rag_search.server.schemas import responses
 from rag_search.server.schemas.requests import (
@@ -36,21 +36,21 @@ BATCH_SLICE = 32
 
 
 def search_router(service: Service) -> APIRouter:
-    """/v1/search, /v1/search/batch, /v1/embeddings, and the command line's own."""
+    """Return the router of /v1/search, /v1/search/batch, /v1/embeddings and /v1/ragsearch/query."""
     router = APIRouter(tags=["search"])
-    config = service.engine.config
-    expected = announcement(config, "").expectation
-    usual = config.settings.search.options
+    config = service.live_searcher.config
+    expected = server_record(config, "").expectation
+    defaults = config.settings.search.options
 
     @router.post("/v1/search", responses=documented(responses.SearchReply))
     async def search(body: SearchRequest) -> Response:
-        result = await service.search(body.query, body.options(usual))
+        result = await service.search(body.query, body.options(defaults))
         return JSONResponse(as_dict(result, Places(base_folder(config), Path.cwd())))
 
     @router.post("/v1/search/batch", responses=documented(responses.SearchBatchReply))
     async def search_batch(body: SearchBatchRequest) -> Response:
         places = Places(base_folder(config), Path.cwd())
-        results = await _search_all(service, body.queries, body.options(usual))
+        results = await _search_all(service, body.queries, body.options(defaults))
         return JSONResponse({"results": [as_dict(result, places) for result in results]})
 
     @router.post("/v1/ragsearch/query", include_in_schema=False)
@@ -62,7 +62,7 @@ def search_router(service: Service) -> APIRouter:
 
     @router.post("/v1/embeddings", responses=documented(responses.EmbeddingsReply))
     async def embeddings(body: EmbeddingsRequest) -> Response:
-        embedder = service.engine.embedder
+        embedder = service.live_searcher.embedder
         if body.dimensions not in (None, embedder.dim):
             raise InputError(f"{embedder.name} makes vectors of {embedder.dim} dimensions, not {body.dimensions}.")
         texts = [body.input] if isinstance(body.input, str) else body.input
@@ -79,15 +79,15 @@ def search_router(service: Service) -> APIRouter:
 
 
 async def _search_all(service: Service, queries: Sequence[str], options: SearchOptions) -> list[SearchResult]:
-    """In slices: a long batch must not fill the queue."""
+    """Answer the queries in slices: a long batch must not fill the queue."""
     results: list[SearchResult] = []
     for first in range(0, len(queries), BATCH_SLICE):
-        some = queries[first : first + BATCH_SLICE]
-        results += await asyncio.gather(*(service.search(text, options) for text in some))
+        part = queries[first : first + BATCH_SLICE]
+        results += await asyncio.gather(*(service.search(text, options) for text in part))
     return results
 
 
 def _encoded(row: FloatVector, encoding: str) -> list[float] | str:
-    if encoding == "base64":  # little-endian float32, as OpenAI sends it
+    if encoding == "base64":  # little-endian float32, as in OpenAI's replies
         return base64.b64encode(row.astype("<f4").tobytes()).decode()
     return np.asarray(row, np.float64).tolist()  # type: ignore[no-any-return]

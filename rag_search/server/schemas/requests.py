@@ -1,4 +1,4 @@
-"""Bodies of requests. Foreign shapes ignore fields they do not know, as their own servers do; ours refuse them."""
+"""Request bodies. The shapes of other servers ignore unknown fields, as those servers do; our own refuse them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _encodable(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool | str):  # pydantic takes true for 1 and "5" for 5; 5.0 is an integer in JSON
-        raise ValueError("write a number")  # noqa: TRY004 - what pydantic catches
+        raise ValueError("write a number")  # noqa: TRY004 - pydantic catches ValueError
     return value
 
 
@@ -40,18 +40,18 @@ def _no_number(value: Any) -> Any:
     return value
 
 
-# a validator stands last: in front of a limit it would take it out of the OpenAPI document
+# the validator is last: before a limit it would remove the limit from the OpenAPI document
 Text = Annotated[str, BeforeValidator(_encodable)]
 Query = Annotated[str, Field(max_length=20_000), BeforeValidator(_encodable)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
-AtMost = Annotated[int, Field(ge=0), BeforeValidator(_number)]  # 0: no limit, as vLLM has it
+AtMost = Annotated[int, Field(ge=0), BeforeValidator(_number)]  # 0: no limit, as in vLLM
 Depth = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_number)]
 Day = Annotated[date, BeforeValidator(_no_number)]
 Json = dict[str, Any]
 
 
 class DocumentText(BaseModel):
-    """A document as an object."""
+    """A document given as an object."""
 
     text: Text
 
@@ -64,7 +64,7 @@ class _Rerank(BaseModel):
 
 
 class DocumentsRequest(_Rerank):
-    """Cohere, Jina, vLLM, and Weaviate, whose client always sends `property`."""
+    """The shape of Cohere, Jina, vLLM, and Weaviate, whose client always sends `property`."""
 
     query: Query
     documents: list[Text | DocumentText]
@@ -72,7 +72,7 @@ class DocumentsRequest(_Rerank):
 
 
 class PassagesRequest(_Rerank):
-    """`passages` in place of `documents`: each result carries its `text`."""
+    """`passages` instead of `documents`: each result contains its `text`."""
 
     query: Query
     passages: list[Text]
@@ -80,14 +80,14 @@ class PassagesRequest(_Rerank):
 
 
 class BatchRequest(_Rerank):
-    """Several queries, each with its own passages: one list of results per query."""
+    """Several queries, each with its own passages; the reply has one list of results per query."""
 
     queries: list[Query] = Field(max_length=MAX_QUERIES)
     passages_batch: list[list[Text]] = Field(max_length=MAX_QUERIES)
 
 
 class TeiRequest(BaseModel):
-    """text-embeddings-inference. Scores are probabilities of relevance, with `raw_scores` too."""
+    """The shape of text-embeddings-inference. Scores are probabilities, also with `raw_scores`."""
 
     query: Query
     texts: list[Text]
@@ -97,7 +97,7 @@ class TeiRequest(BaseModel):
 
 
 def form_of(body: Any) -> Literal["documents", "passages", "batch", "tei"]:
-    """Which of the four forms above a body has; `documents` unless it says otherwise."""
+    """Return which of the four shapes a body has, by its fields; `documents` if none of the others."""
     given = {name for name, value in body.items() if value is not None} if isinstance(body, Mapping) else set()
     if given & {"queries", "passages_batch"}:
         return "batch"
@@ -115,8 +115,10 @@ AnyRerankRequest = Annotated[_Documents | _Passages | _Batch | _Tei, Discriminat
 
 
 class ScoreRequest(BaseModel):
-    """vLLM's /v1/score: one text against one or many, or the pairs of two lists of the same length. `queries` and
-    `documents` are other names for both."""
+    """The shape of vLLM's /v1/score: one text against one or many, or the pairs of two lists of the same length.
+
+    `queries` and `documents` are other names for the two fields.
+    """
 
     model: Text | None = None
     text_1: Query | list[Query] = Field(validation_alias=AliasChoices("text_1", "queries"))
@@ -125,7 +127,7 @@ class ScoreRequest(BaseModel):
 
 
 class EmbeddingsRequest(BaseModel):
-    """OpenAI's embeddings, with Cohere's `input_type`. `dimensions`: only the engine's own."""
+    """The shape of OpenAI's embeddings, with Cohere's `input_type`. `dimensions` must be the engine's."""
 
     model: Text | None = None
     input: Text | list[Text]
@@ -137,8 +139,7 @@ class EmbeddingsRequest(BaseModel):
 
 
 class _SearchFields(BaseModel):
-    """How to search; the fields are those of `ragsearch query`. `top_k`, `candidates` and `min_score` are the settings'
-    unless they are given."""
+    """The options of `ragsearch query`. `top_k`, `candidates` and `min_score` default to the settings."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -152,14 +153,14 @@ class _SearchFields(BaseModel):
     since: Day | None = None
     group: StrictBool = True
 
-    def options(self, usual: SearchOptions) -> SearchOptions:
-        """As the records of a search have them. usual: what the settings say."""
+    def options(self, defaults: SearchOptions) -> SearchOptions:
+        """Convert to SearchOptions. defaults: those of the settings."""
         return SearchOptions(
-            top_k=usual.top_k if self.top_k is None else self.top_k,
-            candidates=usual.candidates if self.candidates is None else self.candidates,
+            top_k=defaults.top_k if self.top_k is None else self.top_k,
+            candidates=defaults.candidates if self.candidates is None else self.candidates,
             system="rerank" if self.rerank else "hybrid",
             instruction=self.instruction,
-            min_score=usual.min_score if self.min_score is None else self.min_score,
+            min_score=defaults.min_score if self.min_score is None else self.min_score,
             paths=tuple(self.paths),
             where=self.where,
             since=self.since.isoformat() if self.since else None,
@@ -168,19 +169,19 @@ class _SearchFields(BaseModel):
 
 
 class SearchRequest(_SearchFields):
-    """A question to the index."""
+    """A question for the index."""
 
     query: Query
 
 
 class SearchBatchRequest(_SearchFields):
-    """Several questions, all searched in the same way."""
+    """Several questions with the same options."""
 
     queries: list[Query] = Field(min_length=1, max_length=MAX_QUERIES)
 
 
 class OptionsModel(BaseModel):
-    """rag_search.records.SearchOptions."""
+    """The fields of rag_search.records.SearchOptions."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -196,7 +197,7 @@ class OptionsModel(BaseModel):
 
 
 class QueryRequest(BaseModel):
-    """What `ragsearch query` sends: SearchOptions as packed by rag_search.server.codec."""
+    """The request of `ragsearch query`: SearchOptions as packed by rag_search.server.codec."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Bodies of replies, for the OpenAPI document. Routes answer with plain dicts; a test holds them against these."""
+"""Reply bodies for the OpenAPI document. Routes reply with plain dicts; a test checks them against these classes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ class _Reply(BaseModel):
 
 
 class Usage(_Reply):
-    """Tokens of the texts that were embedded, an estimate where the model's tokenizer is not on this machine; 0 where
-    texts were reranked, whose tokens are not counted."""
+    """Tokens of the embedded texts, an estimate if the tokenizer is not on this machine.
+
+    0 for reranked texts, whose tokens are not counted.
+    """
 
     prompt_tokens: int
     total_tokens: int
 
 
 class Ranked(_Reply):
-    """One scored text. index: 0-based place in the request. relevance_score: higher is better."""
+    """One scored text. index: its 0-based position in the request. relevance_score: higher is better."""
 
     index: int
     relevance_score: float
@@ -31,14 +33,17 @@ class Ranked(_Reply):
 
 
 class Scored(_Reply):
-    """One score, Weaviate's way."""
+    """One score in the shape of Weaviate."""
 
     document: str
     score: float
 
 
 class RerankReply(_Reply):
-    """Best first; for `queries` one list per query. scores: at /rerank only, in the order of the request."""
+    """Ranked texts, best first; for `queries` one list per query.
+
+    scores: at /rerank only, in the order of the request.
+    """
 
     id: str
     model: str
@@ -50,7 +55,7 @@ class RerankReply(_Reply):
 
 
 class TeiRank(_Reply):
-    """One scored text, TEI's way; the list is best first."""
+    """One scored text in the shape of TEI; the list is best first."""
 
     index: int
     score: float
@@ -58,7 +63,7 @@ class TeiRank(_Reply):
 
 
 class Score(_Reply):
-    """One score, vLLM's way, in the order of the request."""
+    """One score in the shape of vLLM, in the order of the request."""
 
     index: int
     object: Literal["score"]
@@ -66,7 +71,7 @@ class Score(_Reply):
 
 
 class ScoreReply(_Reply):
-    """Answer of /v1/score."""
+    """The reply of /v1/score."""
 
     id: str
     object: Literal["list"]
@@ -76,7 +81,7 @@ class ScoreReply(_Reply):
 
 
 class Embedding(_Reply):
-    """A unit vector, or base64 of its little-endian float32."""
+    """A unit vector, as numbers or as base64 of little-endian float32."""
 
     object: Literal["embedding"]
     index: int
@@ -84,7 +89,7 @@ class Embedding(_Reply):
 
 
 class EmbeddingsReply(_Reply):
-    """Answer of /v1/embeddings."""
+    """The reply of /v1/embeddings."""
 
     object: Literal["list"]
     model: str
@@ -102,14 +107,14 @@ class Model(_Reply):
 
 
 class ModelsReply(_Reply):
-    """Embedder and reranker. The field `model` of a request is not looked at."""
+    """The embedder and the reranker. The field `model` of a request is ignored."""
 
     object: Literal["list"]
     data: list[Model]
 
 
 class Engine(_Reply):
-    """Who answered."""
+    """The models and the index that answered."""
 
     embedder: str
     reranker: str | None
@@ -125,7 +130,7 @@ class Sibling(_Reply):
 
 
 class Scores(_Reply):
-    """The score of each stage, None where it did not see the chunk."""
+    """The score of each stage, null if the stage did not see the chunk."""
 
     dense: float | None
     lexical: float | None
@@ -149,7 +154,7 @@ class Hit(_Reply):
 
 
 class SearchReply(BaseModel):
-    """As `ragsearch query --format json` prints it; fields may be added."""
+    """The JSON of `ragsearch query --format json`; fields may be added."""
 
     schema_version: int = Field(alias="schema")
     query: str
@@ -162,13 +167,13 @@ class SearchReply(BaseModel):
 
 
 class SearchBatchReply(_Reply):
-    """One answer for each question, in order."""
+    """One reply for each question, in order."""
 
     results: list[SearchReply]
 
 
 class StatusReply(_Reply):
-    """What is indexed and who answers. warning: why an older index still answers, or empty."""
+    """The index and the models. warning: why an older index still answers, or empty."""
 
     version: str
     embedder: str
@@ -195,14 +200,14 @@ class ReadyReply(HealthReply):
 
 
 class MetaReply(_Reply):
-    """The reranker."""
+    """The name and the fingerprint of the reranker."""
 
     model: str
     fingerprint: str
 
 
 class Problem(_Reply):
-    """What is wrong; remedy: what to do about it."""
+    """An error. remedy: what to do about it."""
 
     message: str
     type: str
@@ -211,13 +216,13 @@ class Problem(_Reply):
 
 
 class ErrorReply(_Reply):
-    """Every error."""
+    """The reply of every error."""
 
     error: Problem
 
 
 class TextErrorReply(_Reply):
-    """An error as clients of TEI and Weaviate read it."""
+    """An error in the shape that clients of TEI and Weaviate read."""
 
     error: str
     error_type: str

@@ -1,7 +1,7 @@
-"""A document as HTML that can do nothing: no raw HTML, no image, no address but plain http links, bounded in size.
+"""Render a document as harmless HTML: no raw HTML, no images, only http links, bounded in size.
 
-Markdown is rendered by markdown-it with HTML switched off, so tags of a document are shown as text. Its worst cases
-take time that grows with the square of the text; PREVIEW_CHARS keeps them at a second or two.
+Markdown is rendered by markdown-it with HTML switched off, so tags of a document appear as text. Its worst cases take
+quadratic time; PREVIEW_CHARS keeps them at a second or two.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Lines = tuple[int, int]  # 0-based, half open
 
 
 def document_html(document: Document, shown_path: str, first: int, last: int) -> str:
-    """The document with its lines `first` to `last` (1-based, inclusive) marked, and what is far from them left out."""
+    """Return the document with the lines `first` to `last` (1-based, inclusive) marked, and distant parts left out."""
     head = document.text[: front_matter(document.text).end]
     lines = LINE_END.split(document.text)
     top = len(LINE_END.findall(head))
@@ -49,14 +49,14 @@ def document_html(document: Document, shown_path: str, first: int, last: int) ->
 
 
 def render_markdown(lines: Sequence[str], *, mark: Lines = (0, 0)) -> str:
-    """HTML of Markdown lines; what shares a line with `mark` has the class `found`."""
+    """Return the HTML of Markdown lines. Blocks that share a line with `mark` get the class `found`."""
     while mark[1] < len(lines) and not lines[mark[1]].strip():  # a list ends after the blank lines below it
         mark = (mark[0], mark[1] + 1)
     source = "\n".join(plain(line).replace("\n", " ") for line in lines)[:PREVIEW_CHARS]
     parser = _parser()
     tokens = parser.parse(source)
     whole = [i for i in _blocks_in(tokens, mark) if not tokens[i].level]
-    if whole:  # blocks at the top stand in one box
+    if whole:  # blocks at the top level share one box
         end = next(i for i in range(whole[-1], len(tokens)) if not tokens[i].level and tokens[i].nesting < 1)
         box = [Token("box_open", "section", 1, {"class": "found"}), *tokens[whole[0] : end + 1]]
         tokens[whole[0] : end + 1] = [*box, Token("box_close", "section", -1)]
@@ -64,7 +64,7 @@ def render_markdown(lines: Sequence[str], *, mark: Lines = (0, 0)) -> str:
 
 
 def _window(lines: Sequence[str], top: int, passage: Lines) -> Lines:
-    """The lines to show: whole blocks around the passage; the passage alone when its block is too long."""
+    """Choose the lines to show: whole blocks around the passage, or the passage alone if its block is too long."""
     sizes = [len(line) + 1 for line in lines]
     start, stop = _grow(sizes[top:], (passage[0] - top, passage[1] - top), PARSED_CHARS)
     near = lines[top + start : top + stop]
@@ -73,18 +73,18 @@ def _window(lines: Sequence[str], top: int, passage: Lines) -> Lines:
         return passage
     inside = [i for i, (first, end) in enumerate(blocks) if first < passage[1] and end > passage[0]]
     inside = inside or [min(range(len(blocks)), key=lambda i: abs(blocks[i][0] - passage[0]))]
-    wanted = (inside[0], inside[-1] + 1)
+    core = (inside[0], inside[-1] + 1)
     block_sizes = [sum(sizes[first:end]) for first, end in blocks]
-    if sum(block_sizes[slice(*wanted)]) > PREVIEW_CHARS:
+    if sum(block_sizes[slice(*core)]) > PREVIEW_CHARS:
         return passage
-    first_block, last_block = _grow(block_sizes, wanted, PREVIEW_CHARS)
+    first_block, last_block = _grow(block_sizes, core, PREVIEW_CHARS)
     first_line = blocks[first_block][0] if first_block else top + start
     return first_line, (blocks[last_block - 1][1] if last_block < len(blocks) else top + stop)
 
 
-def _grow(sizes: Sequence[int], wanted: Lines, budget: int) -> Lines:
-    """`wanted`, and its neighbours on both sides in turn, as long as they fit into `budget`."""
-    start, stop = wanted
+def _grow(sizes: Sequence[int], core: Lines, budget: int) -> Lines:
+    """Extend `core` by neighbours on both sides in turn, as long as their sizes fit into `budget`."""
+    start, stop = core
     room = budget - sum(sizes[start:stop])
     while True:
         before = start > 0 and sizes[start - 1] <= room
@@ -100,9 +100,11 @@ def _grow(sizes: Sequence[int], wanted: Lines, budget: int) -> Lines:
 
 
 def _blocks_in(tokens: Sequence[Token], mark: Lines) -> list[int]:
-    """The outermost tokens that share a line with `mark` and are no containers that reach beyond it. Those within a
-    container get their class here."""
-    found, passed = [], 0
+    """Return the positions of the outermost tokens that share a line with `mark`, but no container that extends beyond.
+
+    Tokens within a container get their class here.
+    """
+    positions, passed = [], 0
     for i, token in enumerate(tokens):
         if token.nesting < 0 or token.map is None or token.type == "inline":
             continue
@@ -112,10 +114,10 @@ def _blocks_in(tokens: Sequence[Token], mark: Lines) -> list[int]:
         if token.type in _CONTAINERS and (first < mark[0] or end > mark[1]):
             continue
         passed = end
-        found.append(i)
+        positions.append(i)
         if token.level:
             token.attrJoin("class", "found")
-    return found
+    return positions
 
 
 def _gap(lines: int, where: str) -> str:
@@ -123,7 +125,7 @@ def _gap(lines: int, where: str) -> str:
 
 
 def _meta(document: Document) -> str:
-    """The date, and what the front matter says in single values."""
+    """Return the date and the single values of the front matter as HTML."""
     fields: Mapping[str, Any] = document.metadata
     rows = [("updated", document.updated)] if document.updated else []
     rows += [
@@ -142,13 +144,15 @@ def _parser() -> MarkdownIt:
 
 
 class _Inert(RendererHTML):
-    """Images become their description, links lead to http addresses only."""
+    """Renders images as their description, and only links to http addresses."""
 
     def image(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return the description of an image."""
         described = self.renderInlineAsText(tokens[index].children or [], options, env)
         return f'<span class="image">{escape(described or "image")}</span>'
 
     def link_open(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        """Return the start tag of a link, without its address unless it is http."""
         target = escape(str(tokens[index].attrs.get("href", "")))
         if not target.lower().startswith(("http://", "https://")):
             return f'<a title="{target}">'

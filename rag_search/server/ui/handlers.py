@@ -1,4 +1,4 @@
-"""What the page asks for: typed text in, HTML out. Everything goes through the Service, as requests to the API do."""
+"""Handlers of the page: text in, HTML out. All of them use the Service, as the routes do."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from rag_search.text.query import parse_query, parse_where, split_passages
 LOGGER = logging.getLogger(__name__)
 
 
-async def told(work: Awaitable[str]) -> str:
-    """The HTML of `work`, or the one message that says why there is none."""
+async def html_or_error(work: Awaitable[str]) -> str:
+    """Return the HTML of `work`, or an error message as HTML."""
     try:
         return await work
     except RagSearchError as error:
@@ -39,7 +39,10 @@ async def told(work: Awaitable[str]) -> str:
 async def search(
     service: Service, query: str, instruction: str, top_k: float | None, paths: str, where: str, since: str
 ) -> str:
-    """Hits of a question. top_k: None takes the settings'. paths and where: one condition a line. Raises InputError."""
+    """Return the hits of a question.
+
+    top_k: None takes that of the settings. paths, where: one condition per line. Raises InputError.
+    """
     parse_query(query)
     try:
         form = SearchRequest.model_validate(
@@ -55,12 +58,12 @@ async def search(
     except ValidationError as error:
         problem = error.errors()[0]
         raise InputError(f"{problem['loc'][-1]}: {problem['msg']}.") from error
-    result = await service.search(query, form.options(service.engine.config.settings.search.options))
+    result = await service.search(query, form.options(service.live_searcher.config.settings.search.options))
     return await run_in_threadpool(results.search_html, result, _places(service))
 
 
 async def rerank(service: Service, raw: str, text: str) -> str:
-    """Scores of the passages in `text`. Raises InputError."""
+    """Return the scores of the passages in `text`. Raises InputError."""
     query, passages = parse_query(raw), split_passages(text)
     if not passages:
         raise InputError("there are no passages.", remedy="Separate passages by blank lines.")
@@ -76,25 +79,28 @@ async def rerank(service: Service, raw: str, text: str) -> str:
     return await run_in_threadpool(render)
 
 
-async def document(service: Service, asked: Any) -> str:
-    """A document of the index. asked: `document`, `first` and last line, as the click on a result sends them."""
+async def document(service: Service, place: Any) -> str:
+    """Return a document of the index.
+
+    place: `document`, `first` and `last` line, from the click on a result. Raises InputError.
+    """
     try:
-        path, first, last = str(asked["document"]), int(asked["first"]), int(asked["last"])
+        path, first, last = str(place["document"]), int(place["first"]), int(place["last"])
     except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise InputError("that is no place in a document.") from error
+        raise InputError("that is not a place in a document.") from error
 
     def render() -> str:
-        with service.engine.reader() as reader:
-            found = reader.document(path)
-        return document_html(found, _places(service).shown(path), first, last)
+        with service.live_searcher.reader() as reader:
+            indexed = reader.document(path)
+        return document_html(indexed, _places(service).shown(path), first, last)
 
     return await run_in_threadpool(render)
 
 
 async def head(service: Service) -> str:
-    """The head of the page: what is indexed and who answers, or what to do about it."""
+    """Return the head of the page: the index and the models, or an error message."""
     try:
-        status = results.status_html(await run_in_threadpool(service.engine.status))
+        status = results.status_html(await run_in_threadpool(service.live_searcher.status))
     except RagSearchError as error:
         status = results.safe(f"{error.message} {error.remedy}")
     return results.head_html(status)
@@ -110,7 +116,7 @@ def _notes(reranker: Reranker, passages: list[str], instruction: str | None) -> 
 
 
 def _places(service: Service) -> Places:
-    return Places(base_folder(service.engine.config), Path.cwd())
+    return Places(base_folder(service.live_searcher.config), Path.cwd())
 
 
 def _lines(text: str) -> list[str]:

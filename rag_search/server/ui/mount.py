@@ -1,8 +1,8 @@
-"""The page as part of the server: Gradio is loaded when somebody first looks, and only what the page needs is reached.
+"""Mount the page on the server, load Gradio at the first visit, and expose only the routes that the page needs.
 
-Importing Gradio takes seconds and some 80 MB, which a server that only programs use should not pay. Gradio's other
-routes (files, uploads, a proxy, editing, sharing) are not found, other sites cannot use the page in a reader's name,
-and the page may load nothing from other hosts and run no script but its own.
+Importing Gradio takes seconds and about 80 MB, which a server for programs should not pay. Gradio's other routes
+(files, uploads, a proxy, editing, sharing) reply 404. Other sites cannot use the page in the name of its user. The page
+can load nothing from other hosts and run only its own scripts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _ICON = (
 
 
 def mount_page(app: FastAPI, service: Service) -> None:
-    """Add the page to the application at PATH, and lead `/` there."""
+    """Add the page to the application at PATH, and redirect `/` there."""
     page = Page(service)
     outer = app.router.lifespan_context
 
@@ -57,16 +57,16 @@ def mount_page(app: FastAPI, service: Service) -> None:
             finally:
                 await page.close()
 
-    async def lead() -> RedirectResponse:
+    async def redirect() -> RedirectResponse:
         return RedirectResponse(f"{PATH}/")
 
     app.router.lifespan_context = lifespan
-    app.add_api_route("/", lead, include_in_schema=False)
+    app.add_api_route("/", redirect, include_in_schema=False)
     app.mount(PATH, cast("ASGIApp", page))
 
 
 class Page:
-    """ASGI application in front of Gradio's."""
+    """ASGI application that guards Gradio's."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -76,6 +76,7 @@ class Page:
         self._running = AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request for the page on to Gradio, or raise HTTPException."""
         route = scope["path"].removeprefix(scope["root_path"])
         known = _ROUTES.get(scope["method"])
         if known is None or not known.fullmatch(route):
@@ -106,7 +107,7 @@ class Page:
 
 
 def _make_gradio(service: Service) -> tuple[FastAPI, frozenset[int]]:
-    """Gradio's application, and the numbers of the functions that its page calls."""
+    """Build Gradio's application. Return it and the numbers of the functions that its page calls."""
     import gradio
 
     from rag_search.server.ui.page import STYLE, make_page, make_theme
@@ -130,7 +131,10 @@ def _make_gradio(service: Service) -> tuple[FastAPI, frozenset[int]]:
 
 
 async def _checked(receive: Receive, functions: frozenset[int]) -> Receive:
-    """The body again when it names a function of the page: Gradio fails at any other. The guard gives it whole."""
+    """Return a `receive` that replays the body, or raise 422 if it names no function of the page (Gradio would crash).
+
+    The middleware has already read the whole body.
+    """
     whole = await receive()
     first = iter([whole])
     try:
@@ -138,7 +142,7 @@ async def _checked(receive: Receive, functions: frozenset[int]) -> Receive:
     except (ValueError, TypeError, KeyError, RecursionError):
         known = False
     if not known:
-        raise HTTPException(422, "the body names no function of the page.")
+        raise HTTPException(422, "the body does not name a function of the page.")
 
     async def again() -> Message:
         return next(first, None) or await receive()
@@ -147,14 +151,14 @@ async def _checked(receive: Receive, functions: frozenset[int]) -> Receive:
 
 
 def _check_origin(headers: Headers) -> None:
-    """A page of another site may not use this one in the name of its reader."""
+    """Raise 403 for a request from a page of another site."""
     origin = urlsplit(headers.get("origin", "")).netloc
     if "origin" in headers and origin not in (headers.get("host"), headers.get("x-forwarded-host")):
         raise HTTPException(403, "the request comes from another site.")
 
 
 def _with_policy(send: Send, nonce: str) -> Send:
-    """Adds what keeps a browser from running or loading anything that is not ours."""
+    """Return a `send` that adds the headers which keep a browser from running or loading anything foreign."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -169,7 +173,7 @@ def _with_policy(send: Send, nonce: str) -> Send:
 
 
 def _rewritten(send: Send, nonce: str) -> Send:
-    """Takes other hosts out of Gradio's page and lets its own scripts run."""
+    """Return a `send` that removes other hosts from Gradio's page and lets its own scripts run."""
     start: Message = {}
     parts: list[bytes] = []
 

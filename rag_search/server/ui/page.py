@@ -1,7 +1,7 @@
-"""The layout of the page: a search over the index and a sandbox for the reranker, built of Gradio's parts.
+"""Lay out the page with Gradio: a search over the index and a sandbox for the reranker.
 
-Document text reaches the page as the value of a `gr.HTML` with the default template "${value}". A `{{...}}` in a
-template would make Gradio run what a value holds.
+Document text reaches the page as the value of a `gr.HTML` with the default template "${value}". With a `{{...}}` in the
+template Gradio would run the content of a value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rag_search.server.ui.results import error_html, head_html, hint_html
 
 STYLE = Path(__file__).with_name("page.css")
 SEARCH_HINT = "Type a question and press Enter. A leading [...] is an instruction."
-RERANK_HINT = "Every passage gets a score between 0 and 1; the best stands first."
+RERANK_HINT = "Every passage gets a score between 0 and 1; the best is first."
 EXAMPLE_QUERY = "如何解决Redis连接超时"
 EXAMPLE_PASSAGES = """Redis 是内存数据库，常用作缓存和消息队列。
 
@@ -62,7 +62,7 @@ _WAITING: dict[str, Any] = {**_QUIET, "show_progress": "minimal"}
 
 
 def make_page(service: Service) -> gr.Blocks:
-    """The two tabs over a running service."""
+    """Return the page with its two tabs."""
     page = gr.Blocks(title="ragsearch", analytics_enabled=False, fill_width=True)
     with page:
         head = gr.HTML(head_html(""), js_on_load=None, **_output("top"))
@@ -73,14 +73,14 @@ def make_page(service: Service) -> gr.Blocks:
                 _rerank_tab(service)
 
         async def show_head() -> str:
-            return await handlers.told(handlers.head(service))
+            return await handlers.html_or_error(handlers.head(service))
 
         page.load(show_head, None, head, **_QUIET)
     return page
 
 
 def make_theme() -> gr.themes.Base:
-    """Fonts come from Gradio's own files or from the reader's machine, never from another host."""
+    """Return the theme. Its fonts come from Gradio's files or the user's machine, never from another host."""
     chinese = ("PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei")
     plex, plex_mono = (gr.themes.LocalFont(name, weights=(400, 700)) for name in ("IBM Plex Sans", "IBM Plex Mono"))
     theme = gr.themes.Base(
@@ -122,24 +122,24 @@ def _search_tab(service: Service) -> None:
     with gr.Accordion("Instruction and filters", open=False, elem_classes="filters"):
         with gr.Row():
             instruction = _text("Instruction", "for engines that follow one", scale=3)
-            top_k = gr.Number(service.engine.config.settings.search.top_k, label="Results", scale=1)
+            top_k = gr.Number(service.live_searcher.config.settings.search.top_k, label="Results", scale=1)
         with gr.Row():
-            paths = _text("Paths, one a line", "docs/guide/*.md", lines=2)
-            where = _text("Front matter, one a line", "category=api", lines=2)
+            paths = _text("Paths, one per line", "docs/guide/*.md", lines=2)
+            where = _text("Front matter, one per line", "category=api", lines=2)
             since = _text("Updated since", "2024-01-31")
     with gr.Row(elem_classes="answer"):
         hits = gr.HTML(hint_html(SEARCH_HINT), js_on_load=_OPEN_ON_CLICK, **_output("results"))
         shown = gr.HTML("", js_on_load=_SHOW_PASSAGE, **_output("preview"))
 
     async def search(*typed: Any) -> tuple[str, str]:
-        return await handlers.told(handlers.search(service, *typed)), ""
+        return await handlers.html_or_error(handlers.search(service, *typed)), ""
 
     async def open_document(event: gr.EventData) -> str:
-        return await handlers.told(handlers.document(service, event._data))
+        return await handlers.html_or_error(handlers.document(service, event._data))
 
     form = [query, instruction, top_k, paths, where, since]
-    asked = gr.on([go.click, query.submit], search, form, [hits, shown], **_WAITING)
-    asked.failure(None, None, hits, js=_say_unanswered(service), **_QUIET)
+    request = gr.on([go.click, query.submit], search, form, [hits, shown], **_WAITING)
+    request.failure(None, None, hits, js=_no_answer_script(service), **_QUIET)
     hits.click(open_document, None, shown, **_QUIET)
 
 
@@ -155,10 +155,10 @@ def _rerank_tab(service: Service) -> None:
             ranked = gr.HTML(hint_html(RERANK_HINT), js_on_load=None, **_output("results"))
 
     async def rerank(raw: str, text: str) -> str:
-        return await handlers.told(handlers.rerank(service, raw, text))
+        return await handlers.html_or_error(handlers.rerank(service, raw, text))
 
-    asked = gr.on([go.click, query.submit], rerank, [query, passages], ranked, **_WAITING)
-    asked.failure(None, None, ranked, js=_say_unanswered(service), **_QUIET)
+    request = gr.on([go.click, query.submit], rerank, [query, passages], ranked, **_WAITING)
+    request.failure(None, None, ranked, js=_no_answer_script(service), **_QUIET)
     example.click(lambda: (EXAMPLE_QUERY, EXAMPLE_PASSAGES), None, [query, passages], **_QUIET)
 
 
@@ -166,8 +166,8 @@ def _text(label: str, placeholder: str, **options: Any) -> gr.Textbox:
     return gr.Textbox("", label=label, placeholder=placeholder, **options)
 
 
-def _say_unanswered(service: Service) -> str:
-    """JavaScript for a request that reached no handler of ours."""
+def _no_answer_script(service: Service) -> str:
+    """Return JavaScript for a request that did not reach a handler."""
     limit = service.settings.max_body_mb
     remedy = f"It may have stopped; this page loads again when it is back. Or the text is longer than {limit:g} MiB."
     html = error_html("no answer from the server.", remedy)

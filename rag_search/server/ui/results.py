@@ -1,6 +1,6 @@
-"""Results as HTML. Whatever comes from a document or a person passes through `safe`; nothing else is put together here.
+"""Render results as HTML. All text from documents and users passes through `safe`.
 
-The page's style sheet is page.css; a `data-document` with its lines makes a button that opens the document.
+The style sheet is page.css. A button with `data-document` and lines opens the document.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rag_search.rerank.rank import RankedPassage
 from rag_search.text.sanitize import plain
 
 SNIPPET_CELLS = 320
-PASSAGE_CHARS = 4000  # of a passage in the sandbox; what is longer is cut on the page, not for the reranker
+PASSAGE_CHARS = 4000  # of a passage in the sandbox; longer ones are cut on the page, not for the reranker
 FOLDED_CHARS = 320
 SIBLINGS = 4
 
@@ -24,12 +24,12 @@ Span = tuple[int, int]
 
 
 def safe(text: str) -> str:
-    """`text` as HTML text or as an attribute's value in double quotes."""
+    """Escape `text` for use as HTML text or as an attribute value in double quotes."""
     return escape(plain(text), quote=True)
 
 
 def search_html(result: SearchResult, places: Places) -> str:
-    """The hits of one query, or that there is no confident match; then notes, engines and times."""
+    """Return the hits of one query or 'No confident match', then notes, models and times."""
     if result.hits:
         body = f'<ol class="hits">{"".join(_hit(hit, result.query, places) for hit in result.hits)}</ol>'
         return body + _notes(result.notes) + _engines(result)
@@ -40,29 +40,32 @@ def search_html(result: SearchResult, places: Places) -> str:
 def passages_html(
     ranked: Sequence[RankedPassage], query: str, *, facts: Iterable[str], notes: Iterable[str] = ()
 ) -> str:
-    """Scored passages, best first. facts: who scored, under which instruction, how long it took."""
+    """Return scored passages, best first.
+
+    facts: the model, the instruction, and the time.
+    """
     rows = "".join(_passage(passage, query) for passage in ranked)
     return f'<ol class="hits">{rows}</ol>' + _notes(notes) + f'<p class="facts">{_joined(facts)}</p>'
 
 
 def error_html(message: str, remedy: str = "") -> str:
-    """The one message that stands where results would."""
+    """Return an error message to show in place of results."""
     remedied = f"<p>{safe(remedy)}</p>" if remedy else ""
     return f'<div class="problem" role="alert"><b>{safe(_sentence(message))}</b>{remedied}</div>'
 
 
 def hint_html(text: str) -> str:
-    """What a part of the page that is still empty is for."""
+    """Return the text of an area of the page that is still empty."""
     return f'<p class="hint">{safe(text)}</p>'
 
 
 def head_html(status: str) -> str:
-    """The name, and one line about the server; `status` is HTML."""
+    """Return the name and one line about the server. status: HTML."""
     return f'<h1>ragsearch</h1><span class="status">{status}</span>'
 
 
 def status_html(status: Mapping[str, object]) -> str:
-    """One line: what is indexed and who answers. status: of Engine.status."""
+    """Return one line about the index and the models. status: from LiveSearcher.status."""
     parts = [f"{status['documents']:,} documents", f"{status['chunks']:,} passages", str(status["embedder"])]
     return _joined([*parts, str(status["reranker"] or "no reranker")])
 
@@ -71,32 +74,32 @@ def _hit(hit: Hit, query: str, places: Places) -> str:
     chunk = hit.chunk
     heading = "".join(f'<span class="under"> › {safe(part)}</span>' for part in chunk.heading_path)
     title = _opener(chunk, chunk.line_start, chunk.line_end, f"{safe(chunk.title)}{heading}", "title")
-    shown = f"{safe(places.shown(chunk.path))}:{chunk.line_start}"
+    place = f"{safe(places.shown(chunk.path))}:{chunk.line_start}"
     text, best = snippet_with_best(chunk.text, query, cells=SNIPPET_CELLS)
     words = _words(text, query)
     if not any(best[0] <= start < best[1] for start, _ in words):
-        best = (0, 0)  # question and passage share no word: no sentence is better than the others
+        best = (0, 0)  # question and passage share no word, so no sentence is better than the others
     return (
         f'<li><div class="head"><b class="rank">{hit.rank}</b>{title}{_score(hit.score, "hit-score")}</div>'
-        f'<div class="place">{shown}{_siblings(hit)}</div>'
+        f'<div class="place">{place}{_siblings(hit)}</div>'
         f'<p class="text">{_marked(text, best, words)}</p>{_stages(hit.scores)}</li>'
     )
 
 
 def _opener(chunk: Chunk, first: int, last: int, content: str, kind: str) -> str:
-    """A button that opens the document of a chunk at some lines; `content` is HTML."""
+    """Return a button that opens the document of a chunk at some lines. content: HTML."""
     lines = f'data-first="{first}" data-last="{last}"'
     return f'<button type="button" class="{kind}" data-document="{escape(chunk.path)}" {lines}>{content}</button>'
 
 
 def _siblings(hit: Hit) -> str:
-    shown = hit.siblings[:SIBLINGS]
-    links = [_opener(hit.chunk, s.line_start, s.line_end, f":{s.line_start}", "also") for s in shown]
+    siblings = hit.siblings[:SIBLINGS]
+    links = [_opener(hit.chunk, s.line_start, s.line_end, f":{s.line_start}", "also") for s in siblings]
     return f' <span class="also-at">also at {" ".join(links)}</span>' if links else ""
 
 
 def _score(score: float, kind: str) -> str:
-    """A number, and a bar when it lies between 0 and 1."""
+    """Return a number with a bar, which is full at 1."""
     filled = min(1.0, max(0.0, score)) * 100
     level = "high" if score >= 0.5 else "low"
     bar = f'<i class="bar"><i style="width:{filled:.1f}%"></i></i>'
@@ -112,8 +115,8 @@ def _stages(scores: StageScores) -> str:
 def _passage(passage: RankedPassage, query: str) -> str:
     text = plain(passage.text)
     cut = len(text) - PASSAGE_CHARS
-    shown = text[:PASSAGE_CHARS]
-    body = _marked(shown, (0, 0), _words(shown, query))
+    start = text[:PASSAGE_CHARS]
+    body = _marked(start, (0, 0), _words(start, query))
     if cut > 0:
         body += f' <span class="more">… {cut:,} more characters</span>'
     if len(text) > FOLDED_CHARS:
@@ -129,7 +132,7 @@ def _words(text: str, query: str) -> list[Span]:
 
 
 def _marked(text: str, best: Span, words: Sequence[Span]) -> str:
-    """`text` as HTML, with the best sentence in <mark> and words of the query in <b>."""
+    """Return `text` as HTML, with the best sentence in <mark> and words of the query in <b>."""
     inside = bytearray(len(text))
     for start, stop in words:
         inside[start:stop] = b"\1" * (stop - start)

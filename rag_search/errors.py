@@ -16,6 +16,13 @@ RagSearchError               message + remedy; the command line prints both and 
 
 from __future__ import annotations
 
+DISTRIBUTION = "ragsearch-local"  # on PyPI `ragsearch` is another project
+
+
+def pip_install(extra: str) -> str:
+    """Return the command that adds an extra to the installed package."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
 
 class RagSearchError(Exception):
     """One clear sentence, and what to do about it.
@@ -42,7 +49,7 @@ class MissingExtraError(RagSearchError):
     """An optional package is missing; the remedy is the pip line that installs it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"the package {package!r} is not installed.", remedy=f"Run: pip install 'ragsearch[{extra}]'")
+        super().__init__(f"the package {package!r} is not installed.", remedy=f"Run: {pip_install(extra)}")
         self.package = package
         self.extra = extra
 

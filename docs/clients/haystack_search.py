@@ -1,6 +1,6 @@
 """Haystack: our index as a retriever, and our reranker as a ranker; both go into a Pipeline.
 
-pip install ragsearch haystack-ai vllm-haystack; ragsearch serve
+pip install ragsearch-local haystack-ai vllm-haystack; ragsearch serve
 """
 
 import sys

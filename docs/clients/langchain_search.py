@@ -1,6 +1,6 @@
 """LangChain: our index as a retriever, and our reranker as a document compressor.
 
-pip install ragsearch langchain-core langchain-cohere; ragsearch serve
+pip install ragsearch-local langchain-core langchain-cohere; ragsearch serve
 """
 
 import sys

@@ -1,6 +1,6 @@
 """LlamaIndex: our index as a retriever, and our reranker behind any retriever.
 
-pip install ragsearch llama-index-core llama-index-postprocessor-tei-rerank; ragsearch serve
+pip install ragsearch-local llama-index-core llama-index-postprocessor-tei-rerank; ragsearch serve
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""An MCP client. pip install 'ragsearch[cpu,mcp]'; without an address it starts `ragsearch mcp` itself.
+"""An MCP client. pip install 'ragsearch-local[cpu,mcp]'; without an address it starts `ragsearch mcp` itself.
 
 An agent is told: {"mcpServers": {"ragsearch": {"command": "ragsearch", "args": ["mcp"]}}}
 """

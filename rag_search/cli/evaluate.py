@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,9 +45,12 @@ def evaluate(
 
     Example: ragsearch evaluate corpus --split test
     """
+    from rag_search.errors import MissingExtraError
     from rag_search.evaluation.cached_index import measure
     from rag_search.evaluation.report import as_dict, to_markdown
 
+    if out_dir and find_spec("matplotlib") is None:  # say it before an hour of measuring
+        raise MissingExtraError("matplotlib", "eval")
     config = load_config(profile=profile)
     with _bar() as on_progress:
         evaluation = measure(

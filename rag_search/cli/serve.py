@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_search.cli.common import IndexOption, ProfileOption, load_config, stderr_console
-from rag_search.errors import MissingExtraError
+from rag_search.errors import MissingExtraError, pip_install
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -62,7 +62,7 @@ def serve(
     page = importlib.util.find_spec("gradio") is not None
     if not page:
         stderr_console().print(
-            "no web page: gradio is not installed. To add it, run: pip install 'ragsearch[ui]'", soft_wrap=True
+            f"no web page: gradio is not installed. To add it, run: {pip_install('ui')}", soft_wrap=True
         )
     _serve(config, log_file=log_file, page=page)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rag_search.config import Config
-from rag_search.errors import ConfigError, IndexMissingError, RagSearchError
+from rag_search.errors import ConfigError, IndexMissingError, RagSearchError, pip_install
 from rag_search.runtime.http import root_of, uses_proxy
 
 State = Literal["ok", "warn", "fail"]
@@ -69,7 +69,7 @@ def check_faiss(_: Config) -> Iterator[Finding]:
     """Check that one package owns FAISS: pip installs faiss-cpu beside faiss-gpu, and removing one breaks the other."""
     owners = sorted(set(importlib.metadata.packages_distributions().get("faiss", [])))
     if not owners:
-        yield Finding("faiss", "fail", "not installed", "Run: pip install 'ragsearch[cpu]'")
+        yield Finding("faiss", "fail", "not installed", f"Run: {pip_install('cpu')}")
     elif len(owners) > 1:
         remedy = f"Run: pip uninstall -y {' '.join(owners)}, then install the one extra you want."
         yield Finding("faiss", "fail", f"the module has {len(owners)} owners: {', '.join(owners)}", remedy)

@@ -156,7 +156,7 @@ def test_a_missing_extra_is_that_of_the_profile(
     indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch, args: list[str], extra: str
 ) -> None:
     monkeypatch.setenv("RAGSEARCH_EMBEDDER__BACKEND", "sentence-transformers")
-    assert f"pip install 'ragsearch[{extra}]'" in run("query", "x", *args).err
+    assert f"pip install 'ragsearch-local[{extra}]'" in run("query", "x", *args).err
 
 
 def test_ingest_without_a_path_syncs_the_known_folders(indexed: Path, run: Run) -> None:

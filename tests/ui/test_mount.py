@@ -107,7 +107,7 @@ def test_ui_without_gradio_names_the_pip_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "'gradio' is not installed" in done.stderr
-    assert "pip install 'ragsearch[ui]'" in done.stderr
+    assert "pip install 'ragsearch-local[ui]'" in done.stderr
 
 
 @pytest.mark.slow
@@ -123,7 +123,7 @@ def test_serve_without_gradio_says_so_in_one_line_and_serves(tmp_path: Path, mod
                 assert said[-1], said
             url = said[-1].split()[-1]
             assert [line for line in said if "page" in line] == [
-                "no web page: gradio is not installed. To add it, run: pip install 'ragsearch[ui]'\n"
+                "no web page: gradio is not installed. To add it, run: pip install 'ragsearch-local[ui]'\n"
             ]
             assert httpx.get(f"{url}/health").status_code == 200
             assert httpx.get(f"{url}/ui/").status_code == 404

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from rag_search.engines.vllm_server.commands import ServerCommand
-from rag_search.errors import EngineError
+from rag_search.errors import EngineError, pip_install
 from rag_search.runtime.files import write_atomically
 from rag_search.runtime.http import root_of, uses_proxy
 from rag_search.runtime.processes import process_start
@@ -124,9 +124,7 @@ def _start(command: ServerCommand, folder: Path) -> RunningServer:
                 start_new_session=True,
             )  # fmt: skip
     except OSError as error:
-        raise EngineError(
-            f"{command.args[0]} cannot be run: {error}.", remedy="Run: pip install 'ragsearch[gpu]'"
-        ) from error
+        raise EngineError(f"{command.args[0]} cannot be run: {error}.", remedy=f"Run: {pip_install('gpu')}") from error
     process.returncode = 0  # it outlives us: no warning when this object goes
     return RunningServer(command.name, command.model, command.url, process.pid, process_start(process.pid), str(log))
 

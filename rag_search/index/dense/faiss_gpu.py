@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rag_search.errors import pip_install
 from rag_search.index.dense.exact import IdMatrix, Ids, VectorRows, VectorSearch, padded, top
 from rag_search.records import FloatMatrix
 
@@ -28,7 +29,7 @@ def prefer_gpu(rows: VectorRows, plain: VectorSearch, faiss: ModuleType | Any) -
     faiss: the module. `should_use_cuvs` and the like are never called: without a card they abort the process.
     """
     if not hasattr(faiss, "StandardGpuResources"):
-        return Unused(plain, "this faiss has no GPU support, see ragsearch[gpu]")
+        return Unused(plain, f"this faiss has no GPU support; run: {pip_install('gpu')}")
     if faiss.get_num_gpus() == 0:
         return Unused(plain, "faiss sees no card")
     try:

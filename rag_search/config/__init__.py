@@ -1,4 +1,4 @@
-"""Settings: what there is (`settings`), and the layers that they are read from (`loading`, `environment`)."""
+"""Settings: their definition (`settings`), and the layers that they are read from (`loading`, `environment`)."""
 
 from rag_search.config.loading import PROJECT_FILE, Config, data_dir, find_project_file, load_config
 from rag_search.config.settings import (

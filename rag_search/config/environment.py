@@ -1,6 +1,6 @@
-"""Settings as pydantic-settings reads them from the environment.
+"""Read settings from the environment by pydantic-settings.
 
-A module of its own: the import takes 40 ms, and most queries are asked without a `RAGSEARCH_*` variable.
+A module of its own: the import takes 40 ms, and most queries run without a `RAGSEARCH_*` variable.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from rag_search.errors import ConfigError
 
 
 class _Environment(BaseSettings):
-    """Takes the fields of Settings below."""
+    """The base of a model with the fields of Settings."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid")
 
 
 def read_environment() -> dict[str, Any]:
-    """Nested dict of the settings that the environment gives. Raises ConfigError for a value that cannot be read."""
+    """Return the settings of the environment, nested. Raises ConfigError for a value that cannot be read."""
     kinds = get_type_hints(Settings)
     sections: dict[str, Any] = {section.name: (kinds[section.name], None) for section in fields(Settings)}
     try:
         return EnvSettingsSource(create_model("Environment", __base__=_Environment, **sections))()
     except (ValueError, ValidationError) as error:
-        raise ConfigError(f"the environment holds a value that cannot be read: {error}.") from error
+        raise ConfigError(f"the environment contains a value that cannot be read: {error}.") from error

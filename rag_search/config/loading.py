@@ -1,8 +1,8 @@
-"""Settings and where each of them came from.
+"""Load settings and record the origin of each.
 
-flags > environment (`RAGSEARCH_*`, nested with `__`) > project `ragsearch.toml` > user `config.toml` > defaults.
-Every layer is read as a plain dict, the dicts are merged, and pydantic checks the result once, so that `config show`
-can name the origin of each value and an unknown key is an error wherever it stands.
+flags > environment (`RAGSEARCH_*`, nested with `__`) > project `ragsearch.toml` > user `config.toml` > defaults. Every
+layer is read as a plain dict, the dicts are merged, and pydantic checks the result once. So `config show` can name the
+origin of each value, and an unknown key is an error in any layer.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class Config:
     def index_dir(self) -> Path:
         """Folder of the index: a path as given, else `indexes/NAME` beside ragsearch.toml, else XDG data."""
         name = self.settings.index
-        if _is_place(name):
+        if _is_path(name):
             return Path(name).absolute()
         home = self.project_file.parent if self.project_file else data_dir()
         return home / "indexes" / name
 
 
 def load_config(flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None) -> Config:
-    """Read every layer. `flags` maps dotted keys to values; None values are "not given". A relative path is meant from
-    the folder of the file that it stands in, in a flag or a variable from `cwd`; `~` is the home folder.
+    """Read every layer. flags: dotted keys to values; None means "not given".
 
-    Raises ConfigError for an unknown key, a bad value or broken TOML, naming the file or variable.
+    Relative paths in a file are resolved against that file's folder, in flags and variables against `cwd`. `~` expands
+    to the home folder. Raises ConfigError for an unknown key, a bad value or broken TOML, with the file or variable.
     """
     cwd = (cwd or Path.cwd()).absolute()
     project_file = find_project_file(cwd)
@@ -68,12 +68,12 @@ def load_config(flags: Mapping[str, Any] | None = None, *, cwd: Path | None = No
             if key not in known:
                 raise ConfigError(f"unknown setting {key!r} ({origin}).", remedy=_did_you_mean(key, known))
             origins[key] = _name_origin(origin, key)
-            _put(merged, key, _placed(key, value, folder))
+            _put(merged, key, _resolved(key, value, folder))
     return Config(_check(merged, origins) if merged else Settings(), origins, project_file)
 
 
 def find_project_file(start: Path) -> Path | None:
-    """The nearest ragsearch.toml at or above `start`."""
+    """Return the nearest ragsearch.toml at or above `start`."""
     for folder in (start.absolute(), *start.absolute().parents):
         if (folder / PROJECT_FILE).is_file():
             return folder / PROJECT_FILE
@@ -85,28 +85,30 @@ def data_dir() -> Path:
     return Path(platformdirs.user_data_dir("ragsearch"))
 
 
-def _placed(key: str, value: Any, folder: Path) -> Any:
-    """A path that `folder` counts for as an absolute one; other values as they are."""
-    if not isinstance(value, (str, Path)) or not (key in PATH_KEYS or (key == "index" and _is_place(str(value)))):
+def _resolved(key: str, value: Any, folder: Path) -> Any:
+    """Return a path resolved against `folder`; other values unchanged."""
+    if not isinstance(value, (str, Path)) or not (key in PATH_KEYS or (key == "index" and _is_path(str(value)))):
         return value
     return str(folder / os.path.expanduser(value))  # noqa: PTH111 (Path.expanduser raises for an unknown ~name)
 
 
-def _is_place(index: str) -> bool:
-    """Whether the setting `index` is a path and not a name."""
+def _is_path(index: str) -> bool:
+    """Return whether the setting `index` is a path and not a name."""
     return "/" in index or os.sep in index
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    """Read a file of settings; empty if there is none. Raises ConfigError."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.", remedy="Mend the file or remove it.") from error
+        raise ConfigError(f"{path} cannot be read: {error}.", remedy="Fix or remove the file.") from error
 
 
 def _read_environment() -> dict[str, Any]:
+    """Read the environment; empty without a variable of ours. Raises ConfigError for an unknown one."""
     given = [name for name in os.environ if name.upper().startswith(ENV_PREFIX)]
     if not given:
         return {}
@@ -120,33 +122,38 @@ def _read_environment() -> dict[str, Any]:
 
 
 def _check(merged: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
-    from pydantic import ValidationError  # 70 ms that a query with all defaults need not wait for
+    """Check the merged settings. Raises ConfigError."""
+    from pydantic import ValidationError  # 70 ms that a query with all defaults does not need
 
-    from rag_search.config.validation import tidied
+    from rag_search.config.validation import cleaned
 
     try:
-        return checked(tidied(merged, origins))
+        return checked(cleaned(merged, origins))
     except ValidationError as error:
         raise _explain(error, origins) from error
 
 
 def _explain(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    """Return the first error of pydantic with the origin of the value."""
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     origin = origins.get(key, "defaults")
-    return ConfigError(f"setting {key!r} ({origin}): {problem['msg']}.", remedy="Change it there, or take it out.")
+    return ConfigError(f"setting {key!r} ({origin}): {problem['msg']}.", remedy="Correct or remove it.")
 
 
 def _did_you_mean(word: str, choices: list[str]) -> str:
+    """Return the remedy for an unknown name."""
     close = difflib.get_close_matches(word, choices, n=1)
-    return f"Did you mean {close[0]}?" if close else "Take it out; ragsearch config show then lists every setting."
+    return f"Did you mean {close[0]}?" if close else "Remove it; ragsearch config show then lists every setting."
 
 
 def _name_origin(origin: str, key: str) -> str:
+    """Return the variable of a key of the environment; any other origin unchanged."""
     return ENV_PREFIX + key.replace(".", "__").upper() if origin == "environment" else origin
 
 
 def _flatten(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and values."""
     for key, value in layer.items():
         if isinstance(value, Mapping):
             yield from _flatten(value, f"{prefix}{key}.")
@@ -155,6 +162,7 @@ def _flatten(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Nest dotted keys."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():
         _put(nested, key, value)
@@ -162,6 +170,7 @@ def _unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put(nested: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in a nested dict."""
     *parents, leaf = key.split(".")
     for parent in parents:
         nested = nested.setdefault(parent, {})

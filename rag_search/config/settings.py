@@ -1,7 +1,7 @@
-"""Every setting, its range and its default.
+"""Define every setting, its range and its default.
 
 Plain dataclasses, because most commands run with the defaults, and a library that checks values takes 70 ms to import.
-`checked` makes settings of values that somebody gave; pydantic reads the limits from the fields' metadata.
+`checked` makes settings of given values; pydantic reads the limits from the fields' metadata.
 """
 
 from __future__ import annotations
@@ -20,21 +20,24 @@ PATH_KEYS = frozenset({"cache_dir", "embedder.known_answers", "reranker.known_an
 
 
 def _setting(default: Any, description: str = "", **limits: float) -> Any:
-    """A field of a section. limits: of pydantic, such as ge=1."""
+    """Define a field of a section. limits: pydantic's, such as ge=1."""
     return field(default=default, metadata={"description": description, **limits})
 
 
 def _secret() -> Any:
+    """Define a field that is never printed."""
     return field(default=None, repr=False, metadata={"secret": True})
 
 
 class _Section:
+    """A group of settings; unknown keys are errors."""
+
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
 class EmbedderSettings(_Section):
-    """Stage one. `backend` None means: what the profile says."""
+    """Stage one. `backend` None: that of the profile."""
 
     backend: Literal["builtin", "sentence-transformers", "openai"] | None = None
     model: str | None = _setting(None, "hub name, local directory, or builtin variant")
@@ -55,7 +58,7 @@ class RerankerSettings(_Section):
 
     backend: Literal["late-interaction", "vllm", "rerank-api", "cross-encoder", "none"] | None = None
     model: str | None = None
-    api: Literal["vllm", "tei", "cohere", "jina"] | None = _setting(None, "None: by the URL, which never tells tei")
+    api: Literal["vllm", "tei", "cohere", "jina"] | None = _setting(None, "None: guessed from the URL; set it for TEI")
     check: bool = _setting(True, "ask known answers before the first use")
     known_answers: Path | None = _setting(None, "JSON with a reference matrix; None: ours")  # noqa: RUF009 (it is a field)
     url: str | None = _setting(None, "base URL of a rerank server, ending in /v1 (tei: its root)")
@@ -76,7 +79,7 @@ class SearchSettings(_Section):
 
     @property
     def options(self) -> SearchOptions:
-        """How a query is searched unless it says otherwise: on the command line, over HTTP and MCP, and in Python."""
+        """Default options of a query: on the command line, over HTTP and MCP, and in Python."""
         return SearchOptions(top_k=self.top_k, candidates=self.candidates, min_score=self.min_score)
 
 
@@ -120,7 +123,7 @@ class Settings(_Section):
 
 
 def checked(values: Mapping[str, Any]) -> Settings:
-    """Settings with `values`, nested by section, in place of defaults. Raises pydantic's ValidationError."""
+    """Return settings with `values`, nested by section, in place of defaults. Raises pydantic's ValidationError."""
     if not values:
         return Settings()
     from pydantic import TypeAdapter
@@ -129,12 +132,12 @@ def checked(values: Mapping[str, Any]) -> Settings:
 
 
 def known_keys() -> list[str]:
-    """Every dotted key of Settings."""
+    """Return every dotted key of Settings."""
     return [key for key, _ in flatten_settings(Settings())]
 
 
 def flatten_settings(settings: Settings) -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values in the order of their definition; a secret that is set is stars."""
+    """Yield dotted keys and values in the order of their definition; a secret that is set is stars."""
     for section in fields(settings):
         value = getattr(settings, section.name)
         if is_dataclass(value):
@@ -144,5 +147,6 @@ def flatten_settings(settings: Settings) -> Iterator[tuple[str, Any]]:
 
 
 def _public(section: Any, setting: Any) -> Any:
+    """Return the value of a setting, stars for a secret."""
     value = getattr(section, setting.name)
     return "*" * 10 if value and setting.metadata.get("secret") else value

@@ -1,4 +1,4 @@
-"""What an embedder is. Backends encode one batch; `batches` decides what a batch is."""
+"""Define what an embedder is, and how texts are grouped into batches."""
 
 from __future__ import annotations
 
@@ -15,50 +15,63 @@ from rag_search.records import Encoded, FloatMatrix
 class Embedder(Protocol):
     """Text to unit vectors.
 
-    name: for people ("multilingual-e5-small (builtin, int8)"). dim: columns of a vector.
-    fingerprint: hash of everything that changes a vector (model, weights, dim, prefixes, pooling); an index made
-    under one fingerprint is never read under another. token_dim: dimensions of a token vector, an even number, 0 when
-    it makes none.
+    name: for people ("multilingual-e5-small (builtin, int8)"). dim: columns of a vector. fingerprint: hash of
+    everything that changes a vector (model, weights, dim, prefixes, pooling); an index made under one fingerprint is
+    never read under another. token_dim: dimensions of a token vector, an even number; 0 if it makes none.
     follows_instructions: whether `instruction` changes the query vector.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name for people."""
+        ...
+
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Columns of a vector."""
+        ...
+
     @property
-    def token_dim(self) -> int: ...
+    def token_dim(self) -> int:
+        """Dimensions of a token vector, 0 for none."""
+        ...
+
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Hash of everything that changes a vector."""
+        ...
+
     @property
-    def follows_instructions(self) -> bool: ...
+    def follows_instructions(self) -> bool:
+        """Whether `instruction` changes the query vector."""
+        ...
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Length of each text in the model's own tokens, without prefix and special tokens: int64 (n,)."""
+        """Count the model's own tokens of each text, without prefix and special tokens: int64 (n,)."""
         ...
 
     def encode_documents(self, passages: Sequence[str]) -> Encoded:
-        """Passages to float32 (n, dim) unit rows, in order, with token vectors if `token_dim`."""
+        """Encode passages as float32 (n, dim) unit rows, in order, with token vectors if `token_dim`."""
         ...
 
     def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
-        """Queries to float32 (n, dim) unit rows."""
+        """Encode queries as float32 (n, dim) unit rows."""
         ...
 
 
 @runtime_checkable
 class CachesQueries(Protocol):
-    """An embedder that keeps the vectors of the last queries."""
+    """An embedder that caches the vectors of the last queries."""
 
     def clear_query_cache(self) -> None:
-        """Encode the next query anew, as a measurement wants."""
+        """Forget the cached queries, so that a measurement encodes the next one."""
         ...
 
 
 def batches(lengths: NDArray[np.int64], *, max_tokens: int, max_rows: int = 256) -> Iterator[NDArray[np.int64]]:
-    """Indices of texts grouped by length, longest first, so that padding is small and memory has one bound.
+    """Yield indices of texts grouped by length, longest first, so that padding is small and memory has one bound.
 
-    A batch holds at most `max_rows` texts and `max_tokens` tokens after padding (a longer text stands alone).
+    A batch has at most `max_rows` texts and `max_tokens` tokens after padding (a longer text is a batch of its own).
     """
     order = np.argsort(-lengths, kind="stable")
     start = 0

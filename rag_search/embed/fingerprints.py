@@ -1,4 +1,4 @@
-"""Telling two models apart by their files."""
+"""Tell two models apart by their files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SUFFIXES = (".json", ".safetensors", ".bin")
 
 
 def files_id(model: str) -> str:
-    """Hash of settings, tokenizer, and the head and size of each weight file of a folder; the name itself otherwise."""
+    """Hash settings, tokenizer, and head and size of each weight file of a folder; return any other name itself."""
     folder = Path(model)
     if not folder.is_dir():
         return model

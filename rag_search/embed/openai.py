@@ -1,6 +1,6 @@
-"""Embeddings behind HTTP: any OpenAI-compatible `/v1/embeddings` (vLLM, TEI, Ollama, hosted).
+"""Get embeddings over HTTP from any OpenAI-compatible `/v1/embeddings` (vLLM, TEI, Ollama, hosted).
 
-Only literal text and `/v1/embeddings`: `messages`, `/v2/embed` and `input_type` apply a chat template on vLLM, and
+Requests contain literal text only: `messages`, `/v2/embed` and `input_type` apply a chat template on vLLM, and
 `add_special_tokens: false` drops the token whose vector is pooled. Dimensions are cut on our side.
 """
 
@@ -26,7 +26,7 @@ _PROBE, _PROBE_TOKENS = "hello world", 3  # with the end token
 
 
 class OpenAIBackend:
-    """An EmbedBackend. tokenizer: where to count tokens, if it is not to be found under the model's name."""
+    """An EmbedBackend. tokenizer: where to count tokens, if it is not found under the model's name."""
 
     max_rows = MAX_ROWS
     concurrency = CONCURRENCY
@@ -37,21 +37,25 @@ class OpenAIBackend:
 
     @property
     def name(self) -> str:
+        """Name for people, with the address."""
         return f"{self.model} ({self.remote.url}, prompts: {self._prompts.name})"
 
     @property
     def identity(self) -> str:
+        """The model; the server does not tell its weights."""
         return f"openai {self.model}"
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Count the tokens of each text, by the tokenizer or an estimate: int64 (n,)."""
         return self._count(texts)
 
     def embed(self, texts: Sequence[str]) -> FloatMatrix:
+        """Encode one batch. Raises EngineError."""
         body = {"model": self.model, "input": list(texts), "encoding_format": "base64"}
         return read_vectors(self.remote.post("/embeddings", body), len(texts), self.name)
 
     def check_structure(self) -> None:
-        """Raises KnownAnswerError when the end token is dropped or the first token alone is pooled."""
+        """Raise KnownAnswerError when the end token is dropped or the first token alone is pooled."""
         if self._prompts.name != "qwen3":
             return
         tokens = tokens_of(self.remote.probe("/tokenize", {"model": self.model, "prompt": _PROBE}))
@@ -72,35 +76,36 @@ class OpenAIBackend:
             )
 
 
-def read_vectors(answer: Any, wanted: int, name: str) -> FloatMatrix:
-    """Vectors in the order of the texts. Raises EngineError unless every text has exactly one of equal length."""
+def read_vectors(answer: Any, count: int, name: str) -> FloatMatrix:
+    """Return vectors in the order of the texts. Raises EngineError unless each text has one, all of equal length."""
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise _wrong(name, "an answer without data")
-    found: dict[int, FloatMatrix] = {}
+    vectors: dict[int, FloatMatrix] = {}
     for row in rows:
         index = row.get("index")
-        if not isinstance(index, int) or not 0 <= index < wanted:
-            raise _wrong(name, f"a vector for text {index!r} of {wanted}")
-        if index in found:
+        if not isinstance(index, int) or not 0 <= index < count:
+            raise _wrong(name, f"a vector for text {index!r} of {count}")
+        if index in vectors:
             raise _wrong(name, f"two vectors for text {index}")
-        found[index] = _vector(row.get("embedding"), name)
-    if len(found) != wanted:
-        raise _wrong(name, f"{len(found)} vectors for {wanted} texts")
-    if len({len(vector) for vector in found.values()}) != 1:
+        vectors[index] = _vector(row.get("embedding"), name)
+    if len(vectors) != count:
+        raise _wrong(name, f"{len(vectors)} vectors for {count} texts")
+    if len({len(vector) for vector in vectors.values()}) != 1:
         raise _wrong(name, "vectors of different lengths")
-    return np.array([found[index] for index in range(wanted)], np.float32)
+    return np.array([vectors[index] for index in range(count)], np.float32)
 
 
 def _vector(value: Any, name: str) -> FloatMatrix:
-    """Base64 of little-endian float32, or a list of numbers from servers that ignore `encoding_format`."""
+    """Decode base64 of little-endian float32, or a list of numbers from servers that ignore `encoding_format`."""
     try:
         if isinstance(value, str):
             return np.frombuffer(base64.b64decode(value, validate=True), "<f4")
         return np.array(value, np.float32).reshape(len(value))
     except (ValueError, TypeError, binascii.Error) as error:
-        raise _wrong(name, "a vector that is no list of numbers") from error
+        raise _wrong(name, "a vector that is not a list of numbers") from error
 
 
 def _wrong(name: str, what: str) -> EngineError:
+    """Return the error for an answer that is not what the protocol says."""
     return EngineError(f"{name} answered {what}.", remedy="Check embedder.url, then: ragsearch doctor")

@@ -1,6 +1,6 @@
-"""What a model wants around a query and a document. A missing prompt costs a model points and nobody sees it.
+r"""Put the prompt of a model around queries and documents. A missing prompt costs points, and nothing shows it.
 
-Qwen3-Embedding: documents bare, queries as `Instruct: {task}\\nQuery:{query}` (model card, June 2025).
+Qwen3-Embedding: documents bare, queries as `Instruct: {task}\nQuery:{query}` (model card, June 2025).
 E5 (multilingual-e5-*): `query: ` and `passage: `.
 """
 
@@ -21,7 +21,7 @@ POOLING_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Prefixes. `query` may hold `{task}`; then the model follows instructions and `task` is the default one."""
+    """Prefixes of one model. If `query` contains `{task}`, it follows instructions, and `task` is the default."""
 
     name: PromptName
     query: str = ""
@@ -30,15 +30,19 @@ class Prompts:
 
     @property
     def follows_instructions(self) -> bool:
+        """Whether a query has room for an instruction."""
         return "{task}" in self.query
 
     def query_text(self, query: str, *, instruction: str | None = None) -> str:
+        """Return the query as the model reads it. instruction: None: the default task."""
         return self.query.replace("{task}", self._safe(instruction or self.task)) + self._safe(query)
 
     def document_text(self, passage: str) -> str:
+        """Return the passage as the model reads it."""
         return self.document + self._safe(passage)
 
     def _safe(self, text: str) -> str:
+        """Neutralise special tokens for models that would read them as such."""
         return neutralise(text) if self.name == "qwen3" else text
 
 
@@ -50,7 +54,7 @@ PROMPTS = {
 
 
 def prompts_of(model: str, wanted: PromptName | None = None) -> Prompts:
-    """The prompts that were asked for, else those that the model's name tells."""
+    """Return the prompts `wanted`, else those that the model's name implies."""
     if wanted:
         return PROMPTS[wanted]
     name = model.lower()

@@ -1,4 +1,4 @@
-"""Any embedding model in this process, by sentence-transformers: Qwen3-Embedding unless another is named."""
+"""Run any embedding model in this process by sentence-transformers: Qwen3-Embedding unless another is named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ except ImportError as error:
 
 
 class SentenceTransformersBackend:
-    """An EmbedBackend. bfloat16 on CUDA, float32 on a CPU; padded on the left as the model card does it."""
+    """An EmbedBackend: bfloat16 on CUDA, float32 on a CPU, padded on the left as in the model card."""
 
     max_rows = 256
     concurrency = 1
@@ -39,24 +39,26 @@ class SentenceTransformersBackend:
         except (OSError, ValueError) as error:
             raise EngineError(
                 f"the model {model!r} cannot be loaded: {first_line(error)}.",
-                remedy="Set embedder.model to a hub name or to a folder that holds the model.",
+                remedy="Set embedder.model to a hub name or to the folder of the model.",
             ) from error
-        # an ingest counts the next texts while these are embedded, and a Rust tokenizer is not for two threads at once
+        # ingest counts the next texts while these are embedded, and a Rust tokenizer is not safe for two threads
         self._counting = copy.deepcopy(self._model.tokenizer)
         self._dtype = str(dtype).removeprefix("torch.")
         self._device = device
 
     @property
     def name(self) -> str:
+        """Name for people, with precision and device."""
         return f"{self.model} (sentence-transformers, {self._dtype} on {self._device})"
 
     @property
     def identity(self) -> str:
+        """Precision and files of the model."""
         return f"sentence-transformers {self._dtype} {files_id(self._source)}"
 
     @property
     def prompts(self) -> Prompts:
-        """By the model's name, else those that it brings along; the task of a fine-tuned Qwen3 is its own."""
+        """Prompts by the model's name, else its own; a fine-tuned Qwen3 keeps its own task."""
         own = self._model.prompts
         query, document = own.get("query") or "", own.get("document") or ""
         before, after = PROMPTS["qwen3"].query.split("{task}")
@@ -66,17 +68,19 @@ class SentenceTransformersBackend:
         return named if named.name != "none" else Prompts("none", query=query, document=document)
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Count the tokens of each text, without special ones: int64 (n,)."""
         rows = self._counting(list(texts), add_special_tokens=False)["input_ids"] if texts else []
         return np.array([len(row) for row in rows], np.int64)
 
     def embed(self, texts: Sequence[str]) -> FloatMatrix:
+        """Encode one batch of finished texts as float32 unit rows."""
         rows: Any = self._model.encode(
             list(texts), prompt="", batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(rows, np.float32)
 
     def check_structure(self) -> None:
-        """Raises KnownAnswerError for a Qwen3 model with another pooling or without its end token."""
+        """Raise KnownAnswerError for a Qwen3 model with another pooling or without its end token."""
         if self.prompts.name != "qwen3":
             return
         if self._model.tokenizer("x")["input_ids"][-1] != QWEN3_END:
@@ -93,5 +97,5 @@ class SentenceTransformersBackend:
 
     @property
     def _source(self) -> str:
-        """Where the weights came from: the folder named, the snapshot in the hub's cache, or the name."""
+        """Origin of the weights: the folder named, the snapshot in the hub's cache, or the name."""
         return str(self._model[0].model.config._name_or_path)

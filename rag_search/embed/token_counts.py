@@ -1,7 +1,7 @@
-"""Counting tokens without the model: by its own tokenizer where it is on this machine, else by an estimate.
+"""Count tokens without the model: by its own tokenizer if it is on this machine, else by an estimate.
 
-Chunks are cut to a token budget, so the count is asked once for every block of every document; a request to a server
-for each would cost more than the embedding.
+Chunks are cut to a token budget, so every block of every document is counted; a request to a server for each would cost
+more than the embedding.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
 def token_counter(model: str) -> CountTokens:
-    """The exact counter of `model` (a folder, or a hub name in the local cache), else the estimate."""
+    """Return the exact counter of `model` (a folder, or a hub name in the local cache), else the estimate."""
     file = find_tokenizer(model)
     if file is None:
         return estimated_tokens
@@ -35,8 +35,10 @@ def token_counter(model: str) -> CountTokens:
 
 
 def find_tokenizer(model: str) -> Path | None:
-    """tokenizer.json of a model folder, or in the hub's cache of the snapshot that `main` names, else of the newest;
-    None when there is none."""
+    """Return tokenizer.json of a model folder, or of the model's snapshot in the hub's cache; None if there is none.
+
+    The snapshot is the one that `main` names, else the newest.
+    """
     if (Path(model) / "tokenizer.json").is_file():
         return Path(model) / "tokenizer.json"
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
@@ -51,9 +53,10 @@ def find_tokenizer(model: str) -> Path | None:
 
 
 def estimated_tokens(texts: Sequence[str]) -> NDArray[np.int64]:
-    """A little above what the byte-pair vocabularies of 2024-25 need: one for a CJK character, one for three others.
+    """Estimate tokens a little above what the byte-pair vocabularies of 2024-25 need: int64 (n,).
 
-    Qwen3 needs about 0.7 and 0.25; too high an estimate makes chunks shorter, too low a one makes a request fail.
+    One for a CJK character, one for three others. Qwen3 needs about 0.7 and 0.25; too high an estimate makes chunks
+    shorter, too low a one makes a request fail.
     """
     counts = []
     for text in texts:

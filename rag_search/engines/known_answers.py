@@ -1,10 +1,11 @@
-"""Does this engine answer as the model must? Asked before its first use, because wrong set-ups answer HTTP 200.
+"""Check that an engine answers as its model must, before its first use: wrong set-ups answer HTTP 200.
 
 Three kinds of evidence, cheapest first:
-1. structure: what the backend sees of tokens, template and pooling (`check_structure`);
-2. behaviour: an instruction changes the answer, a batch answers like single calls;
-3. numbers: a reference file made with transformers where one is named, else the figures that the model card publishes
-   (whole vectors only), and a dozen question-passage pairs in English and Chinese whose order is known.
+
+    structure   what the backend sees of tokens, template and pooling (`check_structure`)
+    behaviour   an instruction changes the answer, a batch answers like single calls
+    numbers     a reference file made with transformers if one is named, else the figures that the model card publishes
+                (whole vectors only), and a dozen question-passage pairs in English and Chinese whose order is known
 """
 
 from __future__ import annotations
@@ -39,44 +40,50 @@ _TEMPLATE = ("template or overrides", FIRST_REMEDY)
 class StructureChecked(Protocol):
     """A backend that can see whether tokens, template and pooling are right."""
 
-    def check_structure(self) -> None: ...
+    def check_structure(self) -> None:
+        """Raise KnownAnswerError unless tokens, template and pooling are right."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """pairs: (question, passage that answers it). reference: matrix (questions, passages) made with transformers, or
-    None."""
+    """Questions with their answers.
+
+    pairs: (question, passage that answers it). reference: matrix (questions, passages) made with transformers, or None.
+    """
 
     pairs: tuple[tuple[str, str], ...]
     reference: FloatMatrix | None = None
 
     @property
     def queries(self) -> list[str]:
+        """The questions."""
         return [query for query, _ in self.pairs]
 
     @property
     def passages(self) -> list[str]:
+        """The passages, in the order of their questions."""
         return [passage for _, passage in self.pairs]
 
 
 def load_answers(reference: Path | None = None) -> Answers:
-    """Our pairs, with the matrix in `reference` ({"matrix": [[...]]}) if there is one. Raises ConfigError."""
+    """Return the packaged pairs, with the matrix of the file `reference` ({"matrix": [[...]]}). Raises ConfigError."""
     pairs = tuple((query, passage) for query, passage in _data()["pairs"])
     if reference is None:
         return Answers(pairs)
     try:
         matrix = np.array(json.loads(reference.read_text("utf-8"))["matrix"], np.float32)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{reference} holds no known answers: {error}.") from error
+        raise ConfigError(f"{reference} does not contain known answers: {error}.") from error
     if matrix.shape != (len(pairs), len(pairs)):
-        raise ConfigError(f"{reference} holds a matrix of {matrix.shape}, wanted {(len(pairs),) * 2}.")
+        raise ConfigError(f"{reference} contains a matrix of {matrix.shape} instead of {(len(pairs),) * 2}.")
     return Answers(pairs, matrix)
 
 
 def check_embedder(embedder: Embedder, answers: Answers, *, model: str = "", whole: bool = True) -> None:
     """Raise KnownAnswerError or EngineError unless the embedder answers as it must.
 
-    model: its name, to look up published figures; whole: no dimensions were cut off.
+    model: its name, to look up published figures. whole: no dimensions were cut off.
     """
     backend = getattr(embedder, "backend", embedder)
     if isinstance(backend, StructureChecked):
@@ -124,31 +131,36 @@ def once(cache_dir: Path, key: str, check: Callable[[], None]) -> None:
 
 @cache
 def _data() -> Mapping[str, Any]:
+    """Return the packaged pairs and published figures."""
     data: Mapping[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
     return data
 
 
 def _scores(reranker: Reranker, query: str, answers: Answers) -> FloatVector:
+    """Return the checked scores of all passages for a question."""
     scores = reranker.score(query, answers.passages)
     check_scores(scores, len(answers.pairs), reranker.name)
     return scores
 
 
 def _alike(single: FloatMatrix, batched: FloatMatrix, name: str) -> None:
+    """Raise KnownAnswerError if a batch answers differently from single texts."""
     if float(np.abs(single - batched).max()) > SINGLE_TOLERANCE:
         raise KnownAnswerError(
-            f"{name} answers a batch otherwise than its texts one by one.", remedy="Its padding is wrong: update it."
+            f"{name}: scores differ between a batch and single texts.", remedy="Its padding is wrong: upgrade it."
         )
 
 
 def _changed(difference: float, name: str) -> None:
+    """Raise KnownAnswerError if the instruction changed nothing."""
     if difference < 1e-6:
         raise KnownAnswerError(
-            f"{name} ignores the instruction, so its prompt is not the model's.", remedy=FIRST_REMEDY
+            f"{name} ignores the instruction, so its prompt is not that of the model.", remedy=FIRST_REMEDY
         )
 
 
 def _near(matrix: FloatMatrix, wanted: FloatMatrix, tolerance: float, name: str, suspects: tuple[str, str]) -> None:
+    """Raise KnownAnswerError unless the matrix is within `tolerance` of the known one."""
     worst = float(np.abs(matrix - wanted).max())
     if worst > tolerance:
         wrong, remedy = suspects
@@ -158,6 +170,7 @@ def _near(matrix: FloatMatrix, wanted: FloatMatrix, tolerance: float, name: str,
 
 
 def _published(embedder: Embedder, model: str) -> None:
+    """Compare with the figures of the model card, if they are known."""
     published = _data()["published"]
     wanted = published["similarities"].get(model.rsplit("/", 1)[-1].lower())
     if wanted is not None:
@@ -167,7 +180,7 @@ def _published(embedder: Embedder, model: str) -> None:
 
 
 def _ordered(matrix: FloatMatrix, name: str) -> None:
-    """Nearly every question must prefer its own passage, and by more than noise."""
+    """Raise KnownAnswerError unless nearly every question prefers its own passage, and by more than noise."""
     own = np.diag(matrix)
     first = int((own >= matrix.max(axis=1)).sum())
     others = float((matrix.sum() - own.sum()) / (matrix.size - len(own)))
@@ -176,6 +189,6 @@ def _ordered(matrix: FloatMatrix, name: str) -> None:
     if first < FIRST_OF_12 or gap < spread:
         raise KnownAnswerError(
             f"{name} puts the right passage first for {first} of {len(own)} known questions "
-            f"(needs {FIRST_OF_12}; its scores lie {gap:.3f} above the others).",
-            remedy=f"{FIRST_REMEDY} If the model is no retrieval model, choose one that is.",
+            f"(needs {FIRST_OF_12}; its scores are {gap:.3f} above the others).",
+            remedy=f"{FIRST_REMEDY} If the model is not a retrieval model, choose one that is.",
         )

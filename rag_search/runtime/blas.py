@@ -1,4 +1,4 @@
-"""Matrix products in one thread."""
+"""Limit matrix products to one thread."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class _OneThread:
-    """Products of a millisecond each: BLAS threads that wait for each other cost more than they do.
+    """A context in which BLAS uses one thread: products take a millisecond each, and waiting threads cost more.
 
-    The limit is that of the whole process, so the first one inside sets it and the last one out lifts it.
+    The limit holds for the whole process, so the first user sets it and the last one lifts it.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class _OneThread:
 
     def __enter__(self) -> None:
         with self._lock:
-            if self._inside == 0 and os.environ.get("OPENBLAS_NUM_THREADS") != "1":  # the command line sets it
+            if self._inside == 0 and os.environ.get("OPENBLAS_NUM_THREADS") != "1":  # set by the command line
                 self._limit.enter_context(_controller().limit(limits=1, user_api="blas"))
             self._inside += 1
 
@@ -41,6 +41,7 @@ one_thread = _OneThread()
 
 @cache
 def _controller() -> ThreadpoolController:
-    from threadpoolctl import ThreadpoolController  # 16 ms that the command line need not wait for
+    """Return the controller of the BLAS libraries that are loaded."""
+    from threadpoolctl import ThreadpoolController  # 16 ms that a command does not need
 
     return ThreadpoolController()

@@ -1,4 +1,4 @@
-"""What the HTTP clients of this program share: addresses and keys as they can be used."""
+"""Check addresses and keys, and build headers and bodies, for all HTTP clients of this program."""
 
 from __future__ import annotations
 
@@ -13,53 +13,56 @@ _VERSIONS = ("/v1", "/v2")
 
 
 def clean_url(url: str) -> str:
-    """The base address without slashes at its end. Raises ValueError for what no request can be sent to."""
+    """Return the base address without slashes at its end. Raises ValueError if no request can be sent to it."""
     cleaned = url.strip().rstrip("/")
     if not cleaned.isprintable() or " " in cleaned:
-        raise ValueError("it holds a blank or a control character")
+        raise ValueError("it contains a blank or a control character")
     parts = urlsplit(cleaned)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it is no HTTP address such as http://127.0.0.1:8101/v1")
-    if "@" in parts.netloc:  # an address is shown everywhere
-        raise ValueError("it holds a user name or a password; the place for a key is api_key")
+        raise ValueError("it is not an HTTP address such as http://127.0.0.1:8101/v1")
+    if "@" in parts.netloc:  # addresses are printed and logged
+        raise ValueError("it contains a user name or a password; put a key into api_key")
     try:
         _ = parts.port
     except ValueError as error:
-        raise ValueError("its port is no number up to 65535") from error
+        raise ValueError("its port is not a number up to 65535") from error
     return cleaned
 
 
 def root_of(url: str) -> str:
-    """The address without its version, where vLLM keeps /tokenize, /health and /metrics."""
+    """Return the address without its version: vLLM serves /tokenize, /health and /metrics there."""
     url = url.rstrip("/")
     return url[:-3] if url.endswith(_VERSIONS) else url
 
 
 def clean_key(key: str) -> str:
-    """The key without blanks around it: read from a file it often ends in a line end.
+    """Return the key without blanks around it: a key from a file often ends in a line end.
 
-    Raises ValueError for one that no header can carry; the message never holds the key.
+    Raises ValueError for a key that no header can carry; the message never contains the key.
     """
     cleaned = key.strip()
     if key and not cleaned:
         raise ValueError("it is blank")
-    if not cleaned.isprintable():  # libraries name the whole header in their error
-        raise ValueError("it holds a line end or another control character")
+    if not cleaned.isprintable():  # libraries quote the whole header in their error
+        raise ValueError("it contains a line end or another control character")
     return cleaned
 
 
 def bearer(key: str | None) -> dict[bytes, bytes]:
-    """The header that carries the key; none without one. In bytes, since httpx sends only ASCII otherwise."""
+    """Return the header with the key, in bytes since httpx encodes text as ASCII; no header without a key."""
     return {b"Authorization": f"Bearer {key}".encode()} if key else {}
 
 
 def json_body(body: Mapping[str, Any]) -> bytes:
-    """UTF-8, with "?" for lone surrogates, at which httpx's own encoding fails. Send it with JSON_TYPE."""
+    """Encode a body as UTF-8, with "?" for lone surrogates, at which httpx's own encoding fails.
+
+    Send it with JSON_TYPE.
+    """
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def uses_proxy(url: str) -> bool:
-    """Whether the proxies of the environment count: never for an address of this machine, which no proxy reaches."""
+    """Return whether the environment's proxies apply: not for an address of this machine, which no proxy reaches."""
     name = urlsplit(url).hostname or ""
     try:
         return not ip_address(name).is_loopback

@@ -1,7 +1,7 @@
-"""JSON over HTTP to a model server: retries while it is busy, clear errors when it is wrong.
+"""Exchange JSON over HTTP with a model server: retry while it is busy, raise clear errors when it is wrong.
 
-Retried with back-off: 429, 502, 503 and broken connections; a `Retry-After` of the server is kept. Everything else is
-an EngineError at once, with what the server said and what to do. The API key never reaches a message.
+429, 502, 503 and broken connections are retried with back-off; a `Retry-After` of the server is respected. Everything
+else is an EngineError at once, with the server's message and a remedy. The API key never appears in a message.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 CONCURRENCY = 8  # requests that callers send at the same time
 _BUSY = (429, 502, 503)
-_SHAPE_REMEDY = ' A server that speaks otherwise than vLLM: set reranker.api ("tei" for Text Embeddings Inference).'
+_SHAPE_REMEDY = ' For a server with another API than vLLM set reranker.api ("tei" for Text Embeddings Inference).'
 
 
 class NoRouteError(EngineError):
-    """The server has no such path, or no such model: 404 says both."""
+    """The server has no such path or no such model: 404 means both."""
 
 
 class Remote:
     """One server. url: the base that paths are appended to. what: its part in this program, for messages.
 
-    setting: the configuration section that holds url and key ("embedder" or "reranker"), for remedies.
+    setting: the configuration section of url and key ("embedder" or "reranker"), for remedies.
     """
 
     def __init__(
@@ -48,14 +48,16 @@ class Remote:
     ) -> None:
         try:
             self.url = clean_url(url)
-            httpx.URL(self.url)  # who has more to say about host names
+            httpx.URL(self.url)  # checks host names more strictly
         except (ValueError, httpx.InvalidURL) as error:
             raise EngineError(f"{setting}.url cannot be used: {error}.", remedy=f"Set {setting}.url.") from error
         self._what, self._setting, self._pause = what, setting, pause
         try:
             self._key = clean_key(api_key or "")
         except ValueError as error:
-            raise EngineError(f"{setting}.api_key cannot be sent: {error}.", remedy="Write the key alone.") from error
+            raise EngineError(
+                f"{setting}.api_key cannot be sent: {error}.", remedy=f"Set {setting}.api_key to the key alone."
+            ) from error
         timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
         self._client = httpx.Client(
             headers=bearer(self._key), timeout=timeout, transport=transport, trust_env=uses_proxy(self.url)
@@ -64,16 +66,18 @@ class Remote:
 
     @property
     def root(self) -> str:
-        """See `root_of`."""
+        """Address without its version; see `root_of`."""
         return root_of(self.url)
 
     def post(self, path: str, body: Mapping[str, Any], *, base: str | None = None) -> Any:
-        """The parsed JSON answer to `body`. base: what `path` is appended to, `url` unless given. Raises EngineError,
-        NoRouteError."""
+        """Send `body` and return the parsed JSON answer. base: what `path` is appended to; None: `url`.
+
+        Raises EngineError, NoRouteError.
+        """
         return _parsed(self._send("POST", (base or self.url) + path, body), self._what)
 
     def probe(self, path: str, body: Mapping[str, Any] | None = None) -> Any | None:
-        """The parsed JSON answer of an optional endpoint under `root`; None when the server has no such thing."""
+        """Return the parsed JSON answer of an optional endpoint under `root`; None when the server has none."""
         try:
             response = self._send("GET" if body is None else "POST", self.root + path, body, refused_is_answer=True)
         except _Refused:
@@ -84,7 +88,7 @@ class Remote:
             return None
 
     def process(self) -> str:
-        """What tells this run of the server from the next one: vLLM's start time; "" where it is not to be had."""
+        """Return vLLM's start time, which identifies this run of the server; "" if it is not exposed."""
         try:
             text = self._send("GET", self.root + "/metrics", None, refused_is_answer=True).text
         except _Refused:
@@ -95,6 +99,7 @@ class Remote:
     def _send(
         self, method: str, url: str, body: Mapping[str, Any] | None, *, refused_is_answer: bool = False
     ) -> httpx.Response:
+        """Send a request, with retries. refused_is_answer: raise _Refused instead of an error for a refusal."""
         content, headers = (None, None) if body is None else (json_body(body), JSON_TYPE)
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
@@ -115,58 +120,63 @@ class Remote:
                     raise _Refused
                 if response.status_code not in _BUSY or last:
                     raise self._refusal(response)
-                wait = self._wait_asked(response, attempt)
+                wait = self._wait_requested(response, attempt)
             self._pause(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _wait_asked(self, response: httpx.Response, attempt: int) -> float:
-        asked = response.headers.get("Retry-After", "")
-        if not asked.replace(".", "", 1).isdigit():  # absent, or a date, which model servers do not send
+    def _wait_requested(self, response: httpx.Response, attempt: int) -> float:
+        """Return the seconds that the server asks to wait. Raises EngineError if that is too long."""
+        seconds = response.headers.get("Retry-After", "")
+        if not seconds.replace(".", "", 1).isdigit():  # absent, or a date, which model servers do not send
             return _back_off(attempt)
-        if float(asked) > LONGEST_PAUSE_S:
+        if float(seconds) > LONGEST_PAUSE_S:
             raise EngineError(
-                f"{self._what} at {self.url} is over its limit and asks to wait {float(asked):.0f} s.",
-                remedy="Run the same command again later; what is done stays done.",
+                f"{self._what} at {self.url} is over its limit and asks to wait {float(seconds):.0f} s.",
+                remedy="Run the same command again later; finished work is kept.",
             )
-        return float(asked)
+        return float(seconds)
 
     def _unreachable(self, error: httpx.HTTPError) -> EngineError:
-        # what cannot be sent is quoted in its error, headers included
-        said = "" if isinstance(error, httpx.LocalProtocolError) else self._clean(str(error))
+        """Return the error for a server that cannot be reached."""
+        # httpx quotes what it cannot send, headers included
+        detail = "" if isinstance(error, httpx.LocalProtocolError) else self._clean(str(error))
         return EngineError(
-            f"{self._what} at {self.url} cannot be reached: {said or type(error).__name__}.",
-            remedy=f"Start it (ragsearch up), or correct {self._setting}.url. What is done stays done.",
+            f"{self._what} at {self.url} cannot be reached: {detail or type(error).__name__}.",
+            remedy=f"Start it (ragsearch up), or correct {self._setting}.url. Finished work is kept.",
         )
 
     def _too_slow(self) -> EngineError:
+        """Return the error for a server that did not answer in time."""
         return EngineError(
             f"{self._what} at {self.url} did not answer in time.",
             remedy=f"Raise {self._setting}.timeout_s or look at its log.",
         )
 
     def _refusal(self, response: httpx.Response) -> EngineError:
-        status, said = response.status_code, self._clean(_said(response))
+        """Return the error for an answer with an error status, with the remedy for that status."""
+        status, detail = response.status_code, self._clean(_message_of(response))
         shape = _SHAPE_REMEDY if self._setting == "reranker" else ""
         remedies = {
             401: f"Set {self._setting}.api_key or RAGSEARCH_{self._setting.upper()}__API_KEY.",
             403: f"Set {self._setting}.api_key to a key that may use this model.",
-            404: f"Check {self._setting}.model and {self._setting}.url: its /models lists what it serves.{shape}",
+            404: f"Check {self._setting}.model and {self._setting}.url: its /models lists the models.{shape}",
             422: f"Check {self._setting}.url.{shape}",
             400: "A passage or query may be longer than the server's --max-model-len; otherwise run: ragsearch doctor",
             413: "Lower embedder.batch_tokens.",
         }
         kind = NoRouteError if status == 404 else EngineError
         return kind(
-            f"{self._what} at {response.request.url} answered {status}: {said}.",
+            f"{self._what} at {response.request.url} answered {status}: {detail}.",
             remedy=remedies.get(status, "Look at the server's log, then run: ragsearch doctor"),
         )
 
     def _clean(self, text: str) -> str:
+        """Replace the key in a text."""
         return text.replace(self._key, "***") if self._key else text
 
 
 def tokens_of(answer: Any) -> list[int] | None:
-    """Token ids in an answer of /tokenize; None for any other answer, such as llama.cpp's empty list."""
+    """Return the token ids of a /tokenize answer; None for any other answer, such as llama.cpp's empty list."""
     tokens = answer.get("tokens") if isinstance(answer, dict) else None
     if not isinstance(tokens, list) or not tokens or not all(isinstance(token, int) for token in tokens):
         return None
@@ -174,32 +184,34 @@ def tokens_of(answer: Any) -> list[int] | None:
 
 
 def prompt_tokens_of(reply: Any) -> int | None:
-    """Tokens that the server says it read; None when it does not count them."""
+    """Return the number of tokens that the server read; None when it does not count them."""
     usage = reply.get("usage") if isinstance(reply, dict) else None
     counts = [usage.get(name) for name in ("prompt_tokens", "total_tokens")] if isinstance(usage, dict) else []
     return next((count for count in counts if isinstance(count, int) and count > 0), None)
 
 
 class _Refused(Exception):
-    """An optional endpoint is not there."""
+    """The server has no such optional endpoint."""
 
 
 def _back_off(attempt: int) -> float:
+    """Return the seconds to wait before the next attempt."""
     return FIRST_PAUSE_S * 2.0 ** (attempt - 1)
 
 
 def _parsed(response: httpx.Response, what: str) -> Any:
+    """Return the JSON of an answer. Raises EngineError if it is not JSON."""
     try:
         return response.json()
     except ValueError as error:
         raise EngineError(
-            f"{what} at {response.request.url} answered something that is no JSON: {response.text[:80]!r}.",
-            remedy="Is this the address of a model server, ending in /v1?",
+            f"{what} at {response.request.url} answered something that is not JSON: {response.text[:80]!r}.",
+            remedy="Check that this is the address of a model server, ending in /v1.",
         ) from error
 
 
-def _said(response: httpx.Response) -> str:
-    """The message inside an error answer, whichever of the usual shapes it has."""
+def _message_of(response: httpx.Response) -> str:
+    """Return the message inside an error answer of any of the usual shapes."""
     try:
         answer: Any = response.json()
     except ValueError:

@@ -25,6 +25,7 @@ def process_start(pid: int) -> str:
 
 
 def _lives(pid: int) -> bool:
+    """Return whether a process with this id exists."""
     if sys.platform == "win32":  # os.kill would end it
         return True
     try:

@@ -1,4 +1,4 @@
-"""Several slow calls at a time, and work done ahead."""
+"""Run several slow calls at a time, and work ahead in a background thread."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _Answer = TypeVar("_Answer")
 
 
 def map_parallel(call: Callable[[_Item], _Answer], items: Sequence[_Item], *, workers: int) -> list[_Answer]:
-    """`call` for each item, at most `workers` at a time; answers in the order of the items.
+    """Call `call` for each item, at most `workers` at a time, and return the answers in the order of the items.
 
-    The first error is raised, and calls that have not begun are given up.
+    The first error is raised, and calls that have not begun are cancelled.
     """
     if workers == 1 or len(items) < 2:
         return [call(item) for item in items]
@@ -31,7 +31,7 @@ def map_parallel(call: Callable[[_Item], _Answer], items: Sequence[_Item], *, wo
 
 
 def run_in_thread(call: Callable[[], _Answer]) -> Future[_Answer]:
-    """`call` in another thread, at once; `result()` of what comes back waits for its answer, or raises its error."""
+    """Call `call` in another thread at once; `result()` of the future waits for its answer or raises its error."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="begin")
     future = pool.submit(call)
     pool.shutdown(wait=False)
@@ -39,10 +39,10 @@ def run_in_thread(call: Callable[[], _Answer]) -> Future[_Answer]:
 
 
 class Prefetcher(Generic[_Item]):
-    """`items` in order, made in another thread, which begins at once; at most two wait to be taken.
+    """Iterate over `items` from a background thread that keeps at most two ahead.
 
-    An error in making one is raised where it would have come. Close it to stop early: the thread ends after the item
-    that it is making. `close` does not wait for that, `finish` does.
+    An exception is raised at its item's position. Close it to stop early: the thread ends after the item that it is
+    making. `close` does not wait for that, `finish` does.
     """
 
     def __init__(self, items: Iterable[_Item]) -> None:
@@ -64,29 +64,31 @@ class Prefetcher(Generic[_Item]):
         raise item.error or StopIteration
 
     def close(self) -> None:
+        """Stop the thread after its present item, without waiting for it."""
         self._stopped.set()
         with suppress(Empty):
-            self._made.get_nowait()  # so that a thread that waits to hand over its last item can end
+            self._made.get_nowait()  # lets a thread end that waits to hand over its last item
 
     def finish(self) -> None:
-        """Close it and wait for the thread, so that what it reads from may be closed."""
+        """Stop and wait for the thread, so that what it reads from may be closed."""
         self.close()
         self._thread.join()
 
     def _make(self, items: Iterable[_Item]) -> None:
+        """Put every item into the queue, then the end or the error."""
         error: BaseException | None = None
         try:
             for item in items:
                 self._made.put(item)
                 if self._stopped.is_set():
                     return
-        except BaseException as raised:  # noqa: BLE001 (it is raised again in the thread that waits)
+        except BaseException as raised:  # noqa: BLE001 (raised again in the thread that waits)
             error = raised
         self._made.put(_Ended(error))
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """Nothing more comes. error: why not."""
+    """The end of the items. error: why it came early, or None."""
 
     error: BaseException | None

@@ -62,7 +62,7 @@ def test_what_resembles_no_key_is_to_be_taken_out(home: Path) -> None:
     write_project(home, "zzz = 1\n")
     with pytest.raises(ConfigError) as raised:
         load_config(cwd=home / "project")
-    assert raised.value.remedy.startswith("Take it out")
+    assert raised.value.remedy.startswith("Remove it")
 
 
 def test_an_unknown_variable_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_a_bad_value_names_key_and_file(home: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"setting '(search\.top_k|profile)'") as raised:
         load_config(cwd=path.parent)
     assert str(path) in raised.value.message
-    assert raised.value.remedy == "Change it there, or take it out."  # config show reads the settings, too
+    assert raised.value.remedy == "Correct or remove it."  # config show reads the settings, too
 
 
 def test_broken_toml_names_the_file(home: Path) -> None:
@@ -94,9 +94,8 @@ def test_a_secret_is_never_printed(home: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("section", ["embedder", "reranker", "server"])
-def test_a_key_loses_its_line_end_and_is_refused_when_no_header_can_carry_it(
-    home: Path, monkeypatch: pytest.MonkeyPatch, section: str
-) -> None:
+def test_a_key_loses_its_line_end(home: Path, monkeypatch: pytest.MonkeyPatch, section: str) -> None:
+    """A key that no header can carry is refused."""
     variable = f"RAGSEARCH_{section.upper()}__API_KEY"
     monkeypatch.setenv(variable, " schlüssel\r\n")
     assert getattr(load_config(cwd=home).settings, section).api_key == "schlüssel"
@@ -125,7 +124,8 @@ def test_an_address_with_a_password_is_refused_and_not_printed(home: Path, monke
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_index_lies_beside_the_project_file_else_in_the_data_folder(home: Path) -> None:
+def test_place_of_the_index(home: Path) -> None:
+    """It is beside the project file, else in the data folder."""
     assert load_config(cwd=home).index_dir == home / "data" / "ragsearch" / "indexes" / "default"
     write_project(home, "index = 'docs'\n")
     inside = load_config(cwd=home / "project" / "deep")

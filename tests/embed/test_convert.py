@@ -75,7 +75,8 @@ def test_a_conversion_that_lost_a_part_is_made_again(tmp_path: Path, converted: 
     assert list(tmp_path.iterdir()) == [copy.folder]
 
 
-def test_a_conversion_that_may_not_be_read_is_an_error_with_a_remedy(tmp_path: Path, converted: Converted) -> None:
+def test_a_conversion_that_may_not_be_read(tmp_path: Path, converted: Converted) -> None:
+    """It is an error with a remedy."""
     copy = Path(shutil.copytree(converted.folder, tmp_path / converted.folder.name))
     network = network_path("zero-shot")
     user = os.geteuid()

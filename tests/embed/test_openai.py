@@ -163,13 +163,13 @@ def test_refusals_name_the_remedy(status: int, remedy: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda a: b"<html>hello</html>", "no JSON"),
+        (lambda a: b"<html>hello</html>", "not JSON"),
         (lambda a: ["x"], "without data"),
         (lambda a: {"data": a["data"][:1]}, "1 vectors for 2 texts"),
         (lambda a: {"data": [a["data"][0]] * 2}, "two vectors for text 0"),
         (lambda a: {"data": [*a["data"], {"index": 2, "embedding": [1.0]}]}, "text 2 of 2"),
-        (lambda a: {"data": [{"index": i, "embedding": "%%%"} for i in range(2)]}, "no list of numbers"),
-        (lambda a: {"data": [{"index": i, "embedding": None} for i in range(2)]}, "no list of numbers"),
+        (lambda a: {"data": [{"index": i, "embedding": "%%%"} for i in range(2)]}, "not a list of numbers"),
+        (lambda a: {"data": [{"index": i, "embedding": None} for i in range(2)]}, "not a list of numbers"),
         (lambda a: {"data": [{"index": i, "embedding": [1.0] * (i + 1)} for i in range(2)]}, "different lengths"),
         (lambda a: {"data": [{"index": i, "embedding": [2.0, 0.0]} for i in range(2)]}, "not of length 1"),
         (lambda a: b'{"data": [{"index": 0, "embedding": [NaN]}, {"index": 1, "embedding": [1]}]}', "not finite"),

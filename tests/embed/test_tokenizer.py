@@ -52,7 +52,8 @@ def test_any_text_gives_the_same_ids_both_ways(tokenizer: E5Tokenizer, texts: li
     agree(tokenizer, texts)
 
 
-def test_the_documents_of_the_repository_give_the_same_ids_both_ways(tokenizer: E5Tokenizer) -> None:
+def test_same_ids_both_ways(tokenizer: E5Tokenizer) -> None:
+    """For the documents of the repository."""
     files = sorted(REPOSITORY.glob("*.md")) + sorted(REPOSITORY.glob("corpus/**/*.md"))[:40]
     files += sorted(REPOSITORY.glob("rag_search/**/*.py"))[:40]
     agree(tokenizer, [file.read_text("utf-8") for file in files])

@@ -87,7 +87,7 @@ def test_a_small_card_and_a_broken_driver(tmp_path: Path, monkeypatch: pytest.Mo
     here = config(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1", profile="builtin")
     put_card(tmp_path, monkeypatch, "0, NVIDIA GeForce RTX 4070, 12282, 580.95.05")
     assert [(f.check, f.state, f.remedy) for f in check_gpu(here)][-1] == (
-        "shares", "warn", "Take smaller ones: ragsearch up --size 0.6B",
+        "shares", "warn", "Use smaller models: ragsearch up --size 0.6B",
     )  # fmt: skip
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n", "utf-8")
     (broken,) = examine(here, checks=[check_gpu])

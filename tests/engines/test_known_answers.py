@@ -66,7 +66,7 @@ def test_a_batch_that_leaks_into_its_rows_fails() -> None:
         mixed = rows + rows.mean(axis=0)
         return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
 
-    with pytest.raises(KnownAnswerError, match="one by one"):
+    with pytest.raises(KnownAnswerError, match="scores differ between a batch and single texts"):
         check_embedder(words(leak), WORDS)
 
 
@@ -105,7 +105,7 @@ def test_reference_file(tmp_path: Path) -> None:
         check_embedder(WordEmbedder(), load_answers(file))
     for text in ("{}", "[1]", '{"matrix": null}', '{"matrix": [{}]}', "nonsense"):
         file.write_text(text, "utf-8")
-        with pytest.raises(ConfigError, match=r"holds (no known answers|a matrix of)"):
+        with pytest.raises(ConfigError, match=r"contain(s a matrix of|.*known answers)"):
             load_answers(file)
 
 

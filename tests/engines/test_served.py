@@ -28,5 +28,5 @@ def test_a_server_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_no_address() -> None:
-    with pytest.raises(EngineError, match="is no HTTP address"):
+    with pytest.raises(EngineError, match="is not an HTTP address"):
         Remote("localhost:8101", what="x", setting="embedder")

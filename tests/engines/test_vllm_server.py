@@ -41,7 +41,7 @@ def test_cards_from_nvidia_smi() -> None:
 
 @pytest.mark.parametrize("line", ["0, NVIDIA GB10, [N/A], 580.95.05", "No devices were found"])
 def test_a_card_that_does_not_tell_its_memory(line: str) -> None:
-    with pytest.raises(EngineError, match="does not tell the memory") as caught:
+    with pytest.raises(EngineError, match="does not report the memory") as caught:
         parse_cards(f"{line}\n")
     assert "ragsearch up --cpu --dry-run" in caught.value.remedy
 
@@ -155,7 +155,8 @@ def test_start_status_stop(tmp_path: Path) -> None:
     assert read_servers(tmp_path) == []
 
 
-def test_a_server_that_dies_takes_the_other_along_and_shows_its_log(tmp_path: Path) -> None:
+def test_a_server_that_dies(tmp_path: Path) -> None:
+    """It takes the other one along, and the error shows its log."""
     commands = [command("embedder"), command("reranker", "--crash")]
     with pytest.raises(EngineError, match="CUDA out of memory"):
         start_all(commands, tmp_path)

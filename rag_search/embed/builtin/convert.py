@@ -1,8 +1,8 @@
 """Convert once: the weights become an ONNX graph, the vocabulary a piece table, in one folder of the cache.
 
-The folder appears under its final name only when it is whole and on disk; its name holds the fingerprint of everything
-it was made from. Two processes may convert at once: the first rename wins, the other throws its own work away. One that
-has lost a file or the end of its table is replaced.
+The folder appears under its final name only when it is complete and on disk; its name contains the fingerprint of
+everything it was made from. Two processes may convert at once: the first rename wins, the other discards its own work.
+A folder that has lost a file or the end of its table is replaced.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from rag_search.embed.builtin.piece_table import TABLE_BYTES, build_table
 from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 
-RECIPE = "4 int8"  # raise the number whenever a change of graph, prefixes or pooling changes a vector
-FORM = 2  # and this one when the files change but no vector does: they are made anew, and indexes stay valid
+RECIPE = "4 int8"  # raise it whenever a change of graph, prefixes or pooling changes a vector
+FORM = 2  # raise it when the files change but no vector does: they are made again, and indexes stay valid
 GRAPH = "encoder.onnx"
 TABLE = "pieces.i32"
 
@@ -33,20 +33,25 @@ class Converted:
 
     @property
     def graph(self) -> Path:
+        """The network."""
         return self.folder / GRAPH
 
     @property
     def table(self) -> Path:
+        """The piece table."""
         return self.folder / TABLE
 
 
 def fingerprint_of(network: Path) -> str:
-    """Hash of all that decides a vector: shipped weights, network file, recipe."""
+    """Hash everything that decides a vector: shipped weights, network file, recipe."""
     return hashlib.sha256("\n".join((FILE_SHA256, network_hash(network), RECIPE)).encode()).hexdigest()
 
 
 def ensure_converted(cache_dir: Path, weights: Path, network: Path) -> Converted:
-    """The converted model in `cache_dir`, made now (about two seconds, 27 MB) if it is missing. Raises EngineError."""
+    """Return the converted model in `cache_dir`, converted now (about two seconds, 27 MB) if it is missing.
+
+    Raises EngineError.
+    """
     converted = Converted(cache_dir / f"builtin-{network.stem}-{fingerprint_of(network)[:16]}-{FORM}")
     folder = converted.folder
     if not _is_whole(converted):
@@ -61,7 +66,7 @@ def ensure_converted(cache_dir: Path, weights: Path, network: Path) -> Converted
 
 
 def _is_whole(converted: Converted) -> bool:
-    """Whether both files are there, and the table is not cut short. Raises EngineError when they cannot be read."""
+    """Return whether both files exist and the table is not cut short. Raises EngineError if they cannot be read."""
     try:
         with converted.graph.open("rb"), converted.table.open("rb") as table:
             return os.fstat(table.fileno()).st_size == TABLE_BYTES
@@ -70,11 +75,12 @@ def _is_whole(converted: Converted) -> bool:
     except OSError as error:
         raise EngineError(
             f"cannot read the converted builtin model in {converted.folder}: {error.strerror or error}.",
-            remedy="Get the right to read it, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
+            remedy="Grant read access, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
         ) from error
 
 
 def _convert(folder: Path, weights: Path, network: Path) -> None:
+    """Convert into a temporary folder and publish it as `folder`."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     work.mkdir()  # not mkdtemp, whose folder only its owner may enter: a cache can be shared
@@ -89,18 +95,19 @@ def _convert(folder: Path, weights: Path, network: Path) -> None:
 
 
 def _write_graph(path: Path, file: E5File, network: Path) -> None:
-    from rag_search.embed.builtin.onnx_graph import (
-        build_graph,  # onnx takes 0.2 s to import, and only converting needs it
-    )
+    """Build and write the network."""
+    from rag_search.embed.builtin.onnx_graph import build_graph  # onnx takes 0.2 s to import
 
     _write(path, build_graph(load_network(file, network), "int8").SerializeToString())
 
 
 def _write_table(path: Path, file: E5File) -> None:
+    """Build and write the piece table."""
     _write(path, build_table(file).tobytes())
 
 
 def _write(path: Path, data: bytes) -> None:
+    """Write a file and flush it to the disk."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()
@@ -108,20 +115,22 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _publish(work: Path, folder: Path) -> None:
+    """Rename the finished folder `work` to `folder`, replacing a damaged one."""
     _sync_folder(work)
     damaged = work.with_name(f"{work.name}-damaged")
     if folder.is_dir() and not _is_whole(Converted(folder)):
-        folder.rename(damaged)  # who has opened its files keeps them
+        folder.rename(damaged)  # processes that have opened its files keep them
     try:
         work.rename(folder)
     except OSError:
-        if not folder.is_dir():  # else another process was quicker, with the same content
+        if not folder.is_dir():  # else another process has published the same content
             raise
     shutil.rmtree(damaged, ignore_errors=True)
     _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:
+    """Flush a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,6 +1,6 @@
 """multilingual-e5-small on the CPU: one pass gives a text's vector and its token vectors.
 
-One text is one run of the network, and the threads take different texts. So there is no padding, a vector never
+One text is one run of the network, and the threads take different texts. So nothing is padded, a vector never
 depends on the texts beside it (dynamic quantisation takes its scale from the whole batch), the activations stay in
 the core's own cache, and memory has a bound: a process that only answers queries stays near 110 MB, one that ingests
 near 450 MB with two threads (most of it the Rust tokenizer), plus what it returns.

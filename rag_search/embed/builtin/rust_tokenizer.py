@@ -1,4 +1,4 @@
-"""The same vocabulary in the Rust tokenizer, for bulk text. Loading it takes half a second, so queries do without."""
+"""Load the vocabulary into the Rust tokenizer for bulk text. It takes half a second, so queries do without."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rag_search.embed.builtin.weights import E5File
 
 
 def load_rust_tokenizer(file: E5File) -> Tokenizer:
-    """A tokenizer that takes the words of rag_search.embed.builtin.normalise."""
+    """Return a tokenizer of the words of rag_search.embed.builtin.normalise."""
     offsets, scores, blob = file.piece_offsets().tolist(), file.piece_scores().tolist(), bytes(file.piece_blob())
     pieces = [blob[start:end].decode() for start, end in pairwise(offsets)]
     for special in file.special_ids:

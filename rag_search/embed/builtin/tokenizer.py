@@ -1,13 +1,13 @@
-"""The Unigram tokenizer of XLM-RoBERTa (Kudo 2018) twice, with the same ids.
+"""The Unigram tokenizer of XLM-RoBERTa (Kudo 2018) in two implementations with the same ids.
 
-A query is cut here, in Python, over the mapped piece table: ready in a millisecond, where the Rust tokenizer needs
-half a second to build its trie. Bulk text goes through Rust, loaded when the first bulk comes.
+A query is cut here, in Python, over the mapped piece table: ready in a millisecond, where the Rust tokenizer needs half
+a second to build its trie. Bulk text goes through Rust, which is loaded for the first bulk.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,26 +35,28 @@ class E5Tokenizer:
         self._pieces = PieceTable(file, table_path)
         self._unknown = file.special.unk
         self._unknown_score = float(file.piece_scores().min()) - UNKNOWN_PENALTY
+        self._rust: Tokenizer | None = None
+        self._loading = threading.Lock()
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
-        """Ids of each text, int32."""
-        if "_rust" not in self.__dict__ and sum(map(len, texts)) <= SMALL:
+        """Return the ids of each text, int32."""
+        if self._rust is None and sum(map(len, texts)) <= SMALL:
             return [self.ids_of_one(text) for text in texts]
         return self.ids_in_bulk(texts)
 
     def ids_of_one(self, text: str) -> NDArray[np.int32]:
-        """Ids of a short text, in pure Python."""
+        """Return the ids of a short text, in pure Python."""
         ids = [piece for word in words(text, self._translation) for piece in self._cut(word)]
         return np.array(ids, np.int32)
 
     def ids_in_bulk(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
-        """Ids of many or long texts, in Rust."""
+        """Return the ids of many or long texts, in Rust."""
         clean = [words(text, self._translation) for text in texts]
-        encodings = self._rust.encode_batch_fast(clean, is_pretokenized=True, add_special_tokens=False)
+        encodings = self._loaded().encode_batch_fast(clean, is_pretokenized=True, add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in encodings]
 
     def _cut(self, word: str) -> list[int]:
-        """Viterbi: the cut of a word whose pieces' scores have the largest sum; runs of unknowns count as one."""
+        """Cut a word so that the sum of its pieces' scores is largest (Viterbi); runs of unknowns count as one."""
         data, ends = word.encode(), _byte_ends(word)
         n = len(word)
         best = [0.0] + [-np.inf] * n
@@ -75,6 +77,7 @@ class E5Tokenizer:
         return self._trace(start_of, piece_at)
 
     def _trace(self, start_of: list[int], piece_at: list[int]) -> list[int]:
+        """Return the ids along the best path, from its end."""
         ids: list[int] = []
         end = len(start_of) - 1
         while end:
@@ -83,15 +86,18 @@ class E5Tokenizer:
             end = start_of[end]
         return ids[::-1]
 
-    @cached_property
-    def _rust(self) -> Tokenizer:
-        from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
+    def _loaded(self) -> Tokenizer:
+        """Return the Rust tokenizer, loaded once."""
+        with self._loading:
+            if self._rust is None:
+                from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 
-        return load_rust_tokenizer(self._file)
+                self._rust = load_rust_tokenizer(self._file)
+            return self._rust
 
 
 def _byte_ends(word: str) -> list[int]:
-    """Where each character ends in UTF-8, with a 0 in front."""
+    """Return the end of each character in UTF-8, with a 0 in front."""
     ends = [0]
     for character in word:
         ends.append(ends[-1] + len(character.encode()))

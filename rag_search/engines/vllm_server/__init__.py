@@ -1,1 +1,1 @@
-"""Both vLLM servers on this machine: which flags for which card, starting and ending them."""
+"""Both vLLM servers on this machine: flags for each card, starting and stopping them."""

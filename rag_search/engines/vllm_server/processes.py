@@ -1,4 +1,4 @@
-"""Starting, watching and ending the servers. What runs is written to `servers.json`; logs lie beside it."""
+"""Start, watch and stop the servers. `servers.json` records what runs; the logs are beside it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _END_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """born: start of the process, so that another one with its id is not taken for it."""
+    """One server. born: start of the process, so that a later process with its id is not taken for it."""
 
     name: str
     model: str
@@ -37,10 +37,12 @@ class RunningServer:
 
     @property
     def alive(self) -> bool:
+        """Whether its process runs."""
         return process_start(self.pid) == self.born != ""
 
     @property
     def healthy(self) -> bool:
+        """Whether it answers /health."""
         try:
             return httpx.get(root_of(self.url) + "/health", timeout=2, trust_env=uses_proxy(self.url)).is_success
         except (httpx.HTTPError, httpx.InvalidURL):
@@ -48,12 +50,12 @@ class RunningServer:
 
 
 def servers_folder(cache_dir: Path) -> Path:
-    """Where `up` keeps logs and process ids."""
+    """Return the folder of logs and process ids."""
     return cache_dir / "servers"
 
 
 def state_of(server: RunningServer) -> str:
-    """ready, starting or ended."""
+    """Return "ready", "starting" or "ended"."""
     if not server.alive:
         return "ended"
     return "ready" if server.healthy else "starting"
@@ -68,8 +70,8 @@ def start_all(
 ) -> list[RunningServer]:
     """Start one server after the other, each once the one before answers, and wait for all.
 
-    on_wait: called with a name and the seconds waited. Servers that run already are left alone. Raises EngineError with
-    the end of the log when one dies, and when a running one serves another model.
+    on_wait: called with a name and the seconds waited. Running servers are left alone. Raises EngineError with the end
+    of the log when one dies, and when a running one serves another model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = {server.name: server for server in read_servers(folder) if server.alive}
@@ -90,7 +92,7 @@ def start_all(
 
 
 def stop_all(folder: Path) -> list[RunningServer]:
-    """End what runs and forget it; the servers that were ended."""
+    """Stop what runs and forget it; return the servers that were stopped."""
     running = [server for server in read_servers(folder) if server.alive]
     for server in running:
         _signal(server, signal.SIGTERM)
@@ -98,13 +100,13 @@ def stop_all(folder: Path) -> list[RunningServer]:
     while any(server.alive for server in running) and time.monotonic() < end:
         time.sleep(0.1)
     for server in running:
-        _signal(server, signal.SIGKILL)  # also what its group left behind
+        _signal(server, signal.SIGKILL)  # also what is left of its group
     (folder / "servers.json").unlink(missing_ok=True)
     return running
 
 
 def read_servers(folder: Path) -> list[RunningServer]:
-    """What `up` started, alive or not."""
+    """Return the servers that `up` started, alive or not. Raises EngineError."""
     try:
         rows = json.loads((folder / "servers.json").read_text("utf-8"))
         return [RunningServer(**row) for row in rows]
@@ -115,6 +117,7 @@ def read_servers(folder: Path) -> list[RunningServer]:
 
 
 def _start(command: ServerCommand, folder: Path) -> RunningServer:
+    """Start one server. Raises EngineError."""
     log = folder / f"{command.name}.log"
     environment = {**os.environ, **command.environment, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     try:
@@ -125,11 +128,12 @@ def _start(command: ServerCommand, folder: Path) -> RunningServer:
             )  # fmt: skip
     except OSError as error:
         raise EngineError(f"{command.args[0]} cannot be run: {error}.", remedy=f"Run: {pip_install('gpu')}") from error
-    process.returncode = 0  # it outlives us: no warning when this object goes
+    process.returncode = 0  # it outlives this process: no warning when the object goes
     return RunningServer(command.name, command.model, command.url, process.pid, process_start(process.pid), str(log))
 
 
 def _wait(server: RunningServer, on_wait: Callable[[str, float], None], start_s: float) -> None:
+    """Wait until a server is healthy. Raises EngineError when it ends or takes too long."""
     start = time.monotonic()
     while (waited := time.monotonic() - start) < start_s:
         if server.healthy:
@@ -142,6 +146,7 @@ def _wait(server: RunningServer, on_wait: Callable[[str, float], None], start_s:
 
 
 def _require_same(server: RunningServer, command: ServerCommand) -> None:
+    """Raise EngineError unless a running server serves the model and address of the command."""
     if (server.model, server.url) != (command.model, command.url):
         raise EngineError(
             f"the {server.name} server runs already, with {server.model} at {server.url}.", remedy="Run: ragsearch down"
@@ -149,20 +154,25 @@ def _require_same(server: RunningServer, command: ServerCommand) -> None:
 
 
 def _refuse_taken(command: ServerCommand) -> None:
+    """Raise EngineError if another server answers at the address."""
     if RunningServer(command.name, command.model, command.url, 0, "", "").healthy:
         raise EngineError(
-            f"another server answers at {command.url} already.", remedy=f"End it, or set {command.name}.url elsewhere."
+            f"another server answers at {command.url} already.",
+            remedy=f"Stop it, or set {command.name}.url to another port.",
         )
 
 
 def _tail(server: RunningServer) -> str:
+    """Return the last lines of the log."""
     return "\n".join(Path(server.log).read_text("utf-8", "replace").split("\n")[-15:])
 
 
 def _write(folder: Path, servers: Sequence[RunningServer]) -> None:
+    """Record the running servers."""
     write_atomically(folder / "servers.json", json.dumps([asdict(server) for server in servers]).encode())
 
 
 def _signal(server: RunningServer, number: int) -> None:
+    """Send a signal to a server's process group."""
     with suppress(ProcessLookupError):
         os.killpg(server.pid, number)

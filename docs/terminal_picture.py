@@ -16,8 +16,7 @@ from rich.text import Text
 
 from rag_search import searching
 from rag_search.config import load_config
-from rag_search.engines.base_folder import base_folder
-from rag_search.render.paths import Places
+from rag_search.render.paths import PathMapper
 from rag_search.render.table import print_table
 from rag_search.search.searcher import SearchOptions
 
@@ -35,7 +34,7 @@ def main() -> None:
     with searching() as searcher:
         result = searcher.search(QUESTION, SearchOptions(top_k=3))
     console.print(Text(f'$ ragsearch query "{QUESTION}" -k 3', style="bold"))
-    print_table(console, result, Places(base_folder(config), Path.cwd()))
+    print_table(console, result, PathMapper.of(config))
     TARGET.write_text(_mended(console.export_svg(title="ragsearch")), "utf-8")
 
 

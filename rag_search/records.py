@@ -30,6 +30,7 @@ class Document:
     metadata: the front matter, JSON values only.
     updated: ISO date (`YYYY-MM-DD`) from the front matter (`updated`, `date`), else of the file's mtime, else "".
     content_hash: SHA-256 of the file's bytes, hexadecimal.
+    format: name of the file type, see rag_search.documents.formats.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Document:
     metadata: Mapping[str, Any]
     updated: str
     content_hash: str
+    format: str = "markdown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Chunk:
     start, end: character offsets into `Document.text`.
     line_start, line_end: 1-based, inclusive, of the first and last line that hold something of the chunk.
     passage: what the models read: title, heading path and cleaned text (made in rag_search.chunking only).
+    passage_lines: for every line of the passage the 1-based line of the document that it was made from, 0 for title
+        and heading path; () in an index that does not store it.
     """
 
     path: str
@@ -63,6 +67,7 @@ class Chunk:
     line_end: int
     passage: str
     chunk_id: int = -1
+    passage_lines: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

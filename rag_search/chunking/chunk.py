@@ -1,26 +1,28 @@
-"""A document to its chunks: sections by heading, blocks packed up to a token budget, exact offsets.
+"""Divide a document into chunks: sections by heading, blocks packed up to a token budget, exact offsets.
 
-    text -> outline (blocks, sections, what is visible) -> pieces -> drafts -> passages -> chunks
+    parsed text -> outline (sections, visible text) -> pieces -> drafts -> passages -> chunks
 
 The chunks partition the text: joined they are the document, character for character. A document with nothing but
 blanks has no chunks; one with nothing visible (a comment, front matter) has one, whose passage is its title.
 
-Cut in any other way and CHUNKING_VERSION has to change, which makes indexes cut their documents again.
+A change of the chunks needs a new CHUNKING_VERSION, which makes indexes cut their documents again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from rag_search.chunking.cuts import even_cuts
-from rag_search.chunking.outline import Outline, read_outline
-from rag_search.chunking.packing import Draft, HeadingPath, draft_of, pack, stands_in
-from rag_search.chunking.passage import heads, one_line, passage_of
+from rag_search.chunking.outline import Outline, outline_of
+from rag_search.chunking.packing import Draft, HeadingPath, draft_of, is_within, pack
+from rag_search.chunking.passage import Passage, heads, passage_of
 from rag_search.chunking.pieces import Piece, pieces_of
+from rag_search.documents.formats import ParsedText, format_named
 from rag_search.records import Chunk, CountTokens, Document
 from rag_search.text.lines import line_of
+from rag_search.text.passages import Line, one_line
 from rag_search.text.sanitize import plain
 
 CHUNKING_VERSION = 1
@@ -31,18 +33,24 @@ SLACK = 4  # tokens: joining pieces can make a token or two more than they had a
 Heads = Mapping[HeadingPath, tuple[str, int]]
 
 
-def chunk_document(document: Document, *, count_tokens: CountTokens, max_tokens: int = 256) -> list[Chunk]:
-    """The chunks of `document` in order.
+def chunk_document(
+    document: Document, *, count_tokens: CountTokens, max_tokens: int = 256, parsed: ParsedText | None = None
+) -> list[Chunk]:
+    """Return the chunks of `document` in order.
 
     count_tokens: texts to their lengths, int64 (n,); called about four times a document, with many texts each.
-    max_tokens: every passage, head included, holds at most so many, unless a single character alone has more.
-    Raises ValueError when max_tokens is below MIN_BUDGET.
+    max_tokens: limit of every passage, head included, unless a single character alone has more.
+    parsed: the structure of the document's text, if it is known already.
+
+    Raises:
+        ValueError: `max_tokens` is below MIN_BUDGET.
     """
     if max_tokens < MIN_BUDGET:
         raise ValueError(f"max_tokens is {max_tokens}; the least is {MIN_BUDGET}")
     if not plain(document.text).strip():
         return []
-    outline = read_outline(document.text, document.title)
+    parsed = parsed or format_named(document.format).parse(document.text)
+    outline = outline_of(parsed, document.text, document.title)
     head_of = _heads(document.title, outline, count_tokens=count_tokens, max_tokens=max_tokens)
 
     def room_of(path: HeadingPath) -> int:
@@ -63,11 +71,11 @@ def _heads(title: str, outline: Outline, *, count_tokens: CountTokens, max_token
 def _within_budget(
     drafts: Sequence[Draft], outline: Outline, head_of: Heads, *, count_tokens: CountTokens, max_tokens: int
 ) -> list[Draft]:
-    """Measure the passages themselves and halve those that are over, until none is or nothing is left to halve."""
+    """Halve the drafts whose passage is over the limit, until none is or none can be halved."""
     done: dict[int, Draft] = {}
     waiting = list(drafts)
     while waiting:
-        lengths = count_tokens([_passage(draft, outline, head_of) for draft in waiting])
+        lengths = count_tokens([_passage(draft, outline, head_of).text for draft in waiting])
         halved: list[Draft] = []
         for draft, length in zip(waiting, lengths, strict=True):
             parts = _halves(draft.pieces, outline) if length > max_tokens else []
@@ -79,7 +87,7 @@ def _within_budget(
 
 
 def _halves(pieces: Sequence[Piece], outline: Outline) -> list[Sequence[Piece]]:
-    """Two runs of pieces with about half of the tokens each, or [] when there is one piece that cannot be cut."""
+    """Return two runs of pieces with about half of the tokens each, or [] for one piece that cannot be cut."""
     if len(pieces) > 1:
         half, passed, middle = sum(piece.tokens for piece in pieces) / 2, 0, 1
         while middle < len(pieces) - 1 and passed + pieces[middle - 1].tokens < half:
@@ -93,7 +101,7 @@ def _halves(pieces: Sequence[Piece], outline: Outline) -> list[Sequence[Piece]]:
 
 
 def _without_blank(drafts: Sequence[Draft], outline: Outline) -> list[Draft]:
-    """A draft that shows nothing goes to the one before it, at the start to the one after it."""
+    """Join a draft that shows nothing with the one before it, at the start with the one after it."""
     merged: list[Draft] = []
     for draft in drafts:
         if merged and not (_shows(merged[-1], outline) and _shows(draft, outline)):
@@ -108,32 +116,63 @@ def _shows(draft: Draft, outline: Outline) -> bool:
     return bool(plain(outline.visible.between(draft.start, draft.end)).strip())
 
 
-def _passage(draft: Draft, outline: Outline, head_of: Heads) -> str:
-    """Headings that the head shows in full are not repeated in the text."""
+def _passage(draft: Draft, outline: Outline, head_of: Heads) -> Passage:
+    """Make the passage of a draft. Headings that the head shows in full are not repeated in the text."""
     head, _ = head_of[draft.path]
-    lead = draft.pieces[0].repeated
-    shown = [f"{lead}\n"] if lead else []
-    for piece in draft.pieces:
-        path = outline.sections[piece.section].path
-        in_head = piece.heading and stands_in(path, draft.path) and (not path or one_line(path[-1]) in head)
-        if not in_head:
-            shown.append(outline.visible.between(piece.start, piece.end))
-    return passage_of(head, "".join(shown))
+    first = draft.pieces[0]
+    lines = [(first.repeated, line_of(outline.line_starts, first.lead_from - 1) + 1)] if first.repeated else []
+    shown = [piece for piece in draft.pieces if not _is_in_head(piece, draft.path, outline, head)]
+    return passage_of(head, [*lines, *_visible_lines(shown, outline)])
+
+
+def _is_in_head(piece: Piece, draft_path: HeadingPath, outline: Outline, head: str) -> bool:
+    path = outline.sections[piece.section].path
+    return piece.heading and is_within(path, draft_path) and (not path or one_line(path[-1]) in head)
+
+
+def _visible_lines(pieces: Sequence[Piece], outline: Outline) -> list[Line]:
+    """Return the visible lines of pieces laid end to end, each with its 1-based line in the document."""
+    lines: list[Line] = []
+    for start, end in _runs(pieces):
+        found = [(text, line_of(outline.line_starts, offset) + 1) for text, offset in outline.visible.lines(start, end)]
+        if lines:  # the run before ends within a line, or with an empty one
+            text, line = lines.pop()
+            found[0] = (text + found[0][0], line if text else found[0][1])
+        lines += found
+    return lines
+
+
+def _runs(pieces: Sequence[Piece]) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of text that neighbouring pieces form."""
+    start = end = -1
+    for piece in pieces:
+        if piece.start != end:
+            if end >= 0:
+                yield start, end
+            start = piece.start
+        end = piece.end
+    if end >= 0:
+        yield start, end
 
 
 def _chunks(document: Document, drafts: Sequence[Draft], outline: Outline, head_of: Heads) -> list[Chunk]:
-    return [
-        Chunk(
-            path=document.path,
-            title=document.title,
-            ordinal=ordinal,
-            text=(text := document.text[draft.start : draft.end]),
-            heading_path=draft.path,
-            start=draft.start,
-            end=draft.end,
-            line_start=line_of(outline.line_starts, draft.start + len(text) - len(text.lstrip())) + 1,
-            line_end=line_of(outline.line_starts, draft.start + len(text.rstrip()) - 1) + 1,
-            passage=_passage(draft, outline, head_of),
+    chunks = []
+    for ordinal, draft in enumerate(drafts):
+        text = document.text[draft.start : draft.end]
+        passage = _passage(draft, outline, head_of)
+        chunks.append(
+            Chunk(
+                path=document.path,
+                title=document.title,
+                ordinal=ordinal,
+                text=text,
+                heading_path=draft.path,
+                start=draft.start,
+                end=draft.end,
+                line_start=line_of(outline.line_starts, draft.start + len(text) - len(text.lstrip())) + 1,
+                line_end=line_of(outline.line_starts, draft.start + len(text.rstrip()) - 1) + 1,
+                passage=passage.text,
+                passage_lines=passage.lines,
+            )
         )
-        for ordinal, draft in enumerate(drafts)
-    ]
+    return chunks

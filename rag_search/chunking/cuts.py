@@ -1,4 +1,4 @@
-"""Where to cut a stretch of text that is too long: near even parts, at the end of a sentence, at a blank, anywhere."""
+"""Cut a stretch of text that is too long: into even parts, at the end of a sentence, at a blank, or anywhere."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from rag_search.documents.formats.markdown.visible import VisibleText
+from rag_search.documents.formats.visible import VisibleText
+from rag_search.text.sentences import LINE_OR_SENTENCE_END
 
-MAX_MARKS = 32  # accents on one letter; somebody who writes more gets them torn apart
+MAX_MARKS = 32  # accents on one letter; a cut may separate further ones from it
 
-_GOOD_BORDERS = (
-    re.compile(r"[。！？!?；;…．।॥؟۔\n\r][”’\"'）)\]】」』》]*|\.(?=[ \t])"),
-    re.compile(r"[,，、：:\s][ \t]*"),
-)
+_GOOD_BORDERS = (LINE_OR_SENTENCE_END, re.compile(r"[,，、：:\s][ \t]*"))
 
 
 def even_cuts(visible: VisibleText, start: int, end: int, *, parts: int) -> list[int]:
-    """Offsets that cut (start, end) into about `parts` stretches with as much visible text each.
+    """Return offsets that cut [start, end) into about `parts` stretches with equal amounts of visible text.
 
-    Never inside an edit, a CR LF or a letter and its accent. Fewer cuts when there is not enough text; none if none
-    is possible.
+    A cut is never inside an edit, a CR LF or a letter and its accent. There are fewer cuts if the text is too short,
+    and none if none is possible.
     """
     stretches = list(visible.kept(start, end))
     each = sum(after - before for before, after in stretches) / parts
@@ -34,17 +32,20 @@ def even_cuts(visible: VisibleText, start: int, end: int, *, parts: int) -> list
 
 
 def _offsets_at(stretches: list[tuple[int, int]], *, each: float, parts: int) -> Iterator[int]:
-    """Offsets of the characters number each, 2 * each, ... of the stretches laid end to end."""
-    passed, wanted = 0, 1
+    """Yield the offsets of the characters number each, 2 * each, ... of the stretches laid end to end.
+
+    each: characters in a part. parts: their number.
+    """
+    passed, number = 0, 1
     for before, after in stretches:
-        while wanted < parts and each * wanted <= passed + after - before:
-            yield before + max(1, int(each * wanted) - passed)
-            wanted += 1
+        while number < parts and each * number <= passed + after - before:
+            yield before + max(1, int(each * number) - passed)
+            number += 1
         passed += after - before
 
 
 def _good_cut(visible: VisibleText, earliest: int, target: int, end: int) -> int:
-    """The last good border in [earliest, target], else the first possible one from `target` on."""
+    """Return the last good border in [earliest, target], else the first possible one from `target` on."""
     for border in _GOOD_BORDERS:
         for match in reversed(list(border.finditer(visible.text, earliest, target))):
             if _possible(visible, match.end()):

@@ -1,9 +1,9 @@
-"""Pieces to drafts of chunks: sections are kept apart unless they are tiny, and filled evenly up to the budget."""
+"""Pack pieces into drafts of chunks: sections stay apart unless they are tiny, and fill chunks evenly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, takewhile
 
 from rag_search.chunking.outline import Outline
@@ -20,27 +20,33 @@ RoomOf = Callable[[HeadingPath], int]
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Neighbouring pieces that will be one chunk, and the heading path it will carry."""
+    """Neighbouring pieces that will be one chunk, and its heading path."""
 
     pieces: tuple[Piece, ...]
     path: HeadingPath
 
     @property
     def start(self) -> int:
+        """Offset of the first character."""
         return self.pieces[0].start
 
     @property
     def end(self) -> int:
+        """Offset after the last character."""
         return self.pieces[-1].end
 
 
 def pack(pieces: Sequence[Piece], outline: Outline, *, room_of: RoomOf, max_tokens: int) -> list[Draft]:
-    """room_of: tokens that a chunk under a heading path has for its text. The drafts partition the pieces."""
+    """Pack pieces into drafts of chunks that partition them.
+
+    room_of: heading path to the tokens left for text.
+    max_tokens: limit of a passage.
+    """
     drafts: list[Draft] = []
     for group in _groups(pieces, outline, max_tokens=max_tokens):
         path = draft_of(group, outline).path
         costs = [
-            0 if piece.heading and stands_in(outline.sections[piece.section].path, path) else piece.tokens
+            0 if piece.heading and is_within(outline.sections[piece.section].path, path) else piece.tokens
             for piece in group
         ]
         drafts += [draft_of(chunk, outline) for chunk in _filled(group, costs, room_of(path))]
@@ -48,50 +54,93 @@ def pack(pieces: Sequence[Piece], outline: Outline, *, room_of: RoomOf, max_toke
 
 
 def draft_of(pieces: Sequence[Piece], outline: Outline) -> Draft:
-    """The path is that of the last section with text, if the others stand above it, else what all have in common."""
+    """Make a draft of pieces, with their heading path.
+
+    It is that of the last section with text if that section contains the others, else their longest common prefix.
+    """
     with_text = [piece for piece in pieces if piece.tokens and not piece.heading] or pieces
     sections = dict.fromkeys(piece.section for piece in with_text)
     return Draft(tuple(pieces), _shared([outline.sections[section].path for section in sections]))
 
 
 def _shared(paths: Sequence[HeadingPath]) -> HeadingPath:
-    if all(stands_in(path, paths[-1]) for path in paths):
+    if all(is_within(path, paths[-1]) for path in paths):
         return paths[-1]
     levels = takewhile(lambda level: len(set(level)) == 1, zip(*paths, strict=False))
     return tuple(level[0] for level in levels)
 
 
-def stands_in(path: HeadingPath, longer: HeadingPath) -> bool:
+def is_within(path: HeadingPath, longer: HeadingPath) -> bool:
+    """Return whether `longer` begins with `path`."""
     return longer[: len(path)] == path
 
 
+@dataclass(slots=True)
+class _Group:
+    """A run of sections that may share a chunk.
+
+    limit: tokens of a chunk. text, headings: tokens of both kinds. path: of the last section with text.
+    """
+
+    limit: int
+    pieces: list[Piece] = field(default_factory=list)
+    text: int = 0
+    headings: int = 0
+    path: HeadingPath = ()
+
+    def joins(self, section: _SectionPieces) -> bool:
+        """Return whether the next section goes into this group.
+
+        Headings without text go with what follows, tiny sections with what is below or beside them, and a last
+        section without text with what precedes it.
+        """
+        tiny = self.limit // TINY
+        if self.text == 0:
+            return self.headings <= self.limit // MAX_INTRODUCTION
+        if self.text < tiny:
+            below = is_within(self.path, section.path) and section.path != self.path
+            beside = section.path[:-1] == self.path[:-1]
+            return below or (beside and section.text < tiny)
+        return section.text == 0 and section.is_last
+
+    def add(self, section: _SectionPieces) -> None:
+        """Take the section into this group."""
+        self.pieces += section.pieces
+        self.text += section.text
+        self.headings += sum(piece.tokens for piece in section.pieces if piece.heading)
+        if section.text or not self.text:
+            self.path = section.path
+
+
+@dataclass(frozen=True, slots=True)
+class _SectionPieces:
+    """The pieces of one section."""
+
+    pieces: tuple[Piece, ...]
+    path: HeadingPath
+    is_last: bool
+
+    @property
+    def text(self) -> int:
+        """Tokens without the heading."""
+        return sum(piece.tokens for piece in self.pieces if not piece.heading)
+
+
 def _groups(pieces: Sequence[Piece], outline: Outline, *, max_tokens: int) -> Iterator[list[Piece]]:
-    """Runs of sections that may share a chunk: a heading without text with what follows, tiny ones among themselves."""
-    group: list[Piece] = []
-    text, headings, above = 0, 0, ()
+    """Yield the pieces of runs of sections that may share a chunk."""
+    last = len(outline.sections) - 1
+    group = _Group(max_tokens)
     for number, found in groupby(pieces, key=lambda piece: piece.section):
-        section = list(found)
-        path = outline.sections[number].path
-        section_text = sum(piece.tokens for piece in section if not piece.heading)
-        if text == 0:
-            joins = headings <= max_tokens // MAX_INTRODUCTION
-        elif text < max_tokens // TINY:
-            below, beside = stands_in(above, path) and path != above, path[:-1] == above[:-1]
-            joins = below or (beside and section_text < max_tokens // TINY)
-        else:
-            joins = section_text == 0 and number == len(outline.sections) - 1
-        if group and not joins:
-            yield group
-            group, text, headings = [], 0, 0
-        group += section
-        text += section_text
-        headings += sum(piece.tokens for piece in section if piece.heading)
-        above = path if section_text or not text else above
-    yield group
+        section = _SectionPieces(tuple(found), outline.sections[number].path, number == last)
+        if group.pieces and not group.joins(section):
+            yield group.pieces
+            group = _Group(max_tokens, path=group.path)
+        group.add(section)
+    yield group.pieces
 
 
 def _filled(pieces: Sequence[Piece], costs: Sequence[int], room: int) -> Iterator[Sequence[Piece]]:
-    """Chunks of about equal length: a section of 300 tokens makes two of 150, not one of 250 and one of 50."""
+    """Yield chunks of about equal length: a section of 300 tokens makes two of 150, not one of 250 and one of 50."""
     total = sum(costs)
     target = total / max(1, -(-total // room))
     first, tokens = 0, 0
@@ -106,8 +155,11 @@ def _filled(pieces: Sequence[Piece], costs: Sequence[int], room: int) -> Iterato
 
 
 def _border(pieces: Sequence[Piece], costs: Sequence[int], first: int, position: int, *, at_most: int) -> int:
-    """Where a chunk ends that began at `first`, at the latest before `position`: an introduction goes on with what it
-    introduces. `first` when there is nothing but introductions."""
+    """Return where a chunk that began at `first` ends, at the latest before `position`.
+
+    An introduction stays with what it introduces, so the result is `first` if there are only introductions.
+    at_most: tokens of introductions that may move to the next chunk.
+    """
     border, carried = position, 0
     while border > first and pieces[border - 1].glued:
         border -= 1

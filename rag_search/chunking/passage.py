@@ -1,28 +1,41 @@
-"""The one string that embedder and reranker read: title, heading path, text. Made here and nowhere else."""
+"""Make the one string that embedder and reranker read: title, heading path, text. No other module makes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from rag_search.records import CountTokens
+from rag_search.text.passages import Line, one_line
 from rag_search.text.sanitize import plain
 
 HEAD_CHARS = (80, 40, 20, 10)  # tried in turn for title and innermost heading when they take too much of the budget
 
 
-def passage_of(head: str, text: str) -> str:
-    """head: see `heads`. text: visible text, tidied here; both may be empty."""
-    body = _tidy(text)
-    return f"{head}\n{body}" if head and body else head or body
+class Passage(NamedTuple):
+    """A passage, and for each of its lines the 1-based line of the document; 0 for title and heading path."""
+
+    text: str
+    lines: tuple[int, ...]
+
+
+def passage_of(head: str, lines: Iterable[Line]) -> Passage:
+    """Join a head and the visible lines below it, which are tidied here; either may be empty.
+
+    head: see `heads`.
+    """
+    body = _tidy(lines)
+    above = head.split("\n") if head else []
+    return Passage("\n".join([*above, *(text for text, _ in body)]), (*([0] * len(above)), *(line for _, line in body)))
 
 
 def heads(
     title: str, paths: Iterable[tuple[str, ...]], *, count_tokens: CountTokens, max_tokens: int
 ) -> Mapping[tuple[str, ...], tuple[str, int]]:
-    """For each heading path the lines above the text, and their length in tokens, never more than `max_tokens`.
+    """Return for each heading path the lines above the text, and their length, at most `max_tokens`.
 
     From a head that is longer, outer headings are left out one by one; then title and innermost heading are cut to
-    80 characters, or 40, 20, 10; failing that (a tiny budget) only the title is left, cut as far as it needs.
+    80 characters, or 40, 20, 10. If the budget is tiny, only a title remains, cut as far as necessary.
     """
     found: dict[tuple[str, ...], tuple[str, int]] = {}
     waiting = {path: _shorter_and_shorter(title, path) for path in paths}
@@ -50,17 +63,13 @@ def _head(title: str, path: tuple[str, ...], chars: int | None) -> str:
     return "\n".join(line for line in (parts[0], " > ".join(parts[1:])) if line)
 
 
-def one_line(text: str, chars: int | None = None) -> str:
-    """`text` without line ends, and with `…` for what goes beyond `chars` characters."""
-    line = " ".join(plain(text).split())
-    return line if chars is None or len(line) <= chars else line[:chars].rstrip() + "…"
-
-
-def _tidy(text: str) -> str:
-    """At most one empty line in a row, no blanks at line ends; the indentation of code stays."""
-    lines = (line.rstrip() for line in plain(text).split("\n"))
-    tidy: list[str] = []
-    for line in lines:
-        if line or (tidy and tidy[-1]):
-            tidy.append(line)
-    return "\n".join(tidy).strip("\n")
+def _tidy(lines: Iterable[Line]) -> list[Line]:
+    """Keep at most one empty line in a row, none at the ends, and no blanks at line ends; indentation stays."""
+    tidy: list[Line] = []
+    for text, line in lines:
+        for part in plain(text).split("\n"):
+            if (bare := part.rstrip()) or (tidy and tidy[-1][0]):
+                tidy.append((bare, line))
+    if tidy and not tidy[-1][0]:
+        tidy.pop()
+    return tidy

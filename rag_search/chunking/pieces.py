@@ -1,4 +1,4 @@
-"""Sections to pieces: the smallest parts of a text, which packing never cuts.
+"""Divide sections into pieces: the smallest parts of a text, which packing never cuts.
 
 A block that fits the budget is one piece. A larger list, quote or item gives the pieces of its children, a fence its
 lines, a table its rows, a paragraph its sentences; a sentence or line that is still too long is cut at blanks.
@@ -6,7 +6,6 @@ lines, a table its rows, a paragraph its sentences; a sentence or line that is s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,13 +13,13 @@ from typing import NamedTuple
 
 from rag_search.chunking.cuts import even_cuts
 from rag_search.chunking.outline import Outline
-from rag_search.documents.formats.markdown.blocks import Block
-from rag_search.documents.formats.markdown.visible import VisibleText
+from rag_search.documents.formats import Block
+from rag_search.documents.formats.visible import VisibleText
 from rag_search.records import CountTokens
+from rag_search.text.sentences import SENTENCE_END
 
 LEAD_CHARS = 200
 SHORT_INTRO = 8  # a paragraph of up to an eighth of the budget stays with the list that follows it
-_SENTENCE_END = re.compile(r"[。！？!?；;…．।॥؟۔]+[”’\"'）)\]】」』》]*|\.+[”’\"')\]]*(?=[ \t\r\n])")
 _LINE_KINDS = frozenset({"fence", "code", "html", "table"})
 
 
@@ -28,10 +27,13 @@ _LINE_KINDS = frozenset({"fence", "code", "html", "table"})
 class Piece:
     """Characters [start, end) of the document.
 
-    section: index into Outline.sections. tokens: length of the visible text (an estimate for cut sentences).
-    heading: it is the heading of its section. glued: it introduces the next piece (a heading, `Do this:`).
-    lead: the first line of its fence or table, repeated above a chunk that begins with this piece, if the piece
-    begins at lead_from or later.
+    section: index into Outline.sections.
+    tokens: length of the visible text (an estimate for cut sentences).
+    heading: the piece is the heading of its section.
+    glued: the piece introduces the next one (a heading, `Do this:`).
+    lead: the first line of its fence or table, which a chunk repeats if it begins with this piece.
+    lead_from: offset from which a piece needs the lead.
+    lead_tokens: length of the lead.
     """
 
     start: int
@@ -46,11 +48,12 @@ class Piece:
 
     @property
     def repeated(self) -> str:
+        """The line to repeat above a chunk that begins with this piece, "" if none is needed."""
         return self.lead if self.start >= self.lead_from else ""
 
 
 class _Span(NamedTuple):
-    """A block with the lines [start, end) that it answers for: its own and the blank ones up to the next block."""
+    """A block, and the lines [start, end) of it and of the blank lines up to the next block."""
 
     block: Block
     start: int
@@ -60,8 +63,9 @@ class _Span(NamedTuple):
 
 
 def pieces_of(outline: Outline, *, count_tokens: CountTokens, rooms: Sequence[int]) -> list[Piece]:
-    """The pieces of a document in order; they partition its text. Two calls of `count_tokens`.
+    """Return the pieces of a document in order; they partition its text.
 
+    count_tokens: called twice, with many texts each.
     rooms: for every section, the tokens that a chunk has for text.
     """
     spans = list(_sections(outline))
@@ -84,7 +88,7 @@ def _sections(outline: Outline) -> Iterator[_Span]:
 
 
 def _spans(blocks: Sequence[Block], start: int, end: int, *, section: int) -> Iterator[_Span]:
-    """Lines [start, end) shared out among `blocks`: each up to the next, the first from `start` on."""
+    """Divide lines [start, end) among `blocks`: each reaches to the next, the first begins at `start`."""
     borders = [start, *(block.start for block in blocks[1:]), end]
     for block, (first, last) in zip(blocks, pairwise(borders), strict=True):
         yield _Span(block, first, last, section)
@@ -102,7 +106,7 @@ def _leaves(span: _Span) -> Iterator[_Span]:
 
 
 def _fitting(span: _Span, sizes: Mapping[int, int], max_tokens: int) -> Iterator[_Span]:
-    """The span itself if it fits or cannot be opened, else its children's."""
+    """Yield the span itself if it fits or has no children, else those of its children."""
     if not span.block.children or _size(span, sizes) <= max_tokens:
         yield span
         return
@@ -125,7 +129,7 @@ def _offsets(span: _Span, outline: Outline) -> tuple[int, int]:
 
 
 def _parts(span: _Span, outline: Outline, *, tokens: int, max_tokens: int) -> Iterator[Piece]:
-    """One piece, or a part for every line or sentence of a block that is too long."""
+    """Yield one piece, or a piece for every line or sentence of a block that is too long."""
     start, end = _offsets(span, outline)
     block, visible = span.block, outline.visible
     heading = block.kind == "heading" and block is outline.sections[span.section].blocks[0]
@@ -143,19 +147,19 @@ def _parts(span: _Span, outline: Outline, *, tokens: int, max_tokens: int) -> It
 
 
 def _line_cuts(span: _Span, outline: Outline) -> list[int]:
-    """At every line of the block; a table's first cut comes after the rule below its head."""
+    """Return a cut at every line of the block; in a table the first one is after the rule below its head."""
     ahead = 2 if span.block.kind == "table" else 1
     starts = outline.line_starts[span.block.start + ahead : span.block.end]
     return [cut for cut in starts if outline.visible.outside_edits(cut) == cut]
 
 
 def _sentence_cuts(visible: VisibleText, start: int, end: int) -> list[int]:
-    ends = (match.end() for match in _SENTENCE_END.finditer(visible.text, start, end))
+    ends = (match.end() for match in SENTENCE_END.finditer(visible.text, start, end))
     return [cut for cut in ends if cut < end and visible.outside_edits(cut) == cut]
 
 
 def _sized(pieces: Sequence[Piece], visible: VisibleText, *, count_tokens: CountTokens, max_tokens: int) -> list[Piece]:
-    """Pieces with their length, where it was left open (-1), and without leads that take too much of the budget."""
+    """Fill in lengths that are still open (-1), and drop leads that take too much of the budget."""
     texts = [visible.between(piece.start, piece.end) for piece in pieces if piece.tokens < 0]
     leads = list(dict.fromkeys(piece.lead for piece in pieces if piece.lead))
     lengths = iter(count_tokens([*texts, *leads]).tolist() if texts or leads else [])
@@ -168,7 +172,7 @@ def _sized(pieces: Sequence[Piece], visible: VisibleText, *, count_tokens: Count
 
 
 def _short(piece: Piece, visible: VisibleText, max_tokens: int) -> Iterator[Piece]:
-    """The piece, cut evenly when it is too long. The last passage check catches what the estimate misses."""
+    """Yield the piece, cut evenly if it is too long. The final check of passages corrects a wrong estimate."""
     room = max(1, max_tokens - piece.lead_tokens)
     if piece.tokens <= room:
         yield piece

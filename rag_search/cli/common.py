@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rag_search.config import Config
-    from rag_search.render.paths import Places
+    from rag_search.render.paths import PathMapper
 
 FOUND, NOTHING, FAILED = 0, 1, 2  # grep's exit codes
 
@@ -58,9 +58,8 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False, emoji=False, markup=False)
 
 
-def places(config: Config) -> Places:
+def places(config: Config) -> PathMapper:
     """Return the mapping between stored paths and paths as shown in the working directory."""
-    from rag_search.engines.base_folder import base_folder
-    from rag_search.render.paths import Places
+    from rag_search.render.paths import PathMapper
 
-    return Places(base_folder(config), Path.cwd())
+    return PathMapper.of(config)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rag_search.embed.base import Embedder
     from rag_search.index import FileState
     from rag_search.ingest import IngestOptions, IngestReport, Plan, Step
-    from rag_search.render.paths import Places
+    from rag_search.render.paths import PathMapper
 
 
 def ingest(
@@ -192,7 +192,7 @@ def _progress() -> Iterator[Callable[[Step], None]]:
         yield on_step
 
 
-def _print_report(report: IngestReport, shown: Places, *, as_json: bool) -> None:
+def _print_report(report: IngestReport, shown: PathMapper, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
         return

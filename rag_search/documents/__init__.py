@@ -1,7 +1,17 @@
-"""Folders to documents: which files there are (`walk`), and what is in one (`read_document`)."""
+"""Folders to documents: find the files (`walk`), read one (`read_document`)."""
 
 from rag_search.documents.ignore import IGNORE_FILES, is_ignored
-from rag_search.documents.read import MAX_BYTES, read_document
+from rag_search.documents.read import MAX_BYTES, read_document, read_parsed
 from rag_search.documents.walk import SUFFIXES, LeftOut, SourceFile, walk
 
-__all__ = ["IGNORE_FILES", "MAX_BYTES", "SUFFIXES", "LeftOut", "SourceFile", "is_ignored", "read_document", "walk"]
+__all__ = [
+    "IGNORE_FILES",
+    "MAX_BYTES",
+    "SUFFIXES",
+    "LeftOut",
+    "SourceFile",
+    "is_ignored",
+    "read_document",
+    "read_parsed",
+    "walk",
+]

@@ -1,15 +1,13 @@
-"""One file to one document: bytes, text, metadata."""
+"""Read one file as one document: bytes, text, metadata."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shlex
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from pathlib import Path
 
-from rag_search.documents.formats.markdown.front_matter import front_matter
-from rag_search.documents.metadata import read_metadata, title_of, updated_on
+from rag_search.documents.formats import DecodingError, Format, ParsedText, format_of
+from rag_search.documents.metadata import title_of, updated_on
 from rag_search.documents.walk import SourceFile
 from rag_search.errors import InputError
 from rag_search.records import Document
@@ -19,27 +17,43 @@ ATTEMPTS = 3
 
 
 def read_document(source: SourceFile, *, max_bytes: int = MAX_BYTES) -> Document:
-    """The document in `source`. Title, date and metadata as in `records.Document`; front matter stays in the text.
+    """Return the document in `source`; raise as `read_parsed` does."""
+    return read_parsed(source, max_bytes=max_bytes)[0]
 
-    Raises InputError when the file cannot be read, is larger than `max_bytes`, is not UTF-8 (or UTF-16 with a byte
-    order mark), holds a NUL, or keeps changing while it is read.
+
+def read_parsed(source: SourceFile, *, max_bytes: int = MAX_BYTES) -> tuple[Document, ParsedText]:
+    """Return the document in `source` and the structure of its text.
+
+    Raises:
+        InputError: the file cannot be read, is larger than `max_bytes`, is not a text of its format, or keeps
+            changing while it is read.
     """
     content, mtime_ns = _unchanging(source, max_bytes=max_bytes)
-    text = _decoded(content, source)
-    front = front_matter(text)
-    metadata = read_metadata(front)
-    return Document(
+    format_ = format_of(source.path)
+    text = _decoded(content, format_, source)
+    parsed = format_.parse(text)
+    document = Document(
         path=source.path,
-        title=title_of(metadata, text[front.end :], path=source.path),
+        title=title_of(parsed.metadata, parsed.title, path=source.path),
         text=text,
-        metadata=metadata,
-        updated=updated_on(metadata, mtime_ns=mtime_ns),
+        metadata=parsed.metadata,
+        updated=updated_on(parsed.metadata, mtime_ns=mtime_ns),
         content_hash=hashlib.sha256(content).hexdigest(),
+        format=format_.name,
     )
+    return document, parsed
+
+
+def _decoded(content: bytes, format_: Format, source: SourceFile) -> str:
+    try:
+        return format_.decode(content)
+    except DecodingError as error:
+        remedy = error.remedy.replace("FILE", shlex.quote(str(source.absolute)))
+        raise InputError(f"{source.path} {error.problem}", remedy=remedy) from error
 
 
 def _unchanging(source: SourceFile, *, max_bytes: int) -> tuple[bytes, int]:
-    """Bytes and mtime of a moment at which both belonged together."""
+    """Return bytes and mtime of one moment."""
     for _ in range(ATTEMPTS):
         try:
             with source.absolute.open("rb") as file:
@@ -65,32 +79,3 @@ def _check_size(size: int, path: str, max_bytes: int) -> None:
             f"{path} has {size:,} bytes or more; the limit is {max_bytes:,}.",
             remedy="Split it, exclude it in .ragsearchignore, or raise the limit.",
         )
-
-
-def _decoded(content: bytes, source: SourceFile) -> str:
-    path = source.path
-    encoding, body, unit = "utf-8", content.removeprefix(BOM_UTF8), b"\n"
-    for mark, name in ((BOM_UTF16_LE, "utf-16-le"), (BOM_UTF16_BE, "utf-16-be")):
-        if content.startswith(mark):
-            encoding, body, unit = name, content.removeprefix(mark), "\n".encode(name)
-    try:
-        text = body.decode(encoding)
-    except UnicodeDecodeError as error:
-        offset = error.start + len(content) - len(body)
-        line = body[: error.start].count(unit) + 1
-        raise InputError(
-            f"{path} is not {encoding.upper()}: byte {offset:,} in line {line:,} is 0x{content[offset]:02x}.",
-            remedy=_encoding_remedy(body, source.absolute),
-        ) from error
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise InputError(f"{path} looks binary: a NUL in line {line:,}.", remedy="Exclude it in .ragsearchignore.")
-    return text
-
-
-def _encoding_remedy(body: bytes, file: Path) -> str:
-    try:
-        body.decode("gb18030")
-    except UnicodeDecodeError:
-        return "Save it as UTF-8."
-    return f"If it is Chinese in GBK, convert it: iconv -f GB18030 -t UTF-8 {shlex.quote(str(file))}"

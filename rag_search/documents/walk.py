@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from rag_search.documents.formats import FORMATS
 from rag_search.documents.ignore import Ignored, ignored_above, is_virtual_environment
 from rag_search.errors import InputError
 
-SUFFIXES = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"})
-NAMED_SUFFIXES = SUFFIXES | {".txt"}  # plain text only when it is named: folders are full of robots.txt and LICENSE.txt
+NAMED_SUFFIXES = frozenset(FORMATS)
+SUFFIXES = NAMED_SUFFIXES - {".txt"}  # only when it is named: folders are full of robots.txt and LICENSE.txt
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from rag_search.records import CountTokens
+from rag_search.text.scripts import CJK
 
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_WIDE = re.compile(f"[{CJK}]")
 
 
 def token_counter(model: str) -> CountTokens:

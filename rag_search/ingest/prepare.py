@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag_search.chunking import chunk_document
-from rag_search.documents import SourceFile, read_document
+from rag_search.documents import SourceFile, read_parsed
+from rag_search.documents.formats import ParsedText
 from rag_search.errors import InputError
 from rag_search.index import FileState
 from rag_search.ingest.reports import Failure, IngestOptions
@@ -77,12 +78,12 @@ def prepared_files(
     """Read and chunk each file; one that cannot be read is a failure and not the end."""
     for source in sources:
         try:
-            document = read_document(source, max_bytes=options.max_bytes)
+            document, parsed = read_parsed(source, max_bytes=options.max_bytes)
         except InputError as error:
             yield Item(source.size, Failure.of(source.path, error))
             continue
         state = FileState(source.size, source.mtime_ns, document.content_hash)
-        yield Item(source.size, _prepared(document, state, count_tokens, options.max_tokens))
+        yield Item(source.size, _prepared(document, state, count_tokens, options.max_tokens, parsed))
 
 
 def prepared_texts(
@@ -103,6 +104,12 @@ def prepared_texts(
         yield Item(len(text), _prepared(document, state, count_tokens, options.max_tokens))
 
 
-def _prepared(document: Document, state: FileState, count_tokens: CountTokens, max_tokens: int) -> Prepared:
-    chunks = tuple(chunk_document(document, count_tokens=count_tokens, max_tokens=max_tokens))
+def _prepared(
+    document: Document,
+    state: FileState,
+    count_tokens: CountTokens,
+    max_tokens: int,
+    parsed: ParsedText | None = None,
+) -> Prepared:
+    chunks = tuple(chunk_document(document, count_tokens=count_tokens, max_tokens=max_tokens, parsed=parsed))
     return Prepared(document, chunks, tuple(" ".join(terms(chunk.passage)) for chunk in chunks), state)

@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rag_search.records import Hit, SearchResult
-from rag_search.render.paths import Places
+from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import snippet
+from rag_search.text.passages import body_of
 from rag_search.text.sanitize import plain
 
 SCHEMA = 1
 CSV_FIELDS = ("query", "rank", "score", "path", "line_start", "line_end", "title", "heading_path", "text")
 
 
-def as_dict(result: SearchResult, places: Places) -> dict[str, Any]:
+def as_dict(result: SearchResult, mapper: PathMapper) -> dict[str, Any]:
     """The JSON document of one query; documented in docs/json.md."""
     return {
         "schema": SCHEMA,
@@ -30,17 +31,17 @@ def as_dict(result: SearchResult, places: Places) -> dict[str, Any]:
         },
         "timings_ms": {stage: round(ms, 3) for stage, ms in result.timings_ms.items()},
         "confident": result.confident,
-        "notes": [places.noted(note) for note in result.notes],
-        "hits": [_hit(hit, places) for hit in result.hits],
+        "notes": [mapper.noted(note) for note in result.notes],
+        "hits": [_hit(hit, mapper) for hit in result.hits],
     }
 
 
-def _hit(hit: Hit, places: Places) -> dict[str, Any]:
+def _hit(hit: Hit, mapper: PathMapper) -> dict[str, Any]:
     chunk, scores = hit.chunk, hit.scores
     return {
         "rank": hit.rank,
         "score": hit.score,
-        "path": places.shown(chunk.path),
+        "path": mapper.shown(chunk.path),
         "line_start": chunk.line_start,
         "line_end": chunk.line_end,
         "title": chunk.title,
@@ -59,35 +60,35 @@ def _hit(hit: Hit, places: Places) -> dict[str, Any]:
     }
 
 
-def to_json(results: Sequence[SearchResult], places: Places) -> str:
+def to_json(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """The document of the only query."""
     (result,) = results
-    return json.dumps(as_dict(result, places), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(as_dict(result, mapper), ensure_ascii=False, indent=2) + "\n"
 
 
-def to_json_list(results: Sequence[SearchResult], places: Places) -> str:
+def to_json_list(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """A list of documents, also when there is only one."""
-    return json.dumps([as_dict(result, places) for result in results], ensure_ascii=False, indent=2) + "\n"
+    return json.dumps([as_dict(result, mapper) for result in results], ensure_ascii=False, indent=2) + "\n"
 
 
-def to_jsonl(results: Sequence[SearchResult], places: Places) -> str:
+def to_jsonl(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """One line per hit, with the query in it. U+2028 and its like are escaped, so that any line reader agrees."""
     lines = []
     for result in results:
         for hit in result.hits:
-            line = json.dumps({"query": result.query, **_hit(hit, places)}, ensure_ascii=False)
+            line = json.dumps({"query": result.query, **_hit(hit, mapper)}, ensure_ascii=False)
             lines.append(line.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085"))
     return "".join(line + "\n" for line in lines)
 
 
-def to_csv(results: Sequence[SearchResult], places: Places) -> str:
+def to_csv(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """RFC 4180 with a header line; heading path joined by " > "."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(CSV_FIELDS)
     for result in results:
         for hit in result.hits:
-            row = {**_hit(hit, places), "query": result.query, "heading_path": " > ".join(hit.chunk.heading_path)}
+            row = {**_hit(hit, mapper), "query": result.query, "heading_path": " > ".join(hit.chunk.heading_path)}
             writer.writerow([_cell(row[name]) for name in CSV_FIELDS])
     return out.getvalue()
 
@@ -100,7 +101,7 @@ def _cell(value: Any) -> Any:
     return "'" + value if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
-def to_markdown(results: Sequence[SearchResult], places: Places) -> str:
+def to_markdown(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """A list with links, to paste into an issue or a chat."""
     lines = []
     for result in results:
@@ -108,10 +109,10 @@ def to_markdown(results: Sequence[SearchResult], places: Places) -> str:
         if not result.hits:
             lines.append("no confident match\n")
         for hit in result.hits:
-            where = f"{places.shown(hit.chunk.path)}:{hit.chunk.line_start}"
+            where = f"{mapper.shown(hit.chunk.path)}:{hit.chunk.line_start}"
             heading = _md(" > ".join((hit.chunk.title, *hit.chunk.heading_path)))
             lines.append(f"{hit.rank}. {heading} — `{plain(where).replace('`', '')}` ({hit.score:.2f})")
-            lines.append(f"   > {_md(snippet(hit.chunk.text, result.query))}\n")
+            lines.append(f"   > {_md(snippet(body_of(hit.chunk), result.query))}\n")
     return "\n".join(lines) + "\n"
 
 
@@ -120,14 +121,14 @@ def _md(text: str) -> str:
     return "".join("\\" + char if char in "\\`*_[]<>#|~" else char for char in plain(text))
 
 
-def to_files(results: Sequence[SearchResult], places: Places) -> str:
+def to_files(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """`path:line` of each hit, for editors and xargs."""
     return "".join(
-        f"{plain(places.shown(hit.chunk.path))}:{hit.chunk.line_start}\n" for result in results for hit in result.hits
+        f"{plain(mapper.shown(hit.chunk.path))}:{hit.chunk.line_start}\n" for result in results for hit in result.hits
     )
 
 
-Render = Callable[[Sequence[SearchResult], Places], str]
+Render = Callable[[Sequence[SearchResult], PathMapper], str]
 FORMATS: Mapping[str, Render] = {
     "json": to_json,
     "jsonl": to_jsonl,

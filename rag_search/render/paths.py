@@ -1,4 +1,4 @@
-"""Where a stored path is on this machine, and how it is written for the person who asked."""
+"""Map stored paths to files of this machine and to the spelling that the user sees."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rag_search.config import Config
 
 _CLOSE = re.compile(
     r"(close, not confident: )(.+)(:\d+, score \S+ < \S+)", re.DOTALL
@@ -15,32 +19,40 @@ _CLOSE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """base: folder that stored paths are relative to. cwd: folder from which the reader looks."""
+class PathMapper:
+    """The folder `base` to which stored paths are relative, and the folder `cwd` in which the user works."""
 
     base: Path
     cwd: Path
 
+    @classmethod
+    def of(cls, config: Config) -> PathMapper:
+        """Return the mapper for the base folder of the settings and the working directory."""
+        from rag_search.engines.base_folder import base_folder  # loads settings, which a renderer does without
+
+        return cls(base_folder(config), Path.cwd())
+
     def absolute(self, path: str) -> Path:
-        """The file of a stored path."""
+        """Return the file of a stored path."""
         return self.base / path
 
     def shown(self, path: str) -> str:
-        """The path from `cwd` when the file lies below it, else the absolute one, in POSIX spelling."""
+        """Return the path relative to `cwd` if the file is below it, else the absolute one, in POSIX spelling."""
         return _below(self.absolute(path), self.cwd)
 
     def noted(self, note: str) -> str:
-        """A note of a search with the path in it, if any, as `shown` gives it."""
+        """Return a note of a search with its path, if it has one, as `shown` returns it."""
         found = _CLOSE.fullmatch(note)
         return f"{found[1]}{self.shown(found[2])}{found[3]}" if found else note
 
     def stored(self, shown: str) -> str:
-        """The stored path of what `shown` gave. Nothing is resolved: `..` and links stay as they are."""
+        """Return the stored path of one that `shown` returned. `..` and links are not resolved."""
         return _below(self.cwd / shown, self.base)
 
     def stored_pattern(self, pattern: str) -> str:
-        """What matches the stored paths of those that `pattern` matches as they are shown. One that begins with `*`
-        stays as it is: it matches in any folder.
+        """Translate a pattern over shown paths into one over stored paths.
+
+        A pattern that begins with `*` matches in any folder and does not change.
         """
         if pattern.startswith("*"):
             return pattern

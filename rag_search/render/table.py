@@ -14,27 +14,28 @@ from rich.text import Text
 
 from rag_search.records import Hit, SearchResult, StageScores
 from rag_search.render.cjk_wrap import Wrapped
-from rag_search.render.paths import Places
+from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet
+from rag_search.text.passages import body_of
 from rag_search.text.sanitize import plain
 
 SNIPPET_LINES = 3
 MARGIN = 18  # columns that rank and score take, and what line breaks waste
 
 
-def print_table(console: Console, result: SearchResult, places: Places, *, explain: bool = False) -> None:
+def print_table(console: Console, result: SearchResult, mapper: PathMapper, *, explain: bool = False) -> None:
     """Print the hits of one query, or one line that says there are none."""
     if result.hits:
-        console.print(_table(result, places, width=console.width, explain=explain))
+        console.print(_table(result, mapper, width=console.width, explain=explain))
     else:
         console.print(Text("no confident match", style="yellow"))
         for note in result.notes:
-            console.print(Text(plain(places.noted(note)), style="dim"), soft_wrap=True)
+            console.print(Text(plain(mapper.noted(note)), style="dim"), soft_wrap=True)
     if explain:
-        _print_explanation(console, result, places)
+        _print_explanation(console, result, mapper)
 
 
-def _table(result: SearchResult, places: Places, *, width: int, explain: bool) -> Table:
+def _table(result: SearchResult, mapper: PathMapper, *, width: int, explain: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, expand=False, pad_edge=False, show_lines=False, header_style="bold")
     table.add_column("#", justify="right", no_wrap=True, style="bold")
     table.add_column("score", justify="right", no_wrap=True)
@@ -45,12 +46,12 @@ def _table(result: SearchResult, places: Places, *, width: int, explain: bool) -
         cells: list[RenderableType] = [Text(str(hit.rank)), _score(hit.score)]
         if explain:
             cells.append(_stages(hit.scores))
-        table.add_row(*cells, _passage(hit, result.query, places, width), end_section=False)
+        table.add_row(*cells, _passage(hit, result.query, mapper, width), end_section=False)
     return table
 
 
-def _passage(hit: Hit, query: str, places: Places, width: int) -> Group:
-    lines: list[RenderableType] = [Wrapped(_heading(hit)), _place(hit, places), Wrapped(_snippet(hit, query, width))]
+def _passage(hit: Hit, query: str, mapper: PathMapper, width: int) -> Group:
+    lines: list[RenderableType] = [Wrapped(_heading(hit)), _place(hit, mapper), Wrapped(_snippet(hit, query, width))]
     if hit.siblings:
         others = ", ".join(f":{other.line_start}" for other in hit.siblings[:4])
         lines.append(Text(f"also at {others}", style="dim"))
@@ -64,14 +65,14 @@ def _heading(hit: Hit) -> Text:
     return heading
 
 
-def _place(hit: Hit, places: Places) -> Text:
-    link = f"{places.absolute(hit.chunk.path).as_uri()}#L{hit.chunk.line_start}"
-    shown = f"{plain(places.shown(hit.chunk.path))}:{hit.chunk.line_start}"
+def _place(hit: Hit, mapper: PathMapper) -> Text:
+    link = f"{mapper.absolute(hit.chunk.path).as_uri()}#L{hit.chunk.line_start}"
+    shown = f"{plain(mapper.shown(hit.chunk.path))}:{hit.chunk.line_start}"
     return Text(shown, style=Style(color="green", link=link), overflow="fold")
 
 
 def _snippet(hit: Hit, query: str, width: int) -> Text:
-    text = Text(snippet(hit.chunk.text, query, cells=SNIPPET_LINES * max(30, width - MARGIN)))
+    text = Text(snippet(body_of(hit.chunk), query, cells=SNIPPET_LINES * max(30, width - MARGIN)))
     for start, stop in highlights(text.plain, query):
         text.stylize("bold yellow", start, stop)
     return text
@@ -87,7 +88,7 @@ def _stages(scores: StageScores) -> Text:
     return Text("\n".join(f"{name:<6} {'-' if value is None else format(value, '.3f'):>7}" for name, value in rows))
 
 
-def _print_explanation(console: Console, result: SearchResult, places: Places) -> None:
+def _print_explanation(console: Console, result: SearchResult, mapper: PathMapper) -> None:
     engine = result.engine
     names = f"embedder: {engine.embedder}\nreranker: {engine.reranker or 'none'}\nindex: {engine.index}"
     console.print(Text(plain(names)))  # they hold what settings and servers say
@@ -96,4 +97,4 @@ def _print_explanation(console: Console, result: SearchResult, places: Places) -
     timings = ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items())
     console.print(Text(plain(timings), style="dim"))
     for note in result.notes:
-        console.print(Text(f"note: {plain(places.noted(note))}", style="yellow"))
+        console.print(Text(f"note: {plain(mapper.noted(note))}", style="yellow"))

@@ -35,6 +35,6 @@ def unpack_result(packed: Mapping[str, Any]) -> SearchResult:
 
 
 def _hit(packed: Mapping[str, Any]) -> Hit:
-    chunk = Chunk(**{**packed["chunk"], "heading_path": tuple(packed["chunk"]["heading_path"])})
+    chunk = Chunk(**packed["chunk"] | {key: tuple(packed["chunk"][key]) for key in ("heading_path", "passage_lines")})
     siblings = tuple(Sibling(**sibling) for sibling in packed["siblings"])
     return Hit(**{**packed, "chunk": chunk, "scores": StageScores(**packed["scores"]), "siblings": siblings})

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, cast
 
 from mcp.server.mcpserver import MCPServer
@@ -15,12 +14,11 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from rag_search import __version__
-from rag_search.engines.base_folder import base_folder
 from rag_search.errors import InputError, RagSearchError
 from rag_search.index import IndexReader
 from rag_search.records import Document
 from rag_search.render.formats import as_dict
-from rag_search.render.paths import Places
+from rag_search.render.paths import PathMapper
 from rag_search.server.app import make_rules
 from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.middleware import App, Guard
@@ -37,7 +35,7 @@ PATH = "path of an indexed document, as `search` gives it"
 def make_mcp(live_searcher: LiveSearcher) -> MCPServer[Any]:
     """Return the server with its tools. Failures become tool errors with a remedy, never protocol errors."""
     server: MCPServer[Any] = MCPServer("ragsearch", version=__version__, log_level="WARNING")
-    places = Places(base_folder(live_searcher.config), Path.cwd())
+    mapper = PathMapper.of(live_searcher.config)
     defaults = live_searcher.config.settings.search.options
     default_hits = min(defaults.top_k, MAX_HITS)
 
@@ -52,13 +50,13 @@ def make_mcp(live_searcher: LiveSearcher) -> MCPServer[Any]:
             if not 1 <= top_k <= MAX_HITS:
                 raise InputError(f"top_k is {top_k}.", remedy=f"Ask for 1 to {MAX_HITS} passages.")
             options = replace(defaults, top_k=top_k, instruction=instruction)
-            return as_dict(live_searcher.search_many([(query, options)])[0], places)
+            return as_dict(live_searcher.search_many([(query, options)])[0], mapper)
 
     @server.tool(annotations=READS_ONLY)
     def get_document(path: Annotated[str, Field(description=PATH)]) -> dict[str, Any]:
         """Read the whole text of an indexed document."""
         with _tool_errors(), live_searcher.reader() as reader:
-            document = _document(reader, places, path)
+            document = _document(reader, mapper, path)
         return {"path": path, "title": document.title, "updated": document.updated, "text": document.text}
 
     @server.tool(annotations=READS_ONLY)
@@ -89,10 +87,10 @@ def _tool_errors() -> Iterator[None]:
         raise ToolError(str(error)) from error
 
 
-def _document(reader: IndexReader, places: Places, path: str) -> Document:
+def _document(reader: IndexReader, mapper: PathMapper, path: str) -> Document:
     """Look up a document by its indexed path, so that a path out of the index finds nothing."""
     name = path.encode("utf-8", "replace").decode()
-    for stored in (places.stored(name), name):
+    for stored in (mapper.stored(name), name):
         try:
             return reader.document(stored)
         except InputError:

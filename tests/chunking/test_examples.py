@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rag_search.chunking import MIN_BUDGET, chunk_document
@@ -146,6 +148,26 @@ def test_line_ends(end: str) -> None:
 
 def test_a_comment_alone_is_found_by_its_title() -> None:
     assert only("<!-- nothing to see -->").passage == "Title"
+
+
+def test_every_passage_line_knows_its_line() -> None:
+    """The line of a passage line is that of its first visible character, in a split table and fence as well."""
+    text = (
+        "---\ntitle: Title\n---\n\n# Part one\n\n<!-- hidden\n\nlines -->\n\nword11 and **word11b**\nword12\n\n\n"
+        "> word15\n> word16\n\nSetext18\n---\n\n- word21 [link\n  word22](http://a.example)\n\n[label]: http://a.example\n\n"
+        "```py\n" + "".join(f"word{number}()\n" for number in range(27, 60)) + "```\n\n"
+        "| head62 | b |\n|---|---|\n" + "".join(f"| word{number} | b |\n" for number in range(64, 90))
+    )
+    lines = text.split("\n")
+    checked = set()
+    for chunk in check(text, max_tokens=60):
+        assert len(chunk.passage_lines) == chunk.passage.count("\n") + 1
+        for shown, number in zip(chunk.passage.split("\n"), chunk.passage_lines, strict=True):
+            words = re.findall(r"(?:word|head)(\d\d)b?\b", shown)
+            assert not words or (number == int(words[0]) and words[0] in lines[number - 1])
+            checked.add(number)
+            assert number or shown in ("Title", "Part one", "Part one > Setext18", "Setext18")
+    assert {11, 12, 15, 16, 21, 22, *range(27, 60), 62, *range(64, 90)} <= checked
 
 
 @pytest.mark.parametrize("text", ["", " \n\t\r\n", "\u200b\u202e\n"])

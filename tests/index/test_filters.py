@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag_search.documents.formats.markdown.front_matter import FrontMatter
-from rag_search.documents.metadata import read_metadata
+from rag_search.documents.formats.fields import yaml_fields
 from rag_search.errors import InputError
 from rag_search.index import IndexReader, open_reader, open_writer
 from tests.index.world import MANIFEST, item, put
@@ -125,7 +124,7 @@ def test_the_largest_and_strangest_filters_are_answered(reader: IndexReader, con
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.from_regex(r"\A[-+]?[0-9]{1,9}([.:_eE][-+]?[0-9]{1,9})?\Z") | st.sampled_from(WORDS), min_size=1))
 def test_a_value_is_found_as_it_stands_in_the_file(folder: Path, values: list[str]) -> None:
-    metadata = read_metadata(FrontMatter("".join(f"k{i}: {value}\n" for i, value in enumerate(values)), 0))
+    metadata = yaml_fields("".join(f"k{i}: {value}\n" for i, value in enumerate(values)))
     with open_writer(folder, MANIFEST) as writer:
         put(writer, [item("a.md", ["text\n"], metadata=metadata)])
         writer.commit()

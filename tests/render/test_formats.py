@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from rag_search.records import Chunk, EngineNames, Hit, SearchResult, StageScores
+from rag_search.chunking import chunk_document
+from rag_search.records import Chunk, Document, EngineNames, Hit, SearchResult, StageScores
 from rag_search.render.formats import BATCH_FORMATS, CSV_FIELDS, FORMATS
-from rag_search.render.paths import Places
+from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet, snippet_with_best
 from rag_search.render.table import print_table
 from rag_search.search.hits import closest
+from rag_search.text.passages import body_of
+from tests.chunking.counting import count_tokens
 
-PLACES = Places(Path("/srv/project"), Path("/srv/project"))
+MAPPER = PathMapper(Path("/srv/project"), Path("/srv/project"))
 HOSTILE = (
     "[bold red]x[/] \x1b[31mred\x1b[0m \x1b]0;title\x07 <script>alert(1)</script> \u202eevil\u202c \x9b2J \u2028 =1+1"
 )
@@ -39,7 +42,7 @@ def result(*texts: str, **changes: object) -> SearchResult:
 def table(shown: SearchResult, *, width: int, terminal: bool = False, explain: bool = False) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=terminal, highlight=False, emoji=False, markup=False)
-    print_table(console, shown, PLACES, explain=explain)
+    print_table(console, shown, MAPPER, explain=explain)
     return out.getvalue()
 
 
@@ -58,20 +61,22 @@ def table(shown: SearchResult, *, width: int, terminal: bool = False, explain: b
     ],
 )
 def test_patterns_are_meant_as_paths_are_shown(pattern: str, stored: str) -> None:
-    assert PLACES.stored_pattern(pattern) == stored
+    assert MAPPER.stored_pattern(pattern) == stored
 
 
 def test_patterns_from_other_folders() -> None:
-    outside = Places(Path("/data/indexes/default"), Path("/home/me/[notes]"))  # no project: stored paths are absolute
+    outside = PathMapper(
+        Path("/data/indexes/default"), Path("/home/me/[notes]")
+    )  # no project: stored paths are absolute
     assert outside.stored_pattern("docs/*.md") == "/home/me/[[]notes]/docs/*.md"
     assert outside.stored_pattern("docs") == "/home/me/[notes]/docs"
     assert outside.stored_pattern("*.md") == "*.md"
-    below = Places(Path("/srv/project"), Path("/srv/project/docs"))
+    below = PathMapper(Path("/srv/project"), Path("/srv/project/docs"))
     assert list(map(below.stored_pattern, ("api/*", ".", "..", "../*"))) == ["docs/api/*", "docs", "*", "*"]
 
 
 def test_json_has_the_promised_fields() -> None:
-    document = json.loads(FORMATS["json"]([result("some text")], PLACES))
+    document = json.loads(FORMATS["json"]([result("some text")], MAPPER))
     assert document["schema"] == 1
     assert document["engine"] == {"embedder": "e", "reranker": "r", "index": "i"}
     assert document["timings_ms"] == {"total": 1.235}
@@ -83,7 +88,7 @@ def test_json_has_the_promised_fields() -> None:
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_no_hits_are_still_a_valid_document(name: str) -> None:
-    text = FORMATS[name]([result()], PLACES)
+    text = FORMATS[name]([result()], MAPPER)
     if name == "json":
         assert json.loads(text)["hits"] == []
     elif name == "csv":
@@ -96,27 +101,27 @@ def test_no_hits_are_still_a_valid_document(name: str) -> None:
 
 def test_many_queries_are_a_list_in_json_and_lines_in_jsonl() -> None:
     both = [result("a"), result("b", "c")]
-    assert [len(document["hits"]) for document in json.loads(BATCH_FORMATS["json"](both, PLACES))] == [1, 2]
-    assert len(FORMATS["jsonl"](both, PLACES).split("\n")) == 4
+    assert [len(document["hits"]) for document in json.loads(BATCH_FORMATS["json"](both, MAPPER))] == [1, 2]
+    assert len(FORMATS["jsonl"](both, MAPPER).split("\n")) == 4
 
 
 @given(st.text(max_size=200))
 def test_jsonl_stays_one_line_a_hit_and_csv_reads_back(text: str) -> None:
-    lines = FORMATS["jsonl"]([result(text)], PLACES)
+    lines = FORMATS["jsonl"]([result(text)], MAPPER)
     assert len(lines.splitlines()) == 1
     assert json.loads(lines)["text"] == text
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result(text)], PLACES), newline="")))
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result(text)], MAPPER), newline="")))
     assert rows[0]["text"].removeprefix("'") == text.replace("\x00", "").removeprefix("'")
 
 
 def test_a_cell_is_never_a_formula() -> None:
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result('=HYPERLINK("http://x")')], PLACES), newline="")))
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result('=HYPERLINK("http://x")')], MAPPER), newline="")))
     assert rows[0]["text"].startswith("'=")
 
 
 @pytest.mark.parametrize("name", ["md", "files"])
 def test_hostile_text_stays_text_in_files(name: str) -> None:
-    text = FORMATS[name]([result(HOSTILE)], PLACES)
+    text = FORMATS[name]([result(HOSTILE)], MAPPER)
     assert not set(text) & {"\x1b", "\x07", "\x9b", "\u202e"}
     assert "<script>" not in text
 
@@ -175,9 +180,27 @@ def test_a_snippet_puts_no_space_after_a_full_width_mark() -> None:
     )
 
 
+def shown(markdown: str, query: str) -> str:
+    """Return the snippet of the only chunk of a Markdown text."""
+    (only,) = chunk_document(Document("a.md", "Title", markdown, {}, "", ""), count_tokens=count_tokens)
+    return snippet(body_of(only), query, cells=200)
+
+
 def test_a_snippet_shows_words_without_their_markup() -> None:
     text = "Use **maxIdle** as in [the guide](../pool.md), never ![x](y.png) or `__init__`."
-    assert snippet(text, "maxIdle", cells=200) == "Use maxIdle as in the guide, never x or `__init__`."
+    assert shown(text, "maxIdle") == "Use maxIdle as in the guide, never x or __init__."
+
+
+def test_a_snippet_shows_nothing_hidden() -> None:
+    """A comment that shares more words with the query than the text is not shown."""
+    text = "<!-- TODO: the pool timeout part lies -->\n\nThe waiting limit of the socket group is three seconds.\n"
+    assert shown(text, "pool timeout") == "The waiting limit of the socket group is three seconds."
+
+
+def test_a_snippet_keeps_lines_of_code() -> None:
+    """A comment in a shell script is not taken for a heading, nor an option for a list mark."""
+    text = "```bash\n# install the agent\n- name: agent\n```\n\n- an item\n"
+    assert shown(text, "install") == "# install the agent - name: agent an item"
 
 
 def test_highlights_mark_words_and_not_parts_of_words() -> None:
@@ -189,16 +212,16 @@ def test_highlights_mark_words_and_not_parts_of_words() -> None:
 
 
 def test_paths_are_shown_from_where_one_stands() -> None:
-    assert Places(Path("/srv/p"), Path("/srv")).shown("docs/a.md") == "p/docs/a.md"
-    assert Places(Path("/srv/p"), Path("/home")).shown("docs/a.md") == "/srv/p/docs/a.md"
-    assert Places(Path("/srv/p"), Path("/srv/p")).shown("/other/a.md") == "/other/a.md"
+    assert PathMapper(Path("/srv/p"), Path("/srv")).shown("docs/a.md") == "p/docs/a.md"
+    assert PathMapper(Path("/srv/p"), Path("/home")).shown("docs/a.md") == "/srv/p/docs/a.md"
+    assert PathMapper(Path("/srv/p"), Path("/srv/p")).shown("/other/a.md") == "/other/a.md"
 
 
 def test_a_shown_path_leads_back_to_the_stored_one() -> None:
     for base, cwd in (("/srv/p", "/srv"), ("/srv/p", "/home"), ("/srv/p", "/srv/p"), ("/srv/p", "/srv/p/docs")):
-        places = Places(Path(base), Path(cwd))
+        mapper = PathMapper(Path(base), Path(cwd))
         for stored in ("docs/a.md", "/other/a.md", "docs/../a.md"):
-            assert places.stored(places.shown(stored)) == stored
+            assert mapper.stored(mapper.shown(stored)) == stored
 
 
 def test_only_the_head_of_a_long_query_is_highlighted() -> None:
@@ -209,7 +232,7 @@ def test_only_the_head_of_a_long_query_is_highlighted() -> None:
 def test_a_note_shows_the_path_as_hits_do() -> None:
     close = Hit(chunk("text", path="docs/a: b, c.md"), 1, -0.05, StageScores())
     note = closest(close, 0.2)
-    elsewhere = Places(Path("/srv/project"), Path("/srv"))
+    elsewhere = PathMapper(Path("/srv/project"), Path("/srv"))
     assert elsewhere.noted(note) == "close, not confident: project/docs/a: b, c.md:3, score -0.05 < 0.20"
     document = json.loads(FORMATS["json"]([replace(result(), notes=(note, "other"))], elsewhere))
     assert document["notes"] == [elsewhere.noted(note), "other"]
@@ -220,5 +243,5 @@ def test_a_note_shows_the_path_as_hits_do() -> None:
 
 @pytest.mark.parametrize("head", ["---\ntitle: x\n---\n", "---  \ntitle: x\n--- \n", "---\r\ntitle: x\r\n...\r\n"])
 def test_front_matter_is_no_sentence(head: str) -> None:
-    assert snippet(f"{head}The title is this.\n", "title") == "The title is this."
-    assert snippet("---\nA rule.\n---\nThe rest.\n", "rule").startswith("A rule.")
+    assert shown(f"{head}The title is this.\n", "title") == "The title is this."
+    assert shown("---\n\nA rule.\n\n---\nThe rest.\n", "rule").startswith("A rule.")

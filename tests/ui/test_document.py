@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -146,3 +147,18 @@ def test_the_worst_documents_take_bounded_time(unit: str) -> None:
     start = time.process_time()
     visible_text(shown(text, 1000, 1003))
     assert time.process_time() - start < 15
+
+
+def test_plain_text_is_shown_line_by_line() -> None:
+    """A document that is not Markdown keeps its lines and marks, and none of it is rendered."""
+    text = "# not a heading\n<b>bold</b> *x*\n\nlast\n"
+    html = document_html(replace(document(text), format="text"), "docs/a.txt", 2, 2)
+    assert marked(html) == "&lt;b&gt;bold&lt;/b&gt; *x*"
+    assert "# not a heading\n" in visible_text(html)
+
+
+def test_long_plain_text_is_shown_around_the_passage() -> None:
+    text = "".join(f"line {i}\n" for i in range(20_000))
+    html = document_html(replace(document(text), format="text"), "docs/a.txt", 10_001, 10_002)
+    assert marked(html) == "line 10000\nline 10001"
+    assert len(html) < 2 * PREVIEW_CHARS and "lines above are not shown" in html

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_search.records import Chunk, EngineNames, Hit, SearchResult, Sibling, StageScores
-from rag_search.render.paths import Places
+from rag_search.render.paths import PathMapper
 from rag_search.rerank.rank import RankedPassage
 from rag_search.server.ui import results
 from tests.ui import hostile
 from tests.ui.html_check import visible_text
 
-PLACES = Places(Path("/srv/project"), Path("/srv/project"))
+MAPPER = PathMapper(Path("/srv/project"), Path("/srv/project"))
 ENGINE = EngineNames("embedder", "reranker", "exact")
 TIMES = {"embed": 1.24, "rerank": 2.0, "total": 4.5}
 
@@ -32,7 +32,7 @@ def result(*hits: Hit, **changes: object) -> SearchResult:
 
 
 def test_a_hit_shows_heading_place_scores_and_times() -> None:
-    html = results.search_html(result(hit("Raise the redis timeout.")), PLACES)
+    html = results.search_html(result(hit("Raise the redis timeout.")), MAPPER)
     text = visible_text(html)
     for part in (
         "Title › Part › Sub",
@@ -52,14 +52,14 @@ def test_a_hit_shows_heading_place_scores_and_times() -> None:
 
 
 def test_the_best_sentence_and_the_words_of_the_query_are_marked() -> None:
-    html = results.search_html(result(hit("Words first. Raise the redis timeout. Words after.")), PLACES)
+    html = results.search_html(result(hit("Words first. Raise the redis timeout. Words after.")), MAPPER)
     best = "".join(re.findall(r"<mark>(.*?)</mark>", html))
     assert visible_text(best) == "Raise the redis timeout."
     assert re.findall(r"<b>(redis|timeout)</b>", html) == ["redis", "timeout"]
 
 
 def test_no_confident_match_says_so_with_its_notes() -> None:
-    html = results.search_html(result(confident=False, notes=("close, not confident: <a>.md:3",)), PLACES)
+    html = results.search_html(result(confident=False, notes=("close, not confident: <a>.md:3",)), MAPPER)
     text = visible_text(html)
     assert "No confident match" in text
     assert "close, not confident: <a>.md:3" in text
@@ -96,7 +96,7 @@ def test_hostile_text_stays_text_everywhere() -> None:
         instruction=hostile.TITLE,
         notes=(hostile.TITLE,),
     )
-    text = visible_text(results.search_html(shown, PLACES))
+    text = visible_text(results.search_html(shown, MAPPER))
     assert text.count(hostile.TITLE) == 4  # title, heading path, note, instruction
     passages = results.passages_html([RankedPassage(1, 0, 0.5, hostile.BODY)], hostile.BODY, facts=[hostile.TITLE])
     assert "<script>window.ran='script'</script>" in visible_text(passages)
@@ -108,5 +108,5 @@ def test_hostile_text_stays_text_everywhere() -> None:
 @given(st.text(max_size=200), st.text(max_size=60))
 @settings(max_examples=150, deadline=None)
 def test_any_text_gives_well_formed_html(text: str, query: str) -> None:
-    visible_text(results.search_html(result(hit(text, title=query, path=text), query=query), PLACES))
+    visible_text(results.search_html(result(hit(text, title=query, path=text), query=query), MAPPER))
     visible_text(results.passages_html([RankedPassage(1, 0, 0.5, text)], query, facts=[query], notes=[text]))

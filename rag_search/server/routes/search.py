@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -13,11 +12,10 @@ from fastapi import APIRouter, Header, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from rag_search.engines.base_folder import base_folder
 from rag_search.errors import InputError
 from rag_search.records import FloatVector, SearchOptions, SearchResult
 from rag_search.render.formats import as_dict
-from rag_search.render.paths import Places
+from rag_search.render.paths import PathMapper
 from rag_search.server.client import EXPECT_HEADER
 from rag_search.server.codec import pack_result
 from rag_search.server.discovery import server_record
@@ -45,13 +43,13 @@ def search_router(service: Service) -> APIRouter:
     @router.post("/v1/search", responses=documented(responses.SearchReply))
     async def search(body: SearchRequest) -> Response:
         result = await service.search(body.query, body.options(defaults))
-        return JSONResponse(as_dict(result, Places(base_folder(config), Path.cwd())))
+        return JSONResponse(as_dict(result, PathMapper.of(config)))
 
     @router.post("/v1/search/batch", responses=documented(responses.SearchBatchReply))
     async def search_batch(body: SearchBatchRequest) -> Response:
-        places = Places(base_folder(config), Path.cwd())
+        mapper = PathMapper.of(config)
         results = await _search_all(service, body.queries, body.options(defaults))
-        return JSONResponse({"results": [as_dict(result, places) for result in results]})
+        return JSONResponse({"results": [as_dict(result, mapper) for result in results]})
 
     @router.post("/v1/ragsearch/query", include_in_schema=False)
     async def query(body: QueryRequest, expect: Annotated[str, Header(alias=EXPECT_HEADER)] = "") -> Json:

@@ -1,7 +1,7 @@
 """Render a document as harmless HTML: no raw HTML, no images, only http links, bounded in size.
 
 Markdown is rendered by markdown-it with HTML switched off, so tags of a document appear as text. Its worst cases take
-quadratic time; PREVIEW_CHARS keeps them at a second or two.
+quadratic time; PREVIEW_CHARS keeps them at a second or two. Text of other formats is shown line by line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from rag_search.documents.formats import format_named
 from rag_search.documents.formats.markdown.blocks import iter_blocks
 from rag_search.documents.formats.markdown.front_matter import front_matter
 from rag_search.records import Document
@@ -34,18 +35,26 @@ Lines = tuple[int, int]  # 0-based, half open
 
 def document_html(document: Document, shown_path: str, first: int, last: int) -> str:
     """Return the document with the lines `first` to `last` (1-based, inclusive) marked, and distant parts left out."""
-    head = document.text[: front_matter(document.text).end]
+    is_markdown = format_named(document.format).is_markdown
     lines = LINE_END.split(document.text)
-    top = len(LINE_END.findall(head))
+    top = len(LINE_END.findall(document.text[: front_matter(document.text).end])) if is_markdown else 0
     start_of_passage = max(top, min(first, len(lines)) - 1)
     passage = (start_of_passage, max(start_of_passage + 1, min(last, len(lines))))
-    start, stop = _window(lines, top, passage)
-    body = render_markdown(lines[start:stop], mark=(passage[0] - start, passage[1] - start))
+    start, stop = (_markdown_window if is_markdown else _line_window)(lines, top, passage)
+    mark = (passage[0] - start, passage[1] - start)
+    body = (render_markdown if is_markdown else render_lines)(lines[start:stop], mark=mark)
     before = _gap(start - top, "above") if start > top else ""
     after = _gap(len(lines) - stop, "below") if stop < len(lines) else ""
     title = f'<div class="doc-title">{safe(document.title)}</div><div class="place">{safe(shown_path)}:{first}</div>'
     close = '<button type="button" class="close">close</button>'
     return f'<article class="doc"><header>{title}{_meta(document)}{close}</header>{before}{body}{after}</article>'
+
+
+def render_lines(lines: Sequence[str], *, mark: Lines = (0, 0)) -> str:
+    """Return lines as preformatted HTML; those in `mark` get the class `found`."""
+    parts = (lines[: mark[0]], lines[slice(*mark)], lines[mark[1] :])
+    before, found, after = ("".join(f"{safe(line)}\n" for line in part) for part in parts)
+    return f'<div class="doc-body"><pre>{before}<span class="found">{found}</span>{after}</pre></div>'
 
 
 def render_markdown(lines: Sequence[str], *, mark: Lines = (0, 0)) -> str:
@@ -63,7 +72,13 @@ def render_markdown(lines: Sequence[str], *, mark: Lines = (0, 0)) -> str:
     return f'<div class="doc-body">{parser.renderer.render(tokens, parser.options, {})}</div>'
 
 
-def _window(lines: Sequence[str], top: int, passage: Lines) -> Lines:
+def _line_window(lines: Sequence[str], top: int, passage: Lines) -> Lines:
+    """Choose the lines to show of a text that is not rendered, from line `top` on."""
+    start, stop = _grow([len(line) + 1 for line in lines[top:]], (passage[0] - top, passage[1] - top), PREVIEW_CHARS)
+    return top + start, top + stop
+
+
+def _markdown_window(lines: Sequence[str], top: int, passage: Lines) -> Lines:
     """Choose the lines to show: whole blocks around the passage, or the passage alone if its block is too long."""
     sizes = [len(line) + 1 for line in lines]
     start, stop = _grow(sizes[top:], (passage[0] - top, passage[1] - top), PARSED_CHARS)

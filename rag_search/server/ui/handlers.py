@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable
-from pathlib import Path
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
-from rag_search.engines.base_folder import base_folder
 from rag_search.errors import InputError, RagSearchError
-from rag_search.render.paths import Places
+from rag_search.render.paths import PathMapper
 from rag_search.rerank.base import CuttingReranker, Reranker
 from rag_search.rerank.rank import order_passages
 from rag_search.server.schemas.requests import SearchRequest
@@ -59,7 +57,7 @@ async def search(
         problem = error.errors()[0]
         raise InputError(f"{problem['loc'][-1]}: {problem['msg']}.") from error
     result = await service.search(query, form.options(service.live_searcher.config.settings.search.options))
-    return await run_in_threadpool(results.search_html, result, _places(service))
+    return await run_in_threadpool(results.search_html, result, _mapper(service))
 
 
 async def rerank(service: Service, raw: str, text: str) -> str:
@@ -92,7 +90,7 @@ async def document(service: Service, place: Any) -> str:
     def render() -> str:
         with service.live_searcher.reader() as reader:
             indexed = reader.document(path)
-        return document_html(indexed, _places(service).shown(path), first, last)
+        return document_html(indexed, _mapper(service).shown(path), first, last)
 
     return await run_in_threadpool(render)
 
@@ -115,8 +113,8 @@ def _notes(reranker: Reranker, passages: list[str], instruction: str | None) -> 
     return notes
 
 
-def _places(service: Service) -> Places:
-    return Places(base_folder(service.live_searcher.config), Path.cwd())
+def _mapper(service: Service) -> PathMapper:
+    return PathMapper.of(service.live_searcher.config)
 
 
 def _lines(text: str) -> list[str]:

@@ -10,9 +10,10 @@ from html import escape
 from itertools import pairwise
 
 from rag_search.records import Chunk, Hit, SearchResult, StageScores
-from rag_search.render.paths import Places
+from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet_with_best
 from rag_search.rerank.rank import RankedPassage
+from rag_search.text.passages import body_of
 from rag_search.text.sanitize import plain
 
 SNIPPET_CELLS = 320
@@ -28,10 +29,10 @@ def safe(text: str) -> str:
     return escape(plain(text), quote=True)
 
 
-def search_html(result: SearchResult, places: Places) -> str:
+def search_html(result: SearchResult, mapper: PathMapper) -> str:
     """Return the hits of one query or 'No confident match', then notes, models and times."""
     if result.hits:
-        body = f'<ol class="hits">{"".join(_hit(hit, result.query, places) for hit in result.hits)}</ol>'
+        body = f'<ol class="hits">{"".join(_hit(hit, result.query, mapper) for hit in result.hits)}</ol>'
         return body + _notes(result.notes) + _engines(result)
     empty = '<div class="empty"><b>No confident match</b><p>Ask in other words, or loosen the filters.</p></div>'
     return empty + _notes(result.notes) + _engines(result)
@@ -70,12 +71,12 @@ def status_html(status: Mapping[str, object]) -> str:
     return _joined([*parts, str(status["reranker"] or "no reranker")])
 
 
-def _hit(hit: Hit, query: str, places: Places) -> str:
+def _hit(hit: Hit, query: str, mapper: PathMapper) -> str:
     chunk = hit.chunk
     heading = "".join(f'<span class="under"> › {safe(part)}</span>' for part in chunk.heading_path)
     title = _opener(chunk, chunk.line_start, chunk.line_end, f"{safe(chunk.title)}{heading}", "title")
-    place = f"{safe(places.shown(chunk.path))}:{chunk.line_start}"
-    text, best = snippet_with_best(chunk.text, query, cells=SNIPPET_CELLS)
+    place = f"{safe(mapper.shown(chunk.path))}:{chunk.line_start}"
+    text, best = snippet_with_best(body_of(chunk), query, cells=SNIPPET_CELLS)
     words = _words(text, query)
     if not any(best[0] <= start < best[1] for start, _ in words):
         best = (0, 0)  # question and passage share no word, so no sentence is better than the others

@@ -3,14 +3,13 @@
 Differences from `MarkdownIt().parse`, each because a hostile or merely huge file made the original slow or fat:
 the inline parser never runs; a table is one block (the original makes three tokens a cell); tokens are turned into
 blocks one top-level block at a time; link definitions may span DEFINITION_LINES lines; containers nest MAX_NESTING
-deep, and what lies deeper is plain text of its container; a text of more than MAX_LINES lines is cut at blank lines.
+deep, and what is deeper is plain text of its container; a text of more than MAX_LINES lines is cut at blank lines.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 
 from markdown_it import MarkdownIt
@@ -19,6 +18,7 @@ from markdown_it.rules_block.reference import reference
 from markdown_it.rules_block.table import table
 from markdown_it.token import Token
 
+from rag_search.documents.formats.base import Block
 from rag_search.text.lines import LINE_END
 
 MAX_NESTING = 40  # a list takes two; deeper than anything people write, shallow enough for recursion
@@ -40,27 +40,11 @@ _KINDS = {
 }
 
 
-@dataclass(slots=True)
-class Block:
-    """Lines [start, end) of the text, 0-based, and what they are.
-
-    kind: heading paragraph fence code table list item quote html rule definition.
-    level and content are set for headings only: 1-6, and the text without its marks.
-    children: blocks of a list, an item or a quote; they lie within the lines of their parent.
-    """
-
-    kind: str
-    start: int
-    end: int
-    level: int = 0
-    content: str = ""
-    children: list[Block] = field(default_factory=list)
-
-
 def iter_blocks(text: str, *, first_line: int = 0, labels: set[str] | None = None) -> Iterator[Block]:
-    """Top-level blocks in order, from `first_line` on. Blank lines between blocks belong to none of them.
+    """Yield the top-level blocks in order, from `first_line` on. Blank lines between blocks are in none of them.
 
-    labels: collects the names of link definitions, normalised as in `label_key`.
+    The content of a heading still has its inline marks.
+    labels: filled with the names of link definitions, normalised as in `label_key`.
     """
     source = LINE_END.sub("\n", text).replace("\0", "\ufffd")
     if source.count("\n") > MAX_LINES:
@@ -81,7 +65,7 @@ def iter_blocks(text: str, *, first_line: int = 0, labels: set[str] | None = Non
 
 
 def label_key(label: str) -> str:
-    """Link labels are equal when they are equal after this."""
+    """Return the form of a link label in which equal labels are equal."""
     return " ".join(label.split()).casefold()
 
 
@@ -95,7 +79,7 @@ def _parser() -> MarkdownIt:
 
 
 def _whole_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # the signature of a markdown-it rule
-    """GFM tables as one token: the original rule decides whether a table begins, here only its end is looked for."""
+    """Parse a GFM table as one token: the original rule decides whether a table begins, this one finds its end."""
     if not table(state, start, end, True):
         return False
     if silent:
@@ -112,7 +96,10 @@ def _whole_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _short_reference(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """The original joins the lines of a title one by one, which takes quadratic time when the title never ends."""
+    """Parse a link definition within DEFINITION_LINES lines.
+
+    The original joins the lines of a title one by one: quadratic time when the title never ends.
+    """
     whole, state.lineMax = state.lineMax, min(state.lineMax, start + DEFINITION_LINES)
     try:
         return reference(state, start, end, silent)
@@ -121,16 +108,16 @@ def _short_reference(state: StateBlock, start: int, end: int, silent: bool) -> b
 
 
 def _tree(tokens: Sequence[Token]) -> list[Block]:
-    """Flat tokens to nested blocks; paragraphs and headings lose their inner tokens, tight or not."""
+    """Turn flat tokens into nested blocks; paragraphs and headings lose their inner tokens, tight or not."""
     top: list[Block] = []
     open_blocks: list[list[Block]] = [top]
     for position, token in enumerate(tokens):
         if token.nesting < 0:
             open_blocks.pop()
         elif token.type in _KINDS and token.map:
-            block = Block(_KINDS[token.type], token.map[0], token.map[1])
-            if block.kind == "heading":
-                block.level, block.content = int(token.tag[1]), tokens[position + 1].content
+            kind = _KINDS[token.type]
+            level, content = (int(token.tag[1]), tokens[position + 1].content) if kind == "heading" else (0, "")
+            block = Block(kind, token.map[0], token.map[1], level, content)
             open_blocks[-1].append(block)
             if token.nesting > 0:
                 open_blocks.append(block.children)

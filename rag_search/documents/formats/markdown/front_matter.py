@@ -1,4 +1,4 @@
-"""The YAML between two lines of dashes at the very top of a file."""
+"""Find front matter: YAML between two lines of dashes at the very top of a file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _FIRST_KEY = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n?|\n))*[\w\"'][^\r\n:]*:
 
 
 class FrontMatter(NamedTuple):
-    """yaml: what stands between the dashes. end: offset of the first character after the closing line."""
+    """Front matter. yaml: the text between the dashes. end: offset after the closing line."""
 
     yaml: str
     end: int
 
 
 def front_matter(text: str) -> FrontMatter:
-    """The front matter of `text`; without one, or when it is never closed, `FrontMatter("", 0)`.
+    """Return the front matter of `text`; `FrontMatter("", 0)` without one, or if it is never closed.
 
-    A file may also begin with a horizontal rule; so the first thing after the dashes has to be a key, or the end.
+    A file may also begin with a horizontal rule, so a key or the closing line must follow the dashes.
     """
     if not (opening := _OPENING.match(text)):
         return FrontMatter("", 0)

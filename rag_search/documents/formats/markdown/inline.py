@@ -1,4 +1,4 @@
-"""What a reader does not see in a stretch of Markdown: link targets, emphasis marks, tags, comments.
+"""Find what a reader does not see in a stretch of Markdown: link targets, emphasis marks, tags, comments.
 
 One pass from left to right over the marks, in linear time whatever the text is. It is not a CommonMark inline parser:
 a link is `[...]` followed by `(...)` that closes within MAX_TARGET_CHARS, emphasis is a pair of equal runs.
@@ -11,8 +11,8 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Set
-from typing import NamedTuple
 
+from rag_search.documents.formats.base import Edit
 from rag_search.documents.formats.markdown.blocks import label_key
 from rag_search.documents.formats.markdown.html_tags import BLOCK_TAGS, INLINE_TAGS
 
@@ -20,14 +20,6 @@ MAX_TARGET_CHARS = 4_000
 MAX_PARENTHESES = 4  # nested in a target; without a bound, a million `](` would each read on to the last
 MAX_TAG_CHARS = 4_000
 MAX_ALT_CHARS = 300
-
-
-class Edit(NamedTuple):
-    """Characters [start, end) read as `text`."""
-
-    start: int
-    end: int
-    text: str = ""
 
 
 _MARKS = re.compile(r"\\|`+|\*+|_+|~~+|!?\[|\]|<|&|\{")
@@ -40,11 +32,12 @@ _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
 def plain_inline(text: str, *, labels: Set[str] = frozenset()) -> str:
-    """`text` (a heading, a cell) as a reader sees it, on one line."""
+    """Return `text` (a heading, a cell) as a reader sees it, on one line."""
     return " ".join(apply_edits(text, inline_edits(text, 0, len(text), labels=labels)).split())
 
 
 def apply_edits(text: str, edits: list[Edit]) -> str:
+    """Return `text` with the edits made; they are sorted and disjoint."""
     pieces: list[str] = []
     position = 0
     for edit in edits:
@@ -54,7 +47,10 @@ def apply_edits(text: str, edits: list[Edit]) -> str:
 
 
 def inline_edits(text: str, start: int, end: int, *, labels: Set[str]) -> list[Edit]:
-    """Edits within text[start:end], sorted and disjoint. labels: names of link definitions, see `label_key`."""
+    """Return the edits within text[start:end], sorted and disjoint.
+
+    labels: names of link definitions, see `label_key`.
+    """
     scan = _Scan(text, start, end, labels)
     position = start
     while mark := _MARKS.search(text, position, end):
@@ -63,7 +59,7 @@ def inline_edits(text: str, start: int, end: int, *, labels: Set[str]) -> list[E
 
 
 class _Scan:
-    """State of the one pass: open brackets, open emphasis, and where code spans can close."""
+    """The state of the one pass: open brackets, open emphasis, and where code spans can close."""
 
     def __init__(self, text: str, start: int, end: int, labels: Set[str]) -> None:
         self.text, self.end, self.labels = text, end, labels
@@ -146,7 +142,10 @@ class _Scan:
         return self._edit(start, closing)
 
     def _target_end(self, position: int, label: str) -> int:
-        """Where the target after `]` ends: `(url "title")`, `[label]`, or nothing at all for a known label; else 0."""
+        """Return where the target after `]` ends, or 0 if there is none.
+
+        A target is `(url "title")`, `[label]`, or nothing at all after a known label.
+        """
         if self.text.startswith("(", position, self.end):
             return _closing_parenthesis(self.text, position, min(self.end, position + MAX_TARGET_CHARS))
         if not self.labels:
@@ -168,7 +167,7 @@ class _Scan:
         if name in BLOCK_TAGS or "=" in attributes or attributes.strip().endswith("/"):
             alt = _ALT.search(attributes) if name == "img" else None
             return self._edit(start, tag.end(), html.unescape(alt.group(1)[:MAX_ALT_CHARS]) if alt else " ")
-        return tag.end()  # `List<String>`, `<your-name>`: text that somebody forgot to escape
+        return tag.end()  # `List<String>`, `<your-name>`: text that is not escaped
 
     def _through(self, closing: str, start: int) -> int:
         """Drop everything to the end of `closing`; the mark alone when it never comes."""
@@ -185,7 +184,7 @@ class _Scan:
 
 
 def _closing_parenthesis(text: str, opening: int, end: int) -> int:
-    """Offset after the parenthesis that closes the one at `opening`, or 0. A blank line ends the search."""
+    """Return the offset after the parenthesis that closes the one at `opening`, or 0. A blank line ends the search."""
     depth, position = 0, opening
     while position < end:
         char = text[position]

@@ -1,13 +1,12 @@
-"""The text of a document as a reader sees it, addressed by offsets into the text as it is stored."""
+"""What a reader does not see of each block of a Markdown text."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence, Set
 
-from rag_search.documents.formats.markdown.blocks import Block
-from rag_search.documents.formats.markdown.inline import Edit, inline_edits
+from rag_search.documents.formats.base import Block, Edit
+from rag_search.documents.formats.markdown.inline import inline_edits
 
 _QUOTE_PREFIX = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _HEADING_PREFIX = re.compile(r"[ \t>]*#{1,6}[ \t]*")
@@ -16,49 +15,12 @@ _TABLE_EDGE = re.compile(r"[ \t]*\|")
 _PADDING = re.compile(r"(?<=[ \t])[ \t]+")
 
 
-class VisibleText:
-    """`between(a, b)` is what a reader sees of text[a:b]; an edit counts where it starts."""
+def document_edits(text: str, starts: Sequence[int], blocks: Iterable[Block], *, labels: Set[str]) -> Iterator[Edit]:
+    """Yield the edits of all blocks.
 
-    def __init__(self, text: str, edits: Iterable[Edit]) -> None:
-        self.text = text
-        self.edits = _disjoint(edits)
-        self._starts = [edit.start for edit in self.edits]
-        self._ends = [edit.end for edit in self.edits]
-
-    def between(self, start: int, end: int) -> str:
-        pieces, position = [], start
-        for edit in self._overlapping(start, end):
-            pieces.append(self.text[position : max(position, edit.start)])
-            if edit.start >= start:
-                pieces.append(edit.text)
-            position = edit.end
-        pieces.append(self.text[position:end])
-        return "".join(pieces)
-
-    def kept(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """The stretches of [start, end) that no edit touches."""
-        position = start
-        for edit in self._overlapping(start, end):
-            if edit.start > position:
-                yield position, edit.start
-            position = max(position, edit.end)
-        if position < end:
-            yield position, end
-
-    def outside_edits(self, offset: int) -> int:
-        """`offset`, or the end of the edit that it would cut in two."""
-        before = bisect_left(self._starts, offset) - 1
-        return max(offset, self._ends[before]) if before >= 0 else offset
-
-    def _overlapping(self, start: int, end: int) -> Sequence[Edit]:
-        return self.edits[bisect_right(self._ends, start) : bisect_left(self._starts, end)]
-
-
-def document_edits(
-    text: str, starts: Sequence[int], leaves: Iterable[tuple[Block, bool]], *, labels: Set[str]
-) -> Iterator[Edit]:
-    """What is not seen of each leaf block. leaves: blocks without children, and whether they stand in a quote."""
-    for block, quoted in leaves:
+    starts: offsets of the lines. labels: names of link definitions, see `label_key`.
+    """
+    for block, quoted in _leaves(blocks):
         lines = [_line(text, starts, line) for line in range(block.start, block.end)]
         start, end = lines[0][0], starts[block.end] if block.end < len(starts) else len(text)
         if quoted:
@@ -78,8 +40,17 @@ def document_edits(
                 yield from inline_edits(text, start, end, labels=labels)
 
 
+def _leaves(blocks: Iterable[Block], *, quoted: bool = False) -> Iterator[tuple[Block, bool]]:
+    """Yield blocks without children, and whether they are in a quote."""
+    for block in blocks:
+        if block.children:
+            yield from _leaves(block.children, quoted=quoted or block.kind == "quote")
+        else:
+            yield block, quoted or block.kind == "quote"
+
+
 def _line(text: str, starts: Sequence[int], line: int) -> tuple[int, int]:
-    """Offsets of a line without its line end and the blanks before it."""
+    """Return the offsets of a line without its line end and the blanks before it."""
     start, end = starts[line], starts[line + 1] if line + 1 < len(starts) else len(text)
     return start, start + len(text[start:end].rstrip(" \t\r\n"))
 
@@ -113,14 +84,3 @@ def _table_edits(text: str, lines: Sequence[tuple[int, int]], labels: Set[str]) 
         for padding in _PADDING.finditer(text, start, end):
             yield Edit(padding.start(), padding.end())
         yield from inline_edits(text, start, end, labels=labels)
-
-
-def _disjoint(edits: Iterable[Edit]) -> list[Edit]:
-    """Sorted; of two that overlap the one that starts first (at the same place: the longer one) stays."""
-    kept: list[Edit] = []
-    position = 0
-    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
-        if edit.start >= position and edit.end > edit.start:
-            kept.append(edit)
-            position = edit.end
-    return kept

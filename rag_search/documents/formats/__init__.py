@@ -1,0 +1,35 @@
+"""The file types that can be indexed. To add one: write its module, name it in ALL_FORMATS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+
+from rag_search.documents.formats.base import Block, DecodingError, Edit, Format, ParsedText
+from rag_search.documents.formats.markdown import Markdown
+from rag_search.documents.formats.plain_text import PlainText
+
+__all__ = [
+    "ALL_FORMATS",
+    "FORMATS",
+    "Block",
+    "DecodingError",
+    "Edit",
+    "Format",
+    "ParsedText",
+    "format_named",
+    "format_of",
+]
+
+ALL_FORMATS: tuple[Format, ...] = (Markdown(), PlainText())
+FORMATS: Mapping[str, Format] = {suffix: format_ for format_ in ALL_FORMATS for suffix in format_.suffixes}
+
+
+def format_of(path: str) -> Format:
+    """Return the format of a file by its suffix. Raise KeyError for a suffix that is not in FORMATS."""
+    return FORMATS[PurePath(path).suffix.lower()]
+
+
+def format_named(name: str) -> Format:
+    """Return the format that a stored document names; Markdown for a name that this version does not know."""
+    return next((format_ for format_ in ALL_FORMATS if format_.name == name), ALL_FORMATS[0])

@@ -1,0 +1,83 @@
+"""The text of a document as a reader sees it, addressed by offsets into the text as it is stored."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+
+from rag_search.documents.formats.base import Edit
+from rag_search.text.lines import LINE_END
+
+
+class VisibleText:
+    """A text and its edits: `between(a, b)` is what a reader sees of text[a:b].
+
+    An edit counts where it starts. Of two edits that overlap, the one that starts first stays.
+    """
+
+    def __init__(self, text: str, edits: Iterable[Edit]) -> None:
+        self.text = text
+        self.edits = _disjoint(edits)
+        self._starts = [edit.start for edit in self.edits]
+        self._ends = [edit.end for edit in self.edits]
+
+    def between(self, start: int, end: int) -> str:
+        """Return what a reader sees of text[start:end]."""
+        return "".join(shown for _, shown, _ in self._stretches(start, end))
+
+    def lines(self, start: int, end: int) -> Iterator[tuple[str, int]]:
+        """Yield the lines of `between(start, end)`, each with the offset of the first thing in it that is not blank."""
+        parts: list[str] = []
+        first = -1
+        for offset, shown, is_kept in self._stretches(start, end):
+            position = 0
+            for line_end in [*LINE_END.finditer(shown), None]:
+                part = shown[position : line_end.start()] if line_end else shown[position:]
+                parts.append(part)
+                if first < 0 and part.strip():
+                    first = offset + (position + len(part) - len(part.lstrip())) * is_kept
+                if line_end:
+                    yield "".join(parts), max(first, start)
+                    parts, first, position = [], -1, line_end.end()
+        yield "".join(parts), max(first, start)
+
+    def _stretches(self, start: int, end: int) -> Iterator[tuple[int, str, bool]]:
+        """Yield what a reader sees of [start, end): offset, text, and whether the text is the stored one."""
+        position = start
+        for edit in self._overlapping(start, end):
+            if position < edit.start:
+                yield position, self.text[position : edit.start], True
+            if edit.start >= start and edit.text:
+                yield edit.start, edit.text, False
+            position = edit.end
+        if position < end:
+            yield position, self.text[position:end], True
+
+    def kept(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the stretches of [start, end) that no edit touches."""
+        position = start
+        for edit in self._overlapping(start, end):
+            if edit.start > position:
+                yield position, edit.start
+            position = max(position, edit.end)
+        if position < end:
+            yield position, end
+
+    def outside_edits(self, offset: int) -> int:
+        """Return `offset`, or the end of the edit that a cut there would split."""
+        before = bisect_left(self._starts, offset) - 1
+        return max(offset, self._ends[before]) if before >= 0 else offset
+
+    def _overlapping(self, start: int, end: int) -> Sequence[Edit]:
+        return self.edits[bisect_right(self._ends, start) : bisect_left(self._starts, end)]
+
+
+def _disjoint(edits: Iterable[Edit]) -> list[Edit]:
+    """Sort the edits and drop those that overlap an earlier one; at one place the longest stays."""
+    kept: list[Edit] = []
+    position = 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+        if edit.start >= position and edit.end > edit.start:
+            kept.append(edit)
+            position = edit.end
+    return kept

@@ -1,0 +1,38 @@
+"""Read a stored passage: its lines below title and heading path, and where they are in the document."""
+
+from __future__ import annotations
+
+from rag_search.records import Chunk
+from rag_search.text.sanitize import plain
+
+Line = tuple[str, int]  # visible text, and the 1-based line of the document in which it begins
+
+
+def body_of(chunk: Chunk) -> str:
+    """Return what a reader sees of a chunk, below title and heading path."""
+    return "\n".join(text for text, _ in body_lines(chunk))
+
+
+def body_lines(chunk: Chunk) -> list[Line]:
+    """Return the lines of the chunk's passage below title and heading path, each with its line in the document.
+
+    The line is that of the chunk's beginning if the index does not store `passage_lines`.
+    """
+    lines = chunk.passage.split("\n")
+    if len(chunk.passage_lines) == len(lines):
+        return [(text, line) for text, line in zip(lines, chunk.passage_lines, strict=True) if line]
+    for part in (chunk.title, *chunk.heading_path[-1:]):
+        if len(lines) > 1 and _shows(lines[0], one_line(part)):
+            lines.pop(0)
+    return [(text, chunk.line_start) for text in lines]
+
+
+def _shows(line: str, part: str) -> bool:
+    """Return whether a line of the head is or ends in `part`, whole or cut."""
+    return bool(part) and (line.endswith(part) or (line.endswith("…") and part.startswith(line.split(" > ")[-1][:-1])))
+
+
+def one_line(text: str, chars: int | None = None) -> str:
+    """Return `text` without line ends, and with `…` for what goes beyond `chars` characters."""
+    line = " ".join(plain(text).split())
+    return line if chars is None or len(line) <= chars else line[:chars].rstrip() + "…"

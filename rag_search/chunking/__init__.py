@@ -1,4 +1,4 @@
-"""Documents to chunks. `chunk_document` is the door; passages are made in `passage` only."""
+"""Divide documents into chunks with `chunk_document`; only `passage` makes passages."""
 
 from rag_search.chunking.chunk import CHUNKING_VERSION, MIN_BUDGET, chunk_document
 

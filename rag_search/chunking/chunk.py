@@ -71,7 +71,7 @@ def _heads(title: str, outline: Outline, *, count_tokens: CountTokens, max_token
 def _within_budget(
     drafts: Sequence[Draft], outline: Outline, head_of: Heads, *, count_tokens: CountTokens, max_tokens: int
 ) -> list[Draft]:
-    """Halve the drafts whose passage is over the limit, until none is or none can be halved."""
+    """Cut in half the drafts whose passage is over the limit, until none is or none can be cut."""
     done: dict[int, Draft] = {}
     waiting = list(drafts)
     while waiting:

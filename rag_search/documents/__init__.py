@@ -2,13 +2,13 @@
 
 from rag_search.documents.ignore import IGNORE_FILES, is_ignored
 from rag_search.documents.read import MAX_BYTES, read_document, read_parsed
-from rag_search.documents.walk import SUFFIXES, LeftOut, SourceFile, walk
+from rag_search.documents.walk import SUFFIXES, SkippedPath, SourceFile, walk
 
 __all__ = [
     "IGNORE_FILES",
     "MAX_BYTES",
     "SUFFIXES",
-    "LeftOut",
+    "SkippedPath",
     "SourceFile",
     "is_ignored",
     "read_document",

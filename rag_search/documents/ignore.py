@@ -1,4 +1,4 @@
-"""`.gitignore` and `.ragsearchignore`: which entries of a folder are left out."""
+"""Apply `.gitignore` and `.ragsearchignore` to the entries of a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-IGNORE_FILES = (".gitignore", ".ragsearchignore")  # in one folder the second one decides
+IGNORE_FILES = (".gitignore", ".ragsearchignore")  # within a folder the second one decides
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
@@ -19,20 +19,25 @@ class _Level:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """The rules that hold in a folder: those of the folders above it, then its own. The last that matches decides."""
+    """The rules of a folder: those of the folders above it, then its own. The last one that matches decides."""
 
     levels: tuple[_Level, ...] = ()
 
     def inside(self, folder: Path) -> Ignored:
-        """With the ignore files of `folder` added. Raises OSError or UnicodeError when one cannot be read."""
+        """Return these rules and those of the ignore files in `folder`.
+
+        Raises:
+            OSError, UnicodeError: an ignore file cannot be read.
+        """
         specs = [_read(folder / name) for name in IGNORE_FILES]
         return Ignored(self.levels + tuple(_Level(folder, spec) for spec in specs if spec))
 
     def without_rules_against(self, folder: Path) -> Ignored:
-        """Somebody who names a folder wants it, whatever the rules above it say about the folder itself."""
+        """Drop the rules that would exclude `folder` itself: naming a folder overrides ignore files above it."""
         return Ignored(tuple(level for level in self.levels if not Ignored((level,)).covers(folder, is_folder=True)))
 
     def covers(self, path: Path, *, is_folder: bool) -> bool:
+        """Return whether the rules exclude `path`, which is in the folder of these rules."""
         if path.name.startswith(".") or (is_folder and path.name in SKIPPED_FOLDERS):
             return True
         for level in reversed(self.levels):
@@ -43,7 +48,7 @@ class Ignored:
 
 
 def ignored_above(folder: Path) -> Ignored:
-    """The rules of the Git work tree that `folder` lies in, from its top down to the parent of `folder`."""
+    """Return the rules of the Git work tree around `folder`, from its top down to the parent of `folder`."""
     above: list[Path] = []
     for parent in folder.parents:
         above.insert(0, parent)
@@ -60,9 +65,10 @@ def ignored_above(folder: Path) -> Ignored:
 
 
 def is_ignored(path: Path, *, root: Path) -> bool:
-    """Whether a walk of the folder `root` leaves out `path`, which lies below it, or a folder on the way there.
+    """Return whether a walk of the folder `root` skips `path`, which is below it, or a folder on the way there.
 
-    Raises OSError or UnicodeError when an ignore file cannot be read.
+    Raises:
+        OSError, UnicodeError: an ignore file cannot be read.
     """
     rules, place = ignored_above(root), root
     for part in path.relative_to(root).parts:
@@ -73,7 +79,7 @@ def is_ignored(path: Path, *, root: Path) -> bool:
 
 
 def is_virtual_environment(folder: Path) -> bool:
-    """By what it holds and not by its name: documentation, too, has folders called `env`."""
+    """Return whether a folder is a virtual environment, by its contents: documentation has folders called `env`."""
     return (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()
 
 

@@ -1,4 +1,4 @@
-"""Which Markdown files lie under some folders."""
+"""Find the files under some folders that have a known format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ SUFFIXES = NAMED_SUFFIXES - {".txt"}  # only when it is named: folders are full 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to index. path: as in `records.Document.path`. absolute: where to read it. mtime_ns: since the epoch."""
+    """A file to index.
+
+    path: as in `records.Document.path`. absolute: where to read it. mtime_ns: nanoseconds since the epoch.
+    """
 
     path: str
     absolute: Path
@@ -29,9 +32,12 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Something that was left out. path: as stored, of a file or a whole folder. failed: the corpus is incomplete
-    because of it (unreadable, broken), as opposed to a choice (a link that leads in a circle)."""
+class SkippedPath:
+    """A file or a whole folder that was skipped.
+
+    path: as stored.
+    failed: the corpus is incomplete without it (unreadable, broken); a link in a circle is skipped by choice.
+    """
 
     path: str
     message: str
@@ -40,7 +46,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Something to visit, and the rules that hold where it stands."""
+    """A path to visit, and the ignore rules of its folder."""
 
     absolute: Path
     rules: Ignored
@@ -48,13 +54,15 @@ class _Entry:
     is_link: bool = False
 
 
-def walk(roots: Sequence[Path], *, base: Path, on_problem: Callable[[LeftOut], None]) -> Iterator[SourceFile]:
-    """The files under `roots` (folders or single files), each once: by root and folder, in the order of their names.
+def walk(roots: Sequence[Path], *, base: Path, on_problem: Callable[[SkippedPath], None]) -> Iterator[SourceFile]:
+    """Yield the files under `roots` (folders or single files), each once, by root, folder and name.
 
-    Left out: hidden entries, `node_modules`, virtual environments, and what `.gitignore` or `.ragsearchignore` names
-    in the folder, in one above it, or in the Git work tree around the root. Symbolic links are followed after all
-    real files, so that a file that can be reached in two ways keeps its real path.
-    Raises InputError before the first file when a root does not exist.
+    Skipped are hidden entries, `node_modules`, virtual environments, and what `.gitignore` or `.ragsearchignore`
+    excludes in the folder, in one above it, or in the Git work tree around the root. Symbolic links are followed after
+    all real files, so that a file with two paths keeps its real one.
+
+    Raises:
+        InputError: a root does not exist; before the first file.
     """
     tops = [_absolute(root) for root in roots]
     for root in tops:
@@ -64,22 +72,23 @@ def walk(roots: Sequence[Path], *, base: Path, on_problem: Callable[[LeftOut], N
 
 
 class _Walk:
-    """What one walk remembers: the folders and files it has been to, and the links it has still to follow."""
+    """The state of one walk: folders and files visited, and links still to follow."""
 
-    def __init__(self, base: Path, on_problem: Callable[[LeftOut], None]) -> None:
+    def __init__(self, base: Path, on_problem: Callable[[SkippedPath], None]) -> None:
         self.base, self.on_problem = base, on_problem
         self._above = base.as_posix().rstrip("/") + "/"
         self.seen: set[tuple[int, int] | Path] = set()
         self.links: deque[_Entry] = deque()
 
     def files(self, roots: Sequence[Path]) -> Iterator[SourceFile]:
+        """Yield the files under `roots`, then those behind links."""
         for root in roots:
             yield from self._below(self._top(root))
         while self.links:
             yield from self._below(self._followed(self.links.popleft()))
 
     def _below(self, tops: Sequence[_Entry]) -> Iterator[SourceFile]:
-        waiting = list(tops)  # a stack of our own: folders can be nested deeper than Python calls
+        waiting = list(tops)  # an explicit stack: folders can be nested deeper than Python calls
         while waiting:
             entry = waiting.pop()
             if entry.is_folder:
@@ -100,20 +109,20 @@ class _Walk:
             return []
 
     def _children(self, entry: _Entry) -> list[_Entry]:
-        """Entries of a folder that are to be visited, sorted by name; links are put aside."""
+        """Return the entries of a folder to visit, sorted by name; links are kept for later."""
         folder = entry.absolute
         try:
             if not self._is_new(folder, folder.stat()):
                 return []
             rules = entry.rules.inside(folder)
-            with os.scandir(folder) as found:
-                children = sorted(found, key=lambda child: child.name)
+            with os.scandir(folder) as entries:
+                children = sorted(entries, key=lambda child: child.name)
         except (OSError, ValueError) as error:  # ValueError: an ignore file that is not UTF-8, or a bad pattern
             self._report(folder, f"the folder cannot be read: {_reason(error)}", failed=True)
             return []
-        wanted = [visited for child in children if (visited := _visited(child, rules))]
-        self.links.extend(visited for visited in wanted if visited.is_link)
-        return [visited for visited in wanted if not visited.is_link]
+        visits = [visit for child in children if (visit := _visited(child, rules))]
+        self.links.extend(visit for visit in visits if visit.is_link)
+        return [visit for visit in visits if not visit.is_link]
 
     def _followed(self, link: _Entry) -> list[_Entry]:
         path = link.absolute
@@ -146,7 +155,7 @@ class _Walk:
         return None
 
     def _is_new(self, path: Path, info: os.stat_result) -> bool:
-        """Whether this is the first visit, under whatever name. Some file systems have no inode numbers."""
+        """Return whether this is the first visit under any name. Some file systems have no inode numbers."""
         identity = (info.st_dev, info.st_ino) if info.st_ino else path
         if identity in self.seen:
             return False
@@ -154,12 +163,12 @@ class _Walk:
         return True
 
     def _stored(self, path: Path) -> str:
-        # as text: `relative_to` takes a third of a walk
+        # as text: `relative_to` takes a third of the time of a walk
         return "." if path == self.base else path.as_posix().removeprefix(self._above)
 
     def _report(self, path: Path, message: str, *, failed: bool) -> None:
         name = self._stored(path).encode("utf-8", "backslashreplace").decode("utf-8")
-        self.on_problem(LeftOut(name, message, failed))
+        self.on_problem(SkippedPath(name, message, failed))
 
 
 def _visited(child: os.DirEntry[str], rules: Ignored) -> _Entry | None:
@@ -176,7 +185,7 @@ def _visited(child: os.DirEntry[str], rules: Ignored) -> _Entry | None:
 
 
 def _absolute(path: Path) -> Path:
-    """Absolute, without `..`, links kept: a document is known by the name that its owner uses."""
+    """Return an absolute path without `..`. Links stay: a document has the name that its owner uses."""
     return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (Path.absolute keeps `..`, resolve follows links)
 
 
@@ -193,7 +202,7 @@ def _reason(error: Exception) -> str:
 
 
 def _missing(root: Path) -> InputError:
-    """Names what stands beside the first part of the path that does not exist."""
+    """Return the error for a missing root, with names near the first missing part of its path."""
     part = root
     while not part.parent.exists():
         part = part.parent
@@ -201,4 +210,4 @@ def _missing(root: Path) -> InputError:
     lower = {name.lower(): name for name in sorted(siblings)}
     near = [lower[name] for name in get_close_matches(part.name.lower(), sorted(lower), n=3, cutoff=0.6)]
     remedy = f"Did you mean {' or '.join(str(part.parent / name) for name in near)}?" if near else ""
-    return InputError(f"{root} does not exist.", remedy=remedy or f"Look what there is: ls {part.parent}")
+    return InputError(f"{root} does not exist.", remedy=remedy or f"List the folder: ls {part.parent}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rag_search.documents import LeftOut, SourceFile, walk
+from rag_search.documents import SkippedPath, SourceFile, walk
 from rag_search.errors import InputError
 from rag_search.index import OUTDATED, FileState
 from rag_search.ingest.reports import UNNOTED_CHUNKING, Failure, IngestOptions, Plan
@@ -30,7 +30,7 @@ def plan_sync(
     a root that is missing.
     """
     options = options or IngestOptions()
-    problems: list[LeftOut] = []
+    problems: list[SkippedPath] = []
     sources = list(walk(roots, base=base, on_problem=problems.append))
     if not options.allow_empty:
         if not sources:
@@ -72,7 +72,9 @@ def _compare(sources: Sequence[SourceFile], known: Mapping[str, FileState]) -> P
     return Plan(tuple(new), tuple(changed), tuple(touched), unchanged, failed=tuple(failed))
 
 
-def _nothing_found(roots: Sequence[Path], problems: Sequence[LeftOut], known: Mapping[str, FileState]) -> InputError:
+def _nothing_found(
+    roots: Sequence[Path], problems: Sequence[SkippedPath], known: Mapping[str, FileState]
+) -> InputError:
     names = ", ".join(str(root) for root in roots)
     kept = f" The index keeps the {len(known)} documents it has." if known else ""
     if problems:
@@ -84,10 +86,10 @@ def _nothing_found(roots: Sequence[Path], problems: Sequence[LeftOut], known: Ma
 def _emptied(
     known: Mapping[str, FileState],
     sources: Sequence[SourceFile],
-    problems: Sequence[LeftOut],
+    problems: Sequence[SkippedPath],
     roots: Sequence[Path],
     base: Path,
-) -> Iterator[LeftOut]:
+) -> Iterator[SkippedPath]:
     """Folders among the roots without a source, under which the index has documents."""
     reported = {base / problem.path for problem in problems}
     for top in dict.fromkeys(absolute(roots)):
@@ -95,7 +97,9 @@ def _emptied(
             continue
         if lost := sum((base / path).is_relative_to(top) for path in known):
             message = f"holds no Markdown any more. The index keeps its {lost} documents; --allow-empty removes them"
-            yield LeftOut((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
+            yield SkippedPath(
+                (top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True
+            )
 
 
 def _holds(top: Path, files: Iterable[Path]) -> bool:
@@ -107,7 +111,7 @@ def _holds(top: Path, files: Iterable[Path]) -> bool:
 def _gone(
     known: Mapping[str, FileState],
     sources: Sequence[SourceFile],
-    problems: Sequence[LeftOut],
+    problems: Sequence[SkippedPath],
     roots: Sequence[Path],
     base: Path,
     options: IngestOptions,

@@ -1,5 +1,7 @@
-"""Text that may break between any two CJK characters. Rich breaks at spaces only, so that a Chinese sentence after an
-English word moves to the next line as a whole."""
+"""Break text between CJK characters.
+
+Rich breaks at spaces only: a Chinese sentence after an English word moves to the next line as a whole.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ NEVER_LAST = frozenset("（《【「『“‘([{")
 
 
 class Wrapped:
-    """A renderable: `text`, styles kept, in lines as wide as there is room."""
+    """A renderable that breaks `text` into lines of the width available and keeps its styles."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
@@ -31,8 +33,11 @@ class Wrapped:
 
 
 def breaks(text: str, width: int) -> Iterator[int]:
-    """Offsets at which lines of at most `width` cells end: after a space, beside a wide character, or, in a run without
-    either, where the line is full. Spaces at the end of a line may stick out."""
+    """Yield the offsets at which lines of at most `width` cells end.
+
+    A line ends after a space, beside a wide character, or, in a run without either, where it is full. Spaces at the
+    end of a line may extend beyond the width.
+    """
     start = best = cells = 0
     for at, char in enumerate(text):
         if at > start and _may_break(text[at - 1], char):

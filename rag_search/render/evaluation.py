@@ -1,4 +1,4 @@
-"""An evaluation for people: the table of systems, the comparisons, and where the questions differ."""
+"""Print an evaluation: the table of systems, the comparisons, and the groups of questions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rag_search.text.sanitize import plain
 
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
-    """Method, Top-1 hit rate and mean response time first; the rest as far as the terminal is wide."""
+    """Print method, Top-1 hit rate and mean response time; more columns in a wide terminal."""
     console.print(_systems(evaluation, wide=console.width >= 90))
     for name, test in evaluation.significance.items():
         console.print(Text(describe(name, test)))

@@ -1,4 +1,4 @@
-"""A search result as data: json, jsonl, csv, md, files. Field names are a promise; `schema` says which."""
+"""Write search results as data: json, jsonl, csv, md, files. Field names are stable; `schema` is their version."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CSV_FIELDS = ("query", "rank", "score", "path", "line_start", "line_end", "title
 
 
 def as_dict(result: SearchResult, mapper: PathMapper) -> dict[str, Any]:
-    """The JSON document of one query; documented in docs/json.md."""
+    """Return the JSON document of one query; documented in docs/json.md."""
     return {
         "schema": SCHEMA,
         "query": result.query,
@@ -61,18 +61,18 @@ def _hit(hit: Hit, mapper: PathMapper) -> dict[str, Any]:
 
 
 def to_json(results: Sequence[SearchResult], mapper: PathMapper) -> str:
-    """The document of the only query."""
+    """Write the document of the only query."""
     (result,) = results
     return json.dumps(as_dict(result, mapper), ensure_ascii=False, indent=2) + "\n"
 
 
 def to_json_list(results: Sequence[SearchResult], mapper: PathMapper) -> str:
-    """A list of documents, also when there is only one."""
+    """Write a list of documents, also for one query."""
     return json.dumps([as_dict(result, mapper) for result in results], ensure_ascii=False, indent=2) + "\n"
 
 
 def to_jsonl(results: Sequence[SearchResult], mapper: PathMapper) -> str:
-    """One line per hit, with the query in it. U+2028 and its like are escaped, so that any line reader agrees."""
+    """Write one line for each hit, with its query. U+2028 and the like are escaped, so that it stays one line."""
     lines = []
     for result in results:
         for hit in result.hits:
@@ -82,7 +82,7 @@ def to_jsonl(results: Sequence[SearchResult], mapper: PathMapper) -> str:
 
 
 def to_csv(results: Sequence[SearchResult], mapper: PathMapper) -> str:
-    """RFC 4180 with a header line; heading path joined by " > "."""
+    """Write RFC 4180 with a header line; heading paths are joined by " > "."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(CSV_FIELDS)
@@ -94,7 +94,7 @@ def to_csv(results: Sequence[SearchResult], mapper: PathMapper) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A cell that a spreadsheet does not run as a formula, without NUL bytes."""
+    """Return a cell that a spreadsheet does not run as a formula, without NUL bytes."""
     if not isinstance(value, str):
         return value
     value = value.replace("\x00", "")
@@ -102,7 +102,7 @@ def _cell(value: Any) -> Any:
 
 
 def to_markdown(results: Sequence[SearchResult], mapper: PathMapper) -> str:
-    """A list with links, to paste into an issue or a chat."""
+    """Write a list with links, to paste into an issue or a chat."""
     lines = []
     for result in results:
         lines.append(f"**{_md(result.query)}**\n")
@@ -117,12 +117,12 @@ def to_markdown(results: Sequence[SearchResult], mapper: PathMapper) -> str:
 
 
 def _md(text: str) -> str:
-    """Document text as Markdown text: no link, no emphasis and no HTML of its own."""
+    """Escape document text for Markdown: none of its links, emphasis and HTML is active."""
     return "".join("\\" + char if char in "\\`*_[]<>#|~" else char for char in plain(text))
 
 
 def to_files(results: Sequence[SearchResult], mapper: PathMapper) -> str:
-    """`path:line` of each hit, for editors and xargs."""
+    """Write `path:line` of each hit, for editors and xargs."""
     return "".join(
         f"{plain(mapper.shown(hit.chunk.path))}:{hit.chunk.line_start}\n" for result in results for hit in result.hits
     )

@@ -1,4 +1,4 @@
-"""Ranked passages as a table with bars."""
+"""Show ranked passages as a table with bars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BAR = 10
 
 
 def passages_table(ranked: Sequence[RankedPassage]) -> Table:
-    """Rank, score, a bar for scores between 0 and 1, place in the input, and the start of the passage."""
+    """Return a table: rank, score, a bar for scores between 0 and 1, place in the input, start of the passage."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("#", "score", "", "in"):
         table.add_column(name, justify="left" if name == "" else "right", no_wrap=True)

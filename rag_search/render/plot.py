@@ -1,4 +1,4 @@
-"""Top-1 of each system with its interval, as a picture (the suffix of the file decides: .svg, .png, .pdf)."""
+"""Draw Top-1 of each system with its interval; the suffix of the file decides the type: .svg, .png, .pdf."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag_search.evaluation.evaluate import Evaluation
 
 
 def plot_top1(evaluation: Evaluation, path: Path) -> None:
-    """Horizontal bars from 0 to 1 with 95 % bootstrap intervals; the reranked system stands out."""
+    """Draw horizontal bars from 0 to 1 with 95 % bootstrap intervals; the reranked system has its own colour."""
     names = [result.system for result in evaluation.systems]
     top1 = [result.metrics["top1"] for result in evaluation.systems]
     errors = [[t - r.top1_ci[0] for t, r in zip(top1, evaluation.systems, strict=True)],

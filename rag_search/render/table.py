@@ -1,7 +1,7 @@
-"""A search result for people: a rich table with rank, score, title > heading path, `path:line` and a snippet.
+"""Print a search result: a rich table with rank, score, title > heading path, `path:line` and a snippet.
 
-Everything that comes from a document passes through `plain` and `rich.text.Text`: no escape sequence and no markup of
-its own reaches the terminal.
+All text of documents passes through `plain` and `rich.text.Text`: none of its escape sequences and markup reaches the
+terminal.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from rag_search.text.passages import body_of
 from rag_search.text.sanitize import plain
 
 SNIPPET_LINES = 3
-MARGIN = 18  # columns that rank and score take, and what line breaks waste
+MARGIN = 18  # columns of rank and score, and those lost at line breaks
 
 
 def print_table(console: Console, result: SearchResult, mapper: PathMapper, *, explain: bool = False) -> None:
-    """Print the hits of one query, or one line that says there are none."""
+    """Print the hits of one query, or a line that there are none."""
     if result.hits:
         console.print(_table(result, mapper, width=console.width, explain=explain))
     else:
@@ -83,7 +83,7 @@ def _score(score: float) -> Text:
 
 
 def _stages(scores: StageScores) -> Text:
-    """The score of each stage on a line of its own."""
+    """Show the score of each stage on its own line."""
     rows = (("dense", scores.dense), ("bm25", scores.lexical), ("fused", scores.fused), ("rerank", scores.rerank))
     return Text("\n".join(f"{name:<6} {'-' if value is None else format(value, '.3f'):>7}" for name, value in rows))
 
@@ -91,7 +91,7 @@ def _stages(scores: StageScores) -> Text:
 def _print_explanation(console: Console, result: SearchResult, mapper: PathMapper) -> None:
     engine = result.engine
     names = f"embedder: {engine.embedder}\nreranker: {engine.reranker or 'none'}\nindex: {engine.index}"
-    console.print(Text(plain(names)))  # they hold what settings and servers say
+    console.print(Text(plain(names)))  # names come from settings and servers
     if result.instruction:
         console.print(Text(f"instruction: {plain(result.instruction)}"))
     timings = ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_search.documents import LeftOut, walk
+from rag_search.documents import SkippedPath, walk
 from rag_search.errors import InputError
 
 
@@ -15,8 +15,8 @@ def grow(base: Path, *names: str, text: str = "# A\n") -> None:
         (base / name).write_text(text, encoding="utf-8")
 
 
-def found(*roots: Path, base: Path) -> tuple[list[str], list[LeftOut]]:
-    problems: list[LeftOut] = []
+def found(*roots: Path, base: Path) -> tuple[list[str], list[SkippedPath]]:
+    problems: list[SkippedPath] = []
     return [file.path for file in walk(roots, base=base, on_problem=problems.append)], problems
 
 
@@ -108,7 +108,7 @@ def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
 
 def test_a_file_that_vanishes_during_the_walk_is_reported(tmp_path: Path) -> None:
     grow(tmp_path, "a.md", "b.md")
-    problems: list[LeftOut] = []
+    problems: list[SkippedPath] = []
     files = walk([tmp_path], base=tmp_path, on_problem=problems.append)
     assert next(files).path == "a.md"
     (tmp_path / "b.md").unlink()

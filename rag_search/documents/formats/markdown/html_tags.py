@@ -1,4 +1,4 @@
-"""Elements of HTML: only a known tag is taken for a tag. `<your-name>` in prose is text that nobody escaped."""
+"""List the elements of HTML. Only a known tag is taken for a tag: `<your-name>` in prose is text."""
 
 from __future__ import annotations
 

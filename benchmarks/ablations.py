@@ -26,11 +26,16 @@ from numpy.typing import NDArray
 from benchmarks import dev_world
 from benchmarks.dev_world import World
 from rag_search.embed.token_quantizer import quantize, rotate
-from rag_search.evaluation.dataset import EvalQuery
-from rag_search.records import Hit, StageScores, TokenVectors
-from rag_search.rerank.late_interaction import Calibration, late_interaction, load_calibration, stored_features
+from rag_search.records import EncodedQuery, Hit, StageScores, TokenVectors
+from rag_search.rerank.late_interaction import (
+    Calibration,
+    late_interaction,
+    load_calibration,
+    stored_features,
+    token_vectors_of,
+)
 from rag_search.search.fusion import fuse, reciprocal_rank_fusion
-from rag_search.search.searcher import DEPTH, SCORED
+from rag_search.search.retrieval import DEPTH, SCORED
 from rag_search.text.terms import terms
 from tests.support import machine
 
@@ -122,40 +127,38 @@ class Asker:
         self._tokens_of(setting.columns)
         right = []
         for question in self._world.dev.questions:
-            vector, units = self._world.queries[question.query_id]
+            query = self._world.queries[question.query_id]
             start = time.process_time()
-            best = self._best(question, vector, units, setting)
+            best = self._best(query, setting)
             row.ms.append(1000 * (time.process_time() - start))
             right.append(best is not None and self._world.dev.is_right(question, best.chunk))
         row.right[self._world.dev.name] = right
 
-    def _best(
-        self, question: EvalQuery, vector: NDArray[np.float32], units: NDArray[np.float32], setting: Setting
-    ) -> Hit | None:
+    def _best(self, query: EncodedQuery, setting: Setting) -> Hit | None:
         reader, depth = self._world.reader, max(DEPTH, setting.candidates)
-        ids, scores = reader.search_dense(vector[None], depth)
+        ids, scores = reader.search_dense(query.vector[None], depth)
         dense = ids[0][ids[0] >= 0], scores[0][ids[0] >= 0]
-        lexical = reader.search_lexical(terms(question.text), max(SCORED, depth))
+        lexical = reader.search_lexical(terms(query.text), max(SCORED, depth))
         best = lexical[0][:depth], lexical[1][:depth]
         chosen = FUSIONS[setting.fusion](dense, best, len(lexical[0]) < depth)[: setting.candidates].tolist()
         if not chosen:
             return None
         known = dict(zip(lexical[0].tolist(), lexical[1].tolist(), strict=True))
-        cosines = reader.vectors(chosen) @ vector
+        cosines = reader.vectors(chosen) @ query.vector
         hits = [
             Hit(chunk, rank, 0.0, StageScores(dense=float(cosine), lexical=known.get(chunk.chunk_id)))
             for rank, (chunk, cosine) in enumerate(zip(reader.chunks(chosen), cosines, strict=True), 1)
         ]
-        return hits[0] if setting.order == "stage one" else hits[self._first(question, hits, units, setting)]
+        return hits[0] if setting.order == "stage one" else hits[self._first(query, hits, setting)]
 
-    def _first(self, question: EvalQuery, hits: Sequence[Hit], units: NDArray[np.float32], setting: Setting) -> int:
+    def _first(self, query: EncodedQuery, hits: Sequence[Hit], setting: Setting) -> int:
         stored = self._tokens_of(setting.columns)
         parts = [stored[hit.chunk.chunk_id] for hit in hits]
         tokens = TokenVectors(np.concatenate(parts), np.array([len(part) for part in parts], np.int64))
-        query = _projected(units, self._axes[setting.columns])
+        query = replace(query, tokens=_projected(token_vectors_of(query), self._axes[setting.columns]))
         if setting.order == "late interaction":
-            return int(late_interaction(query, tokens).argmax())
-        return int(self._calibration.blend(stored_features(question.text, query, hits, tokens)).argmax())
+            return int(late_interaction(token_vectors_of(query), tokens).argmax())
+        return int(self._calibration.blend(stored_features(query, hits, tokens)).argmax())
 
     def _tokens_of(self, columns: int) -> list[NDArray[np.uint8]]:
         """Return the token vectors in the form that the index would store."""

@@ -126,7 +126,7 @@ def measure_parts(repeats: int) -> dict[str, float]:
         file = E5File(weights)
         tokenizer = E5Tokenizer(file, converted.table)
         embedder = BuiltinEmbedder(cache_dir=cache)
-        _vector, units = embedder.encode_query("如何解决 Redis 连接超时")
+        (units,) = embedder.encode_queries(["如何解决 Redis 连接超时"]).tokens or ()
         chance = np.random.default_rng(0)
         rows = chance.integers(0, 256, (50 * 256, embedder.token_dim // 2)).astype(np.uint8)
         stored = TokenVectors(rows, np.full(50, 256, np.int64))

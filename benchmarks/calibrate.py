@@ -33,7 +33,7 @@ from rag_search.engines import factory
 from rag_search.evaluation.cached_index import fill_index, index_of
 from rag_search.evaluation.dataset import Dataset, EvalQuery, load_dataset
 from rag_search.index import open_reader
-from rag_search.records import FloatVector, Hit, TokenVectors
+from rag_search.records import EncodedQuery, FloatVector, Hit, TokenVectors
 from rag_search.rerank.features import columns
 from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, rival_level, stored_features
 from rag_search.search.searcher import Searcher, SearchOptions
@@ -64,8 +64,7 @@ class Recorder:
 
     name, fingerprint, follows_instructions, threshold = "recorder", "recorder", False, None
 
-    def __init__(self, embedder: BuiltinEmbedder) -> None:
-        self._embedder = embedder
+    def __init__(self) -> None:
         self.hits: Sequence[Hit] = ()
         self.features = np.empty((0, len(WEIGHTS) + 1))
 
@@ -73,10 +72,10 @@ class Recorder:
         """Refuse: only stored token vectors are scored."""
         raise NotImplementedError("it reads stored token vectors")
 
-    def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
+    def score_token_vectors(self, query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
         """Record hits and features; return equal scores, which leave the order as it is."""
         self.hits = hits
-        self.features = stored_features(query, self._embedder.encode_query(query)[1], hits, tokens).astype(np.float64)
+        self.features = stored_features(query, hits, tokens).astype(np.float64)
         return np.zeros(len(hits), np.float32)
 
 
@@ -108,7 +107,7 @@ def candidates_of(wanted: str, config: Config, embedder: BuiltinEmbedder) -> tup
     fill_index(place, dataset, embedder, max_tokens=config.settings.ingest.max_tokens)
     answering = _answering(dataset)
     with open_reader(place) as reader:
-        recorder = Recorder(embedder)
+        recorder = Recorder()
         searcher = Searcher(reader, embedder, recorder)
         pairs = [_of_one(searcher, recorder, dataset, query, answering) for query in _sample(dataset, limit)]
     return [all_of_them for all_of_them, _ in pairs], [rest for _, rest in pairs]

@@ -20,7 +20,7 @@ from rag_search.embed.builtin.onnx_graph import build_graph
 from rag_search.embed.builtin.weights import E5File, find_weights
 from rag_search.evaluation.dataset import EvalQuery, load_dataset
 from rag_search.index import FileState, IndexManifest, IndexReader, open_reader, open_writer
-from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector
+from rag_search.records import Chunk, Encoded, EncodedQuery, FloatMatrix
 from rag_search.text.terms import LEXICAL_VERSION, terms
 
 QUESTIONS = 170  # of a set, at most
@@ -126,7 +126,7 @@ class World:
     dev: DevSet
     reader: IndexReader
     tokens: list[Tokens]
-    queries: dict[str, tuple[FloatVector, FloatMatrix]]
+    queries: dict[str, EncodedQuery]
 
 
 def build(dev: DevSet, place: Path, embedder: WideEmbedder, *, max_tokens: int, passage_of: PassageOf) -> World:
@@ -144,7 +144,9 @@ def build(dev: DevSet, place: Path, embedder: WideEmbedder, *, max_tokens: int, 
             state = FileState(source.size, source.mtime_ns, document.content_hash)
             writer.put(document, chunks, Encoded(vectors), lines, state=state)
         writer.commit()
-    queries = {question.query_id: embedder.encode_query(question.text) for question in dev.questions}
+    texts = [question.text for question in dev.questions]
+    encoded = embedder.encode_queries(texts).each(texts)
+    queries = {question.query_id: query for question, query in zip(dev.questions, encoded, strict=True)}
     return World(dev, open_reader(place), tokens, queries)
 
 

@@ -75,7 +75,7 @@ def stage_rows(embedder: BuiltinEmbedder, parts: ingest_parts.Parts, found: dict
     rate = parts.network_tokens_per_s
     matrix = np.random.default_rng(0).standard_normal((SCAN_ROWS, embedder.dim)).astype(np.float32)
     scan_s, read_s = _scan_seconds(matrix), _read_seconds(matrix)
-    _vector, units = embedder.encode_query(QUESTION)
+    (units,) = embedder.encode_queries([QUESTION]).tokens or ()
     late_s, late_operations = _late_seconds(units, parts.mean_tokens)
     lexical_s, postings = _lexical_seconds(index)
     return [

@@ -137,7 +137,7 @@ def _sync(place: Path, embedder: BuiltinEmbedder, *, expected: int) -> float:
 def query(arguments: argparse.Namespace) -> Figures:
     """Run both stages for one question after the other, in a process that does nothing else."""
     _size, place, embedder, seeds = _world(arguments)
-    embedder.embed_queries(["warm"])
+    embedder.encode_queries(["warm"])
     before = machine.memory_mb()["resident"]
     machine.read_once(place / "index")
     start = time.perf_counter()

@@ -26,7 +26,7 @@ from rag_search.embed.builtin.embedder import BuiltinEmbedder
 from rag_search.engines.open import manifest_of
 from rag_search.index import FileState, open_reader, open_writer, verify
 from rag_search.index.dense.exact import scan
-from rag_search.records import FloatMatrix, FloatVector, SearchOptions
+from rag_search.records import EncodedQueries, FloatVector, SearchOptions
 from rag_search.search.searcher import Searcher
 from tests.support import machine
 
@@ -44,9 +44,9 @@ class Known:
     vectors: dict[str, FloatVector]
     name, dim, token_dim, fingerprint, follows_instructions = "known", 384, 0, "known", False
 
-    def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:  # noqa: ARG002
+    def encode_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> EncodedQueries:  # noqa: ARG002
         """Return the prepared vectors."""
-        return np.array([self.vectors[query] for query in queries], np.float32)
+        return EncodedQueries(np.array([self.vectors[query] for query in queries], np.float32))
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def main() -> None:
 def queried(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Figures:
     """Measure queries in a separate process, so its memory is that of a program that only searches."""
     machine.read_once(index)
-    known = Known({question: embedder.embed_queries([question])[0] for question in seeds.questions})
+    known = Known({question: embedder.encode_queries([question]).vectors[0] for question in seeds.questions})
     start = time.perf_counter()
     with open_reader(index) as reader:
         asked = Searcher(reader, known)
@@ -104,7 +104,7 @@ def queried(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> F
 
 def recall(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Figures:
     """Compare with exact search over every row by NumPy."""
-    queries = embedder.embed_queries(seeds.questions)
+    queries = embedder.encode_queries(seeds.questions).vectors
     with open_reader(index) as reader:
         found = [reader.search_dense(query[None], RECALL_AT)[0][0] for query in queries]
         exact, _ = scan(queries, RECALL_AT, reader._rows, reader._rows.living())

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag_search.api import ingest, query, searching
+    from rag_search.api import evaluate, ingest, query, searching
     from rag_search.errors import RagSearchError
     from rag_search.ingest import IngestReport
     from rag_search.records import Chunk, Document, Hit, SearchOptions, SearchResult, StageScores
@@ -29,13 +29,14 @@ __all__ = [
     "SearchResult",
     "Searcher",
     "StageScores",
+    "evaluate",
     "ingest",
     "query",
     "searching",
 ]
 
 _HOMES = {
-    **dict.fromkeys(("ingest", "query", "searching"), "rag_search.api"),
+    **dict.fromkeys(("evaluate", "ingest", "query", "searching"), "rag_search.api"),
     **dict.fromkeys(("Chunk", "Document", "Hit", "SearchResult", "StageScores"), "rag_search.records"),
     "SearchOptions": "rag_search.records",
     "Searcher": "rag_search.search.searcher",

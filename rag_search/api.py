@@ -1,4 +1,4 @@
-"""Ingest and query from Python, as the command line does.
+"""Ingest, query and evaluate from Python, as the command line does.
 
     import rag_search
 
@@ -12,19 +12,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag_search.config import load_config
 from rag_search.engines import factory
 from rag_search.engines.base_folder import base_folder
 from rag_search.engines.open import searching as open_searcher
 from rag_search.engines.open import writing
+from rag_search.errors import MissingExtraError
+from rag_search.index import open_reader
 from rag_search.ingest import IngestOptions, IngestReport, sync_folders
-from rag_search.records import SearchOptions, SearchResult
+from rag_search.records import SearchOptions, SearchResult, System
 from rag_search.search.searcher import Searcher
+
+if TYPE_CHECKING:
+    from rag_search.evaluation.cached_index import Progress
+    from rag_search.evaluation.evaluate import Evaluation
 
 
 def ingest(
@@ -88,3 +95,57 @@ def searching(*, index: str | None = None, settings: Mapping[str, Any] | None = 
     """
     with open_searcher(load_config({**(settings or {}), "index": index})) as searcher:
         yield searcher
+
+
+def evaluate(
+    folder: str | PathLike[str],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    qrels: str | None = None,
+    split: str | None = None,
+    systems: Sequence[System] | None = None,
+    limit: int | None = None,
+    on_progress: Progress = lambda *_: None,
+) -> Evaluation:
+    """Measure how often the right document comes first, on a set of questions and judgments.
+
+    The documents are ingested into an index of their own in the cache.
+
+    Args:
+        folder: a BEIR folder, or one with docs/ and qrels.tsv.
+        settings: dotted keys, above environment and files.
+        qrels: name of the judgments; needed if there are several.
+        split: only the questions of this split.
+        systems: None: dense, bm25, hybrid and rerank.
+        limit: only the first questions.
+        on_progress: called with phase, done and total.
+
+    Raises:
+        RagSearchError: InputError, MissingExtraError and others.
+    """
+    try:
+        from rag_search.evaluation import evaluate as evaluation
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "eval") from error
+    from rag_search.evaluation.cached_index import fill_index, index_of
+    from rag_search.evaluation.dataset import load_dataset
+
+    config = load_config(settings or {})
+    dataset = load_dataset(Path(folder), qrels=qrels, split=split)
+    if limit:
+        dataset = replace(dataset, queries=dataset.queries[:limit])
+    embedder = factory.make_embedder(config.settings)
+    place, max_tokens = index_of(config, dataset), config.settings.ingest.max_tokens
+    fill_index(place, dataset, embedder, max_tokens=max_tokens, on_progress=on_progress)
+    reranker = factory.make_reranker(config.settings, embedder)
+    systems = evaluation.SYSTEMS if systems is None else systems
+    total, done = len(dataset.queries) * len(systems), iter(range(1, 10**9))
+    with ExitStack() as readers:
+        return evaluation.evaluate(
+            lambda: Searcher(readers.enter_context(open_reader(place)), embedder, reranker),
+            dataset,
+            document_id=lambda path: path,
+            systems=systems,
+            options=SearchOptions(candidates=config.settings.search.candidates),
+            on_query=lambda: on_progress("asking", next(done), total),
+        )

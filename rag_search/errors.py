@@ -1,20 +1,22 @@
-"""Everything that ragsearch raises on purpose.
+"""The exceptions that ragsearch raises on purpose.
 
-RagSearchError               message + remedy; the command line prints both and exits with 2
+RagSearchError               message and remedy; the command line prints both and exits with 2
 |-- InputError               a path, a query or a file that cannot be used
 |-- ConfigError              an unknown key, a bad value, two options that exclude each other
 |-- MissingExtraError        an optional package is not installed; the remedy is the pip line
-|-- EngineError              a model, a server or a GPU that did not answer as it must
-|   `-- KnownAnswerError     it answered, and the answer is wrong (see rag_search.engines.known_answers)
+|-- EngineError              a model, a server or a GPU failed
+|   `-- KnownAnswerError     an engine gave a wrong answer (see rag_search.engines.known_answers)
 |-- IndexStoreError          the index on disk
-|   |-- IndexMissingError    there is none yet
-|   |-- IndexLockedError     another writer holds it
-|   |-- FingerprintError     it was made by another embedder
-|   `-- IndexCorruptError    what is on disk contradicts itself
+|   |-- IndexMissingError    there is no index yet
+|   |-- IndexLockedError     another process is writing to it
+|   |-- FingerprintError     another embedder made it
+|   `-- IndexCorruptError    the files of the index contradict each other
 `-- ServerError              a ragsearch server refused or failed
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 DISTRIBUTION = "ragsearch-local"  # on PyPI `ragsearch` is another project
 
@@ -25,16 +27,19 @@ def pip_install(extra: str) -> str:
 
 
 class RagSearchError(Exception):
-    """One clear sentence, and what to do about it.
+    """A failure and its remedy.
 
-    `message` says what is wrong and names the file, flag or URL; `remedy` is an instruction,
-    usually a command, or empty when there is nothing to do.
+    message: what is wrong, with the file, flag or URL. remedy: an instruction, usually a command; empty if there is
+    nothing to do.
     """
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(f"{message} {remedy}".strip())
         self.message = message
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:  # the default passes args, which hold message and remedy in one
+        return _restore, (type(self), self.args, self.__dict__)
 
 
 class InputError(RagSearchError):
@@ -55,11 +60,11 @@ class MissingExtraError(RagSearchError):
 
 
 class EngineError(RagSearchError):
-    """A model, a server or a GPU that did not answer as it must."""
+    """A model, a server or a GPU that failed."""
 
 
 class KnownAnswerError(EngineError):
-    """An engine answered a question whose answer is known, and the answer was wrong."""
+    """An engine that gave a wrong answer to a question whose answer is known."""
 
 
 class IndexStoreError(RagSearchError):
@@ -67,7 +72,7 @@ class IndexStoreError(RagSearchError):
 
 
 class IndexMissingError(IndexStoreError):
-    """There is no index at this place."""
+    """There is no index in this folder."""
 
 
 class IndexLockedError(IndexStoreError):
@@ -75,11 +80,11 @@ class IndexLockedError(IndexStoreError):
 
 
 class FingerprintError(IndexStoreError):
-    """The index was made by another embedder than the one that wants to read it."""
+    """Another embedder made the index."""
 
 
 class IndexCorruptError(IndexStoreError):
-    """What is on disk contradicts itself."""
+    """The files of the index contradict each other."""
 
 
 class ServerError(RagSearchError):
@@ -87,6 +92,13 @@ class ServerError(RagSearchError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception of a library says, in one line without its full stop; its class where it says nothing."""
-    said = str(error).strip()
-    return said.split("\n")[0].strip().rstrip(".") if said else type(error).__name__
+    """Return the first line of an exception's message without its full stop; the class name if it has none."""
+    message = str(error).strip()
+    return message.split("\n")[0].strip().rstrip(".") if message else type(error).__name__
+
+
+def _restore(kind: type[RagSearchError], args: tuple[Any, ...], attributes: dict[str, Any]) -> RagSearchError:
+    """Return the exception that was pickled, without calling its constructor."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

@@ -1,4 +1,7 @@
-"""The records that travel through the pipeline. Frozen: a stage returns new ones and never edits its input."""
+"""The records that travel through the pipeline.
+
+They are frozen: a stage returns new ones and never changes its input.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,11 @@ System = Literal["bm25", "dense", "hybrid", "rerank"]
 class Document:
     """One Markdown file.
 
-    path: POSIX path, relative to the index's base folder when the file lies below it, else absolute.
+    path: POSIX path, relative to the base folder of the index if the file is below it, else absolute.
     title: front matter `title`, else the first heading, else the file name.
     text: the decoded file without a byte order mark; line ends exactly as in the file.
     metadata: the front matter, JSON values only.
-    updated: ISO date (`YYYY-MM-DD`) from the front matter (`updated`, `date`), else of the file's mtime, else "".
+    updated: ISO date (`YYYY-MM-DD`) from the front matter (`updated`, `date`), else from the file's mtime, else "".
     content_hash: SHA-256 of the file's bytes, hexadecimal.
     format: name of the file type, see rag_search.documents.formats.
     """
@@ -48,10 +51,10 @@ class Chunk:
 
     chunk_id: row of its vector in the index; -1 before it is stored.
     ordinal: 0-based position among the document's chunks.
-    heading_path: the headings it stands under, outermost first, as plain text, without the title of the document.
+    heading_path: the headings above it, outermost first, as plain text, without the title of the document.
     start, end: character offsets into `Document.text`.
-    line_start, line_end: 1-based, inclusive, of the first and last line that hold something of the chunk.
-    passage: what the models read: title, heading path and cleaned text (made in rag_search.chunking only).
+    line_start, line_end: first and last line that contain a part of the chunk, 1-based, inclusive.
+    passage: the text that the models read: title, heading path and cleaned text (made in rag_search.chunking only).
     passage_lines: for every line of the passage the 1-based line of the document that it was made from, 0 for title
         and heading path; () in an index that does not store it.
     """
@@ -88,7 +91,10 @@ class TokenVectors:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What an embedder makes of n texts: float32 (n, dim) unit rows, and token vectors if the engine has them."""
+    """The encoded form of n passages.
+
+    vectors: float32 (n, dim) unit rows. tokens: None if the embedder makes no token vectors.
+    """
 
     vectors: FloatMatrix
     tokens: TokenVectors | None = None
@@ -99,11 +105,46 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
+class EncodedQuery:
+    """The encoded form of one query.
+
+    vector: float32 (dim,), of length 1. tokens: float32 (t, token_dim) unit rows; None if the embedder makes none.
+    """
+
+    text: str
+    vector: FloatVector
+    tokens: FloatMatrix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedQueries:
+    """The encoded form of n queries.
+
+    vectors: float32 (n, dim) unit rows. tokens: the token vectors of each query, float32 (t, token_dim) unit rows;
+    None if the embedder makes none.
+    """
+
+    vectors: FloatMatrix
+    tokens: tuple[FloatMatrix, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.tokens is not None and len(self.tokens) != len(self.vectors):
+            raise ValueError(f"{len(self.vectors)} vectors, but token vectors of {len(self.tokens)} queries")
+
+    def each(self, texts: Sequence[str]) -> list[EncodedQuery]:
+        """Return the queries one by one. texts: the n texts that were encoded."""
+        tokens = self.tokens or (None,) * len(self.vectors)
+        return [EncodedQuery(*parts) for parts in zip(texts, self.vectors, tokens, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
 class StageScores:
-    """The score of each stage that saw the hit; None where it did not. Higher is better; never compare two stages.
+    """The score of each stage; None for a stage that did not see the hit.
+
+    Higher is better. Scores of two stages are not comparable.
 
     dense: dot product of unit vectors. lexical: BM25. fused: see rag_search.search.fusion.
-    rerank: the reranker's score, for engines that are calibrated a probability of relevance in [0, 1].
+    rerank: the reranker's score; from calibrated engines a probability of relevance in [0, 1].
     """
 
     dense: float | None = None
@@ -114,7 +155,7 @@ class StageScores:
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """Another hit in the same document: where it is and what it scored."""
+    """Another hit in the same document: its lines and its score."""
 
     line_start: int
     line_end: int
@@ -123,8 +164,11 @@ class Sibling:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk in a ranking. `rank` starts at 1; `score` is the score that decided the order; siblings are further
-    hits of the same document, grouped under its best one."""
+    """A chunk in a ranking.
+
+    rank: from 1. score: the score that decided the order. siblings: further hits of the same document, grouped under
+    its best one.
+    """
 
     chunk: Chunk
     rank: int
@@ -135,10 +179,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """top_k: hits wanted. candidates: depth of stage one. min_score: hide hits that score less; None leaves it to
-    the reranker's own threshold, which hides everything when even the best hit is below it. paths: files, folders and
-    patterns, of which one must match the path as it is stored, that of `Hit.chunk.path`. group: one hit per document,
-    its other candidates as siblings."""
+    """How to search.
+
+    top_k: largest number of hits. candidates: depth of stage one. min_score: hide hits that score less; None applies
+    the reranker's own threshold, which hides all hits if even the best one is below it. paths: files, folders and
+    patterns, one of which must match the stored path (`Hit.chunk.path`). where: front matter key -> required value.
+    since: ISO date; only documents updated on that day or later. group: one hit per document, with its other
+    candidates as siblings.
+    """
 
     top_k: int = 5
     candidates: int = 50
@@ -153,7 +201,7 @@ class SearchOptions:
 
 @dataclass(frozen=True, slots=True)
 class EngineNames:
-    """Who answered: embedder, reranker (None when switched off) and kind of vector search."""
+    """The names of embedder, reranker (None when switched off) and kind of vector search."""
 
     embedder: str
     reranker: str | None
@@ -162,8 +210,12 @@ class EngineNames:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The answer to one query. `confident` is False when a calibrated reranker finds no hit above its threshold.
-    notes: sentences for `--explain` (an instruction that the engine cannot follow, passages cut, ...)."""
+    """The answer to one query.
+
+    confident: False if a calibrated reranker finds no hit above its `threshold`; `hits` is empty then, and
+    `near_misses` holds the best hits below it. threshold: None if the reranker is not calibrated. notes: sentences for
+    `--explain` (an instruction that the engine cannot follow, truncated passages, ...).
+    """
 
     query: str
     instruction: str | None
@@ -171,4 +223,6 @@ class SearchResult:
     engine: EngineNames
     timings_ms: Mapping[str, float]
     confident: bool = True
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    threshold: float | None = None
+    near_misses: tuple[Hit, ...] = ()

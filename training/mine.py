@@ -66,7 +66,7 @@ def own_vectors(pairs: list[Pair], cache_dir: Path) -> tuple[np.ndarray, np.ndar
     questions = {text: row for row, text in enumerate(dict.fromkeys(pair.query for pair in pairs))}
     openings = [opening(pair) for pair in pairs]
     passages = {text: row for row, text in enumerate(dict.fromkeys(openings))}
-    question_rows = embedder.embed_queries(list(questions))
+    question_rows = embedder.encode_queries(list(questions)).vectors
     passage_rows = np.concatenate([embedder.encode_documents(part).vectors for part in slices(list(passages))])
     return question_rows[[questions[pair.query] for pair in pairs]], passage_rows[[passages[text] for text in openings]]
 

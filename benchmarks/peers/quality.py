@@ -25,9 +25,8 @@ from benchmarks.peers.protocol import read_json, write_json
 from benchmarks.peers.quality_report import write_report
 from benchmarks.peers.running import NotRun, Task, Tool, run_worker
 from benchmarks.peers.vectors import SharedVectors, served
-from rag_search.config import load_config
+from rag_search import api
 from rag_search.embed.builtin.embedder import physical_cores
-from rag_search.evaluation.cached_index import measure
 from rag_search.evaluation.evaluate import SYSTEMS
 from rag_search.evaluation.metrics import bootstrap_interval, mean, per_query
 from rag_search.records import System
@@ -109,8 +108,8 @@ def guarded(tool: Tool, make: Callable[[], dict[str, Row]]) -> dict[str, Row]:
 def our_rows(bench: BenchSet, work: Path, model: str | None, systems: Sequence[System]) -> Iterator[tuple[str, Row]]:
     """Measure our systems with the built-in engine; model None: the weights that ragsearch ships."""
     cache_dir = work / f"ours-{model or 'default'}"
-    config = load_config({"profile": "builtin", "cache_dir": str(cache_dir), "embedder.model": model})
-    evaluation = measure(config, bench.dataset.root, split=bench.split, systems=systems)
+    settings = {"profile": "builtin", "cache_dir": str(cache_dir), "embedder.model": model}
+    evaluation = api.evaluate(bench.dataset.root, settings=settings, split=bench.split, systems=systems)
     for result in evaluation.systems:
         name = f"ragsearch {result.system}" + (f", {model} weights" if model else "")
         run = {key: [document for document, _ in ranking] for key, ranking in result.run.items()}

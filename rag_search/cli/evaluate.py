@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import ProfileOption, load_config, stderr_console, stdout_console
+from rag_search.cli.common import ProfileOption, stderr_console, stdout_console
 
 if TYPE_CHECKING:
     from rag_search.evaluation.evaluate import Evaluation
@@ -45,16 +45,21 @@ def evaluate(
 
     Example: ragsearch evaluate corpus --split test
     """
+    from rag_search import api
     from rag_search.errors import MissingExtraError
-    from rag_search.evaluation.cached_index import measure
     from rag_search.evaluation.report import as_dict, to_markdown
 
     if out_dir and find_spec("matplotlib") is None:  # say it before an hour of measuring
         raise MissingExtraError("matplotlib", "eval")
-    config = load_config(profile=profile)
     with _bar() as on_progress:
-        evaluation = measure(
-            config, folder, qrels=qrels, split=split, systems=_systems(systems), limit=limit, on_progress=on_progress
+        evaluation = api.evaluate(
+            folder,
+            settings={"profile": profile},
+            qrels=qrels,
+            split=split,
+            systems=_systems(systems),
+            limit=limit,
+            on_progress=on_progress,
         )
     if out_dir:
         _save(evaluation, out_dir)

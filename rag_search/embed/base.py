@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.records import Encoded, FloatMatrix
+from rag_search.records import Encoded, EncodedQueries
 
 
 @runtime_checkable
@@ -54,17 +54,8 @@ class Embedder(Protocol):
         """Encode passages as float32 (n, dim) unit rows, in order, with token vectors if `token_dim`."""
         ...
 
-    def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
-        """Encode queries as float32 (n, dim) unit rows."""
-        ...
-
-
-@runtime_checkable
-class CachesQueries(Protocol):
-    """An embedder that caches the vectors of the last queries."""
-
-    def clear_query_cache(self) -> None:
-        """Forget the cached queries, so that a measurement encodes the next one."""
+    def encode_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> EncodedQueries:
+        """Return the vectors of the queries, in order, with token vectors if `token_dim`."""
         ...
 
 

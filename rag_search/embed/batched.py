@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rag_search.embed.base import batches
 from rag_search.embed.prompts import Prompts
 from rag_search.errors import ConfigError, EngineError
-from rag_search.records import Encoded, FloatMatrix
+from rag_search.records import Encoded, EncodedQueries, FloatMatrix
 from rag_search.runtime.threads import map_parallel
 
 NORM_TOLERANCE = 0.01  # half precision loses about 0.001; a model that does not normalise is off by far more
@@ -110,9 +110,10 @@ class BatchedEmbedder:
         """Encode passages as unit rows float32 (n, dim). Raises EngineError, ConfigError."""
         return Encoded(self._embed([self.prompts.document_text(passage) for passage in passages]))
 
-    def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
-        """Encode queries as unit rows float32 (n, dim). Raises EngineError, ConfigError."""
-        return self._embed([self.prompts.query_text(query, instruction=instruction) for query in queries])
+    def encode_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> EncodedQueries:
+        """Encode queries as unit rows float32 (n, dim), without token vectors. Raises EngineError, ConfigError."""
+        texts = [self.prompts.query_text(query, instruction=instruction) for query in queries]
+        return EncodedQueries(self._embed(texts))
 
     def _embed(self, texts: Sequence[str]) -> FloatMatrix:
         """Encode finished texts in batches of similar length."""

@@ -88,12 +88,12 @@ def check_embedder(embedder: Embedder, answers: Answers, *, model: str = "", who
     backend = getattr(embedder, "backend", embedder)
     if isinstance(backend, StructureChecked):
         backend.check_structure()
-    queries = embedder.embed_queries(answers.queries)
+    queries = embedder.encode_queries(answers.queries).vectors
     passages = embedder.encode_documents(answers.passages).vectors
     single = np.concatenate([embedder.encode_documents([text]).vectors for text in answers.passages[:3]])
     _alike(single, passages[:3], embedder.name)
     if embedder.follows_instructions:
-        told = embedder.embed_queries(answers.queries[:1], instruction="Find passages about marine biology")
+        told = embedder.encode_queries(answers.queries[:1], instruction="Find passages about marine biology").vectors
         _changed(float(1 - told[0] @ queries[0]), embedder.name)
     matrix = queries @ passages.T
     if answers.reference is not None:
@@ -174,7 +174,7 @@ def _published(embedder: Embedder, model: str) -> None:
     published = _data()["published"]
     wanted = published["similarities"].get(model.rsplit("/", 1)[-1].lower())
     if wanted is not None:
-        queries = embedder.embed_queries(published["queries"])
+        queries = embedder.encode_queries(published["queries"]).vectors
         matrix = queries @ embedder.encode_documents(published["documents"]).vectors.T
         _near(matrix, np.array(wanted, np.float32), PUBLISHED_TOLERANCE, embedder.name, _POOLING)
 

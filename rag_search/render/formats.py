@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rag_search.records import Hit, SearchResult
+from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import snippet
 from rag_search.text.passages import body_of
@@ -31,7 +32,7 @@ def as_dict(result: SearchResult, mapper: PathMapper) -> dict[str, Any]:
         },
         "timings_ms": {stage: round(ms, 3) for stage, ms in result.timings_ms.items()},
         "confident": result.confident,
-        "notes": [mapper.noted(note) for note in result.notes],
+        "notes": notes_of(result, mapper),
         "hits": [_hit(hit, mapper) for hit in result.hits],
     }
 

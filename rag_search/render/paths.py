@@ -5,17 +5,12 @@ from __future__ import annotations
 import glob
 import itertools
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rag_search.config import Config
-
-_CLOSE = re.compile(
-    r"(close, not confident: )(.+)(:\d+, score \S+ < \S+)", re.DOTALL
-)  # as rag_search.search.hits writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +34,6 @@ class PathMapper:
     def shown(self, path: str) -> str:
         """Return the path relative to `cwd` if the file is below it, else the absolute one, in POSIX spelling."""
         return _below(self.absolute(path), self.cwd)
-
-    def noted(self, note: str) -> str:
-        """Return a note of a search with its path, if it has one, as `shown` returns it."""
-        found = _CLOSE.fullmatch(note)
-        return f"{found[1]}{self.shown(found[2])}{found[3]}" if found else note
 
     def stored(self, shown: str) -> str:
         """Return the stored path of one that `shown` returned. `..` and links are not resolved."""

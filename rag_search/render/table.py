@@ -14,6 +14,7 @@ from rich.text import Text
 
 from rag_search.records import Hit, SearchResult, StageScores
 from rag_search.render.cjk_wrap import Wrapped
+from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet
 from rag_search.text.passages import body_of
@@ -29,8 +30,8 @@ def print_table(console: Console, result: SearchResult, mapper: PathMapper, *, e
         console.print(_table(result, mapper, width=console.width, explain=explain))
     else:
         console.print(Text("no confident match", style="yellow"))
-        for note in result.notes:
-            console.print(Text(plain(mapper.noted(note)), style="dim"), soft_wrap=True)
+        for note in notes_of(result, mapper):
+            console.print(Text(plain(note), style="dim"), soft_wrap=True)
     if explain:
         _print_explanation(console, result, mapper)
 
@@ -96,5 +97,5 @@ def _print_explanation(console: Console, result: SearchResult, mapper: PathMappe
         console.print(Text(f"instruction: {plain(result.instruction)}"))
     timings = ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items())
     console.print(Text(plain(timings), style="dim"))
-    for note in result.notes:
-        console.print(Text(f"note: {plain(mapper.noted(note))}", style="yellow"))
+    for note in notes_of(result, mapper):
+        console.print(Text(f"note: {plain(note)}", style="yellow"))

@@ -1,4 +1,4 @@
-"""What a reranker is: it scores, and `rag_search.search.searcher` sorts."""
+"""The interfaces of rerankers. A reranker scores; `rag_search.search.searcher` sorts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from rag_search.errors import EngineError
-from rag_search.records import FloatVector, Hit, TokenVectors
+from rag_search.records import EncodedQuery, FloatVector, Hit, TokenVectors
 
 
 @runtime_checkable
 class Reranker(Protocol):
-    """Query and passages to one finite score per passage, higher better.
+    """A model that scores passages for a query, higher is better.
 
-    name: for people. fingerprint: hash of what changes a score. follows_instructions: whether `instruction` changes
-    the scores. threshold: score under which a hit is no confident match; None when scores are not calibrated.
+    name: for people. fingerprint: hash of everything that changes a score. follows_instructions: True if `instruction`
+    changes the scores. threshold: a hit that scores less is not a confident match; None if scores are not calibrated.
     """
 
     @property
@@ -30,25 +30,29 @@ class Reranker(Protocol):
     def threshold(self) -> float | None: ...
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
-        """Scores float32 (len(passages),) in the order of the passages."""
+        """Return finite scores float32 (len(passages),) in the order of the passages."""
         ...
 
 
 @runtime_checkable
-class StoredTokenReranker(Protocol):
-    """A reranker that can work from the token vectors in the index, without reading the passages again."""
+class TokenVectorReranker(Reranker, Protocol):
+    """A reranker that scores from the token vectors in the index, without reading the passages again."""
 
-    def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
-        """Scores float32 (len(hits),). `tokens` holds the stored token vectors of the hits' chunks, in order;
-        `hits` carry the dense and lexical scores of stage one."""
+    def score_token_vectors(self, query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
+        """Return scores float32 (len(hits),).
+
+        hits: with the dense and lexical scores of stage one. tokens: stored token vectors of their chunks, in order.
+        """
         ...
 
 
 @runtime_checkable
-class CuttingReranker(Protocol):
-    """A reranker that cuts long passages and can say how many."""
+class TruncatingReranker(Protocol):
+    """A reranker that truncates long passages."""
 
-    def count_cut(self, passages: Sequence[str]) -> int: ...
+    def count_truncated(self, passages: Sequence[str]) -> int:
+        """Return how many of the passages are longer than the model reads."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +69,15 @@ class PairReranker(Protocol):
     """A reranker that scores the passages of several queries in one pass of its model."""
 
     def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
-        """Scores float32 (len(passages),) for each request, the same as from `score`."""
+        """Return scores float32 (len(passages),) for each request, equal to those of `score`."""
         ...
 
 
 def score_all(reranker: Reranker, requests: Sequence[PairRequest]) -> list[FloatVector]:
-    """Scores of every request, in one pass where the reranker can. Raises EngineError for bad scores."""
+    """Return the scores of every request, in one pass if the reranker can.
+
+    Raises EngineError for missing or non-finite scores.
+    """
     if isinstance(reranker, PairReranker):
         scores = reranker.score_many(requests)
         if len(scores) != len(requests):
@@ -82,11 +89,11 @@ def score_all(reranker: Reranker, requests: Sequence[PairRequest]) -> list[Float
     return scores
 
 
-def check_scores(scores: FloatVector, wanted: int, name: str) -> None:
+def check_scores(scores: FloatVector, passages: int, name: str) -> None:
     """Raise EngineError unless there is one finite score for each passage."""
-    if scores.shape != (wanted,):
+    if scores.shape != (passages,):
         raise EngineError(
-            f"{name} answered {scores.size} scores for {wanted} passages.", remedy="Run: ragsearch doctor"
+            f"{name} answered {scores.size} scores for {passages} passages.", remedy="Run: ragsearch doctor"
         )
     if not np.isfinite(scores).all():
-        raise EngineError(f"{name} answered a score that is no finite number.", remedy="Run: ragsearch doctor")
+        raise EngineError(f"{name} answered a score that is not a finite number.", remedy="Run: ragsearch doctor")

@@ -1,4 +1,4 @@
-"""What the late-interaction reranker weighs about the candidates of one query."""
+"""Compute the features that the late-interaction reranker weighs for the candidates of one query."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def features(
     readable: FloatVector,
     other_year: FloatVector,
 ) -> FloatMatrix:
-    """What decides about the n candidates of one query: float32 (n, 6).
+    """Return the features of the n candidates of one query, float32 (n, 6).
 
-    Late-interaction score; cosine; BM25 score as a share of the candidates' largest; logarithm of the passage's tokens,
-    since the more there are, the better the best of them matches by chance (below SHORT it makes no difference); how
-    far its content can be read in the query's script (`readability`); and whether it is of another year than the query
-    names (`is_of_another_year`).
+    late: late-interaction scores. dense: cosines. lexical: BM25 scores, which become shares of the largest one.
+    lengths: tokens of the passages, which become logarithms: the more tokens there are, the better the best of them
+    matches by chance; below SHORT it makes no difference. readable: see `readability`. other_year: see
+    `is_of_another_year`.
     """
     share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
     length = np.log(np.maximum(lengths, SHORT))
@@ -37,22 +37,29 @@ def features(
 
 
 def columns(features: FloatMatrix, translation: float) -> FloatMatrix:
-    """`features` (n, 6) with readability turned into 0 or 1: whether the passage is untranslated, less readable than
-    `translation`. All other scores favour the query's own language."""
+    """Return `features` (n, 6) with readability replaced by 1 for an untranslated passage, else 0.
+
+    translation: a passage that is less readable counts as untranslated. All other scores favour the query's language.
+    """
     return np.column_stack((features[:, :4], features[:, 4] < translation, features[:, 5]))
 
 
 def is_of_another_year(query: str, passages: Sequence[str]) -> FloatVector:
-    """(n,): 1 for a passage whose title or headings name years, but none of those that the query names; else 0. Of two
-    editions of a page the text is alike, and models read the number as one token of many."""
+    """Return 1 for each passage whose title or headings name years, but none that the query names; else 0.
+
+    Editions differ in the year only, which embeddings barely notice.
+    """
     years = set(_YEAR.findall(query))
     heads = [set(_YEAR.findall("\n".join(passage.split("\n", 2)[:2]))) if years else set() for passage in passages]
     return np.array([bool(named) and years.isdisjoint(named) for named in heads], np.float32)
 
 
 def readability(query: str, passages: Sequence[str], tokens: TokenVectors) -> FloatVector:
-    """(n,): 1 for a passage in the script of the query; for one in another, the largest cosine of its mean token vector
-    with that of a candidate in the query's script, since a translation is what the reader would rather see."""
+    """Return how well a reader of the query's script can use each passage, float32 (n,).
+
+    1 for a passage in the script of the query. For a passage in another script, the largest cosine of its mean token
+    vector with that of a candidate in the query's script: if there is a translation, the reader prefers that.
+    """
     script = main_script(query)
     foreign = np.array([not is_passage_in(passage, script) for passage in passages], bool)
     readable = np.where(foreign, 0, 1).astype(np.float32)
@@ -63,7 +70,7 @@ def readability(query: str, passages: Sequence[str], tokens: TokenVectors) -> Fl
 
 
 def _token_means(tokens: TokenVectors) -> FloatMatrix:
-    """The direction of the mean token vector of each passage, float32 (n, dim); zeros for one without tokens."""
+    """Return the direction of the mean token vector of each passage, float32 (n, dim); zeros without tokens."""
     means = np.zeros((len(tokens.lengths), 2 * tokens.rows.shape[1]), np.float32)
     ends = np.cumsum(tokens.lengths).tolist()
     for mean, end, length in zip(means, ends, tokens.lengths.tolist(), strict=True):

@@ -18,39 +18,42 @@ from numpy.typing import NDArray
 
 from rag_search.embed.token_quantizer import dequantize
 from rag_search.errors import EngineError
-from rag_search.records import Encoded, FloatMatrix, FloatVector, Hit, TokenVectors
+from rag_search.records import Encoded, EncodedQueries, EncodedQuery, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
 from rag_search.rerank.features import columns, features, is_of_another_year, readability
 from rag_search.runtime import blas
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 RIVALS = 10  # candidates
-_BLOCK_ROWS = 4096  # token vectors turned to float32 at a time: 2 MB, so that they stay in the cache
+_BLOCK_ROWS = 4096  # token vectors converted to float32 at a time: 2 MB, which stay in the processor's cache
 
 
 class TokenEncoder(Protocol):
-    """What the reranker needs of an embedder: token vectors of a query and of passages, comparable by dot product.
-    `model` names the calibration that fits."""
+    """An embedder whose token vectors of queries and passages are comparable by dot product.
+
+    model: names the calibration that fits.
+    """
 
     @property
     def model(self) -> str: ...
     @property
     def fingerprint(self) -> str: ...
-    def encode_query(self, query: str) -> tuple[FloatVector, FloatMatrix]: ...
+    def encode_queries(self, queries: Sequence[str]) -> EncodedQueries: ...
     def encode_documents(self, passages: Sequence[str]) -> Encoded: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How features become a probability of relevance; below `threshold` a hit is no confident match.
+    """The weights that turn features into a probability of relevance.
 
-    late, dense, lexical, length and untranslated weigh what `columns` makes of features; their sum is the blend, which
-    decides the order; `edition` is taken off a passage of another year than the query names. A passage in another
-    script than the query counts as untranslated when it is less like all candidates in the query's script than
-    `translation`. The probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of
-    the RIVALS best documents after the first: a right answer stands out, a question without an answer has many equals.
-    Chunks of one document are no rivals of each other. Where there are fewer documents, `typical` stands in for the
-    missing ones.
+    late, dense, lexical, length, untranslated: weights of `columns`; their weighted sum is the blend, which decides the
+    order. edition: taken off the blend of a passage of another year than the query names. translation: a passage in
+    another script than the query counts as untranslated if its likeness to every candidate in the query's script is
+    smaller. threshold: a hit with a smaller probability is not a confident match.
+
+    The probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of the RIVALS best
+    documents after the first: a right answer stands out, a question without an answer has many equals. Chunks of one
+    document do not count as rivals of each other. `typical` replaces the blend of missing documents.
     """
 
     late: float
@@ -67,20 +70,25 @@ class Calibration:
     threshold: float
 
     def blend(self, features: FloatMatrix) -> NDArray[np.float64]:
-        """(n,) from `features` (n, 6)."""
+        """Return the blend (n,) of `features` (n, 6)."""
         weights = np.array([self.late, self.dense, self.lexical, self.length, self.untranslated, -self.edition])
         return np.asarray(columns(features, self.translation) @ weights, np.float64)
 
     def probability(self, features: FloatMatrix, documents: Sequence[Hashable] | None = None) -> FloatVector:
-        """float32 (n,) from `features` (n, 6) of all candidates of one query, and the document that each is part of
-        (None: each is its own)."""
+        """Return the probability of each candidate of one query, float32 (n,).
+
+        features: (n, 6), of all candidates. documents: the document of each; None if each is its own.
+        """
         blend = self.blend(features)
         logit = self.slope * blend - self.rivals * rival_level(blend, self.typical, documents) + self.bias
         return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
 
 def rival_level(blend: NDArray[np.float64], typical: float, documents: Sequence[Hashable] | None = None) -> float:
-    """Mean of the best blend of each of the RIVALS best documents after the first, `typical` for missing ones."""
+    """Return the mean of the best blends of the RIVALS best documents after the first.
+
+    typical: blend of documents that are missing. documents: the document of each candidate; None if each is its own.
+    """
     best: dict[Hashable, float] = {}
     for document, value in zip(range(len(blend)) if documents is None else documents, blend.tolist(), strict=True):
         best[document] = max(value, best.get(document, value))
@@ -89,7 +97,10 @@ def rival_level(blend: NDArray[np.float64], typical: float, documents: Sequence[
 
 
 def load_calibration(model: str) -> Calibration:
-    """What benchmarks/calibrate.py wrote for an encoder. Raises EngineError when it was never run for it."""
+    """Return the calibration that benchmarks/calibrate.py wrote for an encoder.
+
+    Raises EngineError if there is none.
+    """
     stored = json.loads(CALIBRATION.read_text(encoding="utf-8"))
     if model not in stored:
         raise EngineError(
@@ -99,9 +110,10 @@ def load_calibration(model: str) -> Calibration:
 
 
 def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
-    """Mean over the query's unit token vectors (q, dim) of the best dot product with each passage: float32 (n,).
+    """Return the late-interaction score of each passage, float32 (n,).
 
-    A passage without tokens scores 0, and so does every passage for a query without tokens.
+    It is the mean over the query's unit token vectors (q, dim) of the best dot product with the passage's tokens; 0 if
+    either has no tokens.
     """
     if not len(query):
         return np.zeros(len(tokens.lengths), np.float32)
@@ -110,7 +122,7 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
 
 
 def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
-    """The largest dot product of each query token with each passage, float32 (q, n)."""
+    """Return the largest dot product of each query token with each passage, float32 (q, n)."""
     best = np.zeros((len(query), len(tokens.lengths)), np.float32)
     ends = np.cumsum(tokens.lengths)
     first = 0
@@ -126,9 +138,11 @@ def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
 
 
 class LateInteractionReranker:
-    """Reranker and StoredTokenReranker: scores are probabilities of relevance in [0, 1].
+    """A Reranker and TokenVectorReranker whose scores are probabilities of relevance in [0, 1].
 
-    Without a `calibration` it takes the packaged one of the embedder's model.
+    Args:
+        embedder: makes the token vectors of queries and passages.
+        calibration: None takes the packaged one of the embedder's model.
     """
 
     def __init__(self, embedder: TokenEncoder, calibration: Calibration | None = None) -> None:
@@ -137,27 +151,33 @@ class LateInteractionReranker:
 
     @property
     def name(self) -> str:
+        """The name of the reranker, for people."""
         return "late interaction (builtin)"
 
     @property
     def fingerprint(self) -> str:
+        """Hash of the encoder and the calibration."""
         return hashlib.sha256(f"{self._embedder.fingerprint}\n{self._calibration}".encode()).hexdigest()
 
     @property
     def follows_instructions(self) -> bool:
+        """False: an instruction does not change the scores."""
         return False
 
     @property
     def threshold(self) -> float | None:
+        """The probability below which a hit is not a confident match."""
         return self._calibration.threshold
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:  # noqa: ARG002
-        """Probabilities for passages that are encoded on the spot; there is no lexical score to blend in, and
-        `instruction` changes nothing."""
+        """Return the probabilities of passages that are encoded on the spot, without a lexical score in the blend.
+
+        instruction: not used.
+        """
         return self.score_many([PairRequest(query, passages)])[0]
 
     def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
-        """As `score`, with the passages of all requests encoded in one pass."""
+        """Return the scores of each request, with the passages of all requests encoded in one pass."""
         encoded = self._embedder.encode_documents([text for request in requests for text in request.passages])
         if encoded.tokens is None:
             raise TypeError("the embedder makes no token vectors")
@@ -172,32 +192,42 @@ class LateInteractionReranker:
         return scores
 
     def _score_encoded(self, request: PairRequest, vectors: FloatMatrix, tokens: TokenVectors) -> FloatVector:
-        vector, units = self._embedder.encode_query(request.query)
-        late = late_interaction(units, tokens)
+        (query,) = self._embedder.encode_queries([request.query]).each([request.query])
+        late = late_interaction(token_vectors_of(query), tokens)
         lexical = np.zeros(len(vectors), np.float32)
         readable = readability(request.query, request.passages, tokens)
         other_year = is_of_another_year(request.query, request.passages)
-        made = features(late, vectors @ vector, lexical, tokens.lengths, readable, other_year)
-        return self._calibration.probability(made)
+        found = features(late, vectors @ query.vector, lexical, tokens.lengths, readable, other_year)
+        return self._calibration.probability(found)
 
-    def score_stored(self, query: str, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
-        """Probabilities from the token vectors in the index and the hits' scores of stage one."""
-        _vector, units = self._embedder.encode_query(query)
-        made = stored_features(query, units, hits, tokens)
-        return self._calibration.probability(made, [hit.chunk.path for hit in hits])
+    def score_token_vectors(self, query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
+        """Return probabilities from the token vectors of the index and the scores of stage one."""
+        found = stored_features(query, hits, tokens)
+        return self._calibration.probability(found, [hit.chunk.path for hit in hits])
 
 
-def stored_features(query: str, units: FloatMatrix, hits: Sequence[Hit], tokens: TokenVectors) -> FloatMatrix:
-    """`features` (n, 6) of hits from a query and its token vectors, the stored ones and the scores of stage one."""
+def token_vectors_of(query: EncodedQuery) -> FloatMatrix:
+    """Return the token vectors of a query. Raises TypeError if its embedder makes none."""
+    if query.tokens is None:
+        raise TypeError("the embedder makes no token vectors")
+    return query.tokens
+
+
+def stored_features(query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors) -> FloatMatrix:
+    """Return `features` (n, 6) of hits.
+
+    hits: with the scores of stage one. tokens: the stored token vectors of their chunks, in order.
+    """
     lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
     passages = [hit.chunk.passage for hit in hits]
-    readable = readability(query, passages, tokens)
-    other_year = is_of_another_year(query, passages)
-    return features(late_interaction(units, tokens), _cosines(hits), lexical, tokens.lengths, readable, other_year)
+    late = late_interaction(token_vectors_of(query), tokens)
+    readable = readability(query.text, passages, tokens)
+    other_year = is_of_another_year(query.text, passages)
+    return features(late, _cosines(hits), lexical, tokens.lengths, readable, other_year)
 
 
 def _cosines(hits: Sequence[Hit]) -> FloatVector:
-    """Dense scores of stage one; a hit that has none lies below all that the dense search kept."""
+    """Return the dense scores of stage one, and for hits without one the lowest of the others."""
     known = [hit.scores.dense for hit in hits if hit.scores.dense is not None]
     lowest = min(known, default=0.0)
     return np.array([lowest if hit.scores.dense is None else hit.scores.dense for hit in hits], np.float32)

@@ -1,4 +1,4 @@
-"""Passages that are in no index, scored and ordered."""
+"""Score and order passages that are not in an index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rag_search.rerank.base import Reranker, check_scores
 
 @dataclass(frozen=True, slots=True)
 class RankedPassage:
-    """rank: from 1. index: 0-based position in the input. score: the reranker's."""
+    """A scored passage. rank: from 1. index: 0-based position in the input. score: the reranker's."""
 
     rank: int
     index: int
@@ -25,9 +25,9 @@ class RankedPassage:
 def rank_passages(
     reranker: Reranker, query: str, passages: Sequence[str], *, instruction: str | None = None
 ) -> list[RankedPassage]:
-    """All passages, best first; ties keep the order of the input.
+    """Return all passages, best first; ties keep the order of the input.
 
-    Raises InputError for no passages, EngineError when scores are missing or no numbers.
+    Raises InputError for no passages, EngineError when scores are missing or not finite.
     """
     if not passages:
         raise InputError("there are no passages to score.")
@@ -37,6 +37,6 @@ def rank_passages(
 
 
 def order_passages(scores: FloatVector, passages: Sequence[str]) -> list[RankedPassage]:
-    """Passages by their scores (len(passages),), best first; ties keep the order of the input."""
+    """Return the passages ordered by their scores (len(passages),), best first; ties keep the order of the input."""
     order = np.argsort(-scores, kind="stable").tolist()
     return [RankedPassage(rank, i, float(scores[i]), passages[i]) for rank, i in enumerate(order, 1)]

@@ -74,7 +74,7 @@ class ApiReranker:
                 self._without_score = True
         return self._score_apart(requests)
 
-    def count_cut(self, passages: Sequence[str]) -> int:
+    def count_truncated(self, passages: Sequence[str]) -> int:
         """How many of the passages are longer than the model is given. A token has at least one byte, so the server's
         tokenizer is asked only for those that can be."""
         suspects = [passage for passage in passages if len(passage.encode()) > self._max_tokens]

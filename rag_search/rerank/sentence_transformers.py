@@ -82,7 +82,7 @@ class CrossEncoderReranker:
             )
         return scores
 
-    def count_cut(self, passages: Sequence[str]) -> int:
+    def count_truncated(self, passages: Sequence[str]) -> int:
         """How many of the passages are longer than the model is given, beside a query of usual length: past its own
         limit the model cuts them itself."""
         around = _TEMPLATE_TOKENS if self._qwen3 else self._model.tokenizer.num_special_tokens_to_add(pair=True)

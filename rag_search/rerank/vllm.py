@@ -78,7 +78,7 @@ class VllmReranker:
         outputs = self._outputs(query, passages, instruction or self._default)
         return np.array([output.outputs.score for output in outputs], np.float32)
 
-    def count_cut(self, passages: Sequence[str]) -> int:
+    def count_truncated(self, passages: Sequence[str]) -> int:
         """How many of the passages are longer than the model is given."""
         encode = self._llm.get_tokenizer().encode
         return sum(len(encode(self._safe(p), add_special_tokens=False)) > self._max_tokens for p in passages)

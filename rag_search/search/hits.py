@@ -1,4 +1,4 @@
-"""Hits after they are scored: in order, grouped by document, and what is to be said about them."""
+"""Order scored hits, group them by document, and write the notes of a result."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from rag_search.embed.base import Embedder
 from rag_search.records import FloatVector, Hit, Sibling, StageScores
-from rag_search.rerank.base import CuttingReranker, Reranker
+from rag_search.rerank.base import Reranker, TruncatingReranker
 from rag_search.text.query import Query
 
 
-def ordered(hits: Sequence[Hit], scores: FloatVector) -> list[Hit]:
-    """The reranker's score decides; ties keep the order of retrieval."""
+def order_hits(hits: Sequence[Hit], scores: FloatVector) -> list[Hit]:
+    """Return the hits ordered by the reranker's scores (len(hits),); ties keep the order of retrieval."""
     return [_scored(hits[i], float(scores[i])) for i in np.argsort(-scores, kind="stable").tolist()]
 
 
@@ -23,8 +23,11 @@ def _scored(hit: Hit, score: float) -> Hit:
     return Hit(hit.chunk, hit.rank, score, StageScores(stage.dense, stage.lexical, stage.fused, score), hit.siblings)
 
 
-def grouped(hits: Sequence[Hit], *, shown: int) -> list[Hit]:
-    """The best hit of each document in order; the first `shown` with the document's other hits as siblings."""
+def group_by_document(hits: Sequence[Hit], *, shown: int) -> list[Hit]:
+    """Return the best hit of each document, in order.
+
+    shown: how many of them get the other hits of their document as siblings.
+    """
     by_path: dict[str, list[Hit]] = {}
     for hit in hits:
         by_path.setdefault(hit.chunk.path, []).append(hit)
@@ -38,17 +41,17 @@ def _with_siblings(first: Hit, rest: Sequence[Hit]) -> Hit:
     return replace(first, siblings=tuple(siblings))
 
 
-def closest(hit: Hit, threshold: float) -> str:
-    return f"close, not confident: {hit.chunk.path}:{hit.chunk.line_start}, score {hit.score:.2f} < {threshold:.2f}"
-
-
 def instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | None) -> list[str]:
+    """Return a note that names the engines which cannot follow the instruction, if there are any."""
     if query.instruction is None:
         return []
-    deaf = [engine.name for engine in (embedder, reranker) if engine is not None and not engine.follows_instructions]
-    return [f"{' and '.join(deaf)} cannot follow the instruction {query.instruction!r}"] if deaf else []
+    unable = [engine.name for engine in (embedder, reranker) if engine is not None and not engine.follows_instructions]
+    return [f"{' and '.join(unable)} cannot follow the instruction {query.instruction!r}"] if unable else []
 
 
-def cut_notes(reranker: CuttingReranker, hits: Sequence[Hit]) -> list[str]:
-    cut = reranker.count_cut([hit.chunk.passage for hit in hits])
-    return [f"{cut} of {len(hits)} passages were longer than the reranker reads and were cut"] if cut else []
+def truncation_notes(reranker: TruncatingReranker, hits: Sequence[Hit]) -> list[str]:
+    """Return a note on the number of passages that the reranker truncated, if there are any."""
+    truncated = reranker.count_truncated([hit.chunk.passage for hit in hits])
+    if not truncated:
+        return []
+    return [f"{truncated} of {len(hits)} passages were longer than the reranker reads and were cut"]

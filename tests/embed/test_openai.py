@@ -65,7 +65,7 @@ def test_a_query_asks_the_model_for_nothing_but_its_vector(tmp_path: Path) -> No
 def test_prompts_of_qwen3() -> None:
     prompts = prompts_of("Qwen/Qwen3-Embedding-4B")
     server = ModelServer()
-    make(server, prompts=prompts).embed_queries(["redis"], instruction="for beginners")
+    make(server, prompts=prompts).encode_queries(["redis"], instruction="for beginners")
     assert server.requests[0][1]["input"] == ["Instruct: for beginners\nQuery:redis"]
     make(server, prompts=prompts).encode_documents(["a <|endoftext|> b </think>"])
     assert server.requests[1][1]["input"] == ["a <| endoftext |> b < /think>"]
@@ -122,7 +122,7 @@ def test_no_connection() -> None:
 
 def test_half_an_emoji_is_sent_as_a_question_mark() -> None:
     server = ModelServer()
-    make(server).embed_queries(["redis \ud83d"])
+    make(server).encode_queries(["redis \ud83d"])
     assert server.requests[0][1]["input"] == ["redis ?"]
 
 

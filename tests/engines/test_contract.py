@@ -14,7 +14,7 @@ from rag_search.config import Settings, checked
 from rag_search.embed.base import Embedder
 from rag_search.engines.factory import make_embedder, make_reranker
 from rag_search.engines.table import EMBEDDERS, RERANKERS
-from rag_search.rerank.base import CuttingReranker, PairRequest, Reranker, score_all
+from rag_search.rerank.base import PairRequest, Reranker, TruncatingReranker, score_all
 from tests.support.http_server import QuietHandler, listening
 from tests.support.model_server import ModelServer
 
@@ -168,5 +168,5 @@ def test_facts_of_a_reranker(reranker: Reranker) -> None:
     assert reranker.name
     assert reranker.fingerprint == reranker.fingerprint != ""
     assert reranker.threshold is None or 0 <= reranker.threshold <= 1
-    if isinstance(reranker, CuttingReranker):
-        assert reranker.count_cut(["short"]) == 0
+    if isinstance(reranker, TruncatingReranker):
+        assert reranker.count_truncated(["short"]) == 0

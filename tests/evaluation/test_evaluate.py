@@ -9,7 +9,7 @@ from rag_search.errors import InputError
 from rag_search.evaluation.dataset import Dataset, guess_language, load_dataset, read_corpus
 from rag_search.evaluation.evaluate import Evaluation, evaluate
 from rag_search.evaluation.report import as_dict, to_markdown, write_report
-from rag_search.records import FloatMatrix
+from rag_search.records import EncodedQueries
 from rag_search.search.searcher import Searcher
 from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder
 
@@ -182,9 +182,9 @@ def test_brackets_of_a_dataset_are_part_of_the_question(folder: Path, text: str)
     asked = []
 
     class Listening(WordEmbedder):
-        def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
+        def encode_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> EncodedQueries:
             asked.extend((query, instruction) for query in queries)
-            return super().embed_queries(queries, instruction=instruction)
+            return super().encode_queries(queries, instruction=instruction)
 
     embedder = Listening()
     index = MemoryIndex({name: [text] for name, text in DOCS.items()}, embedder)

@@ -16,7 +16,6 @@ from rag_search.render.formats import BATCH_FORMATS, CSV_FIELDS, FORMATS
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet, snippet_with_best
 from rag_search.render.table import print_table
-from rag_search.search.hits import closest
 from rag_search.text.passages import body_of
 from tests.chunking.counting import count_tokens
 
@@ -146,7 +145,9 @@ def test_the_table_fits_the_terminal(width: int) -> None:
 
 
 def test_no_match_is_said_with_the_closest_passage() -> None:
-    shown = table(result(confident=False, notes=("closest passage: docs/a.md:3, score 0.12 < 0.40",)), width=80)
+    shown = table(
+        result(confident=False, threshold=0.4, near_misses=(Hit(chunk("text"), 1, 0.12, StageScores()),)), width=80
+    )
     assert "no confident match" in shown
     assert "docs/a.md:3" in shown
 
@@ -231,13 +232,12 @@ def test_only_the_head_of_a_long_query_is_highlighted() -> None:
 
 def test_a_note_shows_the_path_as_hits_do() -> None:
     close = Hit(chunk("text", path="docs/a: b, c.md"), 1, -0.05, StageScores())
-    note = closest(close, 0.2)
     elsewhere = PathMapper(Path("/srv/project"), Path("/srv"))
-    assert elsewhere.noted(note) == "close, not confident: project/docs/a: b, c.md:3, score -0.05 < 0.20"
-    document = json.loads(FORMATS["json"]([replace(result(), notes=(note, "other"))], elsewhere))
-    assert document["notes"] == [elsewhere.noted(note), "other"]
+    refused = replace(result(), notes=("other",), threshold=0.2, near_misses=(close,))
+    document = json.loads(FORMATS["json"]([refused], elsewhere))
+    assert document["notes"] == ["other", "close, not confident: project/docs/a: b, c.md:3, score -0.05 < 0.20"]
     console = Console(file=io.StringIO(), width=200)
-    print_table(console, replace(result(), notes=(note,)), elsewhere, explain=True)
+    print_table(console, refused, elsewhere, explain=True)
     assert console.file.getvalue().count("project/docs/a: b, c.md:3") == 2  # type: ignore[attr-defined]
 
 

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 
 from rag_search.embed.token_quantizer import CODEBOOK, dequantize, quantize, rotate
 from rag_search.errors import EngineError
-from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, Hit, StageScores, TokenVectors
-from rag_search.rerank.base import Reranker, StoredTokenReranker
+from rag_search.records import (
+    Chunk,
+    Encoded,
+    EncodedQueries,
+    EncodedQuery,
+    FloatMatrix,
+    FloatVector,
+    Hit,
+    StageScores,
+    TokenVectors,
+)
+from rag_search.rerank.base import Reranker, TokenVectorReranker
 from rag_search.rerank.features import columns, features, is_of_another_year, readability
 from rag_search.rerank.late_interaction import (
     Calibration,
@@ -91,12 +101,9 @@ class SignEncoder:
     model = "zero-shot"
     fingerprint = "sign"
 
-    def __init__(self) -> None:
-        self.queries: list[str] = []
-
-    def encode_query(self, query: str) -> tuple[FloatVector, FloatMatrix]:
-        self.queries.append(query)
-        return self._encode(query)
+    def encode_queries(self, queries: Sequence[str]) -> EncodedQueries:
+        pairs = [self._encode(query) for query in queries]
+        return EncodedQueries(np.array([vector for vector, _ in pairs]), tuple(tokens for _, tokens in pairs))
 
     def encode_documents(self, passages: Sequence[str]) -> Encoded:
         made = [self._encode(passage) for passage in passages]
@@ -108,6 +115,11 @@ class SignEncoder:
         tokens = AXES[[len(word) for word in text.split()]]
         mean = tokens.sum(axis=0)
         return (mean / np.linalg.norm(mean)).astype(np.float32), tokens
+
+
+def encoded(text: str) -> EncodedQuery:
+    (query,) = SignEncoder().encode_queries([text]).each([text])
+    return query
 
 
 def hit(dense: float | None, lexical: float | None, *, path: str = "a.md") -> Hit:
@@ -126,7 +138,7 @@ def reranker() -> LateInteractionReranker:
 
 def test_it_is_both_kinds_of_reranker(reranker: LateInteractionReranker) -> None:
     assert isinstance(reranker, Reranker)
-    assert isinstance(reranker, StoredTokenReranker)
+    assert isinstance(reranker, TokenVectorReranker)
     assert reranker.threshold == 0.3
     assert not reranker.follows_instructions
 
@@ -134,7 +146,7 @@ def test_it_is_both_kinds_of_reranker(reranker: LateInteractionReranker) -> None
 def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> None:
     tokens = stored(AXES[[1, 2, 3, 1]], [2, 1, 1])
     hits = [hit(0.5, 10.0, path="a.md"), hit(0.9, None, path="b.md"), hit(None, 5.0, path="c.md")]
-    scores = reranker.score_stored("a bb", hits, tokens)  # the query is the axes 1 and 2
+    scores = reranker.score_token_vectors(encoded("a bb"), hits, tokens)  # the query is the axes 1 and 2
     blends = [
         6 * KEPT + 2 * 0.5 + 1.0 - 0.5 * math.log(64),
         6 * 0.0 + 2 * 0.9 - 0.5 * math.log(64),
@@ -217,7 +229,7 @@ def test_chunks_of_one_document_are_no_rivals() -> None:
 
 def test_nothing_to_score(reranker: LateInteractionReranker) -> None:
     nothing = TokenVectors(np.empty((0, DIM // 2), np.uint8), np.empty(0, np.int64))
-    assert reranker.score_stored("a", [], nothing).shape == (0,)
+    assert reranker.score_token_vectors(encoded("a"), [], nothing).shape == (0,)
     assert reranker.score("a", []).shape == (0,)
 
 

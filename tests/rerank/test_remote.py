@@ -156,7 +156,7 @@ def answering(routes: dict[str, Any]) -> ApiReranker:
 
 @pytest.mark.parametrize("tokenized", [{"tokens": []}, {"ok": 1}, {"tokens": ["a"]}, [1], None])
 def test_a_tokenizer_of_another_kind_tells_nothing(tokenized: Any) -> None:
-    assert answering({"/tokenize": tokenized}).count_cut(["x" * 3000]) == 0
+    assert answering({"/tokenize": tokenized}).count_truncated(["x" * 3000]) == 0
     for usage in ({"prompt_tokens": 74}, {"total_tokens": 74}):
         answering({"/tokenize": tokenized, "/v1/rerank": {"usage": usage}}).check_structure()
     for reply in ({"usage": None}, {"usage": 3}, {"usage": {}}, {}, []):
@@ -175,7 +175,7 @@ def test_a_list_of_models_of_another_kind_tells_nothing(models: Any) -> None:
 
 
 def test_passages_are_counted_in_the_tokens_of_the_server() -> None:
-    assert answering({"/tokenize": {"count": 101, "tokens": [1] * 101}}).count_cut(["x" * 3000, "short"]) == 1
+    assert answering({"/tokenize": {"count": 101, "tokens": [1] * 101}}).count_truncated(["x" * 3000, "short"]) == 1
 
 
 def test_the_template_ends_as_jinja_cannot_trim() -> None:

@@ -13,7 +13,7 @@ from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder
 class ShortSighted(OverlapReranker):
     """Reads four words of a passage."""
 
-    def count_cut(self, passages: Sequence[str]) -> int:
+    def count_truncated(self, passages: Sequence[str]) -> int:
         return sum(len(passage.split()) > 4 for passage in passages)
 
 

@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from rag_search.errors import EngineError
-from rag_search.records import Chunk, FloatMatrix, FloatVector, SearchOptions
+from rag_search.records import Chunk, EncodedQueries, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
-from rag_search.search.searcher import DEPTH, PER_CALL, Searcher
+from rag_search.search.retrieval import DEPTH
+from rag_search.search.searcher import PER_CALL, Searcher
 from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
 
 TEXTS = {
@@ -80,7 +81,9 @@ def test_candidates_bound_what_the_reranker_sees() -> None:
 def test_nothing_above_the_threshold_is_no_confident_match() -> None:
     result = searcher(OverlapReranker(cutoff=0.9)).search("weather on mars")
     assert (result.hits, result.confident) == ((), False)
-    assert "close, not confident" in result.notes[-1]
+    assert result.threshold == 0.9
+    assert [hit.rank for hit in result.near_misses] == [1, 2, 3]
+    assert all(hit.score < 0.9 for hit in result.near_misses)
     shown = searcher(OverlapReranker(cutoff=0.9)).search("weather on mars", SearchOptions(min_score=0.0))
     assert shown.hits
 
@@ -178,7 +181,7 @@ def test_an_embedder_that_fails_leaves_nobody_at_work_in_the_index() -> None:
             return super().search_lexical(terms_wanted, top_k, allowed=allowed)
 
     class Down(WordEmbedder):
-        def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
+        def encode_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> EncodedQueries:
             assert searching.wait(10)
             raise EngineError("the server is down.")
 

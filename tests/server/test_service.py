@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from rag_search.config import load_config
-from rag_search.records import Encoded, FloatMatrix, FloatVector, SearchOptions
+from rag_search.records import Encoded, EncodedQueries, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
 from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.service import Service, Texts
@@ -52,9 +52,9 @@ class CountedEmbedder(WordEmbedder):
         with self.model_calls.call(len(passages)):
             return super().encode_documents(passages)
 
-    def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
+    def encode_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> EncodedQueries:
         with self.model_calls.call(len(queries)):
-            return WordEmbedder().embed_queries(queries)
+            return WordEmbedder().encode_queries(queries)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.token_quantizer import quantize, rotate
-from rag_search.records import Chunk, Encoded, FloatMatrix, FloatVector, TokenVectors
+from rag_search.records import Chunk, Encoded, EncodedQueries, FloatMatrix, FloatVector, TokenVectors
 from rag_search.text.terms import terms
 
 DIM = 64
@@ -61,8 +61,9 @@ class WordEmbedder:
         vectors = np.array([word_vector(passage) for passage in passages], np.float32).reshape(-1, DIM)
         return Encoded(vectors, self._token_vectors(passages) if self.tokens else None)
 
-    def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:
-        return self.encode_documents(queries).vectors
+    def encode_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> EncodedQueries:
+        tokens = tuple(np.array([word_vector(t) for t in terms(q)], np.float32).reshape(-1, DIM) for q in queries)
+        return EncodedQueries(self.encode_documents(queries).vectors, tokens if self.tokens else None)
 
     def _token_vectors(self, passages: Sequence[str]) -> TokenVectors:
         rows = [word_vector(term) for passage in passages for term in terms(passage)]

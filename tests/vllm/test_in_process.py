@@ -61,8 +61,8 @@ def test_what_the_model_itself_cuts_is_counted(classic: Path) -> None:
     long = ["x " * 100, "x " * 100 + "redis timeout " * 100]
     one, other = reranker.score("redis timeout", long)
     assert one == other  # it has not read the difference
-    assert reranker.count_cut([*long, "x " * 40]) == 2
-    assert CrossEncoderReranker(str(classic), max_tokens_per_doc=30).count_cut([*long, "x " * 40]) == 3
+    assert reranker.count_truncated([*long, "x " * 40]) == 2
+    assert CrossEncoderReranker(str(classic), max_tokens_per_doc=30).count_truncated([*long, "x " * 40]) == 3
 
 
 def test_a_long_query_makes_small_batches(checkpoints: Path) -> None:

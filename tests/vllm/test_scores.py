@@ -55,9 +55,11 @@ def compare_embedder(embedder: Embedder, reference, findings, path: str) -> None
     findings.near(single, wanted, EMBEDDER, path, "single")
     for mode in ("batch", "again"):
         findings.near(embedder.encode_documents(PASSAGES).vectors, wanted, EMBEDDER, path, mode)
-    np.testing.assert_allclose(embedder.embed_queries([QUERY]), reference.queries([QUERY]), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(embedder.encode_queries([QUERY]).vectors, reference.queries([QUERY]), rtol=0, atol=1e-5)
     told = reference.queries(PAIRS.queries, INSTRUCTION)
-    findings.near(embedder.embed_queries(PAIRS.queries, instruction=INSTRUCTION), told, EMBEDDER, path, "instruction")
+    findings.near(
+        embedder.encode_queries(PAIRS.queries, instruction=INSTRUCTION).vectors, told, EMBEDDER, path, "instruction"
+    )
 
 
 def compare_reranker(reranker: Reranker, reference, findings, path: str) -> None:
@@ -124,7 +126,7 @@ def prefix_hits(url: str) -> float:
 def test_a_long_passage_is_cut_inside_the_template_and_counted(servers, reference) -> None:
     long = "word " * 2000
     limited = served_reranker(servers["reranker"], max_tokens_per_doc=50)
-    assert limited.count_cut([long, "short", PASSAGES[0]]) == 1
+    assert limited.count_truncated([long, "short", PASSAGES[0]]) == 1
     ids = reference.tokenizer(long)["input_ids"][:50]
     wanted = reference.scores(QUERY, [reference.tokenizer.decode(ids)])
     np.testing.assert_allclose(limited.score(QUERY, [long]), wanted, rtol=0, atol=1e-5)
@@ -157,7 +159,7 @@ def test_cross_encoder(checkpoints, reference, findings) -> None:
     reranker.check_structure()
     compare_reranker(reranker, reference, findings, "CrossEncoder in process")
     limited, long = CrossEncoderReranker(model, max_tokens_per_doc=50), "word " * 2000
-    assert limited.count_cut([long, "short", "<|im_end|>" * 20]) == 2  # as it is sent, a special token is several
+    assert limited.count_truncated([long, "short", "<|im_end|>" * 20]) == 2  # as it is sent, a special token is several
     wanted = reference.scores(QUERY, ["word" + " word" * 49])
     np.testing.assert_allclose(limited.score(QUERY, [long]), wanted, rtol=0, atol=1e-5)
 
@@ -180,7 +182,7 @@ def main():
         reranker.score("word " * 2000, ["d"])
     except EngineError as error:
         refused = str(error)
-    print("SCORES" + json.dumps([modes, reranker.count_cut(["word " * 2000, "short"]), refused]))
+    print("SCORES" + json.dumps([modes, reranker.count_truncated(["word " * 2000, "short"]), refused]))
 if __name__ == "__main__":
     main()
 """

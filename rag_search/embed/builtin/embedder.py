@@ -9,8 +9,6 @@ near 450 MB with two threads (most of it the Rust tokenizer), plus what it retur
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,13 +24,12 @@ from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_blocks, find_weights
 from rag_search.embed.token_quantizer import packed_bytes, quantize
 from rag_search.errors import EngineError
-from rag_search.records import Encoded, FloatMatrix, FloatVector, TokenVectors
+from rag_search.records import Encoded, EncodedQueries, FloatMatrix, TokenVectors
 from rag_search.runtime.threads import run_in_thread
 
 Kind = Literal["query", "passage"]
 
 DIM = 384
-QUERY_CACHE_SIZE = 128  # so that search and reranking share one pass, also when a server answers many at once
 OUTPUTS = ("dense", "units")  # of the network: the vector of a text, and a unit vector of each token
 
 
@@ -65,8 +62,6 @@ class BuiltinEmbedder:
         }
         self._opening = run_in_thread(lambda: _open_session(graph or converted.graph))  # takes 70 ms
         self._threads = threads or physical_cores()
-        self._queries: OrderedDict[str, tuple[FloatVector, FloatMatrix]] = OrderedDict()
-        self._queries_lock = threading.Lock()
         self._passages_truncated = 0
 
     def wait_until_open(self) -> None:
@@ -124,21 +119,16 @@ class BuiltinEmbedder:
         nothing = np.empty((0, packed_bytes(TOKEN_DIM)), np.uint8)
         return Encoded(vectors, TokenVectors(np.concatenate([nothing, *rows]), lengths))
 
-    def embed_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> FloatMatrix:  # noqa: ARG002
-        """Encode queries as unit rows float32 (n, 384); `instruction` changes nothing."""
-        return np.array([dense for dense, _ in self._encode_queries(queries)], np.float32).reshape(-1, DIM)
+    def encode_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> EncodedQueries:  # noqa: ARG002
+        """Encode queries as vectors (n, 384) and unit token vectors (t, 128); t is 0 for one without content.
 
-    def encode_query(self, query: str) -> tuple[FloatVector, FloatMatrix]:
-        """Encode a query as a vector (384,) and unit token vectors (t, 128); t is 0 when it has no content.
-
-        The last QUERY_CACHE_SIZE queries are cached.
+        instruction: not used, since `follows_instructions` is False.
         """
-        return self._encode_queries([query])[0]
-
-    def clear_query_cache(self) -> None:
-        """Drop the cached queries."""
-        with self._queries_lock:
-            self._queries.clear()
+        distinct = list(dict.fromkeys(queries))
+        rows = self.run([self._frame(self._tokenizer.ids([query])[0], "query") for query in distinct])
+        outputs = dict(zip(distinct, rows, strict=True))
+        vectors = np.array([outputs[query][0] for query in queries], np.float32).reshape(-1, DIM)
+        return EncodedQueries(vectors, tuple(self.content(outputs[query][1], kind="query") for query in queries))
 
     def token_ids(self, texts: Sequence[str], *, kind: Kind) -> list[NDArray[np.int32]]:
         """Return the ids that the network reads for each text, int32: with prefix and special tokens, truncated."""
@@ -158,26 +148,6 @@ class BuiltinEmbedder:
         the passages saves their room.
         """
         return units[1 + len(self._prefixes[kind]) : -1]
-
-    def _encode_queries(self, queries: Sequence[str]) -> list[tuple[FloatVector, FloatMatrix]]:
-        """Return vector and token vectors of each query, from the cache where it has them."""
-        with self._queries_lock:
-            known = {query: self._queries[query] for query in queries if query in self._queries}
-        new = [query for query in dict.fromkeys(queries) if query not in known]
-        outputs = self.run([self._frame(self._tokenizer.ids([query])[0], "query") for query in new])
-        for query, (dense, units) in zip(new, outputs, strict=True):
-            known[query] = (dense, self.content(units, kind="query"))
-        self._cache(known)
-        return [known[query] for query in queries]
-
-    def _cache(self, encoded: dict[str, tuple[FloatVector, FloatMatrix]]) -> None:
-        """Add encoded queries to the cache and drop the oldest beyond its size."""
-        with self._queries_lock:
-            for query, vectors in encoded.items():
-                self._queries[query] = vectors
-                self._queries.move_to_end(query)
-            while len(self._queries) > QUERY_CACHE_SIZE:
-                self._queries.popitem(last=False)
 
     def _room(self, kind: Kind) -> int:
         """Return the tokens of a text that the model reads besides prefix and special tokens."""

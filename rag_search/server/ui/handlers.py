@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from rag_search.errors import InputError, RagSearchError
 from rag_search.render.paths import PathMapper
-from rag_search.rerank.base import CuttingReranker, Reranker
+from rag_search.rerank.base import Reranker, TruncatingReranker
 from rag_search.rerank.rank import order_passages
 from rag_search.server.schemas.requests import SearchRequest
 from rag_search.server.service import Service
@@ -108,7 +108,7 @@ def _notes(reranker: Reranker, passages: list[str], instruction: str | None) -> 
     notes = []
     if instruction and not reranker.follows_instructions:
         notes.append(f"{reranker.name} cannot follow the instruction {instruction!r}")
-    if isinstance(reranker, CuttingReranker) and (cut := reranker.count_cut(passages)):
+    if isinstance(reranker, TruncatingReranker) and (cut := reranker.count_truncated(passages)):
         notes.append(f"{cut} of {len(passages)} passages were longer than the reranker reads and were cut")
     return notes
 

@@ -10,6 +10,7 @@ from html import escape
 from itertools import pairwise
 
 from rag_search.records import Chunk, Hit, SearchResult, StageScores
+from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet_with_best
 from rag_search.rerank.rank import RankedPassage
@@ -33,9 +34,9 @@ def search_html(result: SearchResult, mapper: PathMapper) -> str:
     """Return the hits of one query or 'No confident match', then notes, models and times."""
     if result.hits:
         body = f'<ol class="hits">{"".join(_hit(hit, result.query, mapper) for hit in result.hits)}</ol>'
-        return body + _notes(result.notes) + _engines(result)
+        return body + _notes(notes_of(result, mapper)) + _engines(result)
     empty = '<div class="empty"><b>No confident match</b><p>Ask in other words, or loosen the filters.</p></div>'
-    return empty + _notes(result.notes) + _engines(result)
+    return empty + _notes(notes_of(result, mapper)) + _engines(result)
 
 
 def passages_html(

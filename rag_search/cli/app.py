@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from rag_search import __version__
-from rag_search.cli import evaluate, health, ingest, query, rerank, serve, up
+from rag_search.cli import evaluate, health, ingest, query, rerank, serve, trust, up
 from rag_search.cli.common import FAILED
 from rag_search.errors import RagSearchError
 from rag_search.text.sanitize import plain
@@ -38,6 +38,7 @@ app.command()(up.down)
 app.command()(health.status)
 app.command()(health.doctor)
 app.command()(health.verify)
+app.command()(trust.trust)
 app.add_typer(health.config_app, name="config")
 
 
@@ -49,11 +50,16 @@ def _print_version(is_given: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 (typer calls its callback)
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    trust_project: Annotated[
+        bool, typer.Option("--trust", help="Believe the ragsearch.toml of this folder, this time.")
     ] = False,
 ) -> None:
     """Puts the passage that answers a question first, over any folder of Markdown."""
+    if trust_project:
+        os.environ["RAGSEARCH_TRUST"] = "1"
 
 
 def main() -> None:

@@ -27,7 +27,21 @@ def load_config(**flags: Any) -> Config:
     """Return the settings with `flags` above files and environment; `section__key` names a nested key."""
     from rag_search.config import loading
 
-    return loading.load_config({name.replace("__", "."): value for name, value in flags.items()})
+    config = loading.load_config({name.replace("__", "."): value for name, value in flags.items()})
+    if config.project_file and str(config.project_file) in config.origins.values():
+        _name_hosts(config)
+    return config
+
+
+def _name_hosts(config: Config) -> None:
+    """Name on stderr the hosts beyond this machine that the project file sends texts to."""
+    from rag_search.config import flatten_settings
+    from rag_search.config.trust import remote_hosts
+    from rag_search.text.sanitize import plain
+
+    file = str(config.project_file)
+    for key, host in remote_hosts(list(flatten_settings(config.settings)), config.origins, file):
+        typer.echo(plain(f"{key} is {host}, as {file} says"), err=True)
 
 
 def read_text(name: str) -> str:

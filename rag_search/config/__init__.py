@@ -1,6 +1,6 @@
 """Settings: their definition (`settings`), and the layers that they are read from (`loading`, `environment`)."""
 
-from rag_search.config.loading import PROJECT_FILE, Config, data_dir, find_project_file, load_config
+from rag_search.config.loading import PROJECT_FILE, Config, data_dir, find_project_file, load_config, sensitive_in
 from rag_search.config.settings import (
     EmbedderSettings,
     IngestSettings,
@@ -28,4 +28,5 @@ __all__ = [
     "flatten_settings",
     "known_keys",
     "load_config",
+    "sensitive_in",
 ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 PROJECT_FILE = "ragsearch.toml"
+TRUST_VARIABLE = ENV_PREFIX + "TRUST"
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,17 @@ class Config:
         return home / "indexes" / name
 
 
-def load_config(flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None) -> Config:
+def load_config(
+    flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None, trusting: bool | None = None
+) -> Config:
     """Read every layer. flags: dotted keys to values; None means "not given".
 
     Relative paths in a file are resolved against that file's folder, in flags and variables against `cwd`. `~` expands
-    to the home folder. Raises ConfigError for an unknown key, a bad value or broken TOML, with the file or variable.
+    to the home folder. trusting: believe every setting of the project file; None: if RAGSEARCH_TRUST is 1.
+    Raises ConfigError for an unknown key, a bad value, broken TOML, and a project file that needs trust.
     """
     cwd = (cwd or Path.cwd()).absolute()
+    trusting = os.environ.get(TRUST_VARIABLE) == "1" if trusting is None else trusting
     project_file = find_project_file(cwd)
     user_file = Path(platformdirs.user_config_dir("ragsearch")) / "config.toml"
     layers = [
@@ -69,7 +74,29 @@ def load_config(flags: Mapping[str, Any] | None = None, *, cwd: Path | None = No
                 raise ConfigError(f"unknown setting {key!r} ({origin}).", remedy=_did_you_mean(key, known))
             origins[key] = _name_origin(origin, key)
             _put(merged, key, _resolved(key, value, folder))
+    if project_file:
+        _require_trust(project_file, layers[1][2], origins, trusting=trusting)
     return Config(_check(merged, origins) if merged else Settings(), origins, project_file)
+
+
+def sensitive_in(file: Path) -> dict[str, str]:
+    """Return the settings of a project file that `ragsearch trust` is about. Raises ConfigError for a broken file."""
+    from rag_search.config.trust import sensitive_settings
+
+    return sensitive_settings(dict(_flatten(_read_toml(file))), file.parent)
+
+
+def _require_trust(file: Path, layer: Mapping[str, Any], origins: Mapping[str, str], *, trusting: bool) -> None:
+    """Raise ConfigError for a guarded setting of an untrusted project file, unless a stronger layer replaces it."""
+    used = {key: value for key, value in _flatten(layer) if origins[key] == str(file)}
+    if not used or trusting:
+        return
+    from rag_search.config import trust
+
+    if trust.is_trusted(file, trust.sensitive_settings(dict(_flatten(layer)), file.parent), data=data_dir()):
+        return
+    trust.require_none(file, trust.guarded_settings(used, file.parent))
+    trust.require_own_key({key: used[key] for key in used if trust.is_address(key)}, origins, str(file))
 
 
 def find_project_file(start: Path) -> Path | None:
@@ -109,7 +136,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _read_environment() -> dict[str, Any]:
     """Read the environment; empty without a variable of ours. Raises ConfigError for an unknown one."""
-    given = [name for name in os.environ if name.upper().startswith(ENV_PREFIX)]
+    given = [name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name != TRUST_VARIABLE]
     if not given:
         return {}
     known = {ENV_PREFIX + key.replace(".", "__").upper() for key in known_keys()}

@@ -140,7 +140,7 @@ def test_paths_are_meant_from_the_file_they_stand_in(home: Path, monkeypatch: py
     monkeypatch.setenv("HOME", str(home / "me"))
     for folder in (home / "project", home / "project" / "deep"):
         monkeypatch.chdir(folder)
-        config = load_config()
+        config = load_config(trusting=True)
         assert config.index_dir == home / "project" / "store" / "docs"
         assert config.settings.cache_dir.resolve() == home / "cache"
         assert config.settings.embedder.known_answers == home / "config" / "ragsearch" / "mine.json"

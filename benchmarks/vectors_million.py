@@ -65,7 +65,7 @@ def main() -> None:
     if arguments.rebuild_cache:
         with open_writer(place / "index", manifest_of(embedder)) as writer:
             start = time.perf_counter()
-            writer.build_ann()
+            writer.build_derived()
             figures["build the cache, s"] = time.perf_counter() - start
     command = [sys.executable, "-m", "benchmarks.vectors_million", str(arguments.folder), "--work", str(arguments.work)]
     run = subprocess.run(
@@ -107,7 +107,7 @@ def recall(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Fi
     queries = embedder.encode_queries(seeds.questions).vectors
     with open_reader(index) as reader:
         found = [reader.search_dense(query[None], RECALL_AT)[0][0] for query in queries]
-        exact, _ = scan(queries, RECALL_AT, reader._rows, reader._rows.living())
+        exact, _ = scan(queries, RECALL_AT, reader._vector_rows(), reader._vector_rows().live())
     shares = [len(np.intersect1d(a, b)) / RECALL_AT for a, b in zip(found, exact, strict=True)]
     return {f"recall@{RECALL_AT}": float(np.mean(shares)), f"recall@{RECALL_AT}, worst query": min(shares)}
 

@@ -31,6 +31,7 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
 
     config = load_config(index=index)
     with reading(config) as reader:
+        counts = reader.counts
         facts = {
             "index": str(config.index_dir),
             "generation": str(reader.generation),
@@ -38,7 +39,10 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
             "dim": reader.manifest.dim,
             "search": reader.kind,
             "roots": [str(root) for root in known_roots(reader, base=base_folder(config))],
-            **asdict(reader.counts),
+            "documents": counts.documents,
+            "chunks": counts.chunks,
+            "dead": counts.deleted,
+            "bytes": counts.bytes,
             **_servers(config.settings.cache_dir),
         }
     _print_facts(facts, as_json=as_json)

@@ -92,6 +92,13 @@ class IngestSettings(_Section):
 
 
 @dataclass(frozen=True)
+class VectorSettings(_Section):
+    """How the nearest vectors are found."""
+
+    backend: Literal["auto", "exact", "faiss", "faiss-gpu"] = _setting("auto", "auto: by size and GPU")
+
+
+@dataclass(frozen=True)
 class ServerSettings(_Section):
     """`ragsearch serve`, and where `query` looks for it."""
 
@@ -119,6 +126,7 @@ class Settings(_Section):
     reranker: RerankerSettings = RerankerSettings()
     search: SearchSettings = SearchSettings()
     ingest: IngestSettings = IngestSettings()
+    vectors: VectorSettings = VectorSettings()
     server: ServerSettings = ServerSettings()
 
 

@@ -20,6 +20,6 @@ def base_folder(config: Config) -> Path:
         return home
     if place.parent == data_dir() / "indexes":
         return place
-    from rag_search.index.store.base_path import noted_base  # loads NumPy, which a query to a server does without
+    from rag_search.index.store.base_path import read_base_path  # loads NumPy, which a query to a server does without
 
-    return noted_base(place) or (config.project_file.parent if config.project_file else place)
+    return read_base_path(place) or (config.project_file.parent if config.project_file else place)

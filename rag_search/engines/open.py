@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rag_search.config import Config, Settings
 from rag_search.embed.base import Embedder
 from rag_search.engines.factory import begin_embedder, make_reranker
-from rag_search.index import IndexManifest, IndexReader, IndexWriter, open_reader, open_writer
+from rag_search.index import IndexManifest, IndexReader, IndexWriter, derived_index, open_reader, open_writer
 
 if TYPE_CHECKING:
     from rag_search.search.searcher import Searcher
@@ -33,13 +33,14 @@ def manifest_of(embedder: Embedder, *, dim: int | None = None) -> IndexManifest:
 
 def reading(config: Config) -> IndexReader:
     """Open the index for reading. Raises IndexMissingError."""
-    return open_reader(config.index_dir)
+    return open_reader(config.index_dir, vectors=derived_index(config.settings.vectors.backend))
 
 
 @contextmanager
 def writing(config: Config, embedder: Embedder, *, rebuild: bool = False) -> Iterator[IndexWriter]:
     """Open the index for writing by this embedder. Raises FingerprintError, IndexLockedError."""
-    with open_writer(config.index_dir, manifest_of(embedder), rebuild=rebuild) as writer:
+    vectors = derived_index(config.settings.vectors.backend)
+    with open_writer(config.index_dir, manifest_of(embedder), vectors=vectors, rebuild=rebuild) as writer:
         yield writer
 
 

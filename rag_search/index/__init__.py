@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rag_search.index.dense.exact import VectorRows, VectorSearch
+from rag_search.index.dense.base import DerivedIndex, VectorRows, VectorSearch
+from rag_search.index.dense.select import derived_index
 from rag_search.index.reader import IndexReader, open_reader
 from rag_search.index.store.layout import OUTDATED, FileState, IndexCounts, IndexManifest
 from rag_search.index.verify import Problem, verify
@@ -10,6 +11,7 @@ from rag_search.index.writer import IndexWriter, open_writer
 
 __all__ = [
     "OUTDATED",
+    "DerivedIndex",
     "FileState",
     "IndexCounts",
     "IndexManifest",
@@ -18,6 +20,7 @@ __all__ = [
     "Problem",
     "VectorRows",
     "VectorSearch",
+    "derived_index",
     "open_reader",
     "open_writer",
     "verify",

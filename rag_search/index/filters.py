@@ -1,4 +1,4 @@
-"""Which chunks a search may return: by path, by front matter, by date."""
+"""Select the chunks that a search may return: by path, front matter or date."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rag_search.errors import InputError
 MAX_TEXTS, MAX_CHARS = 400, 10_000  # of the filters of one search; SQLite refuses 1,000 and 50,000
 
 _IS = "CASE WHEN {0}.type IN ('true', 'false') THEN {0}.type = lower(?) ELSE CAST({0}.value AS TEXT) = ? END"
-# A value is equal, or one item of a list is. Values are compared as the text one would type; `True` is `true`.
+# The value or one item of a list is equal. Values are compared as the text a user would type; `True` is `true`.
 _METADATA = f"""EXISTS (SELECT 1 FROM json_each(documents.metadata) AS entry WHERE entry.key = ? AND (
     (entry.type != 'array' AND {_IS.format("entry")}) OR (entry.type = 'array' AND EXISTS (
         SELECT 1 FROM json_each(entry.value) AS item WHERE {_IS.format("item")}))))"""
@@ -28,10 +28,10 @@ MAX_ANY_FOLDERS = 4  # of one pattern: each of them doubles what SQLite compares
 def select(
     database: sqlite3.Connection, *, path_glob: Sequence[str], where: Mapping[str, str], since: str | None
 ) -> NDArray[np.int64] | None:
-    """Sorted ids of the chunks whose document meets every condition; None when there is no condition.
+    """Return the sorted ids of chunks whose document meets every condition; None without a condition.
 
-    path_glob: one of the patterns must match (see `_path_condition`). where: front matter values. since: ISO date;
-    documents without a date are left out. Raises InputError for a `since` that is no date, and beyond the limits.
+    path_glob: patterns, of which one must match (see `_path_condition`). where: front matter values. since: ISO date;
+    documents without a date are left out. Raises InputError for a `since` that is not a date, and beyond the limits.
     """
     _check_size([*path_glob, *where, *where.values()])
     conditions: list[str] = []
@@ -48,13 +48,13 @@ def select(
         values.append(_iso_date(since))
     if not conditions:
         return None
-    found = database.execute(
+    rows = database.execute(
         "SELECT chunks.id FROM documents JOIN chunks ON chunks.document = documents.id"
         f" WHERE {' AND '.join(conditions)} ORDER BY chunks.id",
         # a lone surrogate matches nothing
         [value.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for value in values],
     )
-    return np.array([chunk_id for (chunk_id,) in found], np.int64)
+    return np.array([chunk_id for (chunk_id,) in rows], np.int64)
 
 
 def _check_size(texts: Sequence[str]) -> None:
@@ -65,8 +65,11 @@ def _check_size(texts: Sequence[str]) -> None:
 
 
 def _path_condition(pattern: str) -> tuple[str, list[str]]:
-    """`docs` is the file or folder of that name, also `[docs]`; `docs/*.md` matches below `docs` at any depth; `**/`
-    may also stand for no folder at all, so that `docs/**/a.md` matches `docs/a.md`; a leading `./` says nothing."""
+    """Return the SQL condition of a pattern and its values.
+
+    `docs` and `[docs]` match the file or folder of that name. `docs/*.md` matches below `docs` at any depth. `**/` also
+    matches no folder at all, so `docs/**/a.md` matches `docs/a.md`. A leading `./` is ignored.
+    """
     pattern = pattern.removeprefix("./").rstrip("/")
     globs = _globs(pattern) if _SPECIAL.search(pattern) else []
     conditions = ["path = ?", "substr(path, 1, length(?)) = ?", *["path GLOB ?"] * len(globs)]
@@ -74,10 +77,12 @@ def _path_condition(pattern: str) -> tuple[str, list[str]]:
 
 
 def _globs(pattern: str) -> list[str]:
-    """The pattern with and without each of its `**/`: SQLite's GLOB knows `*` only, which matches slashes, too."""
+    """Return the pattern with and without each `**/`: SQLite's GLOB has only `*`, which matches slashes too."""
     parts = _ANY_FOLDERS.split(pattern)
     if len(parts) > MAX_ANY_FOLDERS + 1:
-        raise InputError(f"a filter has more than {MAX_ANY_FOLDERS} times `**/`.", remedy="`*` matches slashes, too.")
+        raise InputError(
+            f"a filter has `**/` more than {MAX_ANY_FOLDERS} times.", remedy="Use `*`, which matches slashes too."
+        )
     choices = itertools.product(("**/", ""), repeat=len(parts) - 1)
     return ["".join(itertools.chain(*zip(parts, (*choice, ""), strict=True))) for choice in choices]
 

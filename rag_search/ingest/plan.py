@@ -1,4 +1,4 @@
-"""Compare the folders with the index: what is new, changed, unchanged, gone, and what cannot be read."""
+"""Compare folders with the index: find what is new, changed, unchanged, gone or unreadable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from rag_search.documents import SkippedPath, SourceFile, walk
 from rag_search.errors import InputError
 from rag_search.index import OUTDATED, FileState
-from rag_search.ingest.reports import UNNOTED_CHUNKING, Failure, IngestOptions, Plan
+from rag_search.ingest.reports import LEGACY_CHUNKING, Failure, IngestOptions, Plan
 from rag_search.ingest.roots import absolute
 
 
@@ -22,12 +22,13 @@ def plan_sync(
     options: IngestOptions | None = None,
     others: Sequence[Path] = (),
 ) -> Plan:
-    """Compare the folders with `known` (path to state). Reads only files whose size or mtime changed.
-    others: further roots of the index; what they alone lead to is not gone while it is there.
+    """Compare the folders with `known` (path to state), reading only files whose size or mtime changed.
 
-    An unmounted folder must not empty the index: unless `options.allow_empty` is set, one of several roots that has
-    lost all its Markdown is a failure and keeps its documents. Raises InputError when none of them holds any, and for
-    a root that is missing.
+    others: roots of the index that this run does not walk; files that only they reach are kept while they exist.
+
+    An unmounted folder must not empty the index. So unless `options.allow_empty` is set, one of several roots that has
+    lost all its Markdown is a failure and keeps its documents. Raises InputError when no root has any, and for a root
+    that is missing.
     """
     options = options or IngestOptions()
     problems: list[SkippedPath] = []
@@ -46,8 +47,8 @@ def plan_sync(
 
 
 def outdated(known: Mapping[str, FileState], chunking: str | None, options: IngestOptions) -> dict[str, FileState]:
-    """`known`, all OUTDATED when `chunking`, the rules noted in the index, are not those of the options."""
-    if (chunking or UNNOTED_CHUNKING) == options.chunking:
+    """Return `known`, all OUTDATED unless `chunking`, the rules recorded in the index, are those of the options."""
+    if (chunking or LEGACY_CHUNKING) == options.chunking:
         return dict(known)
     return {path: replace(state, size=OUTDATED) for path, state in known.items()}
 
@@ -76,7 +77,7 @@ def _nothing_found(
     roots: Sequence[Path], problems: Sequence[SkippedPath], known: Mapping[str, FileState]
 ) -> InputError:
     names = ", ".join(str(root) for root in roots)
-    kept = f" The index keeps the {len(known)} documents it has." if known else ""
+    kept = f" The index keeps its {_documents(len(known))}." if known else ""
     if problems:
         return InputError(f"nothing under {names} can be read: {problems[0].path}: {problems[0].message}.{kept}")
     remedy = "Name a folder with .md files" + (", or pass --allow-empty to remove them." if known else ".")
@@ -90,20 +91,20 @@ def _emptied(
     roots: Sequence[Path],
     base: Path,
 ) -> Iterator[SkippedPath]:
-    """Folders among the roots without a source, under which the index has documents."""
+    """Yield the root folders without a source under which the index has documents."""
     reported = {base / problem.path for problem in problems}
     for top in dict.fromkeys(absolute(roots)):
         if top in reported or not top.is_dir() or _holds(top, (source.absolute for source in sources)):
             continue
         if lost := sum((base / path).is_relative_to(top) for path in known):
-            message = f"holds no Markdown any more. The index keeps its {lost} documents; --allow-empty removes them"
+            message = f"has no Markdown any more. The index keeps its {_documents(lost)}; --allow-empty removes them"
             yield SkippedPath(
                 (top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True
             )
 
 
 def _holds(top: Path, files: Iterable[Path]) -> bool:
-    """Whether any of the files lies under `top`, by its own name or by that of the folder it links to."""
+    """Return whether any file is under `top`, by its own name or by that of the folder it links to."""
     above = tuple(f"{folder.as_posix().rstrip('/')}/" for folder in (top, top.resolve()))
     return any(file.as_posix().startswith(above) for file in files)
 
@@ -117,22 +118,33 @@ def _gone(
     options: IngestOptions,
     others: Sequence[Path],
 ) -> Iterator[str]:
-    """Known paths that are no longer there. What lies under a folder that could not be read is not gone, nor is a file
-    that this walk leaves out, but not that of another root below (one that is ignored, or is named)."""
+    """Yield indexed paths whose file is gone.
+
+    Keep paths below a folder that could not be read, and paths that another root of the index still reaches.
+    """
     present = {source.path for source in sources}
     unreadable = [base / problem.path for problem in problems if problem.failed]
     tops = absolute(roots)
-    below = [root for root in others if root not in tops and any(root.is_relative_to(top) for top in tops)]
+    inner = [root for root in others if root not in tops and _is_under(root, tops)]
     for path in sorted(set(known) - present):
         place = base / path
-        if any(place.is_relative_to(folder) for folder in unreadable):
+        if _is_under(place, unreadable):
             continue
-        if options.prune or (any(place.is_relative_to(top) for top in tops) and not _is_of(place, below)):
+        if options.prune or (_is_under(place, tops) and not _kept_by_other_root(place, inner)):
             yield path
 
 
-def _is_of(place: Path, roots: Sequence[Path]) -> bool:
-    return any(place.is_relative_to(root) for root in roots) and place.exists()
+def _kept_by_other_root(place: Path, inner: Sequence[Path]) -> bool:
+    """Return whether the file exists under a root inside those walked, which an ignore file may have hidden."""
+    return _is_under(place, inner) and place.exists()
+
+
+def _is_under(place: Path, folders: Iterable[Path]) -> bool:
+    return any(place.is_relative_to(folder) for folder in folders)
+
+
+def _documents(count: int) -> str:
+    return "1 document" if count == 1 else f"{count:,} documents"
 
 
 def _hash_file(path: Path) -> str:

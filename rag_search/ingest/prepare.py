@@ -1,6 +1,6 @@
-"""Files and texts to chunked documents, in groups: the part of an ingest that needs neither the model nor the index.
+"""Read and chunk files and texts, in groups: the part of an ingest that needs neither the model nor the index.
 
-It runs a group ahead of the embedding, in a thread of its own, so that the model does not wait for it.
+It runs a group ahead of the encoder, in a background thread, so that the model does not wait for it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from rag_search.ingest.reports import Failure, IngestOptions
 from rag_search.records import Chunk, CountTokens, Document
 from rag_search.text.terms import terms
 
-GROUP_CHUNKS = 256  # passages embedded between two commits: enough to batch by length, little to lose
+GROUP_CHUNKS = 256  # passages between two commits: enough to batch by length, few to lose
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document with its chunks and the terms of each, joined by spaces, ready to be embedded."""
+    """A document with its chunks, ready to be encoded. terms: those of each chunk, joined by spaces."""
 
     document: Document
     chunks: tuple[Chunk, ...]
@@ -33,7 +33,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What became of one file or text of `size` bytes or characters: a document, a failure, or None: unchanged."""
+    """A file or text of `size` bytes or characters. outcome: the document, the failure, or None if unchanged."""
 
     size: int
     outcome: Prepared | Failure | None
@@ -41,25 +41,28 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """About GROUP_CHUNKS passages, to be embedded and committed together."""
+    """Items with about GROUP_CHUNKS passages, encoded and committed together."""
 
     items: tuple[Item, ...]
 
     @property
     def documents(self) -> list[Prepared]:
+        """Documents to encode and store."""
         return [item.outcome for item in self.items if isinstance(item.outcome, Prepared)]
 
     @property
     def failures(self) -> list[Failure]:
+        """Files and texts that failed."""
         return [item.outcome for item in self.items if isinstance(item.outcome, Failure)]
 
     @property
     def unchanged(self) -> int:
+        """Number of items that the index has already."""
         return sum(item.outcome is None for item in self.items)
 
 
-def grouped(items: Iterable[Item]) -> Iterator[Group]:
-    """Items in order, cut after the one that fills a group."""
+def group_items(items: Iterable[Item]) -> Iterator[Group]:
+    """Group items in order; the one that reaches GROUP_CHUNKS passages ends its group."""
     group: list[Item] = []
     chunks = 0
     for item in items:
@@ -72,10 +75,10 @@ def grouped(items: Iterable[Item]) -> Iterator[Group]:
         yield Group(tuple(group))
 
 
-def prepared_files(
+def prepare_files(
     sources: Sequence[SourceFile], *, count_tokens: CountTokens, options: IngestOptions
 ) -> Iterator[Item]:
-    """Read and chunk each file; one that cannot be read is a failure and not the end."""
+    """Read and chunk each file; one that cannot be read becomes a Failure."""
     for source in sources:
         try:
             document, parsed = read_parsed(source, max_bytes=options.max_bytes)
@@ -83,17 +86,17 @@ def prepared_files(
             yield Item(source.size, Failure.of(source.path, error))
             continue
         state = FileState(source.size, source.mtime_ns, document.content_hash)
-        yield Item(source.size, _prepared(document, state, count_tokens, options.max_tokens, parsed))
+        yield Item(source.size, _prepare(document, state, count_tokens, options.max_tokens, parsed))
 
 
-def prepared_texts(
+def prepare_texts(
     rows: Sequence[tuple[str, str, str]],
     known: Mapping[str, FileState],
     *,
     count_tokens: CountTokens,
     options: IngestOptions,
 ) -> Iterator[Item]:
-    """Chunk each (id, title, text) that is not in `known` as it is."""
+    """Chunk each (id, title, text) that differs from its state in `known`."""
     for document_id, title, text in rows:
         digest = hashlib.sha256(f"{title}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
         state = FileState(len(text), 0, digest)
@@ -101,10 +104,10 @@ def prepared_texts(
             yield Item(len(text), None)
             continue
         document = Document(document_id, title, text, {}, "", digest)
-        yield Item(len(text), _prepared(document, state, count_tokens, options.max_tokens))
+        yield Item(len(text), _prepare(document, state, count_tokens, options.max_tokens))
 
 
-def _prepared(
+def _prepare(
     document: Document,
     state: FileState,
     count_tokens: CountTokens,

@@ -1,4 +1,4 @@
-"""What an ingest is asked, what it plans, how far it is and what it did."""
+"""Records of an ingest: its options, its plan, its progress and its report."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rag_search.errors import RagSearchError
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A path that was not ingested, and why."""
+    """A path that was not ingested, and the reason."""
 
     path: str
     reason: str
 
     @classmethod
     def of(cls, path: str, error: RagSearchError) -> Failure:
-        """What the error says, remedy included, without the path, which stands beside it already."""
+        """Make a failure of an error: message and remedy, without the path, which is shown beside it."""
         return cls(path, f"{error.message.removeprefix(path).strip()} {error.remedy}".strip())
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What separates the index from the folders. Paths as stored; `touched` changed on disk but not in content."""
+    """Differences between the index and the folders. Paths are as stored; touched: changed size or mtime only."""
 
     new: tuple[SourceFile, ...] = ()
     changed: tuple[SourceFile, ...] = ()
@@ -37,9 +37,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What one run did. embedded: passages that had to be embedded; tokens: theirs, in the embedder's own count.
-    empty: documents without text. skipped: left out on purpose, such as a link that leads in a circle. chunks: of new
-    and changed documents."""
+    """Result of one run.
+
+    empty: documents without text. skipped: paths left out on purpose, such as a link that leads in a circle. chunks:
+    those of new and changed documents. embedded: passages that the model read; tokens: theirs, in its own count.
+    """
 
     new: int = 0
     changed: int = 0
@@ -60,8 +62,11 @@ def _rules(version: int, max_tokens: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
-    """max_tokens: of one passage. max_bytes: of one file. prune: remove what lies under other folders than these.
-    allow_empty: a folder without Markdown removes what was stored from it, instead of being taken for a mistake."""
+    """How folders become an index.
+
+    max_tokens: limit of one passage. max_bytes: limit of one file. prune: remove documents under other folders than
+    those of this run. allow_empty: a folder without Markdown removes its documents; otherwise it is an error.
+    """
 
     max_tokens: int = 256
     max_bytes: int = 64 * 2**20
@@ -70,16 +75,16 @@ class IngestOptions:
 
     @property
     def chunking(self) -> str:
-        """The rules by which documents are cut, as an index notes them."""
+        """The rules by which documents are chunked, as an index records them."""
         return _rules(CHUNKING_VERSION, self.max_tokens)
 
 
-UNNOTED_CHUNKING = _rules(1, 256)  # of indexes that do not say
+LEGACY_CHUNKING = _rules(1, 256)  # of indexes that record no rules
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Progress after a commit: documents and bytes done of those to do, tokens embedded so far."""
+    """Progress after a commit: documents and bytes done, their totals, tokens embedded."""
 
     documents: int
     documents_total: int

@@ -1,10 +1,10 @@
 """Make the index equal to the folders.
 
-    walk -> compare size and mtime, then SHA-256 -> chunk what changed -> embed passages not seen before -> commit
+    walk -> compare size and mtime, then SHA-256 -> chunk what changed -> encode new passages -> commit
     -> remove what is gone -> commit
 
-A group of documents is one commit, so an interrupted run keeps what it has committed and the next one goes on from
-there. A file that fails keeps its last good version in the index and is reported by name.
+A group of documents is one commit, so an interrupted run keeps what it committed, and the next run resumes there. A
+file that fails keeps its last good version in the index and is reported by name.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from rag_search.documents import SourceFile
 from rag_search.embed.base import Embedder
 from rag_search.errors import InputError
 from rag_search.index import FileState, IndexWriter
+from rag_search.ingest.encode import Encoder, LocalEncoder
 from rag_search.ingest.plan import plan_sync
-from rag_search.ingest.prepare import Item, grouped, prepared_files, prepared_texts
-from rag_search.ingest.reports import UNNOTED_CHUNKING, IngestOptions, IngestReport, Step
+from rag_search.ingest.prepare import Item, group_items, prepare_files, prepare_texts
+from rag_search.ingest.reports import LEGACY_CHUNKING, IngestOptions, IngestReport, Step
 from rag_search.ingest.roots import known_roots, merged_roots
-from rag_search.ingest.store import Store
-from rag_search.runtime.threads import Prefetcher
+from rag_search.ingest.store import Committer
 
 OnStep = Callable[[Step], None]
 
@@ -37,13 +37,14 @@ def sync_folders(
     *,
     base: Path,
     options: IngestOptions | None = None,
+    encoder: Encoder | None = None,
     on_step: OnStep = lambda _: None,
 ) -> IngestReport:
-    """Bring the index up to date with `roots` and report what was done.
+    """Make the index equal to `roots` and report what was done.
 
-    Documents under a root that are gone from disk leave the index; those under folders that are not named stay unless
-    `options.prune`. Raises InputError for a root that is missing or holds no Markdown; failures of single files are
-    in the report.
+    Documents under a root are removed when their file is gone; those under other folders stay unless `options.prune`.
+    encoder: where passages are encoded, None: in this process by `embedder`. Raises InputError for a root that is
+    missing or has no Markdown; failures of single files are in the report.
     """
     options = options or IngestOptions()
     start = time.perf_counter()
@@ -56,10 +57,11 @@ def sync_folders(
     writer.set_roots(merged_roots(places, roots, base=base, prune=options.prune))
     writer.commit()
     work = sorted((*plan.new, *plan.changed), key=lambda source: source.path)
-    store = Store(writer, embedder)
-    items = prepared_files(work, count_tokens=embedder.count_tokens, options=options)
-    _store_all(store, items, _Total(len(work), sum(source.size for source in work)), on_step)
-    writer.remove(plan.removed)  # last: what was renamed or moved finds its vectors under the old name
+    store = Committer(writer)
+    items = prepare_files(work, count_tokens=embedder.count_tokens, options=options)
+    total = _Total(len(work), sum(source.size for source in work))
+    _store_all(store, encoder or LocalEncoder(embedder), items, total, on_step)
+    writer.remove(plan.removed)  # last: a renamed or moved file finds its vectors under the old name
     writer.commit()
     writer.maintain()
     return IngestReport(
@@ -85,18 +87,19 @@ def sync_texts(
     options: IngestOptions | None = None,
     on_step: OnStep = lambda _: None,
 ) -> IngestReport:
-    """Make the index equal to (id, title, text) triples that are in no file, such as a BEIR corpus.
+    """Make the index equal to (id, title, text) triples that are not in files, such as a BEIR corpus.
 
-    Raises InputError for an id that stands twice, before anything is changed.
+    Raises InputError for an id that occurs twice, before anything is changed.
     """
     options = options or IngestOptions()
     start = time.perf_counter()
     rows = list(texts)
     _require_distinct(document_id for document_id, _, _ in rows)
     known = _known(writer, options)
-    store = Store(writer, embedder)
-    items = prepared_texts(rows, known, count_tokens=embedder.count_tokens, options=options)
-    _store_all(store, items, _Total(len(rows), sum(len(text) for _, _, text in rows)), on_step)
+    store = Committer(writer)
+    items = prepare_texts(rows, known, count_tokens=embedder.count_tokens, options=options)
+    total = _Total(len(rows), sum(len(text) for _, _, text in rows))
+    _store_all(store, LocalEncoder(embedder), items, total, on_step)
     gone = sorted(set(known).difference(document_id for document_id, _, _ in rows))
     writer.remove(gone)
     writer.commit()
@@ -119,32 +122,34 @@ def sync_texts(
 def _require_distinct(ids: Iterable[str]) -> None:
     for document_id, times in Counter(ids).most_common(1):
         if times > 1:
-            raise InputError(f"{times} texts have the id {document_id!r}.", remedy="Give every text an id of its own.")
+            raise InputError(f"{times} texts have the id {document_id!r}.", remedy="Give every text its own id.")
 
 
 def _known(writer: IndexWriter, options: IngestOptions) -> dict[str, FileState]:
-    """What the index holds. If that was cut by other rules, all of it is to be cut anew; passages that come out as
-    they were are not embedded again."""
-    if (writer.chunking() or UNNOTED_CHUNKING) != options.chunking:
+    """Return the state of the indexed files, all OUTDATED if they were chunked by other rules.
+
+    Passages that come out as before are not embedded again.
+    """
+    if (writer.chunking() or LEGACY_CHUNKING) != options.chunking:
         writer.set_chunking(options.chunking)
     return writer.files()
 
 
 class _Total(NamedTuple):
-    """What there is to do: documents, and bytes of files or characters of texts."""
+    """The work to do: documents, and bytes of files or characters of texts."""
 
     documents: int
     size: int
 
 
-def _store_all(store: Store, items: Iterable[Item], total: _Total, on_step: OnStep) -> None:
-    """Embed and commit group by group, while the next one is read and chunked."""
+def _store_all(store: Committer, encoder: Encoder, items: Iterable[Item], total: _Total, on_step: OnStep) -> None:
+    """Encode and commit group by group."""
     documents = size = 0
-    with closing(Prefetcher(grouped(items))) as groups:
-        for group in groups:
-            store.put(group)
-            documents += len(group.items)
-            size += sum(item.size for item in group.items)
+    with closing(encoder.encode(group_items(items), store.writer.stored)) as encoded_groups:
+        for encoded in encoded_groups:
+            store.commit(encoded)
+            documents += len(encoded.group.items)
+            size += sum(item.size for item in encoded.group.items)
             on_step(Step(documents, total.documents, size, total.size, store.tokens))
 
 

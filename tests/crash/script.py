@@ -28,7 +28,7 @@ class Operation:
             writer.compact()
         elif self.kind == "ann":
             if len(writer.files()) > _ANN_ROWS // 4:
-                writer.build_ann()
+                writer.build_derived()
         else:
             writer.remove(self.removed)
             put(writer, self.items)

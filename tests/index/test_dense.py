@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rag_search.index.dense.exact import ScanSearch, VectorRows, VectorSearch
-from rag_search.index.dense.faiss_cpu import ApproximateSearch, ExactSearch, build, open_search
+from rag_search.index.dense.base import VectorRows, VectorSearch
+from rag_search.index.dense.exact import ScanSearch
+from rag_search.index.dense.faiss_cpu import ApproximateSearch, ExactSearch, build
+from rag_search.index.dense.faiss_file import FaissFile
 from rag_search.index.store.disk import DISK
-from rag_search.index.store.layout import AnnFile
+from rag_search.index.store.layout import DerivedFile
 from rag_search.index.store.segments import Segment
 from rag_search.records import FloatMatrix
 from tests.index.world import random_unit
@@ -51,7 +53,7 @@ def clustered(rows: int, dim: int, *, clusters: int = 50) -> FloatMatrix:
 
 
 def truth(rows: VectorRows, query: FloatMatrix, top_k: int, allowed: NDArray[np.int64]) -> list[int]:
-    ids = np.setdiff1d(allowed, rows.dead)
+    ids = np.setdiff1d(allowed, rows.deleted)
     return ids[np.argsort(-(rows.matrix[ids] @ query), kind="stable")][:top_k].tolist()
 
 
@@ -94,7 +96,7 @@ def test_a_ranking_does_not_depend_on_the_queries_beside_it(
 @pytest.mark.parametrize("make", SEARCHES)
 def test_asks_for_more_than_there_is(rows: VectorRows, make: Callable[[VectorRows], VectorSearch]) -> None:
     ids, _ = make(rows).search(random_unit(2, DIM), ROWS + 5)
-    living = sorted(set(range(ROWS)) - set(rows.dead.tolist()))
+    living = sorted(set(range(ROWS)) - set(rows.deleted.tolist()))
     assert all(sorted(found[found >= 0].tolist()) == living for found in ids)
     nothing, scores = make(rows).search(random_unit(2, DIM), 4, allowed=np.empty(0, np.int64))
     assert (nothing == -1).all() and (scores == -np.inf).all()
@@ -162,11 +164,11 @@ def test_a_cache_that_is_not_as_written_is_not_used(tmp_path: Path) -> None:
 
     rows = make_rows(tmp_path, clustered(ROWS, DIM), np.empty(0, np.int64))
     data = bytearray(build(rows.matrix).tobytes())
-    named = replace(rows, ann=AnnFile("ann-000001.faiss", ROWS, zlib.crc32(data)))
+    named = replace(rows, derived=DerivedFile("ann-000001.faiss", ROWS, zlib.crc32(data)))
     file = tmp_path / "ann-000001.faiss"
-    assert isinstance(open_search(named), ExactSearch)  # it is gone
+    assert FaissFile().open(named) is None  # it is gone
     file.write_bytes(data)
-    assert isinstance(open_search(named), ApproximateSearch)
+    assert isinstance(FaissFile().open(named), ApproximateSearch)
     for damage in (bytes(data[:-1]), b"", bytes([*data[:100], data[100] ^ 1, *data[101:]])):
         file.write_bytes(damage)
-        assert isinstance(open_search(named), ExactSearch)
+        assert FaissFile().open(named) is None

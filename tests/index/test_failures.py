@@ -82,8 +82,8 @@ def _compact(writer: IndexWriter) -> None:
     writer.compact()
 
 
-def _build_ann(writer: IndexWriter) -> None:
-    writer.build_ann()
+def _build_derived(writer: IndexWriter) -> None:
+    writer.build_derived()
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def filled(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("action", [_add, _compact, _build_ann])
+@pytest.mark.parametrize("action", [_add, _compact, _build_derived])
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 def test_every_call_may_fail(filled: Path, action: Callable[[IndexWriter], None], code: int) -> None:
     """Call after call is made to fail until the action gets through; what was committed is there each time."""
@@ -148,7 +148,7 @@ def test_short_writes_are_completed(folder: Path) -> None:
         put(writer, BASE.values())
         writer.commit()
         writer.compact()
-        writer.build_ann()
+        writer.build_derived()
     with open_reader(folder) as reader:
         assert_holds(reader, BASE)
     assert verify(folder) == []

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rag_search.index.dense.exact import ScanSearch, VectorRows
-from rag_search.index.dense.faiss_gpu import GpuSearch, Unused, prefer_gpu
+from rag_search.index.dense.base import VectorRows
+from rag_search.index.dense.exact import ScanSearch
+from rag_search.index.dense.faiss_gpu import GpuSearch, GpuUnavailable, prefer_gpu
 from rag_search.records import FloatMatrix
 from tests.index.test_dense import make_rows
 from tests.index.world import random_unit
@@ -86,7 +87,7 @@ def test_answers_and_scores_are_those_of_numpy(rows: VectorRows, cards: int) -> 
     ("module", "reason"),
     [
         (SimpleNamespace(get_num_gpus=lambda: 1), "no GPU support"),
-        (Module(0), "sees no card"),
+        (Module(0), "sees no GPU"),
         (Module(error="Error in ...\nCUDA error 209 no kernel image is available"), "no kernel image"),
         (Module(gain=0.5), "a row scored 0.5"),
     ],
@@ -94,7 +95,7 @@ def test_answers_and_scores_are_those_of_numpy(rows: VectorRows, cards: int) -> 
 def test_a_card_that_cannot_be_used_is_said_and_not_used(rows: VectorRows, module: Any, reason: str) -> None:
     plain = ScanSearch(rows)
     search = prefer_gpu(rows, plain, module)
-    assert isinstance(search, Unused)
+    assert isinstance(search, GpuUnavailable)
     assert search.kind.startswith("exact (numpy); GPU not used: ")
     assert reason in search.kind
     queries = random_unit(2, 32, seed=5)

@@ -115,7 +115,7 @@ def test_scores_are_those_of_fts5_also_after_removals(folder: Path) -> None:
         writer.commit()
     database = connect(folder)
     with open_reader(folder) as reader:
-        assert reader.counts.dead
+        assert reader.counts.deleted
         for _ in range(50):
             terms = [words[i] for i in chance.zipf(1.3, 6) % len(words)]
             ids, scores = reader.search_lexical(terms, 2000)
@@ -136,7 +136,7 @@ def test_frequent_terms_are_noted_with_the_cache_and_forgotten_by_compaction(
     with open_reader(folder) as reader:
         expected = [reader.search_lexical(query, 20) for query in queries]
     with open_writer(folder, MANIFEST) as writer:
-        writer.build_ann()
+        writer.build_derived()
     database = connect(folder)
     assert state.read_frequent_terms(database) == {"the": 60, "word": 60}
     with open_reader(folder) as reader:
@@ -155,7 +155,7 @@ def test_a_frequent_term_may_have_gone_since_it_was_noted(folder: Path, monkeypa
     texts = [f"w{i} " + ("boilerplate" if i < 25 else "other") for i in range(200)]
     with open_writer(folder, MANIFEST) as writer:
         put(writer, [item(f"{i}.md", [f"{text}\n"]) for i, text in enumerate(texts)])
-        writer.build_ann()
+        writer.build_derived()
         writer.remove([f"{i}.md" for i in range(25)])
         writer.commit()
     with open_reader(folder) as reader:
@@ -173,7 +173,7 @@ def test_thousands_of_terms(filled: Path) -> None:
 def test_kept_postings_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
     chance = np.random.default_rng(3)
     fill(folder, [" ".join(f"w{i}" for i in chance.zipf(1.3, 12) % 40) for _ in range(200)])
-    monkeypatch.setattr(bm25, "KEPT_POSTINGS", kept)
+    monkeypatch.setattr(bm25, "POSTINGS_CACHE_SIZE", kept)
     monkeypatch.setattr(bm25, "MAX_COUNTS", 20)
     with open_reader(folder) as lasting:
         for _ in range(60):

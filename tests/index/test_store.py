@@ -60,7 +60,7 @@ def test_put_replaces_and_the_old_terms_go(folder: Path) -> None:
     with open_reader(folder) as reader:
         assert_holds(reader, {A.path: newer, B.path: B})
         assert reader.search_lexical(["redis"], 5)[0].tolist() == []
-        assert reader.counts.dead == 2
+        assert reader.counts.deleted == 2
 
 
 def test_stored_gives_what_was_embedded(folder: Path) -> None:
@@ -127,7 +127,7 @@ def test_compaction_gives_rows_back(folder: Path) -> None:
         writer.remove(["3.md"])
         writer.maintain()  # a tenth is dead: nothing to do
         with open_reader(folder) as before:
-            assert before.counts.dead == 2
+            assert before.counts.deleted == 2
             for path in ("3.md", "4.md", "7.md", "11.md", "12.md"):
                 items.pop(path)
             writer.remove(["4.md", "7.md", "11.md", "12.md"])
@@ -136,7 +136,7 @@ def test_compaction_gives_rows_back(folder: Path) -> None:
             ids, _ = before.search_dense(encode(["x"]).vectors, 5)  # the files it reads have lost their names
             assert before.chunks(ids[0].tolist())
         with open_reader(folder) as after:
-            assert after.counts.dead == 0
+            assert after.counts.deleted == 0
             assert_holds(after, items)
     assert verify(folder) == []
     assert sorted(file.name for file in folder.glob("*-*.*")) == [

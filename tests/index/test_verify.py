@@ -10,6 +10,7 @@ import pytest
 
 from rag_search.errors import IndexCorruptError, IndexLockedError, IndexMissingError
 from rag_search.index import open_reader, open_writer, verify
+from rag_search.index.dense.faiss_file import FaissFile
 from tests.index.world import MANIFEST, assert_holds, item, put
 
 ITEMS = {each.path: each for each in (item(f"{i}.md", [f"word{i} one\n", f"word{i} two\n"]) for i in range(40))}
@@ -21,7 +22,7 @@ def filled(folder: Path) -> Path:
         put(writer, ITEMS.values())
         writer.commit()
         writer.remove(["3.md"])
-        writer.build_ann()
+        writer.build_derived()
     return folder
 
 
@@ -57,7 +58,7 @@ def _cut(pattern: str) -> Callable[[Path], None]:
     [
         (_flip("vectors-*", 10 * 64 + 3), r"chunk 10: its text or vectors are not the ones"),
         (_flip("tokens-*", 40), r"its text or vectors are not the ones"),
-        (_flip("lengths-*", 4 * 9), r"chunk 9: has 2 terms, lengths-000001\.i32 says 66"),
+        (_flip("lengths-*", 4 * 9), r"chunk 9: has 2 terms, lengths-000001\.i32 records 66"),
         (_cut("lengths-*"), r"shorter than its 80 committed rows"),
         (_cut("vectors-*"), r"shorter than its 80 committed rows"),
         (_cut("tokens-*"), r"shorter than its \d+ committed rows"),
@@ -67,14 +68,17 @@ def _cut(pattern: str) -> Callable[[Path], None]:
         (lambda folder: (folder / "tokens-000009.u4").touch(), r"tokens-000009\.u4: belongs to no generation"),
         (_sql("UPDATE chunks SET passage = 'changed' WHERE id = 4"), r"chunk 4: its passage is not the one"),
         (_sql("UPDATE chunks SET text = 'changed' WHERE id = 4"), r"2\.md chunk 0: does not follow|2\.md chunk 1"),
-        (_sql("DELETE FROM tombstones WHERE row = 6"), r"has 80 rows, meta\.db knows 79"),
-        (_sql("INSERT INTO tombstones VALUES (9)"), r"1 chunks are both living and dead"),
+        (_sql("DELETE FROM tombstones WHERE row = 6"), r"has 80 rows, meta\.db records 79"),
+        (_sql("INSERT INTO tombstones VALUES (9)"), r"1 chunks are both live and deleted"),
         (_sql("UPDATE chunks SET terms = 'other' WHERE id = 4"), r"lexical: does not agree"),
-        (_sql("DELETE FROM documents WHERE path = '5.md'"), r"refers to a row that is not there"),
+        (_sql("DELETE FROM documents WHERE path = '5.md'"), r"refers to a missing row"),
         (_sql("DELETE FROM segments WHERE kind = 'tokens'"), r"does not name the segments"),
-        (_sql("UPDATE chunks SET start = 'x' WHERE id = 4"), r"chunks\.start: holds 1 values that are no integer"),
-        (_sql("UPDATE chunks SET text = x'ff' WHERE id = 4"), r"chunks\.text: holds 1 values that are no text"),
-        (_sql("UPDATE chunks SET token_rows = 'x' WHERE id = 4"), r"chunks\.token_rows: holds 1 values"),
+        (
+            _sql("UPDATE chunks SET start = 'x' WHERE id = 4"),
+            r"chunks\.start: has 1 values that are not of type int",
+        ),
+        (_sql("UPDATE chunks SET text = x'ff' WHERE id = 4"), r"chunks\.text: has 1 values that are not of type text"),
+        (_sql("UPDATE chunks SET token_rows = 'x' WHERE id = 4"), r"chunks\.token_rows: has 1 values"),
         (
             _sql("UPDATE chunks SET passage = CAST(x'ff' AS TEXT) WHERE id = 4"),
             r"meta\.db is damaged: Could not decode",
@@ -137,8 +141,8 @@ def test_searches_go_on_without_the_cache(filled: Path) -> None:
         damage(filled)
         with open_reader(filled) as reader:
             assert_holds(reader, kept)
-    with open_writer(filled, MANIFEST) as writer:
-        writer.maintain(exact_rows=1)
+    with open_writer(filled, MANIFEST, vectors=FaissFile(exact_rows=1)) as writer:
+        writer.maintain()
     assert verify(filled) == []
 
 

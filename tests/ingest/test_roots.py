@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from rag_search.index import open_reader, open_writer
-from rag_search.index.store.base_path import noted_base
+from rag_search.index.store.base_path import read_base_path
 from rag_search.ingest import known_roots, sync_folders
 from tests.ingest.syncing import EMBEDDER, MANIFEST, sync
 
@@ -34,22 +34,22 @@ def test_roots_go_with_the_folder_they_lie_in(docs: Path, tmp_path: Path) -> Non
     copy = tmp_path / "copy"
     shutil.copytree(docs.parent / "index", copy / "index")
     assert roots_of(copy) == [outside, copy / "docs"]
-    assert noted_base(copy / "index") == copy
+    assert read_base_path(copy / "index") == copy
 
 
 def test_a_base_beside_the_index_is_noted_where_it_is(docs: Path, tmp_path: Path) -> None:
     with open_writer(tmp_path / "far" / "index", MANIFEST) as writer:
         sync_folders(writer, EMBEDDER, [docs], base=docs)
         assert writer.roots() == ["."]
-    assert noted_base(tmp_path / "far" / "index") == docs
+    assert read_base_path(tmp_path / "far" / "index") == docs
     with open_writer(tmp_path / "far" / "index", MANIFEST, rebuild=True) as writer:
         assert (writer.roots(), writer.base()) == (["."], str(docs))
 
 
 def test_what_cannot_be_read_notes_nothing(tmp_path: Path) -> None:
-    assert noted_base(tmp_path / "nowhere") is None
+    assert read_base_path(tmp_path / "nowhere") is None
     (tmp_path / "meta.db").write_bytes(b"garbage" * 1000)
-    assert noted_base(tmp_path) is None
+    assert read_base_path(tmp_path) is None
 
 
 def test_absolute_roots_of_an_older_base_are_found_by_their_documents(docs: Path, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_an_emptied_folder_does_not_empty_the_index(docs: Path) -> None:
     before = stored(docs)
     for path in docs.rglob("*.md"):
         path.unlink()
-    with pytest.raises(InputError, match="keeps the 3 documents") as raised:
+    with pytest.raises(InputError, match="keeps its 3 documents") as raised:
         sync(docs)
     assert "--allow-empty" in raised.value.remedy
     assert stored(docs) == before
@@ -126,7 +126,7 @@ def test_one_emptied_folder_of_several_keeps_its_documents(docs: Path) -> None:
     report = sync(docs, EMBEDDER, wiki)
     assert counts(report) == (0, 0, 2, 1, 1)
     assert report.failed[0].path == "wiki"
-    assert "keeps its 1 documents; --allow-empty" in report.failed[0].reason
+    assert "keeps its 1 document; --allow-empty" in report.failed[0].reason
     assert stored(docs) == {path: text for path, text in before.items() if path != "docs/b.md"}
     assert counts(sync(docs, EMBEDDER, wiki, allow_empty=True)) == (0, 0, 2, 1, 0)
     assert stored(docs) == on_disk(docs)

@@ -1,10 +1,10 @@
-"""Vector search by FAISS: exact straight on the mapped file, and the approximate cache for large indexes.
+"""Vector search by FAISS: exact on the mapped file, and approximate for large indexes.
 
-The cache spends 4 bits on each of dim/2 directions (FastScan, half a byte a direction): it scans all rows in
-registers, gives 750 candidates, and these are scored again from the exact vectors. Which directions matters: on 400,000
-vectors made from multilingual-e5 passages, pairs of raw columns gave recall@50 0.935, the principal directions 0.826
-(FastScan rounds all its tables to one scale, and the first directions take it), the same ones rotated 0.997.
-IVF misses too much at a comparable budget and HNSW cannot delete.
+The approximate index spends 4 bits on each of dim/2 directions (FastScan, half a byte a direction). It scans all rows
+in registers and gives 750 candidates, which are scored again from the exact vectors. The choice of directions matters.
+Recall@50 on 400,000 vectors made from multilingual-e5 passages: 0.935 with pairs of raw columns, 0.826 with the
+principal directions (FastScan rounds all its tables to one scale, which the first directions take), 0.997 with these
+directions rotated. IVF misses too much at a comparable budget, and HNSW cannot delete.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.errors import MissingExtraError
-from rag_search.index.dense.exact import IdMatrix, Ids, VectorRows, VectorSearch, in_sorted, padded, scan, top
-from rag_search.index.store.state import is_sound
+from rag_search.index.dense.base import IdMatrix, Ids, VectorRows, in_sorted
+from rag_search.index.dense.exact import padded, scan, top
 from rag_search.records import FloatMatrix, FloatVector
 
 CANDIDATES = 750  # of a million rows: recall@50 0.990 with 500, 0.994 with 750, 0.997 with 1,000
 _TRAINING_ROWS = 65_536
 _ADD_ROWS = 65_536
-_SELECTIVE = 0.1  # where filters and removals leave less than this share of the rows, it is scanned exactly
+_SELECTIVE = 0.1  # where filters and deletions leave a smaller share of the rows, exact search is cheaper
 
 
 @contextmanager
 def _loader_settings() -> Iterator[None]:
-    """What the libraries of the faiss wheel read once, when they are loaded; a user's own setting wins.
+    """Set what the libraries of the faiss wheel read once, when they are loaded; a user's own setting wins.
 
     OPENBLAS_CORETYPE: its OpenBLAS takes new CPUs for a Prescott, a factor of 8 on batches. OMP_WAIT_POLICY: threads
     that spin at barriers made batches 10 times slower on a machine with other work.
     """
-    ours = {"OPENBLAS_CORETYPE": _openblas_core(), "OMP_WAIT_POLICY": "PASSIVE"}
-    ours = {name: value for name, value in ours.items() if value and name not in os.environ}
-    os.environ.update(ours)
+    defaults = {"OPENBLAS_CORETYPE": _openblas_core(), "OMP_WAIT_POLICY": "PASSIVE"}
+    defaults = {name: value for name, value in defaults.items() if value and name not in os.environ}
+    os.environ.update(defaults)
     try:
         yield
     finally:
-        for name in ours:
+        for name in defaults:
             del os.environ[name]
 
 
 def _openblas_core() -> str:
-    """The kernel set of this CPU in OpenBLAS's own words; empty where its choice is right."""
+    """Return OpenBLAS's name of this CPU's kernels; "" where its own choice is right."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -63,20 +63,15 @@ with _loader_settings():
         raise MissingExtraError("faiss", "cpu") from error
 
 faiss.cvar.distance_compute_blas_threshold = 1600  # below that many queries the scan without BLAS is faster
+LIBRARY = faiss
 _THREADS = faiss.omp_get_max_threads()
 
 
-def open_search(rows: VectorRows) -> VectorSearch:
-    """Approximate where there is a sound cache, else exact: a cache that is gone or damaged costs time, not answers."""
-    index = _read_cache(rows)
-    return ExactSearch(rows) if index is None else ApproximateSearch(rows, index)
-
-
 def build(matrix: FloatMatrix) -> NDArray[np.uint8]:
-    """The cache over all rows of `matrix` (n, dim), n > 0, as the bytes of a file. A million rows of 384 take 10 s."""
+    """Build the approximate index over all rows of `matrix` (n, dim), n > 0, and return the bytes of its file."""
     faiss.omp_set_num_threads(_THREADS)
     step = -(-len(matrix) // _TRAINING_ROWS)
-    sample = np.ascontiguousarray(matrix[::step])  # evenly spread, not random: the same rows give the same cache
+    sample = np.ascontiguousarray(matrix[::step])  # evenly spread, not random: the same rows give the same file
     axes = _axes(sample)
     to_axes = faiss.LinearTransform(matrix.shape[1], len(axes), False)
     faiss.copy_array_to_vector(axes.ravel(), to_axes.A)
@@ -90,14 +85,19 @@ def build(matrix: FloatMatrix) -> NDArray[np.uint8]:
     return data
 
 
+def load(rows: VectorRows, data: bytes) -> ApproximateSearch:
+    """Return the search over `rows` with the bytes of a file that `build` made of their first rows."""
+    return ApproximateSearch(rows, faiss.deserialize_index(np.frombuffer(data, np.uint8)))
+
+
 def _axes(sample: FloatMatrix) -> FloatMatrix:
-    """Orthonormal directions to quantise, float32 (dim/2 or dim, dim), randomly rotated among themselves.
+    """Return the orthonormal directions to quantise, float32 (dim/2 or dim, dim), rotated among themselves.
 
     Half of the directions with 4 bits each, or all with 2: whichever leaves less error in a dot product. The error
-    along a direction is what the query has there times what is lost of the row. Queries look like rows, so the first
-    is the second moment and not the variance: rows vary little along their common mean, and queries lie along it
-    (directions by variance gave recall@50 0.46). The best quantiser of a normal variable loses 0.0095 of the variance
-    with 16 levels and 0.1175 with 4 (Max 1960).
+    along a direction is the product of the query's component and the loss of the row's component. Queries resemble
+    rows, so the first factor is the second moment and not the variance. Rows vary little along their common mean,
+    and queries lie along it: directions by variance gave recall@50 0.46. The best quantiser of a normal variable
+    loses 0.0095 of the variance with 16 levels and 0.1175 with 4 (Max 1960).
     """
     moments, directions = np.linalg.eigh((sample.T @ sample).astype(np.float64) / len(sample))
     moments, directions = moments[::-1], directions[:, ::-1].T
@@ -112,96 +112,97 @@ def _axes(sample: FloatMatrix) -> FloatMatrix:
 
 @dataclass(frozen=True)
 class ExactSearch:
-    """`faiss.knn` on the mapped rows: no copy, no build."""
+    """VectorSearch by `faiss.knn` on the mapped rows: no copy, no build."""
 
     rows: VectorRows
     kind = "exact (faiss)"
 
     def search(self, queries: FloatMatrix, top_k: int, *, allowed: Ids | None = None) -> tuple[IdMatrix, FloatMatrix]:
+        """Return the best live rows; see VectorSearch."""
         if allowed is not None:
-            return scan(queries, top_k, self.rows, self.rows.living(allowed))
+            return scan(queries, top_k, self.rows, self.rows.live(allowed))
         total = self.rows.segment.rows
-        wanted = min(top_k, total - len(self.rows.dead))
-        fetch = top_k + 16 if len(self.rows.dead) else top_k
+        required = min(top_k, self.rows.live_count)
+        fetch = top_k + 16 if len(self.rows.deleted) else top_k
         while True:
             best = self._nearest(queries, min(fetch, total), top_k)
-            if all(len(ids) >= wanted for ids, _ in best):
+            if all(len(ids) >= required for ids, _ in best):
                 return padded(best, top_k)
-            fetch *= 2  # knn cannot leave out dead rows, so look further down
+            fetch *= 2  # knn cannot leave out deleted rows, so look further down
 
     def _nearest(self, queries: FloatMatrix, fetch: int, top_k: int) -> list[tuple[Ids, FloatVector]]:
         _use_threads(len(queries))
         scores, ids = faiss.knn(queries, self.rows.matrix, fetch, metric=faiss.METRIC_INNER_PRODUCT)
-        alive = ~self.rows.is_dead(ids)
-        return [top(row[keep], values[keep], top_k) for row, values, keep in zip(ids, scores, alive, strict=True)]
+        live = ~self.rows.is_deleted(ids)
+        return [top(row[keep], values[keep], top_k) for row, values, keep in zip(ids, scores, live, strict=True)]
 
 
 @dataclass(frozen=True)
 class ApproximateSearch:
-    """The cache for the rows it covers, a scan for newer ones, exact scores for all."""
+    """VectorSearch by the approximate index over the rows it covers and a scan of newer ones; all scores are exact."""
 
     rows: VectorRows
     index: Any
 
     @property
     def kind(self) -> str:
+        """Name for people."""
         return f"approximate (faiss, {self.index.d // 2} x 4 bits)"
 
     def search(self, queries: FloatMatrix, top_k: int, *, allowed: Ids | None = None) -> tuple[IdMatrix, FloatMatrix]:
-        alive = self.rows.segment.rows - len(self.rows.dead)
-        crowded = allowed is None and alive >= _SELECTIVE * self.rows.segment.rows
-        living = None if crowded else self.rows.living(allowed)
-        if living is not None and len(living) < _SELECTIVE * self.rows.segment.rows:
-            return scan(queries, top_k, self.rows, living)
-        newer = self.rows.living(allowed, start=self.index.ntotal)
-        candidates = self._candidates(queries, top_k, living)
-        covered = (alive if living is None else len(living)) - len(newer)
-        if min(map(len, candidates)) < min(_wanted(top_k) // 2, covered):
-            # What is dead or filtered out lay all around a query, so the cache saw too little: no shortcut then.
-            return scan(queries, top_k, self.rows, self.rows.living() if living is None else living)
-        found, scores = scan(queries, top_k, self.rows, newer)
+        """Return the best live rows; see VectorSearch."""
+        scope = self._scope(allowed)
+        newer = self.rows.live(scope, start=self.index.ntotal)
+        candidates = None if self._exact_is_cheaper(scope) else self._candidates(queries, top_k, scope, newer)
+        if candidates is None:
+            return scan(queries, top_k, self.rows, self.rows.live() if scope is None else scope)
+        ids, scores = scan(queries, top_k, self.rows, newer)
         return padded(
-            [self._best(*parts, top_k) for parts in zip(queries, candidates, found, scores, strict=True)], top_k
+            [self._best(*parts, top_k) for parts in zip(queries, candidates, ids, scores, strict=True)], top_k
         )
+
+    def _scope(self, allowed: Ids | None) -> Ids | None:
+        """Return the live rows to choose from; None if these are most of all rows."""
+        mostly_live = self.rows.live_count >= _SELECTIVE * self.rows.segment.rows
+        return None if allowed is None and mostly_live else self.rows.live(allowed)
+
+    def _exact_is_cheaper(self, scope: Ids | None) -> bool:
+        return scope is not None and len(scope) < _SELECTIVE * self.rows.segment.rows
+
+    def _candidates(self, queries: FloatMatrix, top_k: int, scope: Ids | None, newer: Ids) -> list[Ids] | None:
+        """Return rows worth an exact look, for each query.
+
+        FastScan takes no filter, so it is asked for more rows and the others are dropped. None if it saw too little:
+        then the deleted or filtered rows lie all around a query.
+        """
+        total = self.rows.segment.rows
+        count = self.rows.live_count if scope is None else len(scope)
+        fetch = min(self.index.ntotal, int(_required(top_k) / (count / total)))
+        _use_threads(len(queries))
+        _, ids = self.index.search(queries, fetch)
+        candidates = [row[self._in_scope(row, scope)] for row in ids]
+        too_few = min(map(len, candidates)) < min(_required(top_k) // 2, count - len(newer))
+        return None if too_few else candidates
+
+    def _in_scope(self, ids: Ids, scope: Ids | None) -> NDArray[np.bool_]:
+        if scope is None:
+            return (ids >= 0) & ~self.rows.is_deleted(ids)
+        return in_sorted(ids, scope)
 
     def _best(
         self, query: FloatVector, candidates: Ids, newer: Ids, newer_scores: FloatVector, top_k: int
     ) -> tuple[Ids, FloatVector]:
-        """The candidates by their exact scores, together with the newer rows found (-1: none)."""
+        """Return the best of the candidates, scored exactly, and of the newer rows (id -1: none)."""
         exact = self.rows.gather(candidates) @ query
-        there = newer >= 0
-        return top(np.concatenate([candidates, newer[there]]), np.concatenate([exact, newer_scores[there]]), top_k)
-
-    def _candidates(self, queries: FloatMatrix, top_k: int, living: Ids | None) -> list[Ids]:
-        """Rows worth an exact look, for each query. FastScan takes no filter, so ask for more and drop."""
-        total = self.rows.segment.rows
-        share = (total - len(self.rows.dead) if living is None else len(living)) / total
-        fetch = min(self.index.ntotal, int(_wanted(top_k) / share))
-        _use_threads(len(queries))
-        _, found = self.index.search(queries, fetch)
-        if living is None:
-            return [ids[(ids >= 0) & ~self.rows.is_dead(ids)] for ids in found]
-        return [ids[in_sorted(ids, living)] for ids in found]
+        present = newer >= 0
+        return top(np.concatenate([candidates, newer[present]]), np.concatenate([exact, newer_scores[present]]), top_k)
 
 
-def _wanted(top_k: int) -> int:
-    """Living candidates to look at exactly for `top_k` results."""
+def _required(top_k: int) -> int:
+    """Return the number of live candidates to score exactly for `top_k` results."""
     return max(CANDIDATES, 5 * top_k)
 
 
-def _read_cache(rows: VectorRows) -> Any | None:
-    """The cache that meta.db names; None when it is missing or not as it was written."""
-    if rows.ann is None:
-        return None
-    try:
-        data = (rows.folder / rows.ann.name).read_bytes()
-    except OSError:
-        return None
-    if not is_sound(data, rows.ann):
-        return None
-    return faiss.deserialize_index(np.frombuffer(data, np.uint8))
-
-
 def _use_threads(queries: int) -> None:
-    """One thread for a single query: the barrier costs more than the second core gives. Counts for this thread only."""
+    """Set FAISS's threads for this thread: one for a single query, where a barrier costs more than it gains."""
     faiss.omp_set_num_threads(1 if queries == 1 else _THREADS)

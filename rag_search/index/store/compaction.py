@@ -1,4 +1,4 @@
-"""Giving back the rows of removed chunks: new segments, one transaction, then the old files go."""
+"""Reclaim the rows of deleted chunks: new segments, one transaction, then the old files are removed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from rag_search.index.store.layout import file_number
 from rag_search.index.store.recovery import remove_unnamed
 from rag_search.index.store.segments import Segment, close_all
 
-DEAD_SHARE = 0.25
+DELETED_SHARE = 0.25
 _COPY_BYTES = 16 * 2**20
 
 
 def needs_compaction(database: sqlite3.Connection, rows: int) -> bool:
-    """Whether a quarter of the `rows` are dead."""
-    (dead,) = database.execute("SELECT count(*) FROM tombstones").fetchone()
-    return bool(dead > 0 and dead >= DEAD_SHARE * rows)
+    """Return whether a quarter of the `rows` are deleted."""
+    (deleted,) = database.execute("SELECT count(*) FROM tombstones").fetchone()
+    return bool(deleted > 0 and deleted >= DELETED_SHARE * rows)
 
 
 def compact(database: sqlite3.Connection, folder: Path, old: dict[str, Segment], *, disk: Disk) -> dict[str, Segment]:
-    """Rewrite the store without its dead rows, in the transaction that is open, and commit it. The new segments.
+    """Copy the live rows into new segments, commit the open transaction and return the new segments.
 
-    Readers that have the old files open go on reading them: the names go, the files stay until the last one closes.
+    Readers that have the old files open keep reading them: only the names are removed.
     """
     places = _places(database)
     new: dict[str, Segment] = {}
@@ -40,7 +40,7 @@ def compact(database: sqlite3.Connection, folder: Path, old: dict[str, Segment],
         disk.sync_folder(folder)
         _renumber(database, places)
         state.write_segments(database, new)
-        state.write_ann(database, None)
+        state.write_derived(database, None)
         state.write_frequent_terms(database, {})
         state.write_generation(database, state.read_generation(database) + 1)
         database.execute("COMMIT")
@@ -53,9 +53,9 @@ def compact(database: sqlite3.Connection, folder: Path, old: dict[str, Segment],
 
 
 def _places(database: sqlite3.Connection) -> dict[str, NDArray[np.int64]]:
-    """Where the living rows stand now, by kind of segment: (chunks, 2) of first row and number of rows."""
-    found = database.execute("SELECT id, 1, token_start, token_rows FROM chunks ORDER BY id").fetchall()
-    table = np.array(found, np.int64).reshape(-1, 4)
+    """Return the first row and the number of rows of each live chunk, (chunks, 2), by kind of segment."""
+    rows = database.execute("SELECT id, 1, token_start, token_rows FROM chunks ORDER BY id").fetchall()
+    table = np.array(rows, np.int64).reshape(-1, 4)
     return {"vectors": table[:, :2], "lengths": table[:, :2], "tokens": table[:, 2:]}
 
 
@@ -66,7 +66,7 @@ def _copy(old: Segment, new: Segment, places: NDArray[np.int64], disk: Disk) -> 
 
 
 def _portions(places: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]:
-    """`places` cut so that the rows of each part take about _COPY_BYTES."""
+    """Split `places` so that the rows of each part take about _COPY_BYTES."""
     if not len(places):
         return
     number = np.cumsum(places[:, 1] * width) // _COPY_BYTES
@@ -74,7 +74,7 @@ def _portions(places: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int6
 
 
 def _renumber(database: sqlite3.Connection, places: dict[str, NDArray[np.int64]]) -> None:
-    """Chunk ids become 0, 1, 2, ... in their old order. Smallest first, so that no id is taken twice on the way."""
+    """Renumber the chunks to 0, 1, 2, ... in their order. The smallest goes first, so no id is in use twice."""
     token_starts = np.cumsum(places["tokens"][:, 1]) - places["tokens"][:, 1]
     old = places["vectors"][:, 0]
     database.executemany(

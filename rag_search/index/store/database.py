@@ -1,4 +1,4 @@
-"""meta.db: schema, connections, and SQLite's errors in our words."""
+"""meta.db: schema, connections, and SQLite's errors as errors of ragsearch."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ MIN_SQLITE = (3, 38, 0)  # json_each without a compile-time option
 _BUSY_TIMEOUT_S = 10.0
 
 # Only whitespace separates terms: `redis-cli`, `a.b`, `c++` are one token each. The ascii tokenizer keeps every
-# character above 127, so Chinese pairs stay as they are, where unicode61 would cut and fold by its own tables.
+# character above 127, so Chinese pairs stay whole; unicode61 would split and fold them by its own tables.
 _TOKEN_CHARS = string.punctuation.replace("'", "''").replace('"', '""')
-TOKENS = re.compile(r"[^\x00-\x20\x7f]+")  # what is one token then
+TOKENS = re.compile(r"[^\x00-\x20\x7f]+")  # one token of that tokenizer
 
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE roots (path TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE segments (kind TEXT PRIMARY KEY, name TEXT NOT NULL, rows INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE ann (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID",
-    # text: of a document without chunks; of the others it is the text of their chunks, one after the other.
+    # text: only of a document without chunks; otherwise the text is that of its chunks, joined.
     """CREATE TABLE documents (
         id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, title TEXT NOT NULL, metadata TEXT NOT NULL,
         updated TEXT NOT NULL, content_hash TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
         text TEXT NOT NULL)""",
-    # id: row of the vector. checksum: see encodings.row_checksums. Long columns last: SQLite reads a row up to
-    # the last column it needs.
+    # id: row of the vector. checksum: see encodings.row_checksums. Long columns come last: SQLite reads a row
+    # up to the last column it needs.
     """CREATE TABLE chunks (
         id INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(id), ordinal INTEGER NOT NULL,
         start INTEGER NOT NULL, end INTEGER NOT NULL, line_start INTEGER NOT NULL, line_end INTEGER NOT NULL,
@@ -47,7 +47,7 @@ SCHEMA = (
         terms, content='chunks', content_rowid='id', tokenize="ascii tokenchars '{_TOKEN_CHARS}'")""",
     "CREATE VIRTUAL TABLE lexical_vocab USING fts5vocab(lexical, row)",
     "CREATE VIRTUAL TABLE lexical_places USING fts5vocab(lexical, instance)",
-    # No trigger for updates: only compaction changes ids, and it rebuilds the lexical index in one go.
+    # No trigger for updates: only compaction changes ids, and it rebuilds the lexical index as a whole.
     """CREATE TRIGGER chunk_added AFTER INSERT ON chunks BEGIN
         INSERT INTO lexical (rowid, terms) VALUES (new.id, new.terms); END""",
     """CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
@@ -57,9 +57,9 @@ SCHEMA = (
 
 
 def connect(folder: Path, *, writer: bool = False) -> sqlite3.Connection:
-    """A connection without implicit transactions: BEGIN and COMMIT stand in the code. Used by one thread at a time.
+    """Open a connection without implicit transactions, for one thread at a time.
 
-    Raises IndexStoreError when SQLite is too old or lacks FTS5, or when the newest commits stand in a log that cannot
+    Raises IndexStoreError when SQLite is too old or lacks FTS5, or when the newest commits are in a log that cannot
     be read here; sqlite3.Error when the file cannot be opened.
     """
     _require_sqlite()
@@ -92,24 +92,26 @@ _WRITER_PRAGMAS = (
     "journal_size_limit = 67108864",
 )
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -16384")
-_DAMAGED = ("Could not decode to UTF-8", "malformed JSON", "no such ")  # what SQLite gives no code of its own
-_AS_IT_STANDS, _WITH_LOG = "ro&immutable=1", "ro"
+_DAMAGED = ("Could not decode to UTF-8", "malformed JSON", "no such ")  # errors without a code of their own
+_IMMUTABLE, _WITH_LOG = "ro&immutable=1", "ro"
 
 
 def _is_frozen(folder: Path) -> bool:
-    """Whether the folder is on read-only media."""
+    """Return whether the folder is on read-only media."""
     return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _frozen_mode(folder: Path) -> str:
-    """How to read on read-only media, where no reader can take part in the bookkeeping of the write-ahead log. Nothing
-    changes there, so the database is read as it stands, unless a copy was made while the log held commits."""
+    """Return the SQLite mode for read-only media, where a reader cannot register in the write-ahead log.
+
+    Nothing changes there, so the database is opened as immutable, unless it was copied while the log held commits.
+    """
     log = folder / f"{DATABASE}-wal"
-    return _WITH_LOG if log.exists() and log.stat().st_size else _AS_IT_STANDS
+    return _WITH_LOG if log.exists() and log.stat().st_size else _IMMUTABLE
 
 
 def _log_unreadable(folder: Path, error: sqlite3.Error) -> IndexStoreError:
-    """SQLite reads the log of a frozen copy only when its index of the log was copied, too."""
+    """Return the error for a read-only copy without the index of the log, which SQLite needs to read the log."""
     return IndexStoreError(
         f"{folder} is read-only, and its last commits are in {DATABASE}-wal, which cannot be read there: {error}.",
         remedy="Run ragsearch status on a copy that can be written to, and use that copy.",
@@ -117,12 +119,12 @@ def _log_unreadable(folder: Path, error: sqlite3.Error) -> IndexStoreError:
 
 
 def is_initialised(database: sqlite3.Connection) -> bool:
-    """Whether the schema was committed; a writer killed in its first millisecond leaves an empty file."""
+    """Return whether the schema was committed; a writer killed in its first millisecond leaves an empty file."""
     return database.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
 
 
 def has_store(folder: Path) -> bool:
-    """Whether an index was ever committed here. Raises sqlite3.Error for a file that is no database."""
+    """Return whether an index was ever committed here. Raises sqlite3.Error for a file that is not a database."""
     if not (folder / DATABASE).exists():
         return False
     database = connect(folder)
@@ -133,7 +135,7 @@ def has_store(folder: Path) -> bool:
 
 
 def inode_of(folder: Path) -> int | None:
-    """What tells the database of this index from that of a rebuilt one; None while there is none."""
+    """Return the inode of meta.db, which a rebuild changes; None while there is no file."""
     try:
         return (folder / DATABASE).stat().st_ino
     except (FileNotFoundError, NotADirectoryError):
@@ -142,7 +144,7 @@ def inode_of(folder: Path) -> int | None:
 
 @contextmanager
 def store_errors(folder: Path) -> Iterator[None]:
-    """Turn failures of SQLite and of the file system into IndexStoreError with path and remedy."""
+    """Raise IndexStoreError with path and remedy for failures of SQLite and of the file system."""
     try:
         yield
     except sqlite3.Error as error:
@@ -154,16 +156,16 @@ def store_errors(folder: Path) -> Iterator[None]:
         raise IndexStoreError(f"{folder / DATABASE}: {error}.", remedy=remedy) from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        place = error.filename or folder
-        raise IndexStoreError(f"{place}: {error.strerror or error}.", remedy=_remedy(full=full)) from error
+        path = error.filename or folder
+        raise IndexStoreError(f"{path}: {error.strerror or error}.", remedy=_remedy(full=full)) from error
 
 
 @contextmanager
 def value_errors(folder: Path) -> Iterator[None]:
-    """Turn what Python says of rows that no writer has written into IndexCorruptError."""
+    """Raise IndexCorruptError for the errors that Python raises on rows that no writer has written."""
     try:
         yield
-    except UnicodeEncodeError:  # of a text that was asked for
+    except UnicodeEncodeError:  # the caller passed such a text
         raise
     except (IndexError, TypeError, ValueError) as error:
         raise IndexCorruptError(f"{folder / DATABASE} is damaged: {error}.", remedy=REBUILD) from error
@@ -171,15 +173,15 @@ def value_errors(folder: Path) -> Iterator[None]:
 
 def _remedy(*, full: bool) -> str:
     if full:
-        return "Free some space and run the command again: what was committed is kept."
-    return "Check the disk and the rights of the folder, then run the command again: what was committed is kept."
+        return "Free some space and run the command again: everything committed is kept."
+    return "Check the disk and the rights of the folder, then run the command again: everything committed is kept."
 
 
 def _require_sqlite() -> None:
     if sqlite3.sqlite_version_info < MIN_SQLITE:
-        wanted = ".".join(map(str, MIN_SQLITE))
+        required = ".".join(map(str, MIN_SQLITE))
         raise IndexStoreError(
-            f"SQLite {sqlite3.sqlite_version} is too old, {wanted} is needed.", remedy="Use a newer Python."
+            f"SQLite {sqlite3.sqlite_version} is too old, {required} is needed.", remedy="Use a newer Python."
         )
     if not _has_fts5():
         raise IndexStoreError("this Python's SQLite has no FTS5.", remedy="Use a Python from python.org, uv or conda.")

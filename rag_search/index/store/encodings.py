@@ -1,4 +1,4 @@
-"""What was made of a chunk, as it stands in the segments."""
+"""Read and checksum the encoded form of chunks: vectors and token vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from rag_search.records import Encoded, TokenVectors
 
 
 def read_encoded(segments: Mapping[str, Segment], places: NDArray[np.int64]) -> Encoded:
-    """One row per chunk. places: int64 (n, 3): row of the vector, first token row, number of token rows."""
+    """Read the encoded form of chunks, one row each.
+
+    places: int64 (n, 3): row of the vector, first token row, number of token rows.
+    """
     vectors = segments["vectors"].read(places[:, 0], np.ones(len(places), np.int64))
     if "tokens" not in segments:
         return Encoded(vectors)
@@ -24,7 +27,7 @@ def read_encoded(segments: Mapping[str, Segment], places: NDArray[np.int64]) -> 
 
 
 def find_encoded(database: sqlite3.Connection, segments: Mapping[str, Segment], passage: str) -> Encoded | None:
-    """What was made of this very passage, in whatever document; one row, None when no chunk has it."""
+    """Read the encoded form of a passage from any chunk that has it, one row; None when no chunk does."""
     row = database.execute(
         "SELECT id, token_start, token_rows FROM chunks WHERE passage_hash = ? LIMIT 1", (passage_hash(passage),)
     ).fetchone()
@@ -32,12 +35,12 @@ def find_encoded(database: sqlite3.Connection, segments: Mapping[str, Segment], 
 
 
 def term_counts(terms: Sequence[str]) -> NDArray[np.int32]:
-    """How many terms FTS5 sees in each line of them: int32 (n, 1), a row of the segment of lengths."""
+    """Count the terms that FTS5 sees in each line: int32 (n, 1), rows of the segment of lengths."""
     return np.array([[len(TOKENS.findall(line))] for line in terms], np.int32).reshape(-1, 1)
 
 
 def row_checksums(encoded: Encoded, texts: Sequence[str]) -> list[int]:
-    """CRC-32 of each chunk: its text, its vector and its token vectors, one after the other."""
+    """Return the CRC-32 of each chunk over its text, its vector and its token vectors."""
     sums = [
         zlib.crc32(np.ascontiguousarray(row, "<f4").tobytes(), zlib.crc32(text.encode()))
         for row, text in zip(encoded.vectors, texts, strict=True)

@@ -1,10 +1,10 @@
-"""The files of an index and what identifies it. STORE in one table:
+"""The files of an index and the records that identify it.
 
 meta.db              SQLite: the only commit point
 vectors-000001.f32   append-only rows (n, dim) float32, little-endian; chunk id = row
 tokens-000001.u4     append-only token vectors, four bits a dimension
 lengths-000001.i32   append-only numbers of terms, one int32 for each chunk, for BM25
-ann-000007.faiss     derived cache, made at generation 7; may be deleted at any time
+ann-000007.faiss     derived from the vectors at generation 7; may be deleted at any time
 writer.lock          held by the one writer
 """
 
@@ -27,10 +27,10 @@ _DERIVED = re.compile(r"(vectors-\d+\.f32|tokens-\d+\.(u4|i8)|lengths-\d+\.i32|a
 
 @dataclass(frozen=True, slots=True)
 class IndexManifest:
-    """What an index was made with; another manifest may not write to it.
+    """Everything that the content of an index depends on; a writer with another manifest is refused.
 
     embedder_fingerprint: see `Embedder.fingerprint`. dim, token_dim: dimensions of a vector and of a token vector
-    (0: none). lexical_version: of the term rules.
+    (0: none). lexical_version: version of the term rules.
     """
 
     embedder_name: str
@@ -49,24 +49,27 @@ class IndexManifest:
         """Bytes of a stored token vector (four bits a dimension); 0 without token vectors."""
         return self.token_dim // 2
 
-    def require_match(self, wanted: IndexManifest, *, path: Path) -> None:
-        """Raise FingerprintError unless an engine described by `wanted` may use this index at `path`."""
-        if self.embedder_fingerprint != wanted.embedder_fingerprint:
+    def require_match(self, required: IndexManifest, *, path: Path) -> None:
+        """Raise FingerprintError unless an engine with the manifest `required` may use this index at `path`."""
+        if self.embedder_fingerprint != required.embedder_fingerprint:
             raise FingerprintError(
                 f"{path} was made by {self.embedder_name} ({self.embedder_fingerprint[:12]}), "
-                f"not by {wanted.embedder_name} ({wanted.embedder_fingerprint[:12]}).",
+                f"not by {required.embedder_name} ({required.embedder_fingerprint[:12]}).",
                 remedy=REBUILD,
             )
         for part in ("dim", "token_dim", "lexical_version", "schema_version"):
-            here, there = getattr(self, part), getattr(wanted, part)
+            here, there = getattr(self, part), getattr(required, part)
             if here != there:
                 raise FingerprintError(f"{path} was made with {part} {here}, not {there}.", remedy=REBUILD)
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file as it was when it was ingested. size in bytes, OUTDATED for one that was cut into chunks by other rules
-    than those of now; content_hash: SHA-256, hexadecimal."""
+    """A file when it was ingested.
+
+    size: in bytes; OUTDATED for a file that was chunked by other rules than the present ones. content_hash: SHA-256,
+    hexadecimal.
+    """
 
     size: int
     mtime_ns: int
@@ -75,17 +78,20 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class IndexCounts:
-    """documents and chunks that can be found; dead: rows of removed chunks; bytes: of all files of the index."""
+    """Sizes of an index.
+
+    documents, chunks: those that can be found. deleted: rows of deleted chunks. bytes: size of all files.
+    """
 
     documents: int
     chunks: int
-    dead: int
+    deleted: int
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class AnnFile:
-    """The approximate index over the rows `[0, rows)`. checksum: CRC-32 of the file."""
+class DerivedFile:
+    """A file derived from the rows `[0, rows)` of the vectors. checksum: CRC-32 of the file."""
 
     name: str
     rows: int
@@ -93,21 +99,22 @@ class AnnFile:
 
 
 def no_index(path: Path) -> IndexMissingError:
+    """Return the error for a folder without an index."""
     return IndexMissingError(f"there is no index at {path}.", remedy="Run: ragsearch ingest PATH")
 
 
 def derived_files(folder: Path) -> list[Path]:
-    """Segments, caches and their unfinished forms in `folder`: what recovery may delete when nothing names it."""
+    """List the segments, derived files and their unfinished forms: files to delete unless meta.db names them."""
     return sorted(file for file in folder.iterdir() if _DERIVED.fullmatch(file.name))
 
 
 def file_number(name: str) -> int:
-    """7 of `vectors-000007.f32`."""
+    """Return 7 for `vectors-000007.f32`."""
     return int(name.partition("-")[2].partition(".")[0])
 
 
 def bytes_in(folder: Path) -> int:
-    """Bytes of the files in a folder; one that a writer removes meanwhile counts nothing."""
+    """Return the size of all files in a folder; a file that a writer removes meanwhile counts 0."""
     total = 0
     for file in folder.iterdir():
         with suppress(FileNotFoundError):

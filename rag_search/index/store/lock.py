@@ -1,4 +1,4 @@
-"""One writer at a time. The kernel drops the lock when its holder dies, so it can never be left behind."""
+"""One writer at a time. The kernel releases the lock when its holder dies, so it cannot be left behind."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from rag_search.index.store.layout import LOCK
 
 
 class WriterLock:
-    """An exclusive flock on `writer.lock`, which also names the process that holds it."""
+    """An exclusive flock on `writer.lock`, which also names the process that holds it.
+
+    Raises IndexLockedError at once when another writer holds it.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Raises IndexLockedError at once when another writer holds it."""
         self._fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -32,9 +34,10 @@ class WriterLock:
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
         except OSError:
-            pass  # a full disk: the lock holds, only its message will be poorer
+            pass  # a full disk: the lock holds, its message just cannot name this process
 
     def release(self) -> None:
+        """Let the next writer in. Harmless when repeated."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -1,4 +1,4 @@
-"""What a writer does before its first write: make the folder say what meta.db says."""
+"""Create, clear and recover the folder of an index: the files in it become those that meta.db names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rag_search.index.store.segments import Segment, close_all
 
 
 def recover(database: sqlite3.Connection, folder: Path, *, disk: Disk) -> dict[str, Segment]:
-    """The segments, ready to be appended to: torn tails cut, files that meta.db does not name removed."""
+    """Open the segments for appending: cut torn tails and remove files that meta.db does not name."""
     try:
         segments = state.open_segments(database, folder, state.read_manifest(database), writable=True)
     except FileNotFoundError as error:
@@ -31,12 +31,13 @@ def recover(database: sqlite3.Connection, folder: Path, *, disk: Disk) -> dict[s
 
 
 def remove_unnamed(database: sqlite3.Connection, folder: Path, *, disk: Disk) -> None:
-    """Delete segments and caches that no committed generation names: leftovers of an interrupted step."""
+    """Delete segments and derived files that meta.db does not name: leftovers of an interrupted step."""
     for file in unnamed_files(database, folder):
         disk.remove(file)
 
 
 def unnamed_files(database: sqlite3.Connection, folder: Path) -> list[Path]:
+    """List segments and derived files that meta.db does not name."""
     named = {name for (name,) in database.execute("SELECT name FROM segments UNION ALL SELECT name FROM ann")}
     return [file for file in derived_files(folder) if file.name not in named]
 
@@ -44,9 +45,9 @@ def unnamed_files(database: sqlite3.Connection, folder: Path) -> list[Path]:
 def create_store(
     folder: Path, manifest: IndexManifest, *, roots: Sequence[str] = (), base: str | None = None, disk: Disk
 ) -> None:
-    """An empty index in `folder`, whatever stood there before. Killed half-way, it is no index and is made anew.
+    """Create an empty index in `folder` and remove the one there. Killed half-way, the folder has no index.
 
-    Its segments have numbers that no file had before: a reader that has just read the old meta.db must not find them
+    Its segments get numbers that no file had before: a reader that has just read the old meta.db must not find them
     under the old names.
     """
     number = 1 + max((file_number(file.name) for file in derived_files(folder)), default=0)
@@ -67,15 +68,17 @@ def create_store(
         state.write_segments(database, segments)
         database.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in roots])
         if base is not None:
-            state.write_note(database, "base", base)
+            state.write_meta(database, "base", base)
         database.execute("COMMIT")
     finally:
         database.close()
 
 
 def clear_store(folder: Path, *, disk: Disk) -> None:
-    """Remove every file of an index. meta.db goes first: without it the rest means nothing, and a leftover log must
-    never meet a new database."""
+    """Remove every file of an index.
+
+    meta.db goes first: without it the rest means nothing, and a leftover log must never meet a new database.
+    """
     disk.remove(folder / DATABASE)
     disk.sync_folder(folder)
     for file in (folder / f"{DATABASE}-wal", folder / f"{DATABASE}-shm", *derived_files(folder)):
@@ -84,17 +87,14 @@ def clear_store(folder: Path, *, disk: Disk) -> None:
 
 
 def salvaged_roots(folder: Path) -> tuple[list[str], str | None]:
-    """The folders an index was made from, and what they are relative to, as far as it can still tell; a rebuild starts
-    from them.
-    """
+    """Return the root folders and the base folder of an index, for a rebuild; empty where they cannot be read."""
     try:
         if not has_store(folder):
             return [], None
         database = connect(folder)
         try:
-            roots = [root for (root,) in database.execute("SELECT path FROM roots ORDER BY path")]
-            return roots, state.read_note(database, "base")
+            return state.read_roots(database), state.read_meta(database, "base")
         finally:
             database.close()
     except (sqlite3.Error, IndexStoreError):
-        return [], None  # the very damage that the rebuild is meant to repair
+        return [], None  # the damage that the rebuild is to repair

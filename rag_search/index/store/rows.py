@@ -1,4 +1,4 @@
-"""Records to SQL rows and back: the only place that knows the columns of documents and chunks."""
+"""Convert records to SQL rows and back: the only module that knows the columns of documents and chunks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rag_search.errors import InputError
-from rag_search.index.store.layout import FileState
+from rag_search.index.store.layout import FileState, IndexManifest
 from rag_search.records import Chunk, Document, Encoded
 
 _CHUNK_COLUMNS = """chunks.id, path, title, ordinal, heading_path, start, end, line_start, line_end, chunks.text,
@@ -19,28 +19,35 @@ _CHUNK_COLUMNS = """chunks.id, path, title, ordinal, heading_path, start, end, l
 
 
 def passage_hash(passage: str) -> bytes:
-    """128 bits of SHA-256: what tells two passages apart."""
+    """Return 128 bits of SHA-256, which identify a passage."""
     return hashlib.sha256(passage.encode()).digest()[:16]
 
 
-def check_document(document: Document, chunks: Sequence[Chunk], encoded: Encoded, terms: Sequence[str]) -> None:
+def check_document(
+    document: Document, chunks: Sequence[Chunk], encoded: Encoded, terms: Sequence[str], *, manifest: IndexManifest
+) -> None:
     """Raise InputError for text that UTF-8 cannot hold, ValueError when the parts do not fit together."""
     if not len(chunks) == len(encoded.vectors) == len(terms):
         raise ValueError(f"{len(chunks)} chunks, {len(encoded.vectors)} vectors, {len(terms)} term strings")
     if chunks and "".join(chunk.text for chunk in chunks) != document.text:
         raise ValueError(f"the chunks of {document.path} do not partition its text")
+    if encoded.vectors.shape[1] != manifest.dim:
+        raise ValueError(f"vectors of {encoded.vectors.shape[1]} columns, the index has {manifest.dim}")
+    token_columns = encoded.tokens.rows.shape[1] if encoded.tokens else 0
+    if token_columns != manifest.token_bytes:
+        raise ValueError(f"token vectors of {token_columns} bytes, the index has {manifest.token_bytes}")
     norms = np.linalg.norm(encoded.vectors.astype(np.float64), axis=1)
-    if not np.allclose(norms, 1, atol=1e-3):  # false for NaN, too
+    if not np.allclose(norms, 1, atol=1e-3):  # false for NaN too
         raise ValueError(f"the vectors of {document.path} are not unit vectors")
     try:
         for text in (document.path, document.title, document.text, *(chunk.passage for chunk in chunks), *terms):
             text.encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{document.path} holds half a surrogate pair, which is no text: {error.reason}.") from error
+        raise InputError(f"{document.path} holds half a surrogate pair, which is not text: {error.reason}.") from error
 
 
 def insert_document(database: sqlite3.Connection, document: Document, *, state: FileState, empty: bool) -> int:
-    """The new document's id. empty: it has no chunks that would hold its text."""
+    """Insert a document and return its id. empty: it has no chunks, so its text is stored with it."""
     cursor = database.execute(
         "INSERT INTO documents (path, title, metadata, updated, content_hash, size, mtime_ns, text)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -69,7 +76,10 @@ def insert_chunks(
     first_row: int,
     first_token: int,
 ) -> None:
-    """Chunks whose vectors stand in their segment from `first_row` on, their token vectors from `first_token` on."""
+    """Insert the chunks of a document.
+
+    first_row, first_token: rows of the first vector and of the first token vector in their segments.
+    """
     lengths = encoded.tokens.lengths.tolist() if encoded.tokens else [0] * len(chunks)
     starts = [0, *np.cumsum(lengths, dtype=np.int64).tolist()]
     database.executemany(
@@ -84,27 +94,28 @@ def insert_chunks(
 
 
 def delete_document(database: sqlite3.Connection, path: str) -> None:
-    """Remove a document and its chunks; triggers bury its rows and its terms. Nothing happens if it is not there."""
+    """Delete a document and its chunks if it exists; triggers record its deleted rows and remove its terms."""
     database.execute("DELETE FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?)", (path,))
     database.execute("DELETE FROM documents WHERE path = ?", (path,))
 
 
 def load_chunks(database: sqlite3.Connection, ids: Sequence[int]) -> list[Chunk]:
-    """Chunks in the order of `ids`. Raises KeyError for an id that is not there."""
+    """Load chunks in the order of `ids`. Raises KeyError for an unknown id."""
     rows = database.execute(
         f"SELECT {_CHUNK_COLUMNS} WHERE chunks.id IN (SELECT value FROM json_each(?))", (json_list(ids),)
     )
-    found = {row[0]: _chunk(row) for row in rows}
-    return [found[int(chunk_id)] for chunk_id in ids]
+    chunks = {row[0]: _chunk(row) for row in rows}
+    return [chunks[int(chunk_id)] for chunk_id in ids]
 
 
 def load_files(database: sqlite3.Connection) -> dict[str, FileState]:
-    """State of the file of every document, by path."""
-    found = database.execute("SELECT path, size, mtime_ns, content_hash FROM documents ORDER BY path")
-    return {path: FileState(size, mtime_ns, digest) for path, size, mtime_ns, digest in found}
+    """Load the state of the file of every document, by path."""
+    rows = database.execute("SELECT path, size, mtime_ns, content_hash FROM documents ORDER BY path")
+    return {path: FileState(size, mtime_ns, digest) for path, size, mtime_ns, digest in rows}
 
 
 def load_document(database: sqlite3.Connection, path: str) -> Document | None:
+    """Load the document at `path`; None if there is none."""
     row = database.execute(
         "SELECT id, title, metadata, updated, content_hash, text FROM documents WHERE path = ?", (path,)
     ).fetchone()
@@ -117,22 +128,23 @@ def load_document(database: sqlite3.Connection, path: str) -> Document | None:
 
 
 def chunks_of(database: sqlite3.Connection, path: str) -> Iterator[Chunk]:
+    """Load the chunks of a document in reading order."""
     rows = database.execute(f"SELECT {_CHUNK_COLUMNS} WHERE path = ? ORDER BY ordinal", (path,))
     return (_chunk(row) for row in rows.fetchall())
 
 
 def token_runs(database: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], list[int]]:
-    """First row and number of rows of each chunk's token vectors, in the order of `ids`. Raises KeyError."""
+    """Load first row and number of rows of each chunk's token vectors, in the order of `ids`. Raises KeyError."""
     rows = database.execute(
         "SELECT id, token_start, token_rows FROM chunks WHERE id IN (SELECT value FROM json_each(?))", (json_list(ids),)
     )
-    found = {row[0]: row[1:] for row in rows}
-    runs = [found[int(chunk_id)] for chunk_id in ids]
+    runs_by_id = {row[0]: row[1:] for row in rows}
+    runs = [runs_by_id[int(chunk_id)] for chunk_id in ids]
     return [start for start, _ in runs], [count for _, count in runs]
 
 
 def json_list(ids: Sequence[int]) -> str:
-    """Ids as one bound value, so that any number of them fits."""
+    """Return ids as one value to bind, so that any number of them fits."""
     return json.dumps([int(i) for i in ids])
 
 

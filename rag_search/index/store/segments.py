@@ -1,4 +1,4 @@
-"""Append-only files of fixed-width rows. How many rows count is for meta.db to say, never for the file's length."""
+"""Append-only files of fixed-width rows. meta.db records how many rows count; the file may be longer."""
 
 from __future__ import annotations
 
@@ -24,19 +24,22 @@ _TYPES: dict[str, np.dtype[Any]] = {
 
 
 def segment_name(kind: str, number: int) -> str:
+    """Return the file name of a segment."""
     return f"{kind}-{number:06d}.{_SUFFIXES[kind]}"
 
 
 def has_current_form(kind: str, name: str) -> bool:
-    """Whether the rows of the file `name` are as this version writes them."""
+    """Return whether the rows of the file `name` have the form that this version writes."""
     return name.endswith(f".{_SUFFIXES[kind]}")
 
 
 class Segment:
-    """Rows (n, columns) of one file. Reading is safe from many threads at once."""
+    """Rows (n, columns) of one file. Reading is safe from many threads at once.
+
+    fd: the open file, which the segment takes over. rows: number of committed rows.
+    """
 
     def __init__(self, path: Path, kind: str, columns: int, *, fd: int, rows: int = 0) -> None:
-        """Takes over the open file `fd`; `rows` are the committed ones."""
         self.path = path
         self.kind = kind
         self.columns = columns
@@ -46,7 +49,7 @@ class Segment:
 
     @classmethod
     def open(cls, path: Path, kind: str, columns: int, *, rows: int, writable: bool = False) -> Segment:
-        """Raises FileNotFoundError, and IndexCorruptError when the file is shorter than its committed rows."""
+        """Open a segment. Raises FileNotFoundError, IndexCorruptError when the file lacks committed rows."""
         fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
         segment = cls(path, kind, columns, fd=fd, rows=rows)
         if os.fstat(fd).st_size < segment.bytes:
@@ -56,20 +59,22 @@ class Segment:
 
     @classmethod
     def create(cls, folder: Path, kind: str, columns: int, *, number: int, disk: Disk = DISK) -> Segment:
+        """Create an empty segment."""
         path = folder / segment_name(kind, number)
         return cls(path, kind, columns, fd=disk.create(path))
 
     @property
     def width(self) -> int:
-        """Bytes of a row."""
+        """Size of a row in bytes."""
         return self.columns * self.dtype.itemsize
 
     @property
     def bytes(self) -> int:
+        """Size of the committed rows in bytes."""
         return self.rows * self.width
 
     def append(self, rows: NDArray[Any], disk: Disk) -> int:
-        """Write rows (m, columns) after the last one; the first one's number. Not durable before `sync`."""
+        """Append rows (m, columns) and return the id of the first. Not durable before `sync`."""
         first = self.rows
         data = np.ascontiguousarray(rows, self.dtype)
         if data.ndim != 2 or data.shape[1] != self.columns:
@@ -80,25 +85,26 @@ class Segment:
         return first
 
     def sync(self, disk: Disk) -> None:
+        """Make appended rows durable."""
         disk.sync(self._fd)
 
     def cut_tail(self, disk: Disk) -> None:
-        """Remove what an interrupted writer left after the committed rows."""
+        """Remove rows that an interrupted writer left after the committed ones."""
         if os.fstat(self._fd).st_size > self.bytes:
             disk.truncate(self._fd, self.bytes)
 
     def matrix(self) -> NDArray[Any]:
-        """All rows, mapped and not copied: (rows, columns)."""
+        """Map all rows without a copy: (rows, columns)."""
         if not self.rows:
             return np.empty((0, self.columns), self.dtype)
-        pages = mmap.mmap(self._fd, self.bytes, prot=mmap.PROT_READ)  # by the open file: its name may be gone by now
+        pages = mmap.mmap(self._fd, self.bytes, prot=mmap.PROT_READ)  # by descriptor: the name may be gone
         return np.frombuffer(pages, self.dtype).reshape(self.rows, self.columns)
 
     def read(self, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[Any]:
-        """The runs `[start, start + count)` one after the other: (sum of counts, columns).
+        """Read the runs `[start, start + count)` and join them: (sum of counts, columns).
 
-        By pread and not through a map: pages of a map stay in the process, and a million rows would fill it. In file
-        order, which is what a disk likes.
+        It uses pread and not a map: pages of a map stay in the process, and a million rows would fill it. It reads
+        in file order, which is fastest on a disk.
         """
         ends = np.cumsum(counts)
         out = np.empty((int(ends[-1]) if len(ends) else 0, self.columns), self.dtype)
@@ -107,13 +113,13 @@ class Segment:
         flat = out.view(np.uint8).reshape(-1).data
         order = np.argsort(starts, kind="stable")
         places = (np.stack((starts, ends - counts, ends), axis=1)[order] * self.width).tolist()
-        for offset, first, last in places:  # hundreds for every query: nothing but the call in this loop
+        for offset, first, last in places:  # hundreds a query: keep this loop to the call
             if os.preadv(self._fd, (flat[first:last],), offset) != last - first:
                 self._read_slowly(flat[first:last], offset)
         return out
 
     def _read_slowly(self, part: memoryview, offset: int) -> None:
-        """Whatever the system call gives at a time; nothing means that the file has ended."""
+        """Read as many bytes at a time as the system call gives. Raises IndexCorruptError at the end of the file."""
         while part:
             got = os.preadv(self._fd, [part], offset)
             if not got:
@@ -121,12 +127,14 @@ class Segment:
             part, offset = part[got:], offset + got
 
     def close(self) -> None:
+        """Close the file. Harmless when repeated."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 def close_all(segments: Mapping[str, Segment]) -> None:
+    """Close every segment."""
     for segment in segments.values():
         segment.close()
 

@@ -1,26 +1,28 @@
-"""What meta.db says about the index as a whole: manifest, generation, segments, ANN cache."""
+"""The parts of meta.db that describe the index as a whole: manifest, generation, segments, derived file, roots."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rag_search.errors import FingerprintError, IndexCorruptError
-from rag_search.index.store.layout import REBUILD, AnnFile, IndexManifest
+from rag_search.index.store.layout import REBUILD, DerivedFile, IndexManifest
 from rag_search.index.store.segments import Segment, close_all, has_current_form
 
-# base: the folder that stored paths are relative to (see `base.noted_form`); chunking: the rules by which documents are
-# cut into chunks
-Note = Literal["base", "chunking", "frequent_terms"]
+# base: the folder that stored paths are relative to (see `base_path.recorded_form`); chunking: the rules by which
+# documents are chunked
+MetaKey = Literal["base", "chunking", "frequent_terms"]
 
 
 def read_manifest(database: sqlite3.Connection) -> IndexManifest:
-    """Raises IndexCorruptError when it is not one of ours."""
+    """Read the manifest. Raises IndexCorruptError when it is not valid."""
     try:
         return IndexManifest(**json.loads(_meta(database, "manifest")))
     except (TypeError, ValueError) as error:
@@ -28,58 +30,72 @@ def read_manifest(database: sqlite3.Connection) -> IndexManifest:
 
 
 def write_manifest(database: sqlite3.Connection, manifest: IndexManifest) -> None:
+    """Write the manifest."""
     database.execute("INSERT OR REPLACE INTO meta VALUES ('manifest', ?)", (json.dumps(asdict(manifest)),))
 
 
 def read_generation(database: sqlite3.Connection) -> int:
-    """Grows by one with every commit."""
+    """Read the generation, which grows by one with every commit."""
     return int(_meta(database, "generation"))
 
 
 def write_generation(database: sqlite3.Connection, generation: int) -> None:
+    """Write the generation."""
     database.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))
 
 
-def read_ann(database: sqlite3.Connection) -> AnnFile | None:
+def read_derived(database: sqlite3.Connection) -> DerivedFile | None:
+    """Read which file is derived from the vectors; None without one."""
     row = database.execute("SELECT name, rows, checksum FROM ann").fetchone()
-    return None if row is None else AnnFile(*row)
+    return None if row is None else DerivedFile(*row)
 
 
-def write_ann(database: sqlite3.Connection, ann: AnnFile | None) -> None:
+def write_derived(database: sqlite3.Connection, file: DerivedFile | None) -> None:
+    """Record the file derived from the vectors."""
     database.execute("DELETE FROM ann")
-    if ann is not None:
-        database.execute("INSERT INTO ann VALUES (?, ?, ?)", (ann.name, ann.rows, ann.checksum))
+    if file is not None:
+        database.execute("INSERT INTO ann VALUES (?, ?, ?)", (file.name, file.rows, file.checksum))
 
 
-def is_sound(data: bytes, ann: AnnFile) -> bool:
-    """Return whether `data` is the content that was written for `ann`, by its checksum."""
-    return zlib.crc32(data) == ann.checksum
+def read_deleted(database: sqlite3.Connection) -> NDArray[np.int64]:
+    """Read the sorted ids of deleted rows."""
+    return np.array([row for (row,) in database.execute("SELECT row FROM tombstones ORDER BY row")], np.int64)
+
+
+def read_roots(database: sqlite3.Connection) -> list[str]:
+    """Read the folders that the index is kept equal to, sorted."""
+    return [root for (root,) in database.execute("SELECT path FROM roots ORDER BY path")]
 
 
 def read_frequent_terms(database: sqlite3.Connection) -> dict[str, int]:
-    """See `bm25.frequent_terms`; empty for an index that never was large."""
-    noted = json.loads(read_note(database, "frequent_terms") or "{}")
-    return {str(term): int(chunks) for term, chunks in noted.items()}
+    """Read the record of `bm25.frequent_terms`; empty for an index that never was large."""
+    recorded = json.loads(read_meta(database, "frequent_terms") or "{}")
+    return {str(term): int(chunks) for term, chunks in recorded.items()}
 
 
 def write_frequent_terms(database: sqlite3.Connection, terms: Mapping[str, int]) -> None:
-    write_note(database, "frequent_terms", json.dumps(dict(terms), ensure_ascii=False))
+    """Record which terms are frequent, and in how many chunks they occur."""
+    write_meta(database, "frequent_terms", json.dumps(dict(terms), ensure_ascii=False))
 
 
-def read_note(database: sqlite3.Connection, key: Note) -> str | None:
-    """What stands in `meta` besides manifest and generation; None in an index whose writer did not note it."""
+def read_meta(database: sqlite3.Connection, key: MetaKey) -> str | None:
+    """Read an optional entry of `meta`; None if no writer has set it."""
     row = database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def write_note(database: sqlite3.Connection, key: Note, value: str) -> None:
+def write_meta(database: sqlite3.Connection, key: MetaKey, value: str) -> None:
+    """Write an optional entry of `meta`."""
     database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def open_segments(
     database: sqlite3.Connection, folder: Path, manifest: IndexManifest, *, writable: bool = False
 ) -> dict[str, Segment]:
-    """The segments that meta.db names, by kind. Raises FileNotFoundError, IndexCorruptError and FingerprintError."""
+    """Open the segments that meta.db names, by kind.
+
+    Raises FileNotFoundError, IndexCorruptError, FingerprintError.
+    """
     columns = segment_columns(manifest)
     opened: dict[str, Segment] = {}
     rows = database.execute("SELECT kind, name, rows FROM segments").fetchall()
@@ -98,6 +114,7 @@ def open_segments(
 
 
 def write_segments(database: sqlite3.Connection, segments: Mapping[str, Segment]) -> None:
+    """Record the names and the committed rows of the segments."""
     database.executemany(
         "INSERT OR REPLACE INTO segments VALUES (?, ?, ?)",
         [(segment.kind, segment.path.name, segment.rows) for segment in segments.values()],
@@ -105,7 +122,7 @@ def write_segments(database: sqlite3.Connection, segments: Mapping[str, Segment]
 
 
 def segment_columns(manifest: IndexManifest) -> dict[str, int]:
-    """Columns by kind of segment; no token segment for an engine without token vectors."""
+    """Return the columns of each kind of segment; no token segment for an engine without token vectors."""
     columns = {"vectors": manifest.dim, "lengths": 1}
     return {**columns, "tokens": manifest.token_bytes} if manifest.token_dim else columns
 

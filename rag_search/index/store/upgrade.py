@@ -1,4 +1,4 @@
-"""Indexes of older versions. Whatever can be made from what is stored is made, so that nothing is embedded again.
+"""Upgrade indexes of older versions from their own content, so that nothing is embedded again.
 
 1 -> 2   the segment of lengths and a view of the postings, for BM25 outside of SQLite
 """
@@ -23,7 +23,7 @@ _UPGRADABLE = 1
 
 
 def require_current(manifest: IndexManifest, path: Path) -> None:
-    """Raise FingerprintError when the index has another version than ours, with the command that changes that."""
+    """Raise FingerprintError for an index of another version, with the command that updates it."""
     if manifest.schema_version != SCHEMA_VERSION:
         upgradable = _UPGRADABLE <= manifest.schema_version < SCHEMA_VERSION
         raise FingerprintError(
@@ -33,14 +33,13 @@ def require_current(manifest: IndexManifest, path: Path) -> None:
 
 
 def upgrade(database: sqlite3.Connection, folder: Path, *, disk: Disk) -> None:
-    """Bring an older index to SCHEMA_VERSION, in one transaction; nothing happens to others. Killed anywhere, it is
-    as it was."""
+    """Upgrade an older index to SCHEMA_VERSION in one transaction; killed anywhere, the index is unchanged."""
     manifest = state.read_manifest(database)
     if manifest.schema_version != _UPGRADABLE:
         return
     database.execute("BEGIN IMMEDIATE")
     name, rows = database.execute("SELECT name, rows FROM segments WHERE kind = 'vectors'").fetchone()
-    lengths = np.zeros((rows, 1), np.int32)  # of dead rows nothing is known, and nobody asks
+    lengths = np.zeros((rows, 1), np.int32)  # 0 for deleted rows, which are never read
     for chunk_id, terms in database.execute("SELECT id, terms FROM chunks"):
         lengths[chunk_id] = term_counts([terms])
     segment = Segment.create(folder, "lengths", 1, number=file_number(name), disk=disk)

@@ -1,0 +1,93 @@
+"""Encode groups of documents: here, or elsewhere behind the same interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from rag_search.embed.base import Embedder
+from rag_search.embed.token_quantizer import packed_bytes
+from rag_search.ingest.prepare import Group
+from rag_search.records import Encoded, TokenVectors
+from rag_search.runtime.threads import Prefetcher
+
+Stored = Callable[[Sequence[str]], Mapping[str, Encoded]]  # passages to the encoded form of those that the index has
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedGroup:
+    """A group with the encoded form of its documents, one for each of `group.documents`.
+
+    embedded: passages that the model read; tokens: theirs.
+    """
+
+    group: Group
+    encoded: tuple[Encoded, ...]
+    embedded: int = 0
+    tokens: int = 0
+
+
+class Encoder(Protocol):
+    """Encodes groups of documents, in this process or elsewhere."""
+
+    def encode(self, groups: Iterable[Group], stored: Stored) -> Generator[EncodedGroup, None, None]:
+        """Yield each group with its encoded documents, in order.
+
+        A document that cannot be encoded comes back as a Failure in the items of its group. stored: reads what the
+        index has; the caller commits a group before it asks for the next one. Raises EngineError when the model fails.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LocalEncoder:
+    """Encoder in this process; a background thread reads and chunks the next group meanwhile."""
+
+    embedder: Embedder
+
+    def encode(self, groups: Iterable[Group], stored: Stored) -> Generator[EncodedGroup, None, None]:
+        """Yield each group with its encoded documents; see Encoder."""
+        with closing(Prefetcher(groups)) as prefetched:
+            for group in prefetched:
+                yield encode_group(self.embedder, group, stored)
+
+
+def encode_group(embedder: Embedder, group: Group, stored: Stored) -> EncodedGroup:
+    """Encode the passages of a group that the index does not have."""
+    documents = [[chunk.passage for chunk in prepared.chunks] for prepared in group.documents]
+    passages = [passage for document in documents for passage in document]
+    known = dict(stored(passages))
+    fresh = [passage for passage in dict.fromkeys(passages) if passage not in known]
+    tokens = 0
+    if fresh:
+        encoded = embedder.encode_documents(fresh)
+        known.update({passage: _rows(encoded, row, row + 1) for row, passage in enumerate(fresh)})
+        lengths = encoded.tokens.lengths if encoded.tokens else embedder.count_tokens(fresh)
+        tokens = int(lengths.sum())
+    parts = tuple(_join([known[passage] for passage in document], embedder) for document in documents)
+    return EncodedGroup(group, parts, len(fresh), tokens)
+
+
+def _rows(encoded: Encoded, start: int, stop: int) -> Encoded:
+    """Return the rows `start:stop` of a batch with their token vectors."""
+    tokens = encoded.tokens
+    if tokens is not None:
+        first = int(tokens.lengths[:start].sum())
+        last = first + int(tokens.lengths[start:stop].sum())
+        tokens = TokenVectors(tokens.rows[first:last], tokens.lengths[start:stop])
+    return Encoded(encoded.vectors[start:stop], tokens)
+
+
+def _join(parts: Sequence[Encoded], embedder: Embedder) -> Encoded:
+    """Join batches to one; without any, return an empty one of the embedder's widths."""
+    vectors = [np.empty((0, embedder.dim), np.float32), *(part.vectors for part in parts)]
+    if not embedder.token_dim:
+        return Encoded(np.concatenate(vectors))
+    tokens = [part.tokens for part in parts if part.tokens is not None]
+    rows = [np.empty((0, packed_bytes(embedder.token_dim)), np.uint8), *(token.rows for token in tokens)]
+    lengths = [np.empty(0, np.int64), *(token.lengths for token in tokens)]
+    return Encoded(np.concatenate(vectors), TokenVectors(np.concatenate(rows), np.concatenate(lengths)))

@@ -7,7 +7,7 @@ RagSearchError               message and remedy; the command line prints both an
 |-- EngineError              a model, a server or a GPU failed
 |   `-- KnownAnswerError     an engine gave a wrong answer (see rag_search.engines.known_answers)
 |-- IndexStoreError          the index on disk
-|   |-- IndexMissingError    there is no index yet
+|   |-- IndexMissingError    no index was made yet
 |   |-- IndexLockedError     another process is writing to it
 |   |-- FingerprintError     another embedder made it
 |   `-- IndexCorruptError    the files of the index contradict each other
@@ -72,7 +72,7 @@ class IndexStoreError(RagSearchError):
 
 
 class IndexMissingError(IndexStoreError):
-    """There is no index in this folder."""
+    """The folder does not contain an index."""
 
 
 class IndexLockedError(IndexStoreError):

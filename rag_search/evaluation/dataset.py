@@ -1,6 +1,6 @@
-"""Questions, judgments and documents of an evaluation set.
+"""Read questions, judgments and documents of an evaluation set.
 
-Two layouts are read. BEIR: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text, ...}, `qrels/NAME.tsv`
+There are two layouts. BEIR: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text, ...}, `qrels/NAME.tsv`
 (query-id, corpus-id, score). Markdown tree: `docs/` judged by path relative to it, from `qrels.tsv` or from
 `qrels/pages-*.tsv`.
 """
@@ -19,7 +19,10 @@ from rag_search.text.query import parse_query
 
 @dataclass(frozen=True, slots=True)
 class EvalQuery:
-    """One question. kind and lang group the report; lang is guessed from the script when the file does not say."""
+    """One question.
+
+    kind, lang: groups of the report; `lang` is guessed from the script if the file has none.
+    """
 
     query_id: str
     text: str
@@ -30,14 +33,16 @@ class EvalQuery:
 
     @property
     def literal(self) -> str:
-        """The question as it is asked: a leading bracket in a dataset is part of the question, no instruction."""
+        """The question with a leading bracket marked as text, since in a dataset it is not an instruction."""
         bare = self.text.lstrip()
         return "\\" + bare if bare.startswith("[") else self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """queries: those of the split that are judged or of kind `none`, in file order. qrels: query id -> document id ->
+    """Questions with judgments.
+
+    queries: those of the split that are judged or of kind `none`, in file order. qrels: query id -> document id ->
     grade > 0; a query without a key there has no answer in the corpus. docs: folder of a Markdown tree, None for BEIR.
     """
 
@@ -50,22 +55,24 @@ class Dataset:
 
     @property
     def judged(self) -> tuple[EvalQuery, ...]:
+        """Questions with a judgment."""
         return tuple(query for query in self.queries if query.query_id in self.qrels)
 
     @property
     def unanswerable(self) -> tuple[EvalQuery, ...]:
-        """Questions marked as having no answer (kind `none`)."""
+        """Questions without an answer in the corpus (kind `none`)."""
         return tuple(q for q in self.queries if q.kind == "none" and q.query_id not in self.qrels)
 
 
 def load_dataset(root: Path, *, qrels: str | None = None, split: str | None = None) -> Dataset:
-    """Read a set. `qrels`: name of the judgments, needed when there are several and none is called `test`.
+    """Read a set from a folder.
 
+    qrels: name of the judgments, needed if there are several and none is called `test`. split: only these questions.
     Raises InputError for a missing folder, file, name or split, for a line that cannot be read, and for a question
     that cannot be asked.
     """
     if not root.is_dir():
-        raise InputError(f"{root} is no folder.", remedy="Name a folder with queries.jsonl and qrels.")
+        raise InputError(f"{root} is not a folder.", remedy="Name a folder with queries.jsonl and qrels.")
     qrels_file = _qrels_file(root, qrels)
     by_path = qrels_file.parent == root or qrels_file.stem.startswith("pages-")
     judgments = _read_qrels(qrels_file)
@@ -86,7 +93,7 @@ def load_dataset(root: Path, *, qrels: str | None = None, split: str | None = No
 
 
 def read_corpus(path: Path) -> Iterator[tuple[str, str, str]]:
-    """(id, title, text) of each line of a BEIR corpus."""
+    """Yield id, title and text of each line of a BEIR corpus."""
     for number, row in _read_jsonl(path):
         try:
             yield str(row["_id"]), str(row.get("title") or ""), str(row["text"])
@@ -108,7 +115,7 @@ def _qrels_file(root: Path, name: str | None) -> Path:
     found = sorted((root / "qrels").glob("*.tsv"))
     names = [file.stem for file in found]
     if not found and (root / "qrels.tsv").is_file():
-        raise InputError(f"{root} has no judgments {name!r}, only qrels.tsv.", remedy="Leave --qrels out.")
+        raise InputError(f"{root} has no judgments {name!r}, only qrels.tsv.", remedy="Remove --qrels.")
     if not found:
         raise InputError(f"{root} has neither qrels.tsv nor qrels/*.tsv.")
     wanted = name or ("test" if "test" in names else names[0] if len(names) == 1 else None)
@@ -133,7 +140,7 @@ def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
 
 
 def _number(text: str) -> float | None:
-    """A grade, which some tools write as `1.0`; None for a word."""
+    """Return a grade, which some tools write as `1.0`; None for a word."""
     try:
         return float(text)
     except ValueError:
@@ -182,7 +189,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def guess_language(text: str) -> str:
-    """`zh` when the text holds Han characters and no kana, `en` when its letters are Latin, else `other`."""
+    """Return `zh` for a text with Han characters and no kana, `en` if all letters are ASCII, else `other`."""
     kana = any("\u3040" <= char <= "\u30ff" for char in text)
     if any("\u4e00" <= char <= "\u9fff" for char in text) and not kana:
         return "zh"

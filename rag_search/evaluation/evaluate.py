@@ -21,10 +21,10 @@ DocumentId = Callable[[str], str]  # stored path -> the id that the judgments us
 
 @dataclass(frozen=True, slots=True)
 class SystemResult:
-    """One system on one dataset.
+    """The results of one system on one dataset.
 
-    values: measure -> query id -> value. run: query id -> (document id, score), best first. latency_ms: per query.
-    refused: ids of queries for which the system had no confident match, judged and unanswerable alike.
+    values: metric -> query id -> value. run: query id -> (document id, score), best first. latency_ms: per query.
+    refused: ids of queries without a confident match, judged and unanswerable alike.
     """
 
     system: System
@@ -35,14 +35,17 @@ class SystemResult:
 
     @property
     def metrics(self) -> dict[str, float]:
+        """Mean of each metric over the queries."""
         return {name: mean(values) for name, values in self.values.items()}
 
     @property
     def top1_ci(self) -> tuple[float, float]:
+        """95 % bootstrap interval of Top-1."""
         return bootstrap_interval(list(self.values["top1"].values()))
 
     @property
     def latency(self) -> dict[str, float]:
+        """Mean, median and 95 % quantile of the milliseconds per query."""
         times = list(self.latency_ms.values())
         return {
             "mean": float(np.mean(times)),
@@ -53,14 +56,14 @@ class SystemResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All systems on one dataset. significance: "A vs B" -> paired test of Top-1."""
+    """The results of all systems on one dataset. significance: "A vs B" -> paired test of Top-1."""
 
     dataset: Dataset
     systems: tuple[SystemResult, ...]
     significance: Mapping[str, PairedTest]
 
     def by(self, group: Callable[[EvalQuery], str]) -> dict[str, dict[str, float]]:
-        """Top-1 of each system for each group of judged queries (`kind`, `lang`), with the number of queries."""
+        """Return Top-1 of each system, and the number of queries, for each group of judged queries."""
         members: dict[str, list[str]] = defaultdict(list)
         for query in self.dataset.judged:
             members[group(query)].append(query.query_id)
@@ -82,9 +85,9 @@ def evaluate(
     options: SearchOptions | None = None,
     on_query: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Ask every question of every system, one at a time, as a person would (latency is that of a warm process).
+    """Ask every system every question, one at a time, and measure; latency is that of a warm process.
 
-    make_searcher: called for each system, so that none finds in memory what another one has read for its questions.
+    make_searcher: called once for each system, so that none profits from data that another one has read.
     """
     options = replace(options or SearchOptions(), top_k=10_000, min_score=EVERYTHING, group=True)
     results = tuple(

@@ -1,4 +1,4 @@
-"""Metrics of a run, by ir_measures, and what can be said of them from a sample of queries."""
+"""Compute metrics of a run by ir_measures, and their uncertainty as a sample of queries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 MEASURES = {"top1": Success @ 1, "rr@10": RR @ 10, "ndcg@10": nDCG @ 10, "r@50": R @ 50}
 RESAMPLES = 10_000
-_AT_ONCE = 100  # resamples drawn in one go; all of them take 240 MB for 3,000 queries
+_AT_ONCE = 100  # resamples of one draw; all of them take 240 MB for 3,000 queries
 SEED = 20240501
 
 Qrels = Mapping[str, Mapping[str, int]]
@@ -21,8 +21,11 @@ Run = Mapping[str, Sequence[str]]  # query id -> document ids, best first
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """System A against B on the same queries: wins and losses at Top-1, the mean difference with its 95 % bootstrap
-    interval, and the two-sided p of a sign-flip randomisation test (Smucker et al. 2007)."""
+    """System A against B on the same queries.
+
+    difference: mean difference. low, high: its 95 % bootstrap interval. p_value: two-sided, of a sign-flip
+    randomisation test (Smucker et al. 2007). wins, losses: query ids.
+    """
 
     difference: float
     low: float
@@ -33,9 +36,9 @@ class PairedTest:
 
 
 def per_query(run: Run, qrels: Qrels) -> dict[str, dict[str, float]]:
-    """measure name -> query id -> value. A judged query that the run lacks scores 0.
+    """Return metric -> query id -> value. A judged query that the run lacks scores 0.
 
-    trec_eval breaks ties of scores by document id, so ranks are handed over as strictly falling scores.
+    trec_eval breaks ties of scores by document id, so ranks are passed as strictly falling scores.
     """
     scored = [
         _ScoredDoc(query_id, document_id, float(-rank))
@@ -50,12 +53,12 @@ def per_query(run: Run, qrels: Qrels) -> dict[str, dict[str, float]]:
 
 
 def mean(values: Mapping[str, float]) -> float:
-    """Mean over queries, 0 when there are none."""
+    """Return the mean over queries, 0 without queries."""
     return float(np.mean(list(values.values()))) if values else 0.0
 
 
 def bootstrap_interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean over queries (Efron 1979), with a fixed seed."""
+    """Return the percentile bootstrap interval of the mean over queries (Efron 1979), with a fixed seed."""
     sample = np.asarray(values, dtype=np.float64)
     if len(sample) == 0:
         return 0.0, 0.0
@@ -65,7 +68,7 @@ def bootstrap_interval(values: Sequence[float], *, level: float = 0.95) -> tuple
 
 
 def paired_test(a: Mapping[str, float], b: Mapping[str, float]) -> PairedTest:
-    """Compare two systems query by query; `a` and `b` hold the same query ids."""
+    """Compare two systems query by query. a, b: query id -> value, with the same ids."""
     ids = sorted(a)
     difference = np.array([a[query_id] - b[query_id] for query_id in ids])
     low, high = bootstrap_interval(difference.tolist())
@@ -93,7 +96,7 @@ def _sign_flip_p(difference: NDArray[np.float64]) -> float:
 
 
 def _resamples(n: int) -> Iterator[NDArray[np.int64]]:
-    """Rows of each sample. The draws are those of a single call for all of them."""
+    """Yield the rows of each sample; the draws equal those of a single call for all samples."""
     rng = np.random.default_rng(SEED)
     for _ in range(RESAMPLES // _AT_ONCE):
         yield from rng.integers(0, n, size=(_AT_ONCE, n))

@@ -1,4 +1,4 @@
-"""An evaluation as files that others can check: JSON, Markdown, TREC run and qrels files."""
+"""Write an evaluation as files that other tools can check: JSON, Markdown, TREC run and qrels files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = 1
 
 
 def as_dict(evaluation: Evaluation) -> dict[str, Any]:
-    """The JSON document; field names are a promise."""
+    """Return the JSON document. Field names are stable."""
     data = evaluation.dataset
     return {
         "schema": SCHEMA,
@@ -31,7 +31,7 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def no_answer(evaluation: Evaluation) -> dict[str, Any] | None:
-    """How `no confident match` fared: refused among the unanswerable (wanted) and among the judged (not wanted)."""
+    """Count refused questions: the unanswerable ones, where it is right, and the judged ones, where it is wrong."""
     unanswerable = {query.query_id for query in evaluation.dataset.unanswerable}
     rerank = next((result for result in evaluation.systems if result.system == "rerank"), None)
     if rerank is None or not unanswerable:
@@ -46,7 +46,7 @@ def no_answer(evaluation: Evaluation) -> dict[str, Any] | None:
 
 
 def to_markdown(evaluation: Evaluation) -> str:
-    """The table for a README: one row per system, dense first and rerank last."""
+    """Return a table for a README: one row per system, dense first and rerank last."""
     data = evaluation.dataset
     lines = [
         f"{data.name}, judgments `{data.qrels_name}`, {len(data.judged)} questions",
@@ -67,7 +67,7 @@ def to_markdown(evaluation: Evaluation) -> str:
 
 
 def describe(name: str, test: PairedTest) -> str:
-    """One sentence on a paired comparison."""
+    """Return one sentence on a paired comparison."""
     return (
         f"{name}: Top-1 {test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], "
         f"{len(test.wins)} won, {len(test.losses)} lost, p = {test.p_value:.4f}"
@@ -75,7 +75,7 @@ def describe(name: str, test: PairedTest) -> str:
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Write report.json, report.md, qrels.trec, wins-losses.md and one TREC run a system; returns their paths."""
+    """Write report.json, report.md, qrels.trec, wins-losses.md and one TREC run per system; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         "report.json": json.dumps(as_dict(evaluation), ensure_ascii=False, indent=2) + "\n",

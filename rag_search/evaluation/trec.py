@@ -1,4 +1,4 @@
-"""TREC run and qrels lines: the format that every evaluation tool reads."""
+"""Write TREC run and qrels lines, the format that every evaluation tool reads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ STEP = 1e-6  # the last digit written
 
 
 def trec_run(run: Mapping[str, Sequence[tuple[str, float]]], tag: str) -> Iterator[str]:
-    """`qid Q0 docid rank score tag`, one line per hit. `run`: query id -> (document id, score), best first.
+    """Yield `qid Q0 docid rank score tag`, one line per hit. run: query id -> (document id, score), best first.
 
-    Tools order by score and break ties by document id, whatever the rank says; so equal scores are written a
-    millionth apart, in the order of the ranking.
+    Tools order by score, break ties by document id and ignore the rank. So equal scores are written a millionth apart,
+    in the order of the ranking.
     """
     for query_id, ranking in run.items():
         written = math.inf
@@ -22,5 +22,5 @@ def trec_run(run: Mapping[str, Sequence[tuple[str, float]]], tag: str) -> Iterat
 
 
 def trec_token(text: str) -> str:
-    """An id without white space, which would break the line into other fields."""
+    """Replace white space in an id, which would split the line into other fields."""
     return "%20".join(text.split())

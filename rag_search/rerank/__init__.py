@@ -1,0 +1,1 @@
+"""Score passages for a query: one interface, several engines."""

@@ -14,20 +14,27 @@ from rag_search.records import EncodedQuery, FloatVector, Hit, TokenVectors
 
 @runtime_checkable
 class Reranker(Protocol):
-    """A model that scores passages for a query, higher is better.
-
-    name: for people. fingerprint: hash of everything that changes a score. follows_instructions: True if `instruction`
-    changes the scores. threshold: a hit that scores less is not a confident match; None if scores are not calibrated.
-    """
+    """A model that scores passages for a query, higher is better."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name for people."""
+        ...
+
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Hash of everything that changes a score."""
+        ...
+
     @property
-    def follows_instructions(self) -> bool: ...
+    def follows_instructions(self) -> bool:
+        """True if `instruction` changes the scores."""
+        ...
+
     @property
-    def threshold(self) -> float | None: ...
+    def threshold(self) -> float | None:
+        """Score below which a hit is not a confident match; None if scores are not calibrated."""
+        ...
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
         """Return finite scores float32 (len(passages),) in the order of the passages."""

@@ -29,17 +29,25 @@ _BLOCK_ROWS = 4096  # token vectors converted to float32 at a time: 2 MB, which 
 
 
 class TokenEncoder(Protocol):
-    """An embedder whose token vectors of queries and passages are comparable by dot product.
-
-    model: names the calibration that fits.
-    """
+    """An embedder whose token vectors of queries and passages are comparable by dot product."""
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """Name of the network, which names the calibration that fits."""
+        ...
+
     @property
-    def fingerprint(self) -> str: ...
-    def encode_queries(self, queries: Sequence[str]) -> EncodedQueries: ...
-    def encode_documents(self, passages: Sequence[str]) -> Encoded: ...
+    def fingerprint(self) -> str:
+        """Hash of everything that changes a vector."""
+        ...
+
+    def encode_queries(self, queries: Sequence[str]) -> EncodedQueries:
+        """Return vectors and token vectors of the queries."""
+        ...
+
+    def encode_documents(self, passages: Sequence[str]) -> Encoded:
+        """Return vectors and token vectors of the passages."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

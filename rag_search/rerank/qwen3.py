@@ -1,8 +1,8 @@
-"""Qwen3-Reranker: its template, its limits, and how to see that a server uses them.
+r"""Qwen3-Reranker: its template, its limits, and checks that a server uses them.
 
 The model answers "yes" or "no" to `<Instruct>, <Query>, <Document>`; the score is sigmoid(yes - no) of the last token.
 So every token after the document counts: vLLM's example template loses the last newline, and all scores change while
-nothing fails. `TEMPLATE` ends in `</think>{{ "\\n\\n" }}`, which jinja cannot trim.
+nothing fails. `TEMPLATE` ends in `</think>{{ "\n\n" }}`, which jinja cannot trim.
 
 Instruction and query stand before the document: the candidates of one query share that prefix, and a server with
 prefix caching computes it once.
@@ -28,6 +28,7 @@ PROMPT_ROOM = 200  # tokens kept for the template (72), the instruction and the 
 
 
 def is_qwen3_reranker(model: str) -> bool:
+    """Return whether a model's name is that of a Qwen3 reranker."""
     name = model.lower()
     return "qwen3" in name and "rerank" in name
 
@@ -50,7 +51,10 @@ def check_tail(tokens: Sequence[int], name: str) -> None:
 
 
 def check_prompt_length(tokens: int, name: str) -> None:
-    """Raise KnownAnswerError when a prompt of PROBE has another length: all that a server without /tokenize shows."""
+    """Raise KnownAnswerError if the prompt of PROBE has another length.
+
+    A server without /tokenize reports nothing else about its prompts.
+    """
     if tokens != PROBE_TOKENS:
         raise KnownAnswerError(
             f"{name} read {tokens} tokens where the model's template makes {PROBE_TOKENS}.",
@@ -59,7 +63,7 @@ def check_prompt_length(tokens: int, name: str) -> None:
 
 
 def not_a_classifier(name: str, *, end_token: bool) -> KnownAnswerError:
-    """A server that also embeds is no reranker: the wrong address, or the reranker without its overrides."""
+    """Return the error for a server that also embeds: a wrong address, or a reranker without its overrides."""
     if end_token:
         return KnownAnswerError(
             f"{name} is an embedding server: its /rerank answers cosines (it appends token {QWEN3_END}).",

@@ -1,4 +1,4 @@
-"""A reranker behind HTTP: vLLM, Text Embeddings Inference, Cohere, Jina and what speaks like them."""
+"""Rerank by a server: vLLM, Text Embeddings Inference, Cohere, Jina, or one with the same API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rag_search.text.special_tokens import neutralise
 
 
 class ApiReranker:
-    """A Reranker. max_tokens_per_doc: longer passages are cut there, inside the template."""
+    """A Reranker behind HTTP. max_tokens_per_doc: longer passages are truncated to it, inside the template."""
 
     def __init__(
         self,
@@ -46,47 +46,57 @@ class ApiReranker:
 
     @property
     def name(self) -> str:
+        """Name of the model and of its engine, for people."""
         return f"{self.model} ({self._shape} {self.remote.url})"
 
     @property
     def fingerprint(self) -> str:
+        """Hash of everything that changes a score."""
         parts = (self.model, self._shape, self._max_tokens, self._default, self._qwen3 and TEMPLATE.read_text("utf-8"))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
     def follows_instructions(self) -> bool:
+        """True if the model has a place for an instruction in its prompt."""
         return self._qwen3 and self._shape == "vllm"
 
     @property
     def threshold(self) -> float | None:
+        """None: the scores are not calibrated."""
         return None
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        """Return scores float32 (len(passages),), in order."""
         return self._score_apart([PairRequest(query, passages, instruction)])[0]
 
     def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
-        """As `score` for each request. Pairs under one instruction share requests to vLLM's /score, so many small
-        requests cost one round trip; a server without that path gets /rerank for each."""
+        """Return the scores of each request.
+
+        Pairs under one instruction share requests to vLLM's /score, so many small requests cost one round trip. A
+        server without that path gets /rerank for each request.
+        """
         if self.follows_instructions and len(requests) > 1 and not self._without_score:
             try:
                 return self._score_together(requests)
-            except NoRouteError:  # should it be the model that is not there, /rerank says so too
+            except NoRouteError:  # if the model is missing instead, /rerank reports that
                 self._without_score = True
         return self._score_apart(requests)
 
     def count_truncated(self, passages: Sequence[str]) -> int:
-        """How many of the passages are longer than the model is given. A token has at least one byte, so the server's
-        tokenizer is asked only for those that can be."""
+        """Return how many of the passages are longer than the model reads.
+
+        A token has at least one byte, so the server tokenizes only passages that can be too long.
+        """
         suspects = [passage for passage in passages if len(passage.encode()) > self._max_tokens]
         if not suspects or self._shape != "vllm":
             return 0
         return sum(n > self._max_tokens for n in map_parallel(self._count, suspects, workers=CONCURRENCY))
 
     def check_structure(self) -> None:
-        """Raises KnownAnswerError when the server is no reranker or prompts the model in another way."""
+        """Raise KnownAnswerError if the server is not a reranker or prompts the model in another way."""
         if not self._qwen3 or self._shape != "vllm":
             return
-        # without a model's name, which would be another one on a server that was never meant
+        # without the name of a model: if the address is wrong, the server has another one
         if self.remote.probe("/v1/embeddings", {"input": "d"}) is not None:
             raise not_a_classifier(self.name, end_token=self._appends_end())
         messages = [{"role": role, "content": text} for role, text in zip(("query", "document"), PROBE, strict=True)]
@@ -99,13 +109,13 @@ class ApiReranker:
         read = prompt_tokens_of(reply)
         if read is None:
             raise KnownAnswerError(
-                f"{self.name} does not say how it prompts the model.",
+                f"{self.name} does not report how it prompts the model.",
                 remedy="Serve it by vLLM (ragsearch up), or set reranker.check to false if you are sure.",
             )
         check_prompt_length(read, self.name)
 
     def _check_room(self) -> None:
-        """Raises KnownAnswerError when a passage of the allowed length and its prompt are too long for the server."""
+        """Raise KnownAnswerError if a passage of the allowed length and its prompt are too long for the server."""
         room = _shortest_limit(self.remote.probe("/v1/models"))
         if room is not None and room < self._max_tokens + PROMPT_ROOM:
             raise KnownAnswerError(
@@ -116,24 +126,24 @@ class ApiReranker:
             )
 
     def _score_apart(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
-        """By /rerank, which takes one query. All at once, so that no more than CONCURRENCY are under way."""
+        """Score by /rerank, which takes one query; at most CONCURRENCY requests run at a time."""
         size = MAX_DOCUMENTS[self._shape]
         work = [(r, r.passages[i : i + size]) for r in requests for i in range(0, len(r.passages), size)]
         rows = map_parallel(
-            lambda job: self._rerank(job[0].query, job[1], self._told(job[0])), work, workers=CONCURRENCY
+            lambda job: self._rerank(job[0].query, job[1], self._instruction(job[0])), work, workers=CONCURRENCY
         )
         return _split(np.concatenate(rows) if rows else np.empty(0, np.float32), requests)
 
     def _score_together(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
-        """By /score, which takes pairs under one instruction."""
-        pairs = [(self._told(r), r.query, passage) for r in requests for passage in r.passages]
+        """Score by /score, which takes pairs under one instruction."""
+        pairs = [(self._instruction(r), r.query, passage) for r in requests for passage in r.passages]
         scores = np.empty(len(pairs), np.float32)
-        for told in {told: None for told, _, _ in pairs}:  # each once, in order
-            rows = [row for row, pair in enumerate(pairs) if pair[0] == told]
-            scores[rows] = self._score_pairs([pairs[row][1:] for row in rows], told)
+        for instruction in {pair[0]: None for pair in pairs}:  # each once, in order
+            rows = [row for row, pair in enumerate(pairs) if pair[0] == instruction]
+            scores[rows] = self._score_pairs([pairs[row][1:] for row in rows], instruction)
         return _split(scores, requests)
 
-    def _told(self, request: PairRequest) -> str | None:
+    def _instruction(self, request: PairRequest) -> str | None:
         return request.instruction or self._default
 
     def _score_pairs(self, pairs: Sequence[tuple[str, str]], instruction: str | None) -> FloatVector:
@@ -176,12 +186,12 @@ class ApiReranker:
 
 
 def _split(scores: FloatVector, requests: Sequence[PairRequest]) -> list[FloatVector]:
-    """Scores of all passages to those of each request."""
+    """Split the scores of all passages into those of each request."""
     return np.split(scores, np.cumsum([len(r.passages) for r in requests])[:-1])
 
 
 def _shortest_limit(models: Any) -> int | None:
-    """The smallest `max_model_len` in an answer of /v1/models; None when it names none."""
+    """Return the smallest `max_model_len` in an answer of /v1/models; None if it has none."""
     rows = models.get("data") if isinstance(models, dict) else None
     limits = [row.get("max_model_len") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)

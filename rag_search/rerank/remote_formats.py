@@ -1,4 +1,4 @@
-"""How four kinds of servers want a rerank request and how they answer it.
+"""Write rerank requests and read the replies of four kinds of servers.
 
 vLLM, Cohere, Jina: `{model, query, documents}` -> `{results: [{index, relevance_score}]}`, sorted by score.
 TEI: `{query, texts}` -> `[{index, score}]`, at the root of the server.
@@ -20,7 +20,7 @@ MAX_DOCUMENTS: Mapping[Shape, int] = {"vllm": 256, "tei": 32, "cohere": 1000, "j
 
 
 def shape_of(url: str) -> Shape:
-    """The hosted services by their address, vLLM otherwise."""
+    """Return the kind of server: the hosted services by their address, vLLM otherwise."""
     for shape in ("cohere", "jina"):
         if f"api.{shape}." in url:
             return "cohere" if shape == "cohere" else "jina"
@@ -30,7 +30,7 @@ def shape_of(url: str) -> Shape:
 def rerank_body(
     shape: Shape, model: str, query: str, passages: Sequence[str], *, instruction: str | None, max_tokens: int
 ) -> dict[str, Any]:
-    """The request. Only vLLM knows instructions; passages are cut by vLLM and Cohere at `max_tokens`."""
+    """Return the body of a request. Only vLLM takes an instruction; vLLM and Cohere truncate at `max_tokens`."""
     if shape == "tei":
         return {"query": query, "texts": list(passages), "raw_scores": False, "truncate": True}
     body: dict[str, Any] = {"model": model, "query": query, "documents": list(passages), "top_n": len(passages)}
@@ -43,9 +43,10 @@ def rerank_body(
 
 
 def read_scores(answer: Any, wanted: int, name: str) -> FloatVector:
-    """Scores in the order of the passages, from any of the shapes.
+    """Return the scores in the order of the passages, from a reply of any kind of server.
 
-    Raises EngineError for an answer of another form and for a missing, extra, repeated or non-finite score.
+    wanted: number of passages. name: of the reranker, for errors. Raises EngineError for a reply of another form and
+    for a missing, extra, repeated or non-finite score.
     """
     rows = answer.get("results", answer.get("data")) if isinstance(answer, dict) else answer
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

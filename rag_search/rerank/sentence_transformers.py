@@ -1,4 +1,4 @@
-"""Any reranker in this process, by sentence-transformers' CrossEncoder."""
+"""Rerank in this process with any model of sentence-transformers' CrossEncoder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _USUAL_QUERY = 16  # tokens; for counting what is cut, which is asked without th
 
 
 class CrossEncoderReranker:
-    """A Reranker. Qwen3-Reranker gets our template: `predict` raises on the one that it brings along."""
+    """A Reranker. Qwen3-Reranker gets the template of this package: `predict` raises on the model's own."""
 
     def __init__(
         self, model: str, *, max_tokens_per_doc: int = 2048, default: str | None = None, device: str | None = None
@@ -50,32 +50,37 @@ class CrossEncoderReranker:
 
     @property
     def name(self) -> str:
+        """Name of the model and of its engine, for people."""
         return f"{self.model} (cross-encoder, {self._dtype} on {self._device})"
 
     @property
     def fingerprint(self) -> str:
+        """Hash of everything that changes a score."""
         template = self._qwen3 and TEMPLATE.read_text("utf-8")
         parts = (files_id(self.model), self._dtype, self._max_tokens, self._default, template)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
     def follows_instructions(self) -> bool:
+        """True if the model has a place for an instruction in its prompt."""
         return self._qwen3
 
     @property
     def threshold(self) -> float | None:
+        """None: the scores are not calibrated."""
         return None
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        """Return scores float32 (len(passages),), in order."""
         query = self._safe(query)
-        told = neutralise(instruction or self._default or "") if self._qwen3 else ""
-        around = sum(map(len, self._offsets([query, told]))) + _TEMPLATE_TOKENS
-        cut, lengths = self._cut(passages, around=around)
+        prompt = neutralise(instruction or self._default or "") if self._qwen3 else ""
+        around = sum(map(len, self._offsets([query, prompt]))) + _TEMPLATE_TOKENS
+        truncated, lengths = self._truncate(passages, around=around)
         scores = np.empty(len(passages), np.float32)
         for rows in batches(lengths, max_tokens=_BATCH_TOKENS):
             scores[rows] = self._model.predict(
-                [(query, cut[i]) for i in rows],
-                prompt=told or None,
+                [(query, truncated[i]) for i in rows],
+                prompt=prompt or None,
                 batch_size=len(rows),
                 show_progress_bar=False,
                 activation_fn=torch.nn.Sigmoid(),
@@ -83,14 +88,16 @@ class CrossEncoderReranker:
         return scores
 
     def count_truncated(self, passages: Sequence[str]) -> int:
-        """How many of the passages are longer than the model is given, beside a query of usual length: past its own
-        limit the model cuts them itself."""
+        """Return how many of the passages are longer than the model reads beside a query of usual length.
+
+        Beyond its own limit the model truncates them itself.
+        """
         around = _TEMPLATE_TOKENS if self._qwen3 else self._model.tokenizer.num_special_tokens_to_add(pair=True)
         limit = min(self._max_tokens, self._longest - around - _USUAL_QUERY)
         return sum(len(row) > limit for row in self._offsets([self._safe(text) for text in passages]))
 
     def check_structure(self) -> None:
-        """Raises KnownAnswerError when the prompt does not end as the model was trained."""
+        """Raise KnownAnswerError unless the prompt ends as the model was trained."""
         if self._qwen3:
             messages = [{"role": "query", "content": "q"}, {"role": "document", "content": "d"}]
             text = self._model.tokenizer.apply_chat_template(messages, tokenize=False)
@@ -98,11 +105,13 @@ class CrossEncoderReranker:
 
     @property
     def _longest(self) -> int:
-        """Tokens of a prompt that the model reads."""
+        """Largest number of tokens of a prompt."""
         return self._model.max_length or sys.maxsize
 
-    def _cut(self, passages: Sequence[str], *, around: int) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
-        """Passages without what exceeds `max_tokens_per_doc`, and the length of each prompt in tokens.
+    def _truncate(
+        self, passages: Sequence[str], *, around: int
+    ) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
+        """Truncate passages to `max_tokens_per_doc`; return them and the tokens of each prompt.
 
         around: tokens of the prompt besides the passage.
         """
@@ -115,7 +124,7 @@ class CrossEncoderReranker:
         return kept, np.array(lengths, np.int64)
 
     def _offsets(self, texts: Sequence[str]) -> Sequence[Sequence[tuple[int, int]]]:
-        """(start, end) of each token of each text."""
+        """Return (start, end) of each token of each text."""
         if not texts:
             return []
         encoded = self._model.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)

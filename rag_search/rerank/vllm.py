@@ -1,6 +1,6 @@
-"""Qwen3-Reranker in this process, by vLLM: the template is ours, so none of a server's traps apply.
+"""Rerank with Qwen3-Reranker in this process, by vLLM, with the template of this package.
 
-A worker may be spawned: programs of one's own need `if __name__ == "__main__":`.
+vLLM may spawn a worker, so a program that uses this needs `if __name__ == "__main__":`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ except ImportError as error:
 
 
 class VllmReranker:
-    """A Reranker. options: further arguments of `vllm.LLM`, for machines that are not the usual one."""
+    """A Reranker in this process. options: further arguments of `vllm.LLM`."""
 
     def __init__(
         self,
@@ -59,39 +59,44 @@ class VllmReranker:
 
     @property
     def name(self) -> str:
+        """Name of the model and of its engine, for people."""
         return f"{self.model} (vllm)"
 
     @property
     def fingerprint(self) -> str:
+        """Hash of everything that changes a score."""
         parts = (files_id(self.model), self._max_tokens, self._default, self._template)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
     def follows_instructions(self) -> bool:
+        """True if the model has a place for an instruction in its prompt."""
         return self._template is not None
 
     @property
     def threshold(self) -> float | None:
+        """None: the scores are not calibrated."""
         return None
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        """Return scores float32 (len(passages),), in order."""
         outputs = self._outputs(query, passages, instruction or self._default)
         return np.array([output.outputs.score for output in outputs], np.float32)
 
     def count_truncated(self, passages: Sequence[str]) -> int:
-        """How many of the passages are longer than the model is given."""
+        """Return how many of the passages are longer than the model reads."""
         encode = self._llm.get_tokenizer().encode
         return sum(len(encode(self._safe(p), add_special_tokens=False)) > self._max_tokens for p in passages)
 
     def check_structure(self) -> None:
-        """Raises KnownAnswerError when the prompt does not end as the model was trained."""
+        """Raise KnownAnswerError unless the prompt ends as the model was trained."""
         if self._template:
             (output,) = self._outputs(PROBE[0], [PROBE[1]], None)
             check_tail(output.prompt_token_ids, self.name)
 
     def _outputs(self, query: str, passages: Sequence[str], instruction: str | None) -> Any:
-        told = {"instruction": neutralise(instruction)} if instruction and self._template else {}
-        extra = {"chat_template_kwargs": told, "max_tokens_per_doc": self._max_tokens}
+        variables = {"instruction": neutralise(instruction)} if instruction and self._template else {}
+        extra = {"chat_template_kwargs": variables, "max_tokens_per_doc": self._max_tokens}
         try:
             return self._llm.score(
                 self._safe(query),

@@ -1,0 +1,1 @@
+"""Answer one query: retrieve, fuse, rerank, group."""

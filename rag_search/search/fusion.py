@@ -1,10 +1,10 @@
-"""Dense and lexical rankings to one list of candidates.
+"""Fuse a dense and a lexical ranking into one list of candidates.
 
-Each list is standardised on its own (z-scores), because a cosine and a BM25 score have no common unit, and the sum
-`z(dense) + lexical_weight * z(lexical)` orders the union. A hit that one list misses takes that list's lowest score:
-it is known to be no better than that; and 0 where the lexical list holds all that match, so that the only chunk with
-a rare name stands far above those without it. On three dev sets this beat reciprocal rank fusion by 2-4 points of
-Top-1, since ranks throw away how clear a win was; RRF is kept as the comparison of `benchmarks/ablations.py`.
+Each ranking is standardised on its own (z-scores), because a cosine and a BM25 score have no common unit; the sum
+`z(dense) + lexical_weight * z(lexical)` orders the union. A hit that a ranking lacks takes the lowest score of that
+ranking. If the lexical ranking contains every match, such a hit takes 0 there, so that the only chunk with a rare name
+is far above those without it. On three dev sets this beat reciprocal rank fusion by 2-4 points of Top-1, since ranks
+discard how clear a win was; RRF is kept as the comparison of `benchmarks/ablations.py`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def fuse(
     weight: float = LEXICAL_WEIGHT,
     all_matches: bool = False,
 ) -> tuple[Ids, Scores]:
-    """Union of two rankings, (n,) ids and (n,) fused scores, best first; ties by id.
+    """Return ids and fused scores (n,) of the union of two rankings, best first; ties by id.
 
-    all_matches: the lexical list was not cut off. An empty list contributes nothing: the other one decides alone.
+    weight: of the lexical ranking. all_matches: the lexical ranking was not cut off. An empty ranking adds nothing.
     """
     # no np.union1d: it imports numpy.ma, a hundredth of a second that a cold query would wait for
     ids = np.array(sorted({*dense[0].tolist(), *lexical[0].tolist()}), np.int64)
@@ -41,7 +41,7 @@ def fuse(
 
 
 def reciprocal_rank_fusion(rankings: Iterable[Ids], *, k: int = RRF_K) -> tuple[Ids, Scores]:
-    """Sum of 1 / (k + rank) over the rankings, best first; ties by id."""
+    """Return ids and the sum of 1 / (k + rank) over the rankings, best first; ties by id."""
     fused: dict[int, float] = {}
     for ranking in rankings:
         for rank, chunk_id in enumerate(ranking.tolist(), 1):
@@ -51,7 +51,7 @@ def reciprocal_rank_fusion(rankings: Iterable[Ids], *, k: int = RRF_K) -> tuple[
 
 
 def _standardised(ids: Ids, known: Ids, scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    """z-scores of `ids` (ascending), the lowest known one where `known` lacks an id; zeros when nothing is known."""
+    """Return z-scores of `ids` (ascending): the lowest one if `known` lacks the id, zeros if nothing is known."""
     if len(known) == 0:
         return np.zeros(len(ids))
     z = (scores.astype(np.float64) - float(scores.mean())) / (float(scores.std()) or 1.0)
@@ -59,7 +59,7 @@ def _standardised(ids: Ids, known: Ids, scores: NDArray[np.floating]) -> NDArray
 
 
 def _spread(ids: Ids, known: Ids, scores: NDArray[np.floating], *, missing: float) -> NDArray[np.float64]:
-    """The scores of `ids` (ascending), `missing` where `known` lacks one."""
+    """Return the scores of `ids` (ascending), `missing` if `known` lacks the id."""
     out = np.full(len(ids), missing)
     out[np.searchsorted(ids, known)] = scores
     return out

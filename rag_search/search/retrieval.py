@@ -37,19 +37,37 @@ class Index(Protocol):
     """What a search reads of an index; `rag_search.index.reader.IndexReader` in practice."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """Name of the vector search, for people."""
+        ...
+
     def search_dense(
         self, vectors: FloatMatrix, top_k: int, *, allowed: NDArray[np.int64] | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
-    def search_lexical(
-        self, terms: Sequence[str], top_k: int, *, allowed: NDArray[np.int64] | None = None
-    ) -> Ranking: ...
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return ids and cosines (q, top_k), best first; -1 where there are fewer."""
+        ...
+
+    def search_lexical(self, terms: Sequence[str], top_k: int, *, allowed: NDArray[np.int64] | None = None) -> Ranking:
+        """Return ids and BM25 scores, best first."""
+        ...
+
     def select(
         self, *, path_glob: Sequence[str] = (), where: Mapping[str, str] | None = None, since: str | None = None
-    ) -> NDArray[np.int64] | None: ...
-    def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]: ...
-    def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix: ...
-    def token_vectors(self, chunk_ids: Sequence[int]) -> TokenVectors: ...
+    ) -> NDArray[np.int64] | None:
+        """Return sorted ids of the chunks that pass the filters; None without filters."""
+        ...
+
+    def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:
+        """Return the chunks, in order."""
+        ...
+
+    def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix:
+        """Return the vectors of the chunks, in order."""
+        ...
+
+    def token_vectors(self, chunk_ids: Sequence[int]) -> TokenVectors:
+        """Return the token vectors of the chunks, in order."""
+        ...
 
 
 class Request(NamedTuple):

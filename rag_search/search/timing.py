@@ -28,6 +28,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
+        """Measure a stage in a `with` block."""
         start = time.perf_counter()
         yield
         self._stages[stage] = (time.perf_counter() - start) * 1000

@@ -1,4 +1,4 @@
-"""Lines as Markdown has them: they end in LF, CR LF or CR, and in nothing else.
+"""Count lines as Markdown does: they end in LF, CR LF or CR, and in nothing else.
 
 `str.splitlines` also cuts at U+2028, form feeds and others, and then line numbers disagree with the parser's.
 """
@@ -14,7 +14,7 @@ LINE_END = re.compile(r"\r\n?|\n")
 
 
 def line_starts(text: str) -> Sequence[int]:
-    """Offset of the first character of every line. Text that ends in a line end has no empty line after it."""
+    """Return the offset of the first character of every line. A line end at the end starts no further line."""
     starts = array("q", [0])
     starts.extend(end.end() for end in LINE_END.finditer(text))
     if len(starts) > 1 and starts[-1] == len(text):
@@ -23,5 +23,5 @@ def line_starts(text: str) -> Sequence[int]:
 
 
 def line_of(starts: Sequence[int], offset: int) -> int:
-    """0-based index of the line that holds `offset`."""
+    """Return the 0-based index of the line that contains `offset`."""
     return bisect_right(starts, offset) - 1

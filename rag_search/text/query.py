@@ -1,9 +1,8 @@
-"""What a person types: an optional instruction in leading brackets, then the question.
+r"""Parse what a user types: an optional instruction in leading brackets, then the question.
 
 `[面向新手] 如何解决Redis连接超时` asks "如何解决Redis连接超时" under the instruction "面向新手". The instruction steers
-engines that can follow one and is never searched as text. A Markdown link (`[text](url)`) is no instruction, and
-`\\[` keeps a leading bracket as text.
-Also passages typed below each other, and conditions on front matter.
+engines that can follow one and is never searched as text. A Markdown link (`[text](url)`) is not an instruction, and
+`\[` keeps a leading bracket as text. Also parse passages separated by blank lines, and conditions on front matter.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _BRACKETS = re.compile(r"\s*\[([^\[\]]*)\](?!\()\s*")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """text: what is searched, never blank. instruction: None when there is none."""
+    """A parsed query. text: never blank. instruction: None without one."""
 
     text: str
     instruction: str | None = None
@@ -30,7 +29,7 @@ class Query:
 def parse_query(raw: str, *, instruction: str | None = None) -> Query:
     """Split `raw` into instruction and text; an explicit `instruction` wins over the brackets.
 
-    Raises InputError when nothing is left to search or the text is longer than MAX_QUERY_CHARS.
+    Raises InputError if nothing is left to search or the text is longer than MAX_QUERY_CHARS.
     """
     text, found = encodable(raw).replace("\x00", " "), None
     if match := _BRACKETS.match(text):
@@ -47,12 +46,12 @@ def parse_query(raw: str, *, instruction: str | None = None) -> Query:
 
 
 def split_passages(text: str) -> list[str]:
-    """Passages of a text in which blank lines stand between them."""
+    """Split a text into passages at blank lines."""
     return [part.strip() for part in re.split(r"\r?\n[ \t]*\r?\n", text) if part.strip()]
 
 
 def parse_where(pairs: Iterable[str]) -> dict[str, str]:
-    """`key=value` conditions. Raises InputError."""
+    """Parse `key=value` conditions. Raises InputError."""
     conditions = {}
     for pair in pairs:
         key, found, value = pair.partition("=")

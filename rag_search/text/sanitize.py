@@ -1,4 +1,4 @@
-"""Text that is safe to show: what a terminal or a browser would obey instead of print is taken out."""
+"""Make text safe to show: remove what a terminal or a browser would execute instead of print."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _INVISIBLE = dict.fromkeys(
 
 
 def encodable(text: str) -> str:
-    """`text` with "?" for lone surrogates (half an emoji, an undecodable byte), which no tokenizer takes."""
+    """Replace lone surrogates (half an emoji, an undecodable byte), which no tokenizer accepts, by "?"."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def plain(text: str) -> str:
-    """`text` without escape sequences, control characters, direction overrides and zero-width tricks.
+    """Remove escape sequences, control characters, direction overrides and invisible characters.
 
     Tabs and line feeds stay; every other line end becomes a line feed.
     """

@@ -1,7 +1,7 @@
-"""In which script a text is written: what tells a Chinese passage from an English one without a model.
+"""Find the script of a text, to tell a Chinese passage from an English one without a model.
 
-Code, names and commands are in Latin letters in every language, so a text counts as Latin only when hardly anything
-else is in it.
+Code, names and commands are in Latin letters in every language, so a text counts as Latin only if it contains hardly
+any other letters.
 """
 
 from __future__ import annotations
@@ -28,38 +28,40 @@ _OTHERS = {
     "indic": "\u0900-\u0dff",
     "unspaced": UNSPACED,
 }
-_CJK_CHAR = 3  # letters: a word of two characters says as much as one of six letters
+_CJK_CHAR = 3  # letters: a word has about two characters, or six letters
 _ENOUGH = 0.15  # of the text
 
 
 def main_script(text: str) -> str:
-    """The first script in the order of `_OTHERS` that makes up enough of the text, else `LATIN`."""
+    """Return the first script in the order of `_OTHERS` that makes up enough of the text, else `LATIN`."""
     if text.isascii():
         return LATIN
     return next((script for script in _OTHERS if is_written_in(text, script)), LATIN)
 
 
 def is_written_in(text: str, script: str) -> bool:
-    """Whether `script`, one that `main_script` gives, makes up enough of the text to be what it is written in."""
+    """Return whether `script`, one that `main_script` returns, makes up enough of the text."""
     if script == LATIN:
         return text.isascii() or not _is_enough(LATIN, text)
     return not text.isascii() and _is_enough(script, text)
 
 
 def is_passage_in(passage: str, script: str) -> bool:
-    """As `is_written_in`, for a passage that opens with its title and headings: where all below is code, in Latin
-    letters whatever the language, these two lines tell."""
+    """Return `is_written_in` for a passage that opens with a line for its title and one for its headings.
+
+    If the rest is code, which is in Latin letters in any language, these two lines decide.
+    """
     parts = ("\n".join(passage.split("\n", 2)[:2]), passage)
     return (all if script == LATIN else any)(is_written_in(part, script) for part in parts)
 
 
 def _is_enough(script: str, text: str) -> bool:
-    """Whether there is enough of the script; of all but Latin letters for `LATIN`."""
+    """Return whether there is enough of the script; for `LATIN`, of all other letters."""
     count = sum(map(len, _runs(script).findall(text)))
     return count * _CJK_CHAR >= _ENOUGH * (len(text) + count * (_CJK_CHAR - 1))
 
 
 @cache
 def _runs(script: str) -> re.Pattern[str]:
-    """Made when first wanted: all of them take 4 ms that a cold query need not wait for."""
+    """Compile the pattern of a script when it is first used: all of them take 4 ms of a cold query."""
     return re.compile(f"[{''.join(_OTHERS.values()) if script == LATIN else _OTHERS[script]}]+")

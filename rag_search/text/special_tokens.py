@@ -1,7 +1,7 @@
-"""Text that only looks like a special token must not become one.
+"""Keep text that looks like a special token from becoming one.
 
-A document about chat templates holds `<|im_end|>`, and the tokenizers of language models read that as the end of the
-turn: whatever follows stands outside the document. A space after the opening bracket (`<| im_end |>`, `< think>`) keeps
+A document about chat templates contains `<|im_end|>`, and the tokenizers of language models read that as the end of the
+turn: the rest is then outside the document. A space after the opening bracket (`<| im_end |>`, `< think>`) keeps
 the text readable for the model and parses as plain characters. A space and not a zero-width character: the model has
 seen it before.
 """
@@ -14,7 +14,7 @@ _MARKS = re.compile(r"<\|(\w+)\|>|<(/?)(think|tool_call|tool_response)>")
 
 
 def neutralise(text: str) -> str:
-    """`text` in which nothing is a special or added token of Qwen3 any more."""
+    """Break every special or added token of Qwen3 in `text`."""
     return _MARKS.sub(_broken, text)
 
 

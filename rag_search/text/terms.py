@@ -1,12 +1,12 @@
-"""Text to the terms that BM25 counts, for any script.
+"""Split text of any script into the terms that BM25 counts.
 
-Latin, Greek, Cyrillic, Arabic, Indic, ...: words, lower-cased, accents folded. An identifier gives itself and its
+Latin, Greek, Cyrillic, Arabic, Indic, ...: words, lower-cased, accents folded. An identifier yields itself and its
 parts: `maxIdleTime` -> maxidletime max idle time; `ERR_CONN_TIMEOUT` -> err_conn_timeout err conn timeout.
 Chinese, Japanese, Korean: every character and every pair of neighbours. Thai, Lao, Khmer, Burmese, Tibetan, which
 write no spaces: pairs only. No stemming and no stop words: both are made for one language.
 
-The same function reads documents and queries, so whatever it does to one it does to the other. Change the output in
-any way and LEXICAL_VERSION has to change, which makes indexes rebuild their terms.
+The same function reads documents and queries. If its output changes in any way, change LEXICAL_VERSION, so that
+indexes rebuild their terms.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from rag_search.text.scripts import CJK, UNSPACED
 
 LEXICAL_VERSION = "1"
-MAX_TERM_CHARS = 64  # a longer run (base64, a hash dump) is cut: nobody types it, and it would bloat the index
+MAX_TERM_CHARS = 64  # longer runs (base64, hash dumps) are truncated: they are not typed, and bloat the index
 
 # Vowel signs and other marks belong to the word, but `\w` leaves them out.
 _MARKS = (
@@ -41,7 +41,7 @@ _FOLDS = str.maketrans(
 
 
 def terms(text: str) -> list[str]:
-    """The terms of `text` in reading order, repeats included. A term holds letters, digits, marks and `-_.+#` only."""
+    """Return the terms of `text` in reading order, with repeats. A term has letters, digits, marks and `-_.+#` only."""
     found: list[str] = []
     for run in _RUNS.finditer(_normalise(text)):
         if run.lastgroup == "word":
@@ -52,7 +52,7 @@ def terms(text: str) -> list[str]:
 
 
 def _normalise(text: str) -> str:
-    """NFKC: full-width forms become ASCII, ligatures become letters, decomposed accents are composed.
+    """Apply NFKC: full-width forms become ASCII, ligatures become letters, decomposed accents are composed.
 
     In slices, because sorting one endless run of combining marks takes quadratic time.
     """
@@ -70,19 +70,19 @@ def _word_terms(word: str) -> Iterator[str]:
 
 
 def _without_accents(word: str) -> str:
-    """Café -> Cafe, but й stays: in Cyrillic and Indic scripts the marks make another letter."""
+    """Remove accents: Café -> Cafe. й stays: in Cyrillic and Indic scripts the marks make another letter."""
     stripped = _LATIN_GREEK_ACCENTS.sub("", unicodedata.normalize("NFD", word[: 4 * MAX_TERM_CHARS]))
     return unicodedata.normalize("NFC", stripped)
 
 
 def _fold(word: str) -> str:
-    """Case, and letters that people type either way: Straße -> strasse, Ёлка -> елка."""
+    """Fold case, and letters that have two spellings: Straße -> strasse, Ёлка -> елка."""
     folded = word.lower() if word.isascii() else word.casefold().translate(_FOLDS)
     return (folded or word)[:MAX_TERM_CHARS]
 
 
 def _pairs(run: str, *, singles: bool) -> Iterator[str]:
-    """連接池 -> 連 連接 接 接池 池."""
+    """Yield characters and pairs: 連接池 -> 連 連接 接 接池 池."""
     for position, char in enumerate(run):
         if singles or len(run) == 1:
             yield char

@@ -160,7 +160,7 @@ def test_a_tokenizer_of_another_kind_tells_nothing(tokenized: Any) -> None:
     for usage in ({"prompt_tokens": 74}, {"total_tokens": 74}):
         answering({"/tokenize": tokenized, "/v1/rerank": {"usage": usage}}).check_structure()
     for reply in ({"usage": None}, {"usage": 3}, {"usage": {}}, {}, []):
-        with pytest.raises(KnownAnswerError, match="does not say how it prompts"):
+        with pytest.raises(KnownAnswerError, match="does not report how it prompts"):
             answering({"/tokenize": tokenized, "/v1/rerank": reply}).check_structure()
     with pytest.raises(KnownAnswerError, match="serves the reranker as an embedding model"):
         answering({"/tokenize": tokenized, "/v1/embeddings": {}}).check_structure()

@@ -6,40 +6,52 @@ import gc
 import os
 import sys
 import traceback
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from rag_search import __version__
-from rag_search.cli import evaluate, health, ingest, query, rerank, serve, trust, up
 from rag_search.cli.common import FAILED
 from rag_search.errors import RagSearchError
 from rag_search.text.sanitize import plain
 
 _TEARDOWN = {"vllm", "torch", "faiss"}  # libraries that must end their own processes, threads and device contexts
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, which typer does not export
+HELP = "Put the passage that answers a question first, over any folder of documents."
+EPILOG = 'Start with: ragsearch ingest ./docs, then: ragsearch query "how do I ..."'
+# command -> module below rag_search.cli; a command that is not in the order of use is not in the help
+COMMANDS = {
+    "ingest": "ingest", "query": "query", "search": "query", "open": "open", "list": "documents", "get": "documents",
+    "rerank": "rerank", "evaluate": "evaluate", "serve": "serve", "ui": "serve", "mcp": "serve",
+    "up": "up", "down": "up", "status": "health", "doctor": "health", "verify": "health",
+    "trust": "trust",
+}  # fmt: skip
+GROUPS = {"config": "settings"}
+ALIASES = {"search": "query"}
+FUNCTIONS = {"list": "list_documents", "get": "get_document", "open": "open_hit", "search": "query"}
 
-app = typer.Typer(
-    name="ragsearch",
-    help="Puts the passage that answers a question first, over any folder of Markdown.",
-    epilog='Start with: ragsearch ingest ./docs, then: ragsearch query "how do I ..."',
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # its help pages import half of rich, 60 ms
-)
-app.command()(ingest.ingest)
-app.command()(query.query)
-app.command()(rerank.rerank)
-app.command()(evaluate.evaluate)
-app.command()(serve.serve)
-app.command()(serve.ui)
-app.command()(serve.mcp)
-app.command()(up.up)
-app.command()(up.down)
-app.command()(health.status)
-app.command()(health.doctor)
-app.command()(health.verify)
-app.command()(trust.trust)
-app.add_typer(health.config_app, name="config")
+
+def make_app(only: str | None = None) -> typer.Typer:
+    """Return the command line. `only` leaves out all commands but one: building each takes a millisecond."""
+    app = typer.Typer(
+        name="ragsearch",
+        help=HELP,
+        epilog=EPILOG,
+        invoke_without_command=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # its help pages import half of rich, 60 ms
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    for name, module in COMMANDS.items():
+        if only in (None, name):
+            function = getattr(import_module(f"rag_search.cli.{module}"), FUNCTIONS.get(name, name))
+            app.command(name, hidden=name in ALIASES)(function)
+    for name, module in GROUPS.items():
+        if only in (None, name):
+            app.add_typer(getattr(import_module(f"rag_search.cli.{module}"), f"{name}_app"), name=name)
+    return app
 
 
 def _print_version(is_given: bool) -> None:
@@ -48,18 +60,20 @@ def _print_version(is_given: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
-    version: Annotated[  # noqa: ARG001 (typer calls its callback)
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
     trust_project: Annotated[
         bool, typer.Option("--trust", help="Believe the ragsearch.toml of this folder, this time.")
     ] = False,
 ) -> None:
-    """Puts the passage that answers a question first, over any folder of Markdown."""
+    """Put the passage that answers a question first, over any folder of documents."""
     if trust_project:
         os.environ["RAGSEARCH_TRUST"] = "1"
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
@@ -89,7 +103,7 @@ def run() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # their search reads every installed distribution
     gc.set_threshold(50_000, 20, 20)  # imported objects stay; collecting among them takes 40 ms
     try:
-        app()
+        sys.exit(_run_command())
     except RagSearchError as error:
         _complain(error.message, error.remedy)
         sys.exit(FAILED)
@@ -100,12 +114,25 @@ def run() -> None:
     except OSError as error:  # most often stdout on a full disk
         _complain(str(error))
         sys.exit(FAILED)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)
         sys.exit(130)
     except Exception:  # noqa: BLE001 - a bug must not exit with 1, which means "nothing found"
         typer.echo(plain(traceback.format_exc()), err=True, nl=False)
         sys.exit(FAILED)
+
+
+def _run_command() -> int:
+    """Run the command in `sys.argv` and return its exit code; a usage error becomes an InputError."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    app = make_app(first if first in COMMANDS or first in GROUPS else None)
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        from rag_search.cli.usage import as_input_error
+
+        raise as_input_error(error, sys.argv[1:], [*COMMANDS, *GROUPS]) from error
+    return code if isinstance(code, int) else 0
 
 
 def _complain(message: str, remedy: str = "") -> None:

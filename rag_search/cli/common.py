@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,18 +18,29 @@ if TYPE_CHECKING:
 
 FOUND, NOTHING, FAILED = 0, 1, 2  # grep's exit codes
 
+
+class Profile(StrEnum):
+    """Names of the setting `profile`."""
+
+    builtin = "builtin"
+    gpu = "gpu"
+    served = "served"
+
+
 IndexOption = Annotated[
     str | None, typer.Option("--index", help="Index name, or a path with a slash.", metavar="NAME|PATH")
 ]
-ProfileOption = Annotated[str | None, typer.Option("--profile", help="builtin, gpu or served.", metavar="NAME")]
+ProfileOption = Annotated[Profile | None, typer.Option("--profile", help="Which models to use.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
 
 
 def load_config(**flags: Any) -> Config:
     """Return the settings with `flags` above files and environment; `section__key` names a nested key."""
     from rag_search.config import loading
 
-    config = loading.load_config({name.replace("__", "."): value for name, value in flags.items()})
+    values = {name: value.value if isinstance(value, StrEnum) else value for name, value in flags.items()}
+    config = loading.load_config({name.replace("__", "."): value for name, value in values.items()})
     if config.project_file and str(config.project_file) in config.origins.values():
         _name_hosts(config)
     return config
@@ -70,6 +83,11 @@ def stderr_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, emoji=False, markup=False)
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON on stdout."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def places(config: Config) -> PathMapper:

@@ -34,6 +34,7 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Only questions of this split.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
     output: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as --format json.")] = False,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Folder for reports, run files and a plot.")] = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -63,7 +64,7 @@ def evaluate(
         )
     if out_dir:
         _save(evaluation, out_dir)
-    if output is Format.json:
+    if as_json or output is Format.json:
         typer.echo(json.dumps(as_dict(evaluation), ensure_ascii=False, indent=2))
     elif output is Format.md:
         typer.echo(to_markdown(evaluation))

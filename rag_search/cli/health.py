@@ -1,11 +1,10 @@
-"""`status`, `doctor`, `verify` and `config show`: print what exists and whether it works."""
+"""`status`, `doctor` and `verify`: print what exists and whether it works."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -15,12 +14,12 @@ from rag_search.cli.common import (
     JsonOption,
     ProfileOption,
     load_config,
+    print_json,
     stderr_console,
     stdout_console,
 )
+from rag_search.text.amounts import count
 from rag_search.text.sanitize import plain
-
-config_app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
 
 
 def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
@@ -73,7 +72,7 @@ def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: Prof
             if finding.remedy:
                 console.print(Text(f"     {plain(finding.remedy)}"), soft_wrap=True)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
+        print_json([asdict(finding) for finding in findings])
     if any(finding.state == "fail" for finding in findings):
         raise typer.Exit(FAILED)
 
@@ -85,59 +84,21 @@ def verify(as_json: JsonOption = False, index: IndexOption = None) -> None:
     config = load_config(index=index)
     problems = verify_index(config.index_dir)
     if as_json:
-        typer.echo(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False, indent=2))
+        print_json([asdict(problem) for problem in problems])
     else:
         for problem in problems:
             stdout_console().print(plain(str(problem)), soft_wrap=True)
     if problems:
-        stderr_console().print(f"{len(problems)} problems")
+        stderr_console().print(count(len(problems), "problem"))
         raise typer.Exit(FAILED)
     if not as_json:
         stdout_console().print("the index is sound")
 
 
-@config_app.command("show")
-def config_show(
-    as_json: JsonOption = False,
-    index: IndexOption = None,
-    profile: ProfileOption = None,
-    changed: Annotated[bool, typer.Option("--changed", help="Only settings that differ from the defaults.")] = False,
-) -> None:
-    """Print every setting, its value and its origin."""
-    from rag_search.config import flatten_settings
-
-    config = load_config(index=index, profile=profile)
-    rows = {
-        key: {"value": _json_value(value), "origin": config.origins.get(key, "defaults")}
-        for key, value in flatten_settings(config.settings)
-        if key in config.origins or not changed
-    }
-    if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("setting", "value", "origin"):
-        table.add_column(name, overflow="fold")
-    for key, row in rows.items():
-        style = "" if row["origin"] == "defaults" else "bold"
-        value = "-" if row["value"] is None else plain(str(row["value"]))
-        table.add_row(Text(key, style=style), Text(value), Text(plain(row["origin"])))
-    stdout_console().print(table)
-
-
 def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        print_json(facts)
         return
     for name, value in facts.items():
         text = ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
         stdout_console().print(plain(f"{name:<14} {text}"), soft_wrap=True)
-
-
-def _json_value(value: Any) -> Any:
-    """Return a setting as a JSON value. A secret is masked already."""
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

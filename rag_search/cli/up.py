@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import load_config, stderr_console, stdout_console
+from rag_search.cli.common import JsonOption, load_config, print_json, stderr_console, stdout_console
 from rag_search.text.sanitize import plain
+
+if TYPE_CHECKING:
+    from rag_search.engines.vllm_server.commands import ServerCommand as Command
 
 
 class ModelSize(StrEnum):
@@ -25,6 +30,7 @@ def up(
     ] = None,
     size: Annotated[ModelSize, typer.Option(help="Model size, unless the settings name models.")] = ModelSize.medium,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands without starting them.")] = False,
+    as_json: JsonOption = False,
     cpu: Annotated[bool, typer.Option("--cpu", help="For a CPU build of vLLM and small models.")] = False,
 ) -> None:
     """Start the embedding and the rerank server (vLLM).
@@ -44,8 +50,7 @@ def up(
         )
     commands = plan_servers(config.settings, cards, size=size.value, extra=extra or [])
     if dry_run:
-        for command in commands:
-            typer.echo(str(command))
+        _print_commands(commands, as_json=as_json)
         return
     folder = servers_folder(config.settings.cache_dir)
     console = stderr_console()
@@ -55,18 +60,31 @@ def up(
             folder,
             on_wait=lambda name, waited: status.update(f"{name}: {waited:.0f} s, log {folder / name}.log"),
         )
-    for server in servers:
-        stdout_console().print(
-            plain(f"{server.name:<9} {server.model} at {server.url}, log {server.log}"), soft_wrap=True
-        )
+    if as_json:
+        print_json([asdict(server) for server in servers])
+    else:
+        for server in servers:
+            line = f"{server.name:<9} {server.model} at {server.url}, log {server.log}"
+            stdout_console().print(plain(line), soft_wrap=True)
     console.print("now: ragsearch doctor --profile served")
 
 
-def down() -> None:
+def _print_commands(commands: Sequence[Command], *, as_json: bool) -> None:
+    if as_json:
+        print_json([list(command.args) for command in commands])
+        return
+    for command in commands:
+        typer.echo(str(command))
+
+
+def down(as_json: JsonOption = False) -> None:
     """Stop the servers that `up` started."""
     from rag_search.engines.vllm_server.processes import servers_folder, stop_all
 
     stopped = stop_all(servers_folder(load_config().settings.cache_dir))
+    if as_json:
+        print_json([asdict(server) for server in stopped])
+        return
     for server in stopped:
         stdout_console().print(plain(f"stopped {server.name} ({server.model})"), soft_wrap=True)
     if not stopped:

@@ -57,9 +57,9 @@ def load_config(
     cwd = (cwd or Path.cwd()).absolute()
     trusting = os.environ.get(TRUST_VARIABLE) == "1" if trusting is None else trusting
     project_file = find_project_file(cwd)
-    user_file = Path(platformdirs.user_config_dir("ragsearch")) / "config.toml"
+    file = user_file()
     layers = [
-        (str(user_file), user_file.parent, _read_toml(user_file)),
+        (str(file), file.parent, _read_toml(file)),
         ("environment", cwd, _read_environment()),
         ("flag", cwd, _unflatten({key: value for key, value in (flags or {}).items() if value is not None})),
     ]
@@ -71,7 +71,7 @@ def load_config(
     for origin, folder, layer in layers:
         for key, value in _flatten(layer):
             if key not in known:
-                raise ConfigError(f"unknown setting {key!r} ({origin}).", remedy=_did_you_mean(key, known))
+                raise ConfigError(f"unknown setting {key!r} ({origin}).", remedy=did_you_mean(key, known))
             origins[key] = _name_origin(origin, key)
             _put(merged, key, _resolved(key, value, folder))
     if project_file:
@@ -105,6 +105,11 @@ def find_project_file(start: Path) -> Path | None:
         if (folder / PROJECT_FILE).is_file():
             return folder / PROJECT_FILE
     return None
+
+
+def user_file() -> Path:
+    """Return the settings file of the user, which need not exist."""
+    return Path(platformdirs.user_config_dir("ragsearch")) / "config.toml"
 
 
 def data_dir() -> Path:
@@ -142,7 +147,7 @@ def _read_environment() -> dict[str, Any]:
     known = {ENV_PREFIX + key.replace(".", "__").upper() for key in known_keys()}
     for name in given:
         if name.upper() not in known:
-            raise ConfigError(f"unknown environment variable {name}.", remedy=_did_you_mean(name, sorted(known)))
+            raise ConfigError(f"unknown environment variable {name}.", remedy=did_you_mean(name, sorted(known)))
     from rag_search.config.environment import read_environment
 
     return read_environment()
@@ -168,7 +173,7 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
     return ConfigError(f"setting {key!r} ({origin}): {problem['msg']}.", remedy="Correct or remove it.")
 
 
-def _did_you_mean(word: str, choices: list[str]) -> str:
+def did_you_mean(word: str, choices: list[str]) -> str:
     """Return the remedy for an unknown name."""
     close = difflib.get_close_matches(word, choices, n=1)
     return f"Did you mean {close[0]}?" if close else "Remove it; ragsearch config show then lists every setting."

@@ -116,6 +116,14 @@ class ServerSettings(_Section):
 
 
 @dataclass(frozen=True)
+class CliSettings(_Section):
+    """The command line."""
+
+    editor: str | None = _setting(None, "command that opens a hit; None: $VISUAL, else $EDITOR")
+    links: str = _setting("file", "address behind a path: file, vscode, cursor, windsurf, zed, idea, or a template")
+
+
+@dataclass(frozen=True)
 class Settings(_Section):
     """All settings. Made by `checked`, or with all defaults."""
 
@@ -128,6 +136,7 @@ class Settings(_Section):
     ingest: IngestSettings = IngestSettings()
     vectors: VectorSettings = VectorSettings()
     server: ServerSettings = ServerSettings()
+    cli: CliSettings = CliSettings()
 
 
 def checked(values: Mapping[str, Any]) -> Settings:

@@ -129,6 +129,31 @@ def to_files(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     )
 
 
+def to_paths(results: Sequence[SearchResult], mapper: PathMapper) -> str:
+    """Return the path of each document once, best first, for xargs."""
+    paths = (plain(mapper.shown(hit.chunk.path)) for result in results for hit in result.hits)
+    return "".join(f"{path}\n" for path in dict.fromkeys(paths))
+
+
+def to_lines(results: Sequence[SearchResult], mapper: PathMapper) -> str:
+    """Return `path:line: text` of each hit, as grep does."""
+    return _grep(results, mapper, column="")
+
+
+def to_vimgrep(results: Sequence[SearchResult], mapper: PathMapper) -> str:
+    """Return `path:line:column: text` of each hit, for quickfix lists."""
+    return _grep(results, mapper, column="1:")
+
+
+def _grep(results: Sequence[SearchResult], mapper: PathMapper, *, column: str) -> str:
+    return "".join(
+        f"{plain(mapper.shown(hit.chunk.path))}:{hit.chunk.line_start}:{column} "
+        f"{snippet(body_of(hit.chunk), result.query)}\n"
+        for result in results
+        for hit in result.hits
+    )
+
+
 Render = Callable[[Sequence[SearchResult], PathMapper], str]
 FORMATS: Mapping[str, Render] = {
     "json": to_json,
@@ -136,5 +161,8 @@ FORMATS: Mapping[str, Render] = {
     "csv": to_csv,
     "md": to_markdown,
     "files": to_files,
+    "paths": to_paths,
+    "lines": to_lines,
+    "vimgrep": to_vimgrep,
 }
 BATCH_FORMATS: Mapping[str, Render] = {**FORMATS, "json": to_json_list}

@@ -21,7 +21,7 @@ def test_two_commands_put_the_answer_first(project: Path, run: Run) -> None:
     done = run("ingest", "docs")
     assert done.code == 0
     assert done.out.startswith("3 new, 0 changed, 0 unchanged, 0 removed, 0 failed; ")
-    found = run("query", "如何解决Redis连接超时")
+    found = run("query", "如何解决Redis连接超时", "--format", "table")
     assert found.code == 0
     first = found.out.split("\n")[3]
     assert "连接池配置指南" in first
@@ -50,7 +50,7 @@ def test_python_searches_as_the_settings_say(indexed: Path) -> None:
 def test_no_confident_match_is_exit_code_1_and_valid_json(indexed: Path, run: Run) -> None:
     done = run("query", "best pizza dough hydration for a wood oven", "--format", "json")
     assert (done.code, json.loads(done.out)["hits"]) == (1, [])
-    assert "no confident match" in run("query", "best pizza dough hydration for a wood oven").out
+    assert "no confident match" in run("query", "best pizza dough hydration for a wood oven", "--format", "table").out
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_hostile_documents_reach_no_terminal(project: Path, run: Run) -> None:
     text = "# \x1b]0;pwn\x07Title [red]x[/]\n\nzebra \x1b[2J \u202e stripes\n"
     (project / "docs" / "evil.md").write_text(text, "utf-8")
     assert run("ingest", "docs").code == 0
-    done = run("query", "zebra stripes", "--min-score", "0", "-k", "1")
+    done = run("query", "zebra stripes", "--min-score", "0", "-k", "1", "--format", "table")
     assert not set(done.out) & {"\x1b", "\x07", "\u202e"}
     assert "[red]x[/]" in done.out
 

@@ -1,0 +1,57 @@
+"""Answer questions through a running server, else in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rag_search.cli.common import stderr_console
+from rag_search.text.sanitize import plain
+
+if TYPE_CHECKING:
+    from rag_search.config import Config
+    from rag_search.records import SearchOptions, SearchResult
+
+
+def search_here(
+    config: Config, questions: Sequence[str], options: SearchOptions, *, meanwhile: Callable[[], None]
+) -> list[SearchResult]:
+    """Search in this process.
+
+    Args:
+        config: settings of the index and the engines.
+        questions: as typed; a leading [...] is an instruction.
+        options: for every question.
+        meanwhile: runs while the engine loads.
+    """
+    from rag_search.engines.open import make_searcher, reading
+
+    with reading(config) as reader:
+        if not reader.counts.documents:
+            index = plain(str(config.index_dir))
+            stderr_console().print(f"{index} has no documents yet. Run: ragsearch ingest PATH", soft_wrap=True)
+        searcher = make_searcher(config.settings, reader, rerank=options.system == "rerank", meanwhile=meanwhile)
+        return searcher.search_many([(question, options) for question in questions])
+
+
+def ask_server(
+    config: Config, questions: Sequence[str], options: SearchOptions, *, explain: bool
+) -> list[SearchResult] | None:
+    """Search through a running server of the same version, index and settings; None if there is none."""
+    from rag_search.server.discovery import find_server
+
+    if find_server(config) is None:
+        return None
+    from rag_search.server import client  # imports http.client, which a query without a server does not need
+
+    try:
+        reply = client.ask_server(config, questions, options)
+    except client.OtherServerError as error:
+        stderr_console().print(plain(error.message))
+        return None
+    if reply is None:
+        return None
+    results, server = reply
+    if explain:
+        stderr_console().print(f"answered by the server at {plain(server.url)}")
+    return results

@@ -1,0 +1,116 @@
+"""`ragsearch list` and `get`: print what is indexed."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag_search.cli.common import FOUND, NOTHING, IndexOption, JsonOption, load_config, places, print_json
+from rag_search.text.sanitize import plain
+
+if TYPE_CHECKING:
+    from rag_search.index import IndexReader
+    from rag_search.records import Document
+    from rag_search.render.paths import PathMapper
+
+_RANGE = re.compile(r"(?P<path>.+?):(?P<first>\d+)(?:-(?P<last>\d*))?", re.DOTALL)
+
+
+def list_documents(
+    globs: Annotated[list[str] | None, typer.Argument(help="Only paths that match, as results show them.")] = None,
+    as_json: JsonOption = False,
+    index: IndexOption = None,
+) -> None:
+    """List the indexed documents. Exits with 1 if there are none.
+
+    Example: ragsearch list 'docs/*'
+    """
+    from rag_search.engines.open import reading
+
+    config = load_config(index=index)
+    shown = places(config)
+    patterns = [shown.stored_pattern(glob) for glob in globs or []]
+    with reading(config) as reader:
+        stored = [path for path in reader.documents() if not patterns or any(_matches(path, p) for p in patterns)]
+    paths = sorted(map(shown.shown, stored))
+    if as_json:
+        print_json(paths)
+    else:
+        sys.stdout.write("".join(f"{plain(path)}\n" for path in paths))
+    raise typer.Exit(FOUND if paths else NOTHING)
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Return whether `query --path` would match: the path, a folder above it, or a pattern."""
+    pattern = pattern.rstrip("/")
+    forms = {pattern, pattern.replace("**/", "")}
+    return path == pattern or path.startswith(f"{pattern}/") or any(fnmatch.fnmatchcase(path, form) for form in forms)
+
+
+def get_document(
+    place: Annotated[str, typer.Argument(help="Path of a document, as results show it.", metavar="PATH[:FROM[-TO]]")],
+    as_json: JsonOption = False,
+    index: IndexOption = None,
+) -> None:
+    """Print the indexed text of a document, or some of its lines.
+
+    Example: ragsearch get docs/api.md:10-30
+    """
+    from rag_search.engines.open import reading
+
+    config = load_config(index=index)
+    with reading(config) as reader:
+        document, first, last = _find(reader, places(config), place)
+    lines = document.text.split("\n")
+    last = min(len(lines), last or len(lines))
+    text = "\n".join(lines[first - 1 : last])
+    if as_json:
+        row = {"path": place_of(document, places(config)), "title": document.title, "updated": document.updated}
+        print_json({**row, "line_start": first, "line_end": last, "text": text})
+    else:
+        content = plain(text) if sys.stdout.isatty() else text
+        sys.stdout.write(content if content.endswith("\n") else f"{content}\n")
+
+
+def place_of(document: Document, shown: PathMapper) -> str:
+    """Return the path of a document as results show it."""
+    return shown.shown(document.path)
+
+
+def _find(reader: IndexReader, shown: PathMapper, place: str) -> tuple[Document, int, int]:
+    """Return the document, the first line, and the last one (0: to the end).
+
+    A path that itself ends in `:12` is tried before one with a line.
+    """
+    from rag_search.errors import InputError
+
+    candidates = [(place, 1, 0)]
+    if match := _RANGE.fullmatch(place):
+        first = int(match["first"])
+        last = first if match["last"] is None else int(match["last"] or 0)
+        candidates.append((match["path"], first, last))
+    for path, first, last in candidates:
+        for stored in (shown.stored(path), path):
+            try:
+                document = reader.document(stored)
+            except InputError:
+                continue
+            return document, *_checked_range(document, place, first, last)
+    raise InputError(f"{plain(place)!r} is not an indexed document.", remedy="Run: ragsearch list")
+
+
+def _checked_range(document: Document, place: str, first: int, last: int) -> tuple[int, int]:
+    """Return the lines asked for. Raises InputError if the document has none of them."""
+    from rag_search.errors import InputError
+    from rag_search.text.amounts import count
+
+    lines = document.text.count("\n") + 1
+    if first < 1 or first > lines or (last and last < first):
+        raise InputError(
+            f"{plain(place)!r} names lines that do not exist.", remedy=f"The document has {count(lines, 'line')}."
+        )
+    return first, last

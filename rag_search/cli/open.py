@@ -1,0 +1,80 @@
+"""`ragsearch open`: open a hit of the last query in the editor."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag_search.cli.common import load_config
+from rag_search.text.amounts import count
+
+if TYPE_CHECKING:
+    from rag_search.config import Config
+    from rag_search.records import SearchResult
+    from rag_search.render.paths import PathMapper
+
+LAST_HITS = "last_hits.json"
+
+
+def open_hit(
+    number: Annotated[int, typer.Argument(min=1, help="Rank of the hit in the last result.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command without running it.")] = False,
+) -> None:
+    """Open a hit of the last query in the editor, at its line.
+
+    The editor is the setting cli.editor, else $VISUAL, else $EDITOR.
+
+    Example: ragsearch open 2
+    """
+    from rag_search.errors import InputError
+    from rag_search.render.editors import editor_command
+
+    config = load_config()
+    hits = _last_hits(config)
+    if number > len(hits):
+        message = f"hit {number} does not exist: the last query found {count(len(hits), 'hit')}."
+        raise InputError(message, remedy="Run: ragsearch query WORDS")
+    path, line = hits[number - 1]
+    if not Path(path).is_file():
+        raise InputError(f"{path} no longer exists.", remedy="Run: ragsearch ingest")
+    editor = config.settings.cli.editor or os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    if not editor:
+        raise InputError("no editor is set.", remedy="Set EDITOR, or run: ragsearch config set cli.editor code")
+    command = editor_command(shlex.split(editor), Path(path), line)
+    if dry_run:
+        typer.echo(shlex.join(command))
+        return
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except OSError as error:
+        raise InputError(f"the editor {command[0]!r} cannot be run: {error}.", remedy="Set EDITOR.") from error
+    raise typer.Exit(code)
+
+
+def remember_hits(config: Config, result: SearchResult, shown: PathMapper) -> None:
+    """Write place and line of each hit for `ragsearch open`. A cache that cannot be written is not an error here."""
+    rows = [[str(shown.absolute(hit.chunk.path)), hit.chunk.line_start] for hit in result.hits]
+    target = config.settings.cache_dir / LAST_HITS
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{LAST_HITS}.{os.getpid()}")
+        temporary.touch(mode=0o600)
+        temporary.write_text(json.dumps(rows), "utf-8")
+        temporary.replace(target)
+    except OSError:
+        return
+
+
+def _last_hits(config: Config) -> list[tuple[str, int]]:
+    """Return path and line of each hit of the last query; none if it is unknown."""
+    try:
+        rows = json.loads((config.settings.cache_dir / LAST_HITS).read_text("utf-8"))
+        return [(str(path), int(line)) for path, line in rows]
+    except (OSError, ValueError, TypeError):
+        return []

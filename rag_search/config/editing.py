@@ -1,0 +1,71 @@
+"""Change one setting in a TOML file and keep everything else in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from rag_search.config.settings import Settings, checked, flatten_settings, known_keys
+from rag_search.errors import ConfigError
+
+
+def set_in_file(path: Path, key: str, text: str) -> None:
+    """Set `key` to the value that `text` names, and write the file in one step.
+
+    Args:
+        path: settings file; made if it does not exist.
+        key: dotted name.
+        text: as TOML if it is one (`3`, `true`, `"a"`, `[1, 2]`), else a string.
+
+    Raises:
+        ConfigError: unknown key, bad value, or a file that cannot be read or written.
+    """
+    if key not in known_keys():
+        from rag_search.config.loading import did_you_mean
+
+        raise ConfigError(f"unknown setting {key!r}.", remedy=did_you_mean(key, known_keys()))
+    value = _value(key, text)
+    _check(key, value)
+    try:
+        document = tomlkit.parse(path.read_text("utf-8")) if path.is_file() else tomlkit.document()
+        table: Any = document
+        *parents, leaf = key.split(".")
+        for parent in parents:
+            if parent not in table:
+                table[parent] = tomlkit.table()
+            table = table[parent]
+        table[leaf] = value
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(tomlkit.dumps(document), "utf-8")
+        temporary.replace(path)
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise ConfigError(f"{path} cannot be changed: {error}.", remedy="Fix or remove the file.") from error
+
+
+def _value(key: str, text: str) -> Any:
+    """Return the value that `text` names. A setting whose default is a text takes it as it is."""
+    if isinstance(dict(flatten_settings(Settings())).get(key), str):
+        return text
+    try:
+        return tomlkit.parse(f"value = {text}").unwrap()["value"]
+    except TOMLKitError:
+        return text
+
+
+def _check(key: str, value: Any) -> None:
+    """Raise ConfigError unless the setting takes the value."""
+    from pydantic import ValidationError
+
+    nested = value
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    try:
+        checked(nested)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise ConfigError(f"{key} cannot be {value!r}: {problem}.", remedy="Run: ragsearch config show") from error

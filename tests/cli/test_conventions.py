@@ -1,0 +1,166 @@
+"""The habits that users of ripgrep, gh and uv bring along."""
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import Run
+
+LAG = ["kafka", "consumer", "lag"]
+
+
+def test_words_need_no_quotes(indexed: Path, run: Run) -> None:
+    """Words are one question, and options may follow it."""
+    quoted = run("query", "kafka consumer lag", "--format", "files", "--min-score", "0")
+    assert run("query", *LAG, "--format", "files", "--min-score", "0").out == quoted.out
+    assert run("search", *LAG, "--format", "files", "--min-score", "0").out == quoted.out
+    assert quoted.out.startswith("docs/deep/kafka.md:1\n")
+
+
+def test_a_pipe_gets_one_line_per_hit(indexed: Path, run: Run) -> None:
+    """Without a terminal each hit is `path:line: text`, without padding."""
+    lines = run("query", *LAG).out.splitlines()
+    assert lines
+    assert all(re.fullmatch(r"docs/\S+\.md:\d+: \S.*\S", line) for line in lines)
+    assert re.match(r"docs/deep/kafka\.md:1:1: Add consumers", run("query", *LAG, "--vimgrep").out)
+
+
+def test_without_a_hit_a_pipe_gets_nothing(indexed: Path, run: Run) -> None:
+    """The reason is on stderr, since a program reads stdout."""
+    done = run("query", "best pizza dough hydration for a wood oven")
+    assert (done.code, done.out) == (1, "")
+    assert "no confident match" in done.err
+
+
+def test_limit_and_paths_only(indexed: Path, run: Run) -> None:
+    """-n and --limit are --top-k; -l prints each document once."""
+    everything = ["--min-score", "0", "--format", "files"]
+    assert len(run("query", "how", "-n", "2", *everything).out.splitlines()) == 2
+    assert run("query", "how", "--limit", "2", *everything).out == run("query", "how", "-k", "2", *everything).out
+    done = run("query", "how", "--no-group", "-l", "--min-score", "0")
+    assert sorted(done.out.splitlines()) == ["docs/backup.md", "docs/deep/kafka.md", "docs/redis.md"]
+
+
+def test_quiet_leaves_the_exit_code(indexed: Path, run: Run) -> None:
+    done = run("query", *LAG, "-q")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert run("query", "best pizza dough hydration", "-q").code == 1
+
+
+def test_stdin_is_the_question(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is piped in is the question, with and without `-`."""
+    for words in ([], ["-"]):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("kafka consumer lag\n"))
+        assert run("query", *words, "--format", "files").out.startswith("docs/deep/kafka.md:1\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert "give one question" in run("query").err
+
+
+def test_json_flag_is_the_json_format(indexed: Path, run: Run) -> None:
+    first, second = (json.loads(run("query", *LAG, *form).out) for form in (["--json"], ["--format", "json"]))
+    assert [hit["path"] for hit in first["hits"]] == [hit["path"] for hit in second["hits"]]
+    assert (first["schema"], first["query"]) == (1, "kafka consumer lag")
+
+
+def test_two_formats_exclude_each_other(indexed: Path, run: Run) -> None:
+    done = run("query", "x", "--json", "--format", "csv")
+    assert (done.code, done.err.startswith("error: --json and --format csv exclude each other.")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["query", "x", "-n", "0"], "error: invalid value for -n: 0 is not in the range 1<=x<=1000."),
+        (["query", "x", "--limit=5000"], "error: invalid value for --limit: 5000 is not in the range 1<=x<=1000."),
+        (["query", "x", "--profile", "tpu"], "error: invalid value for --profile: 'tpu' is not one of"),
+        (["query", "x", "--explian"], "--explain"),
+        (["query", "-foo"], "ragsearch query -- -foo"),
+        (["qurey", "kafka", "lag"], "Did you mean: ragsearch query kafka lag"),
+        (["kafka", "lag"], "To search: ragsearch query kafka lag"),
+        (["rerank"], "error: missing argument"),
+    ],
+)
+def test_usage_errors_name_the_flag_and_the_way_out(run: Run, arguments: list[str], message: str) -> None:
+    done = run(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert message in done.err
+
+
+def test_a_question_may_begin_with_a_dash(indexed: Path, run: Run) -> None:
+    done = run("query", "--format", "json", "--", "-x", "kafka")
+    assert json.loads(done.out)["query"] == "-x kafka"
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("command", [[], ["query"], ["config"], ["config", "set"]])
+def test_help_of_every_level(run: Run, command: list[str], flag: str) -> None:
+    done = run(*command, flag)
+    assert (done.code, done.out.startswith("Usage: "), done.err) == (0, True, "")
+
+
+def test_alone_it_prints_its_help(run: Run) -> None:
+    done = run()
+    assert (done.code, "query" in done.out, done.err) == (0, True, "")
+
+
+def test_versions(run: Run) -> None:
+    assert run("-V").out == run("--version").out
+    assert re.fullmatch(r"ragsearch \d+\.\d+\.\d+\n", run("-V").out)
+
+
+def test_list_and_get(indexed: Path, run: Run) -> None:
+    """`list` takes the patterns of --path; `get` prints lines as an editor counts them."""
+    assert run("list").out.split() == ["docs/backup.md", "docs/deep/kafka.md", "docs/redis.md"]
+    assert json.loads(run("list", "docs/deep", "--json").out) == ["docs/deep/kafka.md"]
+    assert run("list", "docs/**/redis.md").out == "docs/redis.md\n"
+    assert (run("list", "nothing").code, run("list", "nothing").out) == (1, "")
+    text = (indexed / "docs" / "backup.md").read_text("utf-8")
+    assert run("get", "docs/backup.md").out == text
+    assert run("get", "docs/backup.md:7-9").out == "\n".join(text.split("\n")[6:9]) + "\n"
+    assert run("get", "docs/backup.md:7").out == "# Backups\n"
+    row = json.loads(run("get", "docs/backup.md:7", "--json").out)
+    assert (row["path"], row["line_start"], row["line_end"], row["text"]) == ("docs/backup.md", 7, 7, "# Backups")
+    assert "9 lines" in run("get", "docs/backup.md:99").err or "10 lines" in run("get", "docs/backup.md:99").err
+    assert run("get", "docs/other.md").code == 2
+
+
+def test_open_runs_the_editor_at_the_line(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`open N` takes the hits of the last query."""
+    monkeypatch.setenv("RAGSEARCH_CACHE_DIR", str(indexed / "cache"))
+    (indexed / "cache").mkdir()
+    assert "the last query found 0 hits" in run("open").err
+    run("query", *LAG, "--min-score", "0", "--no-server")
+    monkeypatch.setenv("EDITOR", "code --wait")
+    monkeypatch.delenv("VISUAL", raising=False)
+    assert run("open", "1", "--dry-run").out == f"code --wait -g {indexed}/docs/deep/kafka.md:1\n"
+    monkeypatch.setenv("VISUAL", "true")
+    assert run("open", "1").code == 0
+    assert "hit 9 does not exist: the last query found 3 hits." in run("open", "9").err
+    monkeypatch.setenv("VISUAL", "no-such-editor")
+    assert (run("open").code, "cannot be run" in run("open").err) == (2, True)
+
+
+def test_config_files(project: Path, run: Run) -> None:
+    """`init` writes a file that changes nothing, `set` keeps comments, `path` says where."""
+    (project / "ragsearch.toml").unlink()
+    assert run("config", "init").code == 0
+    before = json.loads(run("config", "show", "--changed", "--json").out)
+    assert "search.top_k" not in before
+    assert run("config", "init").code == 2
+    text = (project / "ragsearch.toml").read_text("utf-8")
+    assert run("config", "set", "search.top_k", "7").code == 0
+    assert json.loads(run("config", "show", "--json").out)["search.top_k"]["value"] == 7
+    assert text.splitlines()[0] in (project / "ragsearch.toml").read_text("utf-8")
+    assert run("config", "path").out.splitlines()[0] == str(project / "ragsearch.toml")
+    for arguments, message in (
+        (["search.topk", "7"], "Did you mean search.top_k"),
+        (["search.top_k", "many"], "search.top_k cannot be 'many'"),
+    ):
+        done = run("config", "set", *arguments)
+        assert (done.code, message in done.err) == (2, True)
+    assert json.loads(run("config", "show", "--json").out)["search.top_k"]["value"] == 7

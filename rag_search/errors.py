@@ -87,6 +87,10 @@ class IndexCorruptError(IndexStoreError):
     """The files of the index contradict each other."""
 
 
+class StoreUnavailableError(IndexStoreError):
+    """The server that holds the index does not answer."""
+
+
 class ServerError(RagSearchError):
     """A ragsearch server refused the request or failed."""
 

@@ -1,0 +1,1 @@
+"""The index in PostgreSQL with pgvector. Start with `schema` (the tables), then `writer` and `reader`."""

@@ -1,0 +1,115 @@
+"""Connections to PostgreSQL: time limits, the search path, and its errors in our words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rag_search.errors import IndexStoreError, MissingExtraError, StoreUnavailableError, first_line
+
+try:
+    import psycopg
+    from pgvector.psycopg import register_vector
+    from psycopg import sql
+except ImportError as error:
+    raise MissingExtraError(error.name or "psycopg", "postgres") from error
+
+CONNECT_S = 5.0
+ANSWER_S = 30.0  # for one answer; building an index has no limit
+_LOST = "Check that the database runs and can be reached, then run the command again: what was committed is kept."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database and the name of an index in it. `url` may hold a password: show `str(place)` to people.
+
+    answer_s: longest wait for one answer of the server.
+    """
+
+    url: str
+    index: str = "default"
+    answer_s: float = ANSWER_S
+
+    def __str__(self) -> str:
+        """Return the address without user and password."""
+        parts = psycopg.conninfo.conninfo_to_dict(self.url)
+        port = f":{parts['port']}" if parts.get("port") else ""
+        return f"postgresql://{parts.get('host', 'localhost')}{port}/{parts.get('dbname', '')} ({self.index})"
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection on which every answer must come within `answer_s` seconds; None waits for ever."""
+
+    answer_s: float | None = None
+    home: str = "public"  # the schema of pgvector
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for one answer; a connection that got none is closed, since its state is unknown."""
+        try:
+            return super().wait(gen, interval, timeout or self.answer_s)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+            raise
+
+
+def connect(place: Place) -> Connection:
+    """Open a connection without implicit transactions. Raises psycopg.Error, and IndexStoreError without pgvector."""
+    connection = Connection.connect(
+        place.url,
+        autocommit=True,
+        connect_timeout=max(2, round(min(CONNECT_S, place.answer_s))),
+        application_name=f"ragsearch {os.getpid()}",
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+    )
+    connection.answer_s = place.answer_s
+    try:
+        connection.execute("SELECT set_config('idle_in_transaction_session_timeout', '0', false)")
+        connection.home = _vector_namespace(connection)
+        search_in(connection)
+        register_vector(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def search_in(connection: Connection, *namespaces: str) -> None:
+    """Look for tables in these schemas, in this order, and for the types of pgvector."""
+    path = sql.SQL(", ").join(map(sql.Identifier, (*namespaces, connection.home)))
+    connection.execute(sql.SQL("SET search_path TO {}").format(path))
+
+
+def _vector_namespace(connection: Connection) -> str:
+    """Return the schema of pgvector, which is added to the database if that is allowed."""
+    query = "SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"
+    row = connection.execute(query).fetchone()
+    if row is None:
+        try:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+        except psycopg.Error as error:
+            raise IndexStoreError(
+                f"the database has no pgvector: {first_line(error)}.",
+                remedy="Install pgvector 0.8 or later and run in the database: CREATE EXTENSION vector",
+            ) from error
+        row = connection.execute(query).fetchone()
+    return str(row[0]) if row else "public"
+
+
+@contextmanager
+def database_errors(place: Place) -> Iterator[None]:
+    """Turn errors of psycopg into StoreUnavailableError and IndexStoreError, with the address and a remedy."""
+    try:
+        yield
+    except psycopg.errors.DiskFull as error:
+        remedy = "Free some space and run the command again: what was committed is kept."
+        raise IndexStoreError(f"{place}: {first_line(error)}.", remedy=remedy) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise StoreUnavailableError(f"{place} does not answer: {first_line(error)}.", remedy=_LOST) from error
+    except psycopg.Error as error:
+        raise IndexStoreError(f"{place}: {first_line(error)}.", remedy="Run: ragsearch verify") from error

@@ -1,0 +1,89 @@
+"""Nearest vectors in pgvector: exact, or by an HNSW index and exact scores of what it finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pgvector import HalfVector
+
+from rag_search.index.dense.exact import top
+from rag_search.index.postgres.connection import Connection
+from rag_search.index.postgres.filters import Selection
+from rag_search.records import FloatVector
+
+HNSW = "vectors_hnsw"
+EXACT_ROWS = 20_000  # vectors; up to here a scan is as fast as the index and misses nothing
+MAX_HNSW_DIM = 4000  # of pgvector
+SMALL_SELECTION = 20_000  # chunks; up to here a filtered search looks at each of them
+_SPARE = 50
+
+Ids = NDArray[np.int64]
+Found = dict[int, FloatVector]
+
+
+def has_hnsw(connection: Connection) -> bool:
+    """Return whether this edition has its approximate index."""
+    return connection.execute("SELECT to_regclass(%s) IS NOT NULL", (HNSW,)).fetchone() == (True,)
+
+
+def build_hnsw(connection: Connection) -> None:
+    """Build the approximate index; a second or so for a thousand vectors."""
+    connection.execute("SET LOCAL maintenance_work_mem = '1GB'")
+    connection.execute(f"CREATE INDEX {HNSW} ON vectors USING hnsw (embedding halfvec_ip_ops)")
+
+
+def nearest(
+    connection: Connection, query: FloatVector, top_k: int, *, selection: Selection | None, hnsw: bool
+) -> tuple[Ids, FloatVector, Found]:
+    """Return ids and dot products of the best `top_k`, and the vectors that were read, by id.
+
+    The server compares with the query rounded to 16 bits. Rounding moves a score by at most the length of what was
+    rounded off, so the search asks for more rows until no row outside can belong to the best.
+    """
+    rounded = query.astype(np.float16)
+    slack = float(np.linalg.norm(query - rounded.astype(np.float32))) + 1e-5
+    count = top_k + _SPARE
+    while True:
+        rows = _rows(connection, HalfVector(rounded), count, selection, hnsw=hnsw)
+        found = {number: vector.to_numpy().astype(np.float32) for number, vector in rows}
+        ids = np.fromiter(found, np.int64, len(found))
+        scores = _scores(found, query)
+        best_ids, best_scores = top(ids, scores, top_k)
+        if hnsw or len(rows) < count or float(scores[-1]) + 2 * slack < float(best_scores[-1]):
+            return best_ids, best_scores, found
+        count *= 2
+
+
+def _scores(found: Found, query: FloatVector) -> FloatVector:
+    if not found:
+        return np.empty(0, np.float32)
+    scores: FloatVector = np.stack(list(found.values())) @ query
+    return scores
+
+
+def _rows(
+    connection: Connection, query: HalfVector, count: int, selection: Selection | None, *, hnsw: bool
+) -> list[tuple[Any, ...]]:
+    nearest_first = "ORDER BY embedding <#> %s LIMIT %s"
+    if selection is None:
+        statement = f"SELECT id, embedding FROM vectors {nearest_first}"
+        return connection.execute(statement, (query, count), binary=True).fetchall()
+    source = f"""vectors JOIN chunks USING (id) JOIN documents ON documents.id = document WHERE {selection.condition}"""
+    if hnsw and not _is_small(connection, selection):
+        statement = f"SELECT vectors.id, embedding FROM {source} {nearest_first}"
+        rows = connection.execute(statement, (*selection.values, query, count), binary=True).fetchall()
+        if len(rows) == count:
+            return rows
+    statement = f"""WITH chosen AS MATERIALIZED (SELECT vectors.id, embedding FROM {source})
+        SELECT id, embedding FROM chosen {nearest_first}"""
+    return connection.execute(statement, (*selection.values, query, count), binary=True).fetchall()
+
+
+def _is_small(connection: Connection, selection: Selection) -> bool:
+    """Return whether a filtered search can look at every chunk."""
+    statement = f"""SELECT count(*) FROM (SELECT FROM documents JOIN chunks ON document = documents.id
+        WHERE {selection.condition} LIMIT {SMALL_SELECTION + 1}) AS some"""
+    row = connection.execute(statement, selection.values).fetchone()
+    return row is not None and int(row[0]) <= SMALL_SELECTION

@@ -1,0 +1,89 @@
+"""Open an index in PostgreSQL for reading or writing, and drop what no reader uses any more."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import psycopg
+from psycopg import sql
+
+from rag_search.index.postgres import state
+from rag_search.index.postgres.connection import Connection, Place, connect, database_errors
+from rag_search.index.postgres.lease import LEASE_S, Lease
+from rag_search.index.postgres.reader import PostgresReader
+from rag_search.index.postgres.snapshot import Snapshot
+from rag_search.index.postgres.writer import PostgresWriter
+from rag_search.index.store.layout import IndexManifest
+
+_DROP_WAIT = "200ms"
+
+
+def open_reader(place: Place) -> PostgresReader:
+    """Open the newest generation. Raises IndexMissingError, StoreUnavailableError, IndexStoreError."""
+    return PostgresReader(Snapshot(place))
+
+
+def open_writer(
+    place: Place, manifest: IndexManifest, *, rebuild: bool = False, lease_s: float = LEASE_S
+) -> PostgresWriter:
+    """Open an index for writing, or make an empty one. rebuild: start an empty edition; its readers see it at once.
+
+    Raises IndexLockedError while another writer has the lease, FingerprintError when the index was made with another
+    manifest, StoreUnavailableError, IndexStoreError.
+    """
+    lease = Lease(place, lease_s)
+    with database_errors(place):
+        connection = connect(place)
+        try:
+            if not state.has_index(connection, place):
+                state.create_index(connection, place)
+            head = state.read_head(connection, place)
+            state.enter(connection, place, head.edition)
+            lease.take(connection)
+            head = state.read_head(connection, place)  # nobody changes it any more
+            if rebuild or not head.edition:
+                head = _start(connection, place, manifest, lease, after=head)
+            state.enter(connection, place, head.edition)
+            state.read_manifest(connection, place).require_match(manifest, path=place)  # type: ignore[arg-type]
+            _drop_former(connection, place, head.edition)
+            return PostgresWriter(place, manifest, connection, lease=lease)
+        except BaseException:
+            with suppress(psycopg.Error):
+                if not connection.closed:
+                    connection.execute("ROLLBACK")
+                    lease.release(connection)
+            connection.close()
+            raise
+
+
+def _start(
+    connection: Connection, place: Place, manifest: IndexManifest, lease: Lease, *, after: state.Head
+) -> state.Head:
+    """Start an edition with the roots of the former one."""
+    roots: list[str] = []
+    base = None
+    if after.edition:
+        state.enter(connection, place, after.edition)
+        roots, base = state.read_roots(connection), state.read_meta(connection, "base")
+    connection.execute("BEGIN")
+    head = state.start_edition(connection, place, manifest, after=after)
+    state.write_roots(connection, roots)
+    if base is not None:
+        state.write_meta(connection, "base", base)
+    lease.renew(connection)
+    connection.execute("COMMIT")
+    return head
+
+
+def _drop_former(connection: Connection, place: Place, edition: int) -> None:
+    """Drop editions that no reader uses any more."""
+    for name in state.former_editions(connection, place, edition):
+        with suppress(psycopg.errors.LockNotAvailable):
+            connection.execute("BEGIN")
+            try:
+                connection.execute(f"SET LOCAL lock_timeout = '{_DROP_WAIT}'")
+                connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+            except psycopg.Error:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")

@@ -1,0 +1,133 @@
+"""Which chunks hold a term, and how often: rows that are only ever added.
+
+Each commit adds a segment: one row for each of its terms, with an entry for each chunk that holds it. Removing a chunk
+adds the same entries with sign -1, so the number of chunks with a term is a sum over few short rows, and nothing is
+updated in place. Segments of one size are joined when there are FANOUT of them; both happens inside the commit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.index.bm25 import _folded
+from rag_search.index.postgres.connection import Connection
+from rag_search.index.store.database import TOKENS
+
+ENTRY = np.dtype([("chunk", "<i8"), ("times", "<u4"), ("length", "<u4")])
+FANOUT = 8
+_SMALLEST = 1 << 15  # postings in a segment of the first size
+_LONGEST_TERM = 200  # bytes; a B-tree takes 2,704
+
+Entries = NDArray[np.void]
+
+
+def terms_of(line: str) -> list[str]:
+    """Return the terms of a chunk as they are stored, from its line of terms."""
+    return [key_of(term) for term in TOKENS.findall(line)]
+
+
+def key_of(term: str) -> str:
+    """Return a term as it is stored: folded, and a very long one by its hash."""
+    term = _folded(term)
+    content = term.encode("utf-8", "surrogatepass")
+    if len(content) <= _LONGEST_TERM:
+        return term
+    return f"{term[:20]}\x01{sha256(content).hexdigest()}"
+
+
+@dataclass
+class SegmentBuilder:
+    """Postings of one commit. sign: 1 for chunks that are added, -1 for chunks that are removed."""
+
+    entries: dict[tuple[str, int], list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
+    postings: int = 0
+    terms: int = 0
+
+    def add(self, chunk: int, line: str, *, sign: int) -> None:
+        """Add the terms of one chunk."""
+        terms = terms_of(line)
+        for term, times in Counter(terms).items():
+            self.entries[term, sign].append((chunk, times, len(terms)))
+            self.postings += 1
+        self.terms += sign * len(terms)
+
+    def write(self, connection: Connection) -> None:
+        """Write the segment and join segments where there are many."""
+        if not self.entries:
+            return
+        segment = _new_segment(connection, self.postings)
+        with connection.cursor().copy(
+            "COPY postings (term, segment, sign, count, entries) FROM STDIN (FORMAT BINARY)"
+        ) as copy:
+            copy.set_types(["text", "int8", "int2", "int8", "bytea"])
+            for (term, sign), entries in self.entries.items():
+                copy.write_row((term, segment, sign, sign * len(entries), np.array(entries, ENTRY).tobytes()))
+        _join(connection)
+
+
+def _new_segment(connection: Connection, postings: int) -> int:
+    row = connection.execute("INSERT INTO segments (postings) VALUES (%s) RETURNING id", (postings,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _join(connection: Connection) -> None:
+    """Join segments of about one size until there are fewer than FANOUT of each."""
+    while True:
+        sizes: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for segment, postings in connection.execute("SELECT id, postings FROM segments ORDER BY id").fetchall():
+            sizes[_size_class(postings)].append((segment, postings))
+        full = next((found for _, found in sorted(sizes.items()) if len(found) >= FANOUT), None)
+        if full is None:
+            return
+        join_segments(connection, [segment for segment, _ in full], sum(postings for _, postings in full))
+
+
+def join_segments(connection: Connection, segments: Sequence[int], postings: int) -> None:
+    """Replace segments by one with all their entries."""
+    joined = _new_segment(connection, postings)
+    connection.execute(
+        "INSERT INTO postings SELECT term, %s, sign, sum(count)::bigint, string_agg(entries, ''::bytea)"
+        " FROM postings WHERE segment = ANY(%s) GROUP BY term, sign",
+        (joined, list(segments)),
+    )
+    connection.execute("DELETE FROM postings WHERE segment = ANY(%s)", (list(segments),))
+    connection.execute("DELETE FROM segments WHERE id = ANY(%s)", (list(segments),))
+
+
+def _size_class(postings: int) -> int:
+    size = 0
+    while postings > _SMALLEST:
+        postings //= FANOUT
+        size += 1
+    return size
+
+
+def count_chunks(connection: Connection, terms: Iterable[str]) -> dict[str, int]:
+    """Return the number of chunks that hold each stored term; terms that no chunk holds are left out."""
+    query = "SELECT term, sum(count)::bigint FROM postings WHERE term = ANY(%s) GROUP BY term"
+    return {term: count for term, count in connection.execute(query, (list(terms),)) if count > 0}
+
+
+def read_postings(connection: Connection, terms: Sequence[str]) -> dict[str, Entries]:
+    """Return the entries of each stored term, by ascending chunk, without removed chunks."""
+    added: dict[str, list[bytes]] = defaultdict(list)
+    removed: dict[str, list[bytes]] = defaultdict(list)
+    query = "SELECT term, sign, entries FROM postings WHERE term = ANY(%s)"
+    for term, sign, entries in connection.cursor(binary=True).execute(query, (list(terms),)):
+        (added if sign > 0 else removed)[term].append(bytes(entries))
+    return {term: _live(added[term], removed[term]) for term in terms}
+
+
+def _live(added: Sequence[bytes], removed: Sequence[bytes]) -> Entries:
+    entries = np.frombuffer(b"".join(added), ENTRY)
+    if removed:
+        gone = np.frombuffer(b"".join(removed), ENTRY)["chunk"]
+        entries = entries[~np.isin(entries["chunk"], gone)]
+    return entries[np.argsort(entries["chunk"], kind="stable")]

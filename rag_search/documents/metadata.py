@@ -13,15 +13,20 @@ DATE_KEYS = ("updated", "date")
 _DATE = re.compile(r"\s*(\d{4})(?:[-/.]|年)(\d{1,2})(?:[-/.]|月)(\d{1,2})(?!\d)")
 
 
-def title_of(metadata: Mapping[str, Any], heading: str, *, path: str) -> str:
-    """Return the field `title`, else `heading`, else the name of the file; one line, never blank.
+_FOLDER_PAGES = frozenset({"index", "_index", "readme"})
 
-    heading: the name that the text gives itself, "" if it has none.
+
+def title_of(name: str, *, path: str) -> str:
+    """Return the title of a document: one line, never blank.
+
+    name: the name that the text gives itself. Without one it is the file's name; a page such as `index.md` that
+    stands for its folder has the folder's name.
     """
-    field = metadata.get("title")
-    if isinstance(field, str | int | float) and not isinstance(field, bool) and str(field).strip():
-        return " ".join(str(field).split())
-    return heading or PurePosixPath(path).stem
+    if shown := " ".join(name.split()):
+        return shown
+    file = PurePosixPath(path)
+    is_folder_page = file.stem.split(".")[0].lower() in _FOLDER_PAGES and file.parent.name
+    return file.parent.name if is_folder_page else file.stem
 
 
 def updated_on(metadata: Mapping[str, Any], *, mtime_ns: int) -> str:

@@ -34,7 +34,7 @@ def read_parsed(source: SourceFile, *, max_bytes: int = MAX_BYTES) -> tuple[Docu
     parsed = format_.parse(text)
     document = Document(
         path=source.path,
-        title=title_of(parsed.metadata, parsed.title, path=source.path),
+        title=title_of(parsed.title, path=source.path),
         text=text,
         metadata=parsed.metadata,
         updated=updated_on(parsed.metadata, mtime_ns=mtime_ns),

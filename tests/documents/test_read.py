@@ -79,8 +79,8 @@ METADATA = {
     "a: =\nb: <<\nd: '1.5'\ne: -0": {"a": "=", "b": "<<", "d": "1.5", "e": "-0"},
     "2: a\ntrue: b": {"2": "a", "True": "b"},
     "half: \"\\ud800\"": {"half": "?"},
-    "a: &x [1]\nb: *x": {},
-    "a: &a [x]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]": {},
+    "a: &x [1]\nb: *x": {"a": [1]},  # aliases are not read: a few lines of them expand to gigabytes
+    "a: &a [x]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]": {"a": ["x"]},
     "run: !!python/object/apply:os.system [ls]": {},
     "a: [1, 2": {},
     "a: " + "[" * 5000: {},

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from rag_search.documents.formats.base import Block, DecodingError, Edit, Format, ParsedText
-from rag_search.documents.formats.markdown import Markdown
+from rag_search.documents.formats.markdown import Markdown, Mdx
 from rag_search.documents.formats.plain_text import PlainText
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "format_of",
 ]
 
-ALL_FORMATS: tuple[Format, ...] = (Markdown(), PlainText())
+ALL_FORMATS: tuple[Format, ...] = (Markdown(), Mdx(), PlainText())
 FORMATS: Mapping[str, Format] = {suffix: format_ for format_ in ALL_FORMATS for suffix in format_.suffixes}
 
 

@@ -20,9 +20,9 @@ class Edit(NamedTuple):
 class Block:
     """Lines [start, end) of a text, 0-based, and what they are.
 
-    kind: heading paragraph fence code table list item quote html rule definition.
+    kind: heading paragraph fence code table list item quote box html rule definition.
     level, content: of a heading, its level (1 is the outermost) and its text as a reader sees it.
-    children: blocks of a list, an item or a quote, within the lines of their parent.
+    children: blocks of a list, an item, a quote or a box (an admonition, a tab), within the lines of their parent.
     """
 
     kind: str
@@ -37,16 +37,18 @@ class Block:
 class ParsedText:
     """The structure of a text.
 
-    title: the name that the text gives itself in a heading, "" if it has none.
+    title: the name that the text gives itself in a field or a heading, "" if it has none.
     metadata: what the text says about itself in fields, JSON values only.
     blocks: top-level blocks in order, disjoint; a line that is in no block is blank or hidden by an edit.
     edits: what a reader does not see, or sees in another form.
+    problem: what is wrong with the text and cost a part of it, "" if nothing did.
     """
 
     title: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     blocks: Sequence[Block] = ()
     edits: Sequence[Edit] = ()
+    problem: str = ""
 
 
 class Format(Protocol):

@@ -1,16 +1,32 @@
-"""Read fields that a text has about itself, as JSON values. Malformed fields are never fatal."""
+"""Read fields that a text has about itself, as JSON values. Malformed fields cost only themselves."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from typing import Any
+import tomllib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import yaml
+
+from rag_search.text.lines import LINE_END
 
 MAX_YAML_CHARS = 64 * 1024
 _MAX_JSON_INT = 2**63
 _MAX_NUMBER_CHARS = 15  # digits that every double keeps
+_TEXT_KEYS = frozenset({"title", "description", "subtitle", "summary", "name", "sidebar_label", "linkTitle"})
+_FIELD = re.compile(
+    r"^([\w\"'][^\r\n:]{0,100}):(?:[ \t]+([^\r\n]*))?(?:(?:\r\n?|\n)(?=[ \t\r\n#-])[^\r\n]*)*", re.MULTILINE
+)
+
+
+class Fields(NamedTuple):
+    """Fields of a text, JSON values only, and what is wrong with them, "" if nothing is."""
+
+    values: Mapping[str, Any]
+    problem: str = ""
 
 
 class _Loader(yaml.SafeLoader):
@@ -24,7 +40,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not read")
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases are not read", mark)
         return super().compose_node(parent, index)
 
 
@@ -42,15 +59,68 @@ _Loader.add_implicit_resolver(
 _Loader.add_constructor("!number", _number)
 
 
-def yaml_fields(text: str) -> dict[str, Any]:
-    """Return the mapping that `text` holds, in JSON values; {} if it is not a mapping, too long or malformed."""
-    if not text.strip() or len(text) > MAX_YAML_CHARS:
-        return {}
+def yaml_fields(text: str, *, first_line: int = 1) -> Fields:
+    """Read the mapping that `text` holds. If it is malformed, read each field on its own.
+
+    first_line: number of the first line of `text` in its file, for the problem.
+    """
+    if not text.strip():
+        return Fields({})
+    if len(text) > MAX_YAML_CHARS:
+        return Fields({}, f"the front matter has more than {MAX_YAML_CHARS:,} characters and is not read")
     try:
-        loaded = yaml.load(text, Loader=_Loader)
-        return {str(key): json_value(value) for key, value in loaded.items()} if isinstance(loaded, dict) else {}
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return {}
+        return Fields(_mapping(yaml.load(text, Loader=_Loader)))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = first_line + (mark.line if mark else 0)
+        reason = " ".join(str(getattr(error, "problem", None) or error).split())[:200]
+        return Fields(_field_by_field(text), f"front matter, line {line}: {reason}")
+
+
+def _field_by_field(text: str) -> dict[str, Any]:
+    """Read each top-level field; of one that is malformed keep a text on its line."""
+    fields: dict[str, Any] = {}
+    for match in _FIELD.finditer(text):
+        try:
+            fields.update(_mapping(yaml.load(match[0], Loader=_Loader)))
+        except (yaml.YAMLError, ValueError, RecursionError):
+            key, value = match[1].strip("\"'"), match[2].strip()
+            if value and (key in _TEXT_KEYS or value[0] not in "[{!&*|>"):
+                fields[key] = str(json_value(value.strip("\"'")))
+    return fields
+
+
+def toml_fields(text: str) -> Fields:
+    """Read TOML."""
+    try:
+        return Fields(_mapping(tomllib.loads(LINE_END.sub("\n", text[:MAX_YAML_CHARS]))))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return Fields({}, f"front matter: {error}")
+
+
+def json_fields(text: str) -> Fields:
+    """Read a JSON object."""
+    try:
+        return Fields(_mapping(json.loads(text)))
+    except (ValueError, RecursionError) as error:
+        return Fields({}, f"front matter: {error}")
+
+
+def property_fields(text: str) -> Fields:
+    """Read `key:: value` lines; `tags` and `alias` are lists with commas."""
+    fields: dict[str, Any] = {}
+    for line in LINE_END.split(text):
+        key, found, value = line.partition("::")
+        if not found:
+            continue
+        names = [name.strip().removeprefix("[[").removesuffix("]]") for name in value.split(",")]
+        is_list = key.lower() in ("tags", "alias", "aliases")
+        fields[key.strip()] = [name for name in names if name] if is_list else value.strip()
+    return Fields(_mapping(fields))
+
+
+def _mapping(loaded: object) -> dict[str, Any]:
+    return {str(key): json_value(value) for key, value in loaded.items()} if isinstance(loaded, dict) else {}
 
 
 def json_value(value: object) -> Any:

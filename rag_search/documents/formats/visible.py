@@ -23,13 +23,13 @@ class VisibleText:
 
     def between(self, start: int, end: int) -> str:
         """Return what a reader sees of text[start:end]."""
-        return "".join(shown for _, shown, _ in self._stretches(start, end))
+        return "".join(shown for _, shown, _ in self.stretches(start, end))
 
     def lines(self, start: int, end: int) -> Iterator[tuple[str, int]]:
         """Yield the lines of `between(start, end)`, each with the offset of the first thing in it that is not blank."""
         parts: list[str] = []
         first = -1
-        for offset, shown, is_kept in self._stretches(start, end):
+        for offset, shown, is_kept in self.stretches(start, end):
             position = 0
             for line_end in [*LINE_END.finditer(shown), None]:
                 part = shown[position : line_end.start()] if line_end else shown[position:]
@@ -37,11 +37,12 @@ class VisibleText:
                 if first < 0 and part.strip():
                     first = offset + (position + len(part) - len(part.lstrip())) * is_kept
                 if line_end:
-                    yield "".join(parts), max(first, start)
+                    blank = offset + line_end.start() * is_kept
+                    yield "".join(parts), first if first >= 0 else blank
                     parts, first, position = [], -1, line_end.end()
-        yield "".join(parts), max(first, start)
+        yield "".join(parts), first if first >= 0 else max(start, end - 1)
 
-    def _stretches(self, start: int, end: int) -> Iterator[tuple[int, str, bool]]:
+    def stretches(self, start: int, end: int) -> Iterator[tuple[int, str, bool]]:
         """Yield what a reader sees of [start, end): offset, text, and whether the text is the stored one."""
         position = start
         for edit in self._overlapping(start, end):
@@ -52,16 +53,6 @@ class VisibleText:
             position = edit.end
         if position < end:
             yield position, self.text[position:end], True
-
-    def kept(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield the stretches of [start, end) that no edit touches."""
-        position = start
-        for edit in self._overlapping(start, end):
-            if edit.start > position:
-                yield position, edit.start
-            position = max(position, edit.end)
-        if position < end:
-            yield position, end
 
     def outside_edits(self, offset: int) -> int:
         """Return `offset`, or the end of the edit that a cut there would split."""

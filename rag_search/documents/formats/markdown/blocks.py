@@ -13,12 +13,14 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block.reference import reference
 from markdown_it.rules_block.table import table
 from markdown_it.token import Token
 
 from rag_search.documents.formats.base import Block
+from rag_search.documents.formats.markdown.rules import admonition, cjk_heading
 from rag_search.text.lines import LINE_END
 
 MAX_NESTING = 40  # a list takes two; deeper than anything people write, shallow enough for recursion
@@ -37,6 +39,7 @@ _KINDS = {
     "blockquote_open": "quote",
     "html_block": "html",
     "hr": "rule",
+    "admonition_open": "box",
 }
 
 
@@ -75,6 +78,9 @@ def _parser() -> MarkdownIt:
     parser.enable("table")
     parser.block.ruler.at("table", _whole_table, {"alt": ["paragraph", "reference"]})
     parser.block.ruler.at("reference", _short_reference)
+    interrupting: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    parser.block.ruler.before("fence", "admonition", admonition, interrupting)
+    parser.block.ruler.before("heading", "cjk_heading", cjk_heading)
     return parser
 
 
@@ -96,10 +102,12 @@ def _whole_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _short_reference(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Parse a link definition within DEFINITION_LINES lines.
+    """Parse a link definition within DEFINITION_LINES lines. A footnote (`[^1]: text`) is not one.
 
     The original joins the lines of a title one by one: quadratic time when the title never ends.
     """
+    if state.src.startswith("[^", state.bMarks[start] + state.tShift[start]):
+        return False
     whole, state.lineMax = state.lineMax, min(state.lineMax, start + DEFINITION_LINES)
     try:
         return reference(state, start, end, silent)

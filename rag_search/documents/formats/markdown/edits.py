@@ -1,81 +1,127 @@
-"""What a reader does not see of each block of a Markdown text."""
+"""Find what a reader does not see of each block of a Markdown text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 
 from rag_search.documents.formats.base import Block, Edit
-from rag_search.documents.formats.markdown.inline import inline_edits
+from rag_search.documents.formats.markdown.context import Context
+from rag_search.documents.formats.markdown.inline import inline_edits, plain_inline
+from rag_search.documents.formats.markdown.whole_lines import TRIGGER, read_line
 
-_QUOTE_PREFIX = re.compile(r"[ \t]*(?:>[ \t]?)+")
-_HEADING_PREFIX = re.compile(r"[ \t>]*#{1,6}[ \t]*")
-_COLONS = re.compile(r"[ \t]*:::+[ \t]*")  # containers: `::: tip` is read as "tip"
+_LIST_MARKS = r"(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*"
+_CONTENT = re.compile(rf"(?:[ \t>]*{_LIST_MARKS})*")
+_HEADING_PREFIX = re.compile(rf"(?:[ \t>]*{_LIST_MARKS})*#{{1,6}}[ \t]*")
 _TABLE_EDGE = re.compile(r"[ \t]*\|")
 _PADDING = re.compile(r"(?<=[ \t])[ \t]+")
+_OPTION = re.compile(r"[ \t]*(?:#\||//\||:[\w-]+:)")  # of a Quarto cell or a MyST directive
+_RUST_HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")  # mdBook compiles these lines and does not show them
+_DIRECTIVE_INFO = re.compile(r"[ \t>]*[`~:]{3,}[ \t]*\{")
+_RUST_INFO = re.compile(r"[ \t>]*[`~]{3,}[ \t]*rust\b")
+
+_Line = tuple[int, int]  # offsets of a line without its line end and the blanks before it
 
 
-def document_edits(text: str, starts: Sequence[int], blocks: Iterable[Block], *, labels: Set[str]) -> Iterator[Edit]:
+def document_edits(
+    text: str, starts: Sequence[int], blocks: Iterable[Block], *, context: Context, quotes: int = 0
+) -> Iterator[Edit]:
     """Yield the edits of all blocks.
 
-    starts: offsets of the lines. labels: names of link definitions, see `label_key`.
+    starts: offsets of the lines. quotes: number of quotes around the blocks.
     """
-    for block, quoted in _leaves(blocks):
+    for block in blocks:
+        inner_quotes = quotes + (block.kind == "quote")
+        if block.kind == "quote":
+            lines = [_line(text, starts, line) for line in range(block.start, block.end)]
+            yield from _quote_edits(text, lines, inner_quotes)
+        if block.children:
+            yield from document_edits(text, starts, block.children, context=context, quotes=inner_quotes)
+            continue
         lines = [_line(text, starts, line) for line in range(block.start, block.end)]
         start, end = lines[0][0], starts[block.end] if block.end < len(starts) else len(text)
-        if quoted:
-            yield from _prefixes(_QUOTE_PREFIX, text, lines)
         match block.kind:
-            case "fence" | "code":
+            case "fence":
+                yield from _fence_edits(text, lines)
+            case "code":
                 pass
             case "definition" | "rule":
                 yield Edit(start, end, "\n")
             case "table":
-                yield from _table_edits(text, lines, labels)
+                yield from _table_edits(text, lines, context)
             case "heading":
-                yield from _heading_edits(text, lines, labels)
+                yield from _heading_edits(text, lines, context)
             case _:
-                if ":::" in text[start:end]:
-                    yield from _prefixes(_COLONS, text, lines)
-                yield from inline_edits(text, start, end, labels=labels)
+                if TRIGGER.search(text, start, end):
+                    yield from _whole_line_edits(text, lines, context)
+                yield from inline_edits(text, start, end, context=context)
 
 
-def _leaves(blocks: Iterable[Block], *, quoted: bool = False) -> Iterator[tuple[Block, bool]]:
-    """Yield blocks without children, and whether they are in a quote."""
-    for block in blocks:
-        if block.children:
-            yield from _leaves(block.children, quoted=quoted or block.kind == "quote")
-        else:
-            yield block, quoted or block.kind == "quote"
-
-
-def _line(text: str, starts: Sequence[int], line: int) -> tuple[int, int]:
-    """Return the offsets of a line without its line end and the blanks before it."""
+def _line(text: str, starts: Sequence[int], line: int) -> _Line:
     start, end = starts[line], starts[line + 1] if line + 1 < len(starts) else len(text)
     return start, start + len(text[start:end].rstrip(" \t\r\n"))
 
 
-def _prefixes(pattern: re.Pattern[str], text: str, lines: Iterable[tuple[int, int]]) -> Iterator[Edit]:
+def _prefixes(pattern: re.Pattern[str], text: str, lines: Iterable[_Line]) -> Iterator[Edit]:
     for start, end in lines:
         if match := pattern.match(text, start, end):
             yield Edit(start, match.end())
 
 
-def _heading_edits(text: str, lines: Sequence[tuple[int, int]], labels: Set[str]) -> Iterator[Edit]:
+def _quote_edits(text: str, lines: Iterable[_Line], depth: int) -> Iterator[Edit]:
+    """Hide up to `depth` marks `>` at the beginning of all lines of a quote; list marks stay."""
+    prefix = _quote_prefix(depth)
+    for start, end in lines:
+        if match := prefix.match(text, start, end):
+            yield Edit(match.start("quote") if match["list"] else start, match.end())
+
+
+@cache
+def _quote_prefix(depth: int) -> re.Pattern[str]:
+    return re.compile(rf"[ \t]*(?P<list>{_LIST_MARKS})(?P<quote>(?:[ \t]*>[ \t]?){{1,{depth}}})")
+
+
+def _whole_line_edits(text: str, lines: Iterable[_Line], context: Context) -> Iterator[Edit]:
+    for start, end in lines:
+        content = _CONTENT.match(text, start, end)
+        begin = content.end() if content else start
+        if shown := read_line(text[begin:end]):
+            yield Edit(begin + shown[0], end, plain_inline(shown[1], context=context))
+
+
+def _fence_edits(text: str, lines: Sequence[_Line]) -> Iterator[Edit]:
+    """Hide options at the top of a directive or a notebook cell, and lines of Rust that mdBook hides."""
+    begin, end = lines[0]
+    first = text[begin:end]
+    if _DIRECTIVE_INFO.match(first):
+        for line, following in pairwise(lines[1:]):
+            if not _OPTION.match(text, *line):
+                break
+            yield Edit(line[0], following[0])
+    elif _RUST_INFO.match(first):
+        for line, following in pairwise(lines[1:]):
+            if _RUST_HIDDEN.match(text, *line):
+                yield Edit(line[0], following[0])
+
+
+def _heading_edits(text: str, lines: Sequence[_Line], context: Context) -> Iterator[Edit]:
     start, end = lines[0][0], lines[-1][1]
-    if len(lines) > 1:  # a setext heading: its last line is the underline
-        yield Edit(lines[-1][0], end)
-        end = lines[-1][0]
-    else:
-        yield from _prefixes(_HEADING_PREFIX, text, lines)
+    prefix = _HEADING_PREFIX.match(text, *lines[0])
+    if prefix:
+        yield Edit(start, prefix.end())
         bare = start + len(text[start:end].rstrip("#"))
         if bare < end and text[bare - 1] in " \t":
             yield Edit(bare, end)
             end = bare
-    yield from inline_edits(text, start, end, labels=labels)
+    elif len(lines) > 1 and not text[start:end].lstrip().startswith("<"):
+        yield Edit(lines[-1][0], end)  # the underline of a setext heading
+        end = lines[-1][0]
+    yield from inline_edits(text, start, end, context=context)
 
 
-def _table_edits(text: str, lines: Sequence[tuple[int, int]], labels: Set[str]) -> Iterator[Edit]:
+def _table_edits(text: str, lines: Sequence[_Line], context: Context) -> Iterator[Edit]:
     yield Edit(*lines[1])  # |---|---|
     for start, end in [lines[0], *lines[2:]]:
         yield from _prefixes(_TABLE_EDGE, text, [(start, end)])
@@ -83,4 +129,4 @@ def _table_edits(text: str, lines: Sequence[tuple[int, int]], labels: Set[str]) 
             yield Edit(end - 1, end)
         for padding in _PADDING.finditer(text, start, end):
             yield Edit(padding.start(), padding.end())
-        yield from inline_edits(text, start, end, labels=labels)
+        yield from inline_edits(text, start, end, context=context)

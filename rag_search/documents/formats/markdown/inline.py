@@ -10,30 +10,33 @@ import html
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Set
 
 from rag_search.documents.formats.base import Edit
 from rag_search.documents.formats.markdown.blocks import label_key
-from rag_search.documents.formats.markdown.html_tags import BLOCK_TAGS, INLINE_TAGS
+from rag_search.documents.formats.markdown.brackets import (
+    closing_parenthesis,
+    read_attributes,
+    read_bracket,
+    read_expression,
+    read_role,
+)
+from rag_search.documents.formats.markdown.context import Context
+from rag_search.documents.formats.markdown.tags import Replacement, read_braces, read_tag
 
 MAX_TARGET_CHARS = 4_000
-MAX_PARENTHESES = 4  # nested in a target; without a bound, a million `](` would each read on to the last
-MAX_TAG_CHARS = 4_000
-MAX_ALT_CHARS = 300
 
-
-_MARKS = re.compile(r"\\|`+|\*+|_+|~~+|!?\[|\]|<|&|\{")
+_MARKS = re.compile(r"\\|`+|\*+|_+|~~+|!?\[|\]|<|&|\{|==|%%|:(?=(?:material|octicons|fontawesome|simple)-)")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_TAG = re.compile(rf"</?([A-Za-z][A-Za-z0-9.:-]{{0,60}})((?:[ \t\r\n/][^<>]{{0,{MAX_TAG_CHARS}}})?)>")
-_ALT = re.compile(r"""[ \t\r\n]alt=["']([^"'<>]*)["']""")
-_ANCHOR = re.compile(r"\{[ \t]?[#.:][^{}\r\n]{0,200}\}")
 _LABEL = re.compile(r"\[([^\[\]]{0,999})\]")
+_MARKED = re.compile(r"==(?=[^\s=])[^=\r\n]{1,500}(?<!\s)==(?!=)")
+_COMMENT = re.compile(r"%%(?!%)[^%]{0,2000}%%(?!\w)")
+_ICON = re.compile(r":[a-z][a-z0-9-]{1,80}:(?:\{[^{}\r\n]{0,100}\})?")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
-def plain_inline(text: str, *, labels: Set[str] = frozenset()) -> str:
+def plain_inline(text: str, *, context: Context = Context()) -> str:  # noqa: B008 (frozen)
     """Return `text` (a heading, a cell) as a reader sees it, on one line."""
-    return " ".join(apply_edits(text, inline_edits(text, 0, len(text), labels=labels)).split())
+    return " ".join(apply_edits(text, inline_edits(text, 0, len(text), context=context)).split())
 
 
 def apply_edits(text: str, edits: list[Edit]) -> str:
@@ -46,12 +49,9 @@ def apply_edits(text: str, edits: list[Edit]) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def inline_edits(text: str, start: int, end: int, *, labels: Set[str]) -> list[Edit]:
-    """Return the edits within text[start:end], sorted and disjoint.
-
-    labels: names of link definitions, see `label_key`.
-    """
-    scan = _Scan(text, start, end, labels)
+def inline_edits(text: str, start: int, end: int, *, context: Context) -> list[Edit]:
+    """Return the edits within text[start:end], sorted and disjoint."""
+    scan = _Scan(text, start, end, context)
     position = start
     while mark := _MARKS.search(text, position, end):
         position = scan.take(mark.start(), mark.end())
@@ -61,8 +61,8 @@ def inline_edits(text: str, start: int, end: int, *, labels: Set[str]) -> list[E
 class _Scan:
     """The state of the one pass: open brackets, open emphasis, and where code spans can close."""
 
-    def __init__(self, text: str, start: int, end: int, labels: Set[str]) -> None:
-        self.text, self.end, self.labels = text, end, labels
+    def __init__(self, text: str, start: int, end: int, context: Context) -> None:
+        self.text, self.start, self.end, self.context = text, start, end, context
         self.edits: list[Edit] = []
         self.brackets: list[tuple[int, int]] = []
         self.latest_bracket = -1
@@ -82,15 +82,17 @@ class _Scan:
             case "*" | "_" | "~":
                 return self._emphasis(start, end)
             case "[" | "!":
-                self.brackets.append((start, end))
-                self.latest_bracket = end
-                return end
+                return self._bracket(start, end)
             case "]":
                 return self._link(start)
             case "<":
                 return self._angle(start)
             case "{":
-                return self._replace(_ANCHOR, start, "")
+                return self._brace(start)
+            case "=" | "%":
+                return self._pair(start, end)
+            case ":":
+                return self._apply(self._matched(_ICON, start), start, start + 1)
             case _:
                 return self._entity(start)
 
@@ -98,9 +100,12 @@ class _Scan:
         self.edits.append(Edit(start, end, replacement))
         return end
 
-    def _replace(self, pattern: re.Pattern[str], start: int, replacement: str) -> int:
+    def _apply(self, replacement: Replacement | None, start: int, otherwise: int) -> int:
+        return self._edit(start, *replacement) if replacement else otherwise
+
+    def _matched(self, pattern: re.Pattern[str], start: int) -> Replacement | None:
         match = pattern.match(self.text, start, self.end)
-        return self._edit(start, match.end(), replacement) if match else start + 1
+        return (match.end(), "") if match else None
 
     def _escape(self, start: int) -> int:
         if start + 1 < self.end and self.text[start + 1] in _PUNCTUATION:
@@ -130,11 +135,30 @@ class _Scan:
             self.emphasis[run] = (start, end)
         return end
 
+    def _pair(self, start: int, end: int) -> int:
+        """Hide the marks of `==highlighted==` text, and an Obsidian `%%comment%%` with its text."""
+        before = self.text[start - 1] if start > self.start else " "
+        if self.text[start] == "%":
+            return end if before.isalnum() else self._apply(self._matched(_COMMENT, start), start, end)
+        if (before.isascii() and before.isalnum()) or before in "=!<>":
+            return end
+        if not (match := _MARKED.match(self.text, start, self.end)):
+            return end
+        self._edit(match.end() - 2, match.end())
+        return self._edit(start, end)
+
+    def _bracket(self, start: int, end: int) -> int:
+        if replacement := read_bracket(self.text, start, self.end):
+            return self._edit(start, *replacement)
+        self.brackets.append((start, end))
+        self.latest_bracket = end
+        return end
+
     def _link(self, start: int) -> int:
         if not self.brackets:
             return start + 1
         mark_start, mark_end = self.brackets.pop()
-        can_be_label = self.labels and mark_end == self.latest_bracket and start - mark_end < 1000
+        can_be_label = self.context.labels and mark_end == self.latest_bracket and start - mark_end < 1000
         closing = self._target_end(start + 1, self.text[mark_end:start] if can_be_label else "")
         if not closing:
             return start + 1
@@ -144,38 +168,66 @@ class _Scan:
     def _target_end(self, position: int, label: str) -> int:
         """Return where the target after `]` ends, or 0 if there is none.
 
-        A target is `(url "title")`, `[label]`, or nothing at all after a known label.
+        A target is `(url "title")`, `[label]`, `{attributes}`, or nothing at all after a known label.
         """
-        if self.text.startswith("(", position, self.end):
-            return _closing_parenthesis(self.text, position, min(self.end, position + MAX_TARGET_CHARS))
-        if not self.labels:
+        text = self.text
+        if text.startswith("(", position, self.end):
+            if text.startswith("data:", position + 1):
+                return self._find(")", position)
+            return closing_parenthesis(text, position, min(self.end, position + MAX_TARGET_CHARS))
+        if text.startswith("{", position, self.end):
+            return read_attributes(text, position, self.end)
+        if not self.context.labels:
             return 0
-        if named := _LABEL.match(self.text, position, self.end):
-            return named.end() if label_key(named.group(1) or label) in self.labels else 0
-        return position if label and label_key(label) in self.labels else 0
+        if named := _LABEL.match(text, position, self.end):
+            return named.end() if label_key(named.group(1) or label) in self.context.labels else 0
+        return position if label and label_key(label) in self.context.labels else 0
 
     def _angle(self, start: int) -> int:
-        if self.text.startswith("<!--", start):
+        text = self.text
+        if text.startswith("<!--", start):
             return self._through("-->", start)
-        if not (tag := _TAG.match(self.text, start, self.end)):
-            return start + 1
-        name, attributes = tag.group(1).lower(), tag.group(2)
-        if name in ("script", "style") and not self.text.startswith("/", start + 1):
-            return self._through(f"</{name}>", start)
-        if name in INLINE_TAGS:
-            return self._edit(start, tag.end())
-        if name in BLOCK_TAGS or "=" in attributes or attributes.strip().endswith("/"):
-            alt = _ALT.search(attributes) if name == "img" else None
-            return self._edit(start, tag.end(), html.unescape(alt.group(1)[:MAX_ALT_CHARS]) if alt else " ")
-        return tag.end()  # `List<String>`, `<your-name>`: text that is not escaped
+        if text.startswith(("<script", "<style"), start) and read_tag(text, start, self.end, self.context):
+            return self._through("</script>" if text.startswith("<sc", start) else "</style>", start)
+        if text.startswith("</>", start) or (text.startswith("<>", start) and self.context.is_mdx):
+            return self._edit(start, text.index(">", start) + 1)
+        if replacement := read_tag(text, start, self.end, self.context):
+            return self._edit(start, *replacement)
+        if (
+            text.startswith("<img", start)
+            and (closing := self._find(">", start))
+            and "data:" in text[start : start + 200]
+        ):
+            return self._edit(start, closing)
+        return start + 1
 
-    def _through(self, closing: str, start: int) -> int:
-        """Drop everything to the end of `closing`; the mark alone when it never comes."""
+    def _brace(self, start: int) -> int:
+        text, end = self.text, self.end
+        if text.startswith("{/*", start):
+            return self._through("*/}", start)
+        if replacement := read_braces(text, start, end, self.context):
+            return self._edit(start, *replacement)
+        if role := read_role(text, start, end):
+            self.edits += role
+            return role[-1].end
+        if (closing := read_attributes(text, start, end)) and _may_be_attributes(text, self.start, start, closing):
+            return self._edit(start, closing)
+        if self.context.is_mdx:
+            return self._apply(read_expression(text, start, end), start, start + 1)
+        return start + 1
+
+    def _find(self, closing: str, start: int) -> int:
+        """Return the offset after the next `closing`, 0 if it never comes."""
         found = -1 if closing in self.unclosed else self.text.find(closing, start + 2, self.end)
         if found < 0:
             self.unclosed.add(closing)
-            return start + 1
-        return self._edit(start, found + len(closing))
+            return 0
+        return found + len(closing)
+
+    def _through(self, closing: str, start: int) -> int:
+        """Drop everything to the end of `closing`; nothing if it never comes."""
+        end = self._find(closing, start)
+        return self._edit(start, end) if end else start + 1
 
     def _entity(self, start: int) -> int:
         if entity := _ENTITY.match(self.text, start, self.end):
@@ -183,22 +235,12 @@ class _Scan:
         return start + 1
 
 
-def _closing_parenthesis(text: str, opening: int, end: int) -> int:
-    """Return the offset after the parenthesis that closes the one at `opening`, or 0. A blank line ends the search."""
-    depth, position = 0, opening
-    while position < end:
-        char = text[position]
-        if char == "\\":
-            position += 1
-        elif char == "(":
-            depth += 1
-            if depth > MAX_PARENTHESES:
-                return 0
-        elif char == ")":
-            depth -= 1
-            if not depth:
-                return position + 1
-        elif char == "\n" and text[position + 1 : position + 2] in ("\n", "\r", ""):
-            return 0
-        position += 1
-    return 0
+def _may_be_attributes(text: str, stretch: int, start: int, end: int) -> bool:
+    """Return whether text[start:end], `{...}`, can be attributes.
+
+    They begin with `.#:`, follow what they belong to without a blank, or have a line of their own.
+    """
+    first = text[start + 1 : start + 3].lstrip()[:1]
+    before = text[start - 1] if start > stretch else "\n"
+    is_line = before in "\r\n" and text[end : end + 1] in ("\r", "\n", "")
+    return first in ("#", ".", ":") or before in ")]}*_`" or is_line

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from rag_search.errors import ConfigError
 from rag_search.runtime.files import write_atomically
 
-_ADDRESSES = ("url", "uri", "dsn", "host", "address")  # last names of keys
+_ADDRESSES = ("url", "uri", "dsn", "host", "address", "vectors")  # last names of keys
 _MODELS = ("model", "tokenizer")
 
 
@@ -83,6 +83,11 @@ def is_local(host: str) -> bool:
         return host == "localhost"
 
 
+def is_here(value: str) -> bool:
+    """Return whether an address is on this machine. Of other schemes than HTTP, parameters can name another host."""
+    return is_local(host_of(value)) and ("://" not in value or value.partition("://")[0].lower() in ("http", "https"))
+
+
 def host_of(value: str) -> str:
     """Return the host of an address; the whole of one without a scheme."""
     try:
@@ -102,7 +107,7 @@ def _is_guarded(key: str, value: Any, folder: Path) -> bool:
     if not isinstance(value, str) or not value:
         return False
     if name in _ADDRESSES:
-        return not is_local(host_of(value.strip()))
+        return not is_here(value.strip())
     if name in _MODELS:
         return _is_folder(value, folder)
     if key == "index":
@@ -135,5 +140,5 @@ def remote_hosts(values: Sequence[tuple[str, Any]], origins: Mapping[str, str], 
     return [
         (key, host_of(str(value)))
         for key, value in values
-        if value and is_address(key) and origins.get(key) == project and not is_local(host_of(str(value)))
+        if value and is_address(key) and origins.get(key) == project and not is_here(str(value))
     ]

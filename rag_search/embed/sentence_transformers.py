@@ -14,7 +14,9 @@ from rag_search.embed.fingerprints import files_id
 from rag_search.embed.prompts import PROMPTS, QWEN3_END, Prompts, prompts_of
 from rag_search.errors import EngineError, KnownAnswerError, MissingExtraError, first_line
 from rag_search.records import FloatMatrix
+from rag_search.runtime import telemetry
 
+telemetry.switch_off()
 try:
     import torch
     from sentence_transformers import SentenceTransformer

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import platformdirs
+
+os.environ.setdefault("MPLCONFIGDIR", platformdirs.user_cache_dir("ragsearch/matplotlib"))  # its list of fonts
 import matplotlib
 
 matplotlib.use("Agg")

@@ -14,8 +14,10 @@ from rag_search.embed.fingerprints import files_id
 from rag_search.errors import EngineError, MissingExtraError, first_line
 from rag_search.records import FloatVector
 from rag_search.rerank.qwen3 import TEMPLATE, check_tail, is_qwen3_reranker
+from rag_search.runtime import telemetry
 from rag_search.text.special_tokens import neutralise
 
+telemetry.switch_off()
 try:
     import torch
     from sentence_transformers import CrossEncoder

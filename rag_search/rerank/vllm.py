@@ -16,8 +16,10 @@ from rag_search.embed.fingerprints import files_id
 from rag_search.errors import EngineError, MissingExtraError, first_line
 from rag_search.records import FloatVector
 from rag_search.rerank.qwen3 import OVERRIDES, PROBE, TEMPLATE, check_tail, is_qwen3_reranker
+from rag_search.runtime import telemetry
 from rag_search.text.special_tokens import neutralise
 
+telemetry.switch_off()
 try:
     from vllm import LLM, PoolingParams
     from vllm.exceptions import VLLMError

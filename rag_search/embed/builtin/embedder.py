@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from rag_search.embed.builtin.convert import ensure_converted, fingerprint_of
@@ -25,6 +24,7 @@ from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_bloc
 from rag_search.embed.token_quantizer import packed_bytes, quantize
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, EncodedQueries, FloatMatrix, TokenVectors
+from rag_search.runtime.onnx import open_session
 from rag_search.runtime.threads import run_in_thread
 
 Kind = Literal["query", "passage"]
@@ -60,7 +60,10 @@ class BuiltinEmbedder:
             "query": self._tokenizer.ids_of_one("query:"),
             "passage": self._tokenizer.ids_of_one("passage:"),
         }
-        self._opening = run_in_thread(lambda: _open_session(graph or converted.graph))  # takes 70 ms
+        remedy = f"Remove {converted.folder}; it is made again."
+        self._opening = run_in_thread(  # takes 70 ms; one thread, since texts run in parallel
+            lambda: open_session(graph or converted.graph, remedy=remedy, is_optimised=True)
+        )
         self._threads = threads or physical_cores()
         self._passages_truncated = 0
 
@@ -168,21 +171,6 @@ class BuiltinEmbedder:
         except Exception as error:  # ONNX Runtime has a class for each kind of error, and none for all
             raise EngineError(f"ONNX Runtime failed on a text of {len(ids)} tokens: {error}") from error
         return [result[0] for result in results]
-
-
-def _open_session(graph: Path) -> onnxruntime.InferenceSession:
-    """Open a network for one thread. Raises EngineError."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # parallel over texts, and no pool of spinning threads
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # plans memory by shape, and every length is another shape
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # built optimised
-    try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
-        raise EngineError(
-            f"{graph} cannot be opened: {error}", remedy=f"Remove {graph.parent}; it is made again."
-        ) from error
 
 
 def physical_cores() -> int:

@@ -16,6 +16,7 @@ import httpx
 
 from rag_search.engines.vllm_server.commands import ServerCommand
 from rag_search.errors import EngineError, pip_install
+from rag_search.runtime import telemetry
 from rag_search.runtime.files import write_atomically
 from rag_search.runtime.http import root_of, uses_proxy
 from rag_search.runtime.processes import process_start
@@ -119,7 +120,7 @@ def read_servers(folder: Path) -> list[RunningServer]:
 def _start(command: ServerCommand, folder: Path) -> RunningServer:
     """Start one server. Raises EngineError."""
     log = folder / f"{command.name}.log"
-    environment = {**os.environ, **command.environment, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    environment = {**os.environ, **command.environment, **telemetry.OFF}
     try:
         with log.open("wb") as output:
             process = subprocess.Popen(

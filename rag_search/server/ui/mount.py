@@ -22,6 +22,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
+from rag_search.runtime import telemetry
 from rag_search.server.middleware import Message, Receive, Scope, Send
 from rag_search.server.service import Service
 
@@ -108,6 +109,7 @@ class Page:
 
 def _make_gradio(service: Service) -> tuple[FastAPI, frozenset[int]]:
     """Build Gradio's application. Return it and the numbers of the functions that its page calls."""
+    telemetry.switch_off()
     import gradio
 
     from rag_search.server.ui.page import STYLE, make_page, make_theme

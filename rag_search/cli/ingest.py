@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,19 +14,20 @@ from rag_search.cli.common import (
     IndexOption,
     JsonOption,
     ProfileOption,
+    QuietOption,
     load_config,
     places,
     stderr_console,
-    stdout_console,
 )
+from rag_search.cli.progress import ingest_progress
+from rag_search.cli.reports import print_interrupted, print_plan, print_report
 from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
     from rag_search.embed.base import Embedder
     from rag_search.index import FileState
-    from rag_search.ingest import IngestOptions, IngestReport, Plan, Step
-    from rag_search.render.paths import PathMapper
+    from rag_search.ingest import IngestOptions, IngestReport
 
 
 def ingest(
@@ -40,6 +38,7 @@ def ingest(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start again, for another embedder.")] = False,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept a folder without Markdown.")] = False,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
     index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -68,14 +67,18 @@ def ingest(
 
     # a watch keeps the engine loaded between syncs and releases the writer's lock
     embedder = factory.make_embedder(config.settings)
-    report = _sync(config, embedder, roots, options, rebuild=rebuild, as_json=as_json)
+    report = _sync(config, embedder, roots, options, rebuild=rebuild, as_json=as_json, quiet=quiet)
     if watch:
         from rag_search.cli.watch import follow
 
         stderr_console().print(
             f"watching {plain(', '.join(str(root) for root in roots))}; Ctrl-C ends it", soft_wrap=True
         )
-        follow(roots, lambda: _sync(config, embedder, roots, options, as_json=as_json), index_dir=config.index_dir)
+        follow(
+            roots,
+            lambda: _sync(config, embedder, roots, options, as_json=as_json, quiet=quiet),
+            index_dir=config.index_dir,
+        )
     if report.failed:
         raise typer.Exit(FAILED)
 
@@ -108,7 +111,7 @@ def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, r
     from rag_search.ingest import plan_sync
 
     known, others = ({}, []) if rebuild else _known(config, options)
-    _print_plan(plan_sync(known, roots, base=base_folder(config), options=options, others=others), as_json=as_json)
+    print_plan(plan_sync(known, roots, base=base_folder(config), options=options, others=others), as_json=as_json)
 
 
 def _known(config: Config, options: IngestOptions) -> tuple[dict[str, FileState], list[Path]]:
@@ -126,23 +129,6 @@ def _known(config: Config, options: IngestOptions) -> tuple[dict[str, FileState]
         return {}, []
 
 
-def _print_plan(plan: Plan, *, as_json: bool) -> None:
-    groups = {
-        "new": [source.path for source in plan.new],
-        "changed": [source.path for source in plan.changed],
-        "removed": list(plan.removed),
-        "failed": [f"{failure.path}: {failure.reason}" for failure in plan.failed],
-    }
-    if as_json:
-        typer.echo(json.dumps({**groups, "unchanged": plan.unchanged}, ensure_ascii=False))
-        return
-    for name, paths in groups.items():
-        for path in paths:
-            typer.echo(f"{name:<8} {plain(path)}")
-    counts = ", ".join(f"{len(paths)} {name}" for name, paths in groups.items())
-    typer.echo(f"would change: {counts}; {plan.unchanged} unchanged")
-
-
 def _sync(
     config: Config,
     embedder: Embedder,
@@ -151,66 +137,28 @@ def _sync(
     *,
     rebuild: bool = False,
     as_json: bool = False,
+    quiet: bool = False,
 ) -> IngestReport:
+    """Make the index equal to the folders once, and print the report."""
     from rag_search.engines.base_folder import base_folder
     from rag_search.engines.open import writing
     from rag_search.ingest import sync_folders
 
-    with writing(config, embedder, rebuild=rebuild) as writer, _progress() as on_step:
-        report = sync_folders(writer, embedder, roots, base=base_folder(config), options=options, on_step=on_step)
-    _print_report(report, places(config), as_json=as_json)
-    return report
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Step], None]]:
-    """Show a bar with rate and time left on a terminal; print nothing elsewhere."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.fields[documents]}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    console = stderr_console()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("ingest", total=None, documents="reading", rate="")
-
-        def on_step(step: Step) -> None:
-            speed = progress.tasks[0].elapsed or 0.0
-            rate = f"{step.tokens / speed:,.0f} tokens/s" if speed else ""
-            progress.update(
-                task,
-                total=step.bytes_total,
-                completed=step.bytes,
-                documents=f"{step.documents}/{step.documents_total} documents",
-                rate=rate,
+    with writing(config, embedder, rebuild=rebuild) as writer, ingest_progress(quiet=quiet) as progress:
+        try:
+            report = sync_folders(
+                writer,
+                embedder,
+                roots,
+                base=base_folder(config),
+                options=options,
+                on_found=progress.on_found,
+                on_tokens=progress.on_tokens,
+                on_step=progress.on_step,
             )
-
-        yield on_step
-
-
-def _print_report(report: IngestReport, shown: PathMapper, *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
-        return
-    console = stderr_console()
-    for failure in report.failed:
-        console.print(
-            f"failed  {plain(shown.shown(failure.path))}: {plain(failure.reason)}", style="red", soft_wrap=True
-        )
-    for skipped in report.skipped:
-        console.print(
-            f"skipped {plain(shown.shown(skipped.path))}: {plain(skipped.reason)}", style="dim", soft_wrap=True
-        )
-    for path in report.empty:
-        console.print(f"empty   {plain(shown.shown(path))}", style="yellow", soft_wrap=True)
-    rate = report.tokens / report.seconds if report.seconds else 0.0
-    stdout_console().print(
-        f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
-        f"{len(report.failed)} failed; {report.chunks} chunks, {report.embedded} embedded "
-        f"({report.tokens:,} tokens, {rate:,.0f} tokens/s) in {report.seconds:.1f} s",
-        soft_wrap=True,
-    )
+        except KeyboardInterrupt:
+            step = progress.step
+            print_interrupted(step.documents if step else 0, step.documents_total if step else 0)
+            raise
+    print_report(report, config, places(config), as_json=as_json, quiet=quiet)
+    return report

@@ -15,6 +15,7 @@ from rag_search.ingest.prepare import Group
 from rag_search.records import Encoded, TokenVectors
 from rag_search.runtime.threads import Prefetcher
 
+BATCH_PASSAGES = 32  # between two reports of progress: a second of a laptop
 Stored = Callable[[Sequence[str]], Mapping[str, Encoded]]  # passages to the encoded form of those that the index has
 
 
@@ -45,29 +46,41 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class LocalEncoder:
-    """Encoder in this process; a background thread reads and chunks the next group meanwhile."""
+    """Encoder in this process; a background thread reads and chunks the next group meanwhile.
+
+    on_tokens: called with the tokens of each batch when it is embedded.
+    """
 
     embedder: Embedder
+    on_tokens: Callable[[int], None] = lambda _: None
 
     def encode(self, groups: Iterable[Group], stored: Stored) -> Generator[EncodedGroup, None, None]:
         """Yield each group with its encoded documents; see Encoder."""
         with closing(Prefetcher(groups)) as prefetched:
             for group in prefetched:
-                yield encode_group(self.embedder, group, stored)
+                yield encode_group(self.embedder, group, stored, self.on_tokens)
 
 
-def encode_group(embedder: Embedder, group: Group, stored: Stored) -> EncodedGroup:
-    """Encode the passages of a group that the index does not have."""
+def encode_group(
+    embedder: Embedder, group: Group, stored: Stored, on_tokens: Callable[[int], None] = lambda _: None
+) -> EncodedGroup:
+    """Encode the passages of a group that the index does not have.
+
+    An embedder with token vectors reads its texts one by one, so that small batches cost nothing and show progress.
+    """
     documents = [[chunk.passage for chunk in prepared.chunks] for prepared in group.documents]
     passages = [passage for document in documents for passage in document]
     known = dict(stored(passages))
     fresh = [passage for passage in dict.fromkeys(passages) if passage not in known]
     tokens = 0
-    if fresh:
-        encoded = embedder.encode_documents(fresh)
-        known.update({passage: _rows(encoded, row, row + 1) for row, passage in enumerate(fresh)})
-        lengths = encoded.tokens.lengths if encoded.tokens else embedder.count_tokens(fresh)
-        tokens = int(lengths.sum())
+    size = BATCH_PASSAGES if embedder.token_dim else len(fresh)
+    for start in range(0, len(fresh), size or 1):
+        batch = fresh[start : start + size]
+        encoded = embedder.encode_documents(batch)
+        known.update({passage: _rows(encoded, row, row + 1) for row, passage in enumerate(batch)})
+        lengths = encoded.tokens.lengths if encoded.tokens else embedder.count_tokens(batch)
+        tokens += int(lengths.sum())
+        on_tokens(int(lengths.sum()))
     parts = tuple(_join([known[passage] for passage in document], embedder) for document in documents)
     return EncodedGroup(group, parts, len(fresh), tokens)
 

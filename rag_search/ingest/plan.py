@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +21,12 @@ def plan_sync(
     base: Path,
     options: IngestOptions | None = None,
     others: Sequence[Path] = (),
+    on_found: Callable[[int], None] = lambda _: None,
 ) -> Plan:
     """Compare the folders with `known` (path to state), reading only files whose size or mtime changed.
 
     others: roots of the index that this run does not walk; files that only they reach are kept while they exist.
+    on_found: called with the number of files found so far.
 
     An unmounted folder must not empty the index. So unless `options.allow_empty` is set, one of several roots that has
     lost all its Markdown is a failure and keeps its documents. Raises InputError when no root has any, and for a root
@@ -32,7 +34,10 @@ def plan_sync(
     """
     options = options or IngestOptions()
     problems: list[SkippedPath] = []
-    sources = list(walk(roots, base=base, on_problem=problems.append))
+    sources = []
+    for source in walk(roots, base=base, on_problem=problems.append):
+        sources.append(source)
+        on_found(len(sources))
     if not options.allow_empty:
         if not sources:
             raise _nothing_found(roots, problems, known)

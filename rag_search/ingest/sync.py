@@ -28,6 +28,7 @@ from rag_search.ingest.roots import known_roots, merged_roots
 from rag_search.ingest.store import Committer
 
 OnStep = Callable[[Step], None]
+OnCount = Callable[[int], None]
 
 
 def sync_folders(
@@ -38,19 +39,22 @@ def sync_folders(
     base: Path,
     options: IngestOptions | None = None,
     encoder: Encoder | None = None,
+    on_found: OnCount = lambda _: None,
+    on_tokens: OnCount = lambda _: None,
     on_step: OnStep = lambda _: None,
 ) -> IngestReport:
     """Make the index equal to `roots` and report what was done.
 
     Documents under a root are removed when their file is gone; those under other folders stay unless `options.prune`.
-    encoder: where passages are encoded, None: in this process by `embedder`. Raises InputError for a root that is
-    missing or has no Markdown; failures of single files are in the report.
+    encoder: where passages are encoded, None: in this process by `embedder`. on_found: called with the files that the
+    walk has found so far. on_tokens: called with the tokens of each batch that this process has embedded.
+    Raises InputError for a root that is missing or has no Markdown; failures of single files are in the report.
     """
     options = options or IngestOptions()
     start = time.perf_counter()
     known = _known(writer, options)
     places = known_roots(writer, base=base)
-    plan = plan_sync(known, roots, base=base, options=options, others=places)
+    plan = plan_sync(known, roots, base=base, options=options, others=places, on_found=on_found)
     for source in plan.touched:
         writer.touch(source.path, _state(source, known[source.path].content_hash))
     writer.set_base(base)
@@ -60,7 +64,7 @@ def sync_folders(
     store = Committer(writer)
     items = prepare_files(work, count_tokens=embedder.count_tokens, options=options)
     total = _Total(len(work), sum(source.size for source in work))
-    _store_all(store, encoder or LocalEncoder(embedder), items, total, on_step)
+    _store_all(store, encoder or LocalEncoder(embedder, on_tokens), items, total, on_step)
     writer.remove(plan.removed)  # last: a renamed or moved file finds its vectors under the old name
     writer.commit()
     writer.maintain()

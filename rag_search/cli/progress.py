@@ -1,0 +1,136 @@
+"""Show how far an ingest is: a bar on a terminal, a line every ten seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rag_search.cli.common import stderr_console
+from rag_search.text.amounts import count, human_seconds
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rag_search.ingest import Step
+
+LINE_S = 10.0  # between two lines without a terminal
+WINDOW_S = 20.0  # of the rate: long enough to be steady, short enough to follow the machine
+
+
+class IngestProgress:
+    """What an ingest has done so far, and how long the rest will take.
+
+    The rest is measured in tokens: those per byte so far, times the bytes to come. A folder of short and long files, or
+    of two languages, takes as long as its tokens, not as its files.
+    """
+
+    def __init__(self, show: Callable[[IngestProgress], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._show = show
+        self._clock = clock
+        self._samples = [(clock(), 0)]  # time and tokens, of the last WINDOW_S
+        self.files = 0
+        self.tokens = 0
+        self.step: Step | None = None
+
+    def on_found(self, files: int) -> None:
+        """Note how many files the walk has found."""
+        self.files = files
+        self._samples = [(self._clock(), self.tokens)]  # reading does not count for the rate
+        self._show(self)
+
+    def on_tokens(self, tokens: int) -> None:
+        """Note that a batch of so many tokens has been embedded."""
+        now = self._clock()
+        self.tokens += tokens
+        self._samples.append((now, self.tokens))
+        while len(self._samples) > 2 and self._samples[0][0] < now - WINDOW_S:
+            self._samples.pop(0)
+        self._show(self)
+
+    def on_step(self, step: Step) -> None:
+        """Note a commit."""
+        self.step = step
+        self.tokens = max(self.tokens, step.tokens)
+        self._show(self)
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second of the last WINDOW_S; 0 before two batches."""
+        if len(self._samples) < 2:
+            return 0.0
+        (start, before), (end, after) = self._samples[0], self._samples[-1]
+        return (after - before) / (end - start) if end > start else 0.0
+
+    @property
+    def share(self) -> float:
+        """Share that is done, in [0, 1]: of the bytes, and within the batch at work of its tokens."""
+        if self.step is None or not self.step.bytes_total:
+            return 0.0
+        ahead = (self.tokens - self.step.tokens) / self._tokens_per_byte if self._tokens_per_byte else 0.0
+        return min(1.0, (self.step.bytes + ahead) / self.step.bytes_total)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time that the rest will take; None while it cannot be told."""
+        if self.step is None or not self.rate or not self._tokens_per_byte:
+            return None
+        return (1 - self.share) * self.step.bytes_total * self._tokens_per_byte / self.rate
+
+    @property
+    def _tokens_per_byte(self) -> float:
+        return self.step.tokens / self.step.bytes if self.step and self.step.bytes else 0.0
+
+    def describe(self) -> str:
+        """Return the state in one line."""
+        if self.step is None:
+            embedded = f", {self.tokens:,} tokens embedded" if self.tokens else ""
+            return f"reading: {count(self.files, 'file')}{embedded}"
+        parts = [f"{self.step.documents:,} of {count(self.step.documents_total, 'document')}", f"{self.share:.0%}"]
+        if self.rate:
+            parts.append(f"{self.rate:,.0f} tokens/s")
+        if self.seconds_left is not None and self.share < 1:
+            parts.append(f"{human_seconds(self.seconds_left)} left")
+        return ", ".join(parts)
+
+
+@contextmanager
+def ingest_progress(*, quiet: bool = False) -> Iterator[IngestProgress]:
+    """Show progress on stderr while the block runs."""
+    console = stderr_console()
+    if quiet:
+        yield IngestProgress(lambda _: None)
+    elif console.is_terminal:
+        with _bar(console) as show:
+            yield IngestProgress(show)
+    else:
+        yield IngestProgress(_lines(console))
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Callable[[IngestProgress], None]]:
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (BarColumn(bar_width=None if console.width < 80 else 30), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, expand=console.width < 80) as progress:
+        task = progress.add_task("reading", total=None)
+
+        def show(state: IngestProgress) -> None:
+            total = 1.0 if state.step else None
+            progress.update(task, description=state.describe(), total=total, completed=state.share)
+
+        yield show
+
+
+def _lines(console: Console) -> Callable[[IngestProgress], None]:
+    """Return a callback that prints at most a line every LINE_S; a short ingest prints nothing."""
+    last = time.monotonic()
+
+    def show(state: IngestProgress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_S:
+            last = time.monotonic()
+            console.print(state.describe(), soft_wrap=True)
+
+    return show

@@ -1,0 +1,83 @@
+"""Print what an ingest would do, and what it did."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from rag_search.cli.common import stderr_console, stdout_console
+from rag_search.text.amounts import count, human_bytes, human_seconds
+from rag_search.text.sanitize import plain
+
+if TYPE_CHECKING:
+    from rag_search.config import Config
+    from rag_search.ingest import IngestReport, Plan
+    from rag_search.render.paths import PathMapper
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print the changes that an ingest would make."""
+    groups = {
+        "new": [source.path for source in plan.new],
+        "changed": [source.path for source in plan.changed],
+        "removed": list(plan.removed),
+        "failed": [f"{failure.path}: {failure.reason}" for failure in plan.failed],
+    }
+    if as_json:
+        typer.echo(json.dumps({**groups, "unchanged": plan.unchanged}, ensure_ascii=False))
+        return
+    for name, paths in groups.items():
+        for path in paths:
+            typer.echo(f"{name:<8} {plain(path)}")
+    counts = ", ".join(f"{len(paths)} {name}" for name, paths in groups.items())
+    typer.echo(f"would change: {counts}; {plan.unchanged} unchanged")
+
+
+def print_report(report: IngestReport, config: Config, shown: PathMapper, *, as_json: bool, quiet: bool) -> None:
+    """Print failures on stderr, and the counts, the totals and the next step."""
+    if as_json:
+        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+        return
+    console = stderr_console()
+    for failure in report.failed:
+        line = f"failed  {plain(shown.shown(failure.path))}: {plain(failure.reason)}"
+        console.print(line, style="red", soft_wrap=True)
+    if quiet:
+        return
+    for skipped in report.skipped:
+        line = f"skipped {plain(shown.shown(skipped.path))}: {plain(skipped.reason)}"
+        console.print(line, style="dim", soft_wrap=True)
+    for path in report.empty:
+        console.print(f"empty   {plain(shown.shown(path))}", style="yellow", soft_wrap=True)
+    rate = report.tokens / report.seconds if report.seconds else 0.0
+    stdout_console().print(
+        f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
+        f"{len(report.failed)} failed; {count(report.chunks, 'passage')}, {report.embedded:,} embedded "
+        f"({count(report.tokens, 'token')}, {rate:,.0f} tokens/s) in {human_seconds(report.seconds)}",
+        soft_wrap=True,
+    )
+    _print_total(config)
+
+
+def _print_total(config: Config) -> None:
+    """Print what the index holds now, and what to type next."""
+    from rag_search.engines.open import reading
+
+    with reading(config) as reader:
+        counts = reader.counts
+    size = sum(path.stat().st_size for path in config.index_dir.iterdir() if path.is_file())
+    total = f"{count(counts.documents, 'document')}, {count(counts.chunks, 'passage')}, {human_bytes(size)}"
+    stdout_console().print(f"index: {total} in {plain(str(config.index_dir))}", soft_wrap=True)
+    if counts.chunks:
+        stderr_console().print('next: ragsearch query "your question"', style="dim", soft_wrap=True)
+
+
+def print_interrupted(documents: int, total: int) -> None:
+    """Say what an interrupted ingest has saved, and how to go on."""
+    saved = f"{documents:,} of {count(total, 'document')}" if total else "nothing new"
+    stderr_console().print(
+        f"interrupted: {saved} saved, the index is whole. To go on, run the same command again.", soft_wrap=True
+    )

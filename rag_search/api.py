@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_search.config import load_config
+from rag_search.documents import Selection
 from rag_search.engines import factory
 from rag_search.engines.base_folder import base_folder
 from rag_search.engines.open import searching as open_searcher
@@ -57,7 +58,8 @@ def ingest(
     """
     config = load_config({**(settings or {}), "index": index})
     limits = config.settings.ingest
-    options = IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20))
+    selection = Selection(tuple(limits.include), tuple(limits.exclude))
+    options = IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20), selection=selection)
     embedder = factory.make_embedder(config.settings)
     with writing(config, embedder, rebuild=rebuild) as writer:
         return sync_folders(writer, embedder, [Path(path) for path in paths], base=base_folder(config), options=options)

@@ -37,6 +37,8 @@ def ingest(
     only: Annotated[bool, typer.Option("--only", help="Remove documents of all other folders.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start again, for another embedder.")] = False,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept a folder without Markdown.")] = False,
+    include: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Also read files such as '*.txt'.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Do not read files that match.")] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     index: IndexOption = None,
@@ -49,15 +51,18 @@ def ingest(
 
     Example: ragsearch ingest ./docs
     """
+    from rag_search.documents import Selection
     from rag_search.ingest import IngestOptions
 
     config = load_config(index=index, profile=profile)
     settings = config.settings.ingest
+    selection = Selection((*settings.include, *(include or ())), (*settings.exclude, *(exclude or ())))
     options = IngestOptions(
         max_tokens=settings.max_tokens,
         max_bytes=int(settings.max_file_mb * 2**20),
         prune=only,
         allow_empty=allow_empty,
+        selection=selection,
     )
     roots = _roots(config, paths or [])
     if dry_run:
@@ -78,6 +83,7 @@ def ingest(
             roots,
             lambda: _sync(config, embedder, roots, options, as_json=as_json, quiet=quiet),
             index_dir=config.index_dir,
+            other_kinds=bool(selection.include),
         )
     if report.failed:
         raise typer.Exit(FAILED)

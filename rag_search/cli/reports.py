@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rag_search.config import Config
     from rag_search.ingest import IngestReport, Plan
     from rag_search.render.paths import PathMapper
+
+UNREAD_KINDS = 6  # named in the line about files of other kinds
 
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
@@ -50,6 +53,11 @@ def print_report(report: IngestReport, config: Config, shown: PathMapper, *, as_
     for skipped in report.skipped:
         line = f"skipped {plain(shown.shown(skipped.path))}: {plain(skipped.reason)}"
         console.print(line, style="dim", soft_wrap=True)
+    for warning in report.warnings:
+        line = f"partly  {plain(shown.shown(warning.path))}: {plain(warning.reason)}"
+        console.print(line, style="yellow", soft_wrap=True)
+    if report.unread:
+        console.print(f"skipped {_unread(report.unread)}", style="dim", soft_wrap=True)
     for path in report.empty:
         console.print(f"empty   {plain(shown.shown(path))}", style="yellow", soft_wrap=True)
     rate = report.tokens / report.seconds if report.seconds else 0.0
@@ -60,6 +68,14 @@ def print_report(report: IngestReport, config: Config, shown: PathMapper, *, as_
         soft_wrap=True,
     )
     _print_total(config)
+
+
+def _unread(kinds: Mapping[str, int]) -> str:
+    """Describe the files of kinds that are not read: `41 files: .rst 30, .png 11`."""
+    shown = ", ".join(f"{plain(kind)} {number:,}" for kind, number in list(kinds.items())[:UNREAD_KINDS])
+    more = f", {len(kinds) - UNREAD_KINDS} more kinds" if len(kinds) > UNREAD_KINDS else ""
+    remedy = " (--include '*.txt' reads .txt)" if ".txt" in kinds else ""
+    return f"{count(sum(kinds.values()), 'file')}: {shown}{more}{remedy}"
 
 
 def _print_total(config: Config) -> None:

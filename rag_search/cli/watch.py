@@ -28,6 +28,7 @@ def follow(
     sync: Callable[[], object],
     *,
     index_dir: Path,
+    other_kinds: bool = False,
     stop: threading.Event | None = None,
     retry_s: float = 2.0,
 ) -> None:
@@ -40,19 +41,22 @@ def follow(
         roots: folders and files to watch.
         sync: makes the index equal to the folders; an error that the next change cannot cure is raised.
         index_dir: folder of the index, which every sync writes to.
+        other_kinds: patterns make ingest read files of any kind.
         stop: ends the watch when set.
         retry_s: seconds between attempts while another process writes.
     """
     try:
-        for _ in _changes(absolute(roots), index_dir, stop):
+        for _ in _changes(absolute(roots), index_dir, stop, other_kinds=other_kinds):
             _sync_patiently(sync, retry_s)
     except KeyboardInterrupt:
         return
 
 
-def _changes(tops: Sequence[Path], index_dir: Path, stop: threading.Event | None) -> Iterator[None]:
+def _changes(
+    tops: Sequence[Path], index_dir: Path, stop: threading.Event | None, *, other_kinds: bool
+) -> Iterator[None]:
     """Yield once per change to sync, until `stop` is set. A folder that was replaced is watched anew."""
-    is_relevant = ChangeFilter(tops, index_dir)
+    is_relevant = ChangeFilter(tops, index_dir, other_kinds=other_kinds)
     is_replaced = True
     while is_replaced:
         is_replaced = False
@@ -71,21 +75,26 @@ def _changes(tops: Sequence[Path], index_dir: Path, stop: threading.Event | None
 class ChangeFilter:
     """Decides whether a change of a path may change the index."""
 
-    def __init__(self, tops: Sequence[Path], index_dir: Path) -> None:
+    def __init__(self, tops: Sequence[Path], index_dir: Path, *, other_kinds: bool = False) -> None:
         # some systems report paths as given, others with links resolved
         self._tops = dict.fromkeys([*tops, *(top.resolve() for top in tops)])
         self._index_dir = index_dir.resolve()
+        self._other_kinds = other_kinds
 
     def __call__(self, path: Path) -> bool:
         """Return whether ingest would read `path`, or would have before it was deleted."""
         if path.resolve().is_relative_to(self._index_dir):
             return False
-        return any(path == top or (path.is_relative_to(top) and _is_read(path, top)) for top in self._tops)
+        return any(
+            path == top or (path.is_relative_to(top) and _is_read(path, top, other_kinds=self._other_kinds))
+            for top in self._tops
+        )
 
 
-def _is_read(path: Path, top: Path) -> bool:
+def _is_read(path: Path, top: Path, *, other_kinds: bool) -> bool:
     """Return whether a walk of `top` reads `path`. A deleted path counts: it may have been a folder."""
-    if path.is_file() and path.suffix.lower() not in SUFFIXES and path.name not in IGNORE_FILES:
+    is_known = other_kinds or path.suffix.lower() in SUFFIXES or path.name in IGNORE_FILES
+    if path.is_file() and not is_known:
         return False
     try:
         return not is_ignored(path.parent if path.name in IGNORE_FILES else path, root=top)

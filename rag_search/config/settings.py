@@ -89,6 +89,8 @@ class IngestSettings(_Section):
 
     max_tokens: int = _setting(256, "tokens in one passage", ge=32, le=8192)
     max_file_mb: float = _setting(64.0, "larger files are reported as failed", gt=0)
+    include: tuple[str, ...] = _setting((), "patterns of files of other kinds to read, such as *.txt")
+    exclude: tuple[str, ...] = _setting((), "patterns of files and folders not to read")
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from rag_search.documents.ignore import IGNORE_FILES, is_ignored
 from rag_search.documents.read import MAX_BYTES, read_document, read_parsed
+from rag_search.documents.selection import Selection
 from rag_search.documents.walk import SUFFIXES, SkippedPath, SourceFile, walk
 
 __all__ = [
     "IGNORE_FILES",
     "MAX_BYTES",
     "SUFFIXES",
+    "Selection",
     "SkippedPath",
     "SourceFile",
     "is_ignored",

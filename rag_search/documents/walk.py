@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rag_search.documents.formats import FORMATS
 from rag_search.documents.ignore import Ignored, ignored_above, is_virtual_environment
+from rag_search.documents.selection import Selection
 from rag_search.errors import InputError
 
 NAMED_SUFFIXES = frozenset(FORMATS)
@@ -54,28 +55,41 @@ class _Entry:
     is_link: bool = False
 
 
-def walk(roots: Sequence[Path], *, base: Path, on_problem: Callable[[SkippedPath], None]) -> Iterator[SourceFile]:
+def walk(
+    roots: Sequence[Path],
+    *,
+    base: Path,
+    on_problem: Callable[[SkippedPath], None],
+    selection: Selection = Selection(),  # noqa: B008 (frozen)
+    unread: Counter[str] | None = None,
+) -> Iterator[SourceFile]:
     """Yield the files under `roots` (folders or single files), each once, by root, folder and name.
 
     Skipped are hidden entries, `node_modules`, virtual environments, and what `.gitignore` or `.ragsearchignore`
     excludes in the folder, in one above it, or in the Git work tree around the root. Symbolic links are followed after
     all real files, so that a file with two paths keeps its real one.
 
+    selection: patterns of files to read besides those of known kinds, or not to read.
+    unread: filled with the number of files of other kinds, by suffix.
+
     Raises:
-        InputError: a root does not exist; before the first file.
+        InputError: a root does not exist, or a pattern cannot be used; before the first file.
     """
+    selection.check()
     tops = [_absolute(root) for root in roots]
     for root in tops:
         if not root.exists():
             raise _missing(root)
-    return _Walk(_absolute(base), on_problem).files(tops)
+    return _Walk(_absolute(base), on_problem, selection, Counter() if unread is None else unread).files(tops)
 
 
 class _Walk:
     """The state of one walk: folders and files visited, and links still to follow."""
 
-    def __init__(self, base: Path, on_problem: Callable[[SkippedPath], None]) -> None:
-        self.base, self.on_problem = base, on_problem
+    def __init__(
+        self, base: Path, on_problem: Callable[[SkippedPath], None], selection: Selection, unread: Counter[str]
+    ) -> None:
+        self.base, self.on_problem, self.selection, self.unread = base, on_problem, selection, unread
         self._above = base.as_posix().rstrip("/") + "/"
         self.seen: set[tuple[int, int] | Path] = set()
         self.links: deque[_Entry] = deque()
@@ -100,7 +114,10 @@ class _Walk:
         if not root.is_dir():
             if root.suffix.lower() in NAMED_SUFFIXES:
                 return [_Entry(root, Ignored(), is_folder=False)]
-            self._report(root, f"is not Markdown ({' '.join(sorted(SUFFIXES))})", failed=True)
+            if self.selection.includes(self._stored(root)):
+                return [_Entry(root, Ignored(), is_folder=False)]
+            kinds = " ".join(sorted(NAMED_SUFFIXES))
+            self._report(root, f"is not of a known kind ({kinds}); --include reads it as text", failed=True)
             return []
         try:
             return [_Entry(root, ignored_above(root), is_folder=True)]
@@ -120,9 +137,26 @@ class _Walk:
         except (OSError, ValueError) as error:  # ValueError: an ignore file that is not UTF-8, or a bad pattern
             self._report(folder, f"the folder cannot be read: {_reason(error)}", failed=True)
             return []
-        visits = [visit for child in children if (visit := _visited(child, rules))]
+        visits = [visit for child in children if (visit := self._visited(child, rules))]
         self.links.extend(visit for visit in visits if visit.is_link)
         return [visit for visit in visits if not visit.is_link]
+
+    def _visited(self, child: os.DirEntry[str], rules: Ignored) -> _Entry | None:
+        path = Path(child.path)
+        try:
+            is_folder = child.is_dir()
+        except OSError:  # a link to itself: looked at again when links are followed
+            is_folder = False
+        suffix = path.suffix.lower()
+        if not is_folder and suffix not in SUFFIXES and not self.selection.includes(self._stored(path)):
+            if not child.name.startswith("."):
+                self.unread[suffix or "no suffix"] += 1
+            return None
+        if self.selection.excludes(self._stored(path), is_folder=is_folder):
+            return None
+        if rules.covers(path, is_folder=is_folder) or (is_folder and is_virtual_environment(path)):
+            return None
+        return _Entry(path, rules, is_folder, child.is_symlink())
 
     def _followed(self, link: _Entry) -> list[_Entry]:
         path = link.absolute
@@ -169,19 +203,6 @@ class _Walk:
     def _report(self, path: Path, message: str, *, failed: bool) -> None:
         name = self._stored(path).encode("utf-8", "backslashreplace").decode("utf-8")
         self.on_problem(SkippedPath(name, message, failed))
-
-
-def _visited(child: os.DirEntry[str], rules: Ignored) -> _Entry | None:
-    path = Path(child.path)
-    try:
-        is_folder = child.is_dir()
-    except OSError:  # a link to itself: looked at again when links are followed
-        is_folder = False
-    if not is_folder and path.suffix.lower() not in SUFFIXES:
-        return None
-    if rules.covers(path, is_folder=is_folder) or (is_folder and is_virtual_environment(path)):
-        return None
-    return _Entry(path, rules, is_folder, child.is_symlink())
 
 
 def _absolute(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,8 +35,10 @@ def plan_sync(
     """
     options = options or IngestOptions()
     problems: list[SkippedPath] = []
+    unread: Counter[str] = Counter()
+    files = walk(roots, base=base, on_problem=problems.append, selection=options.selection, unread=unread)
     sources = []
-    for source in walk(roots, base=base, on_problem=problems.append):
+    for source in files:
         sources.append(source)
         on_found(len(sources))
     if not options.allow_empty:
@@ -48,6 +51,7 @@ def plan_sync(
         removed=tuple(_gone(known, sources, problems, roots, base, options, others)),
         failed=(*(Failure(problem.path, problem.message) for problem in problems if problem.failed), *plan.failed),
         skipped=tuple(Failure(problem.path, problem.message) for problem in problems if not problem.failed),
+        unread=dict(unread.most_common()),
     )
 
 

@@ -23,12 +23,16 @@ GROUP_CHUNKS = 256  # passages between two commits: enough to batch by length, f
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document with its chunks, ready to be encoded. terms: those of each chunk, joined by spaces."""
+    """A document with its chunks, ready to be encoded.
+
+    terms: those of each chunk, joined by spaces. problem: what cost a part of the text, "" if nothing did.
+    """
 
     document: Document
     chunks: tuple[Chunk, ...]
     terms: tuple[str, ...]
     state: FileState
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +119,10 @@ def _prepare(
     parsed: ParsedText | None = None,
 ) -> Prepared:
     chunks = tuple(chunk_document(document, count_tokens=count_tokens, max_tokens=max_tokens, parsed=parsed))
-    return Prepared(document, chunks, tuple(" ".join(terms(chunk.passage)) for chunk in chunks), state)
+    return Prepared(
+        document,
+        chunks,
+        tuple(" ".join(terms(chunk.passage)) for chunk in chunks),
+        state,
+        parsed.problem if parsed else "",
+    )

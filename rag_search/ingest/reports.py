@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rag_search.chunking import CHUNKING_VERSION
-from rag_search.documents import SourceFile
+from rag_search.documents import Selection, SourceFile
 from rag_search.errors import RagSearchError
 
 
@@ -24,7 +25,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Differences between the index and the folders. Paths are as stored; touched: changed size or mtime only."""
+    """Differences between the index and the folders. Paths are as stored.
+
+    touched: changed size or mtime only. unread: number of files of kinds that are not read, by suffix.
+    """
 
     new: tuple[SourceFile, ...] = ()
     changed: tuple[SourceFile, ...] = ()
@@ -33,14 +37,17 @@ class Plan:
     removed: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
     skipped: tuple[Failure, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
     """Result of one run.
 
-    empty: documents without text. skipped: paths left out on purpose, such as a link that leads in a circle. chunks:
-    those of new and changed documents. embedded: passages that the model read; tokens: theirs, in its own count.
+    empty: documents without text. skipped: paths left out on purpose, such as a link that leads in a circle.
+    warnings: documents that were read in part, with the reason. unread: number of files of other kinds, by suffix.
+    chunks: those of new and changed documents. embedded: passages that the model read; tokens: theirs, in its own
+    count.
     """
 
     new: int = 0
@@ -54,6 +61,8 @@ class IngestReport:
     embedded: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    warnings: tuple[Failure, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 def _rules(version: int, max_tokens: int) -> str:
@@ -66,12 +75,14 @@ class IngestOptions:
 
     max_tokens: limit of one passage. max_bytes: limit of one file. prune: remove documents under other folders than
     those of this run. allow_empty: a folder without Markdown removes its documents; otherwise it is an error.
+    selection: patterns of files to read or not.
     """
 
     max_tokens: int = 256
     max_bytes: int = 64 * 2**20
     prune: bool = False
     allow_empty: bool = False
+    selection: Selection = field(default_factory=Selection)
 
     @property
     def chunking(self) -> str:

@@ -19,6 +19,7 @@ class Committer:
     paths: set[str] = field(default_factory=set)
     empty: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    warnings: list[Failure] = field(default_factory=list)
     unchanged: int = 0
     chunks: int = 0
     embedded: int = 0
@@ -43,5 +44,7 @@ class Committer:
     def _count(self, prepared: Prepared) -> None:
         self.paths.add(prepared.document.path)
         self.chunks += len(prepared.chunks)
+        if prepared.problem:
+            self.warnings.append(Failure(prepared.document.path, prepared.problem))
         if not prepared.chunks:
             self.empty.append(prepared.document.path)

@@ -80,6 +80,8 @@ def sync_folders(
         embedded=store.embedded,
         tokens=store.tokens,
         seconds=time.perf_counter() - start,
+        warnings=tuple(store.warnings),
+        unread=plan.unread,
     )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from rag_search.records import Chunk
 from rag_search.text.sanitize import plain
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"'`|\[\](){}\\^]{3,300}")
 
 Line = tuple[str, int]  # visible text, and the 1-based line of the document in which it begins
 
@@ -36,3 +40,9 @@ def one_line(text: str, chars: int | None = None) -> str:
     """Return `text` without line ends, and with `…` for what goes beyond `chars` characters."""
     line = " ".join(plain(text).split())
     return line if chars is None or len(line) <= chars else line[:chars].rstrip() + "…"
+
+
+def hidden_addresses(chunk: Chunk) -> list[str]:
+    """Return the web addresses of a chunk that its passage does not show: targets of links and pictures."""
+    found = dict.fromkeys(_ADDRESS.findall(chunk.text)) if "://" in chunk.text else ()
+    return [address for address in found if address not in chunk.passage]

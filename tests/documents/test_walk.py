@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from rag_search.documents import SkippedPath, walk
+from rag_search.documents import Selection, SkippedPath, walk
 from rag_search.errors import InputError
 
 
@@ -130,6 +131,21 @@ def test_folders_nested_deeper_than_python_calls(tmp_path: Path) -> None:
         deep.mkdir()
     (deep / "a.md").write_text("x")
     assert len(found(tmp_path, base=tmp_path)[0]) == 1
+
+
+def test_patterns_choose_files(tmp_path: Path) -> None:
+    """What `--include` matches is read whatever its kind, what `--exclude` matches is not, folders included."""
+    grow(tmp_path, "a.md", "notes.txt", "log/b.log", "drafts/c.md", "d.draft.md", "x.png", "LICENSE", ".hidden.txt")
+    unread: Counter[str] = Counter()
+    selection = Selection(("*.txt", "log/*.log"), ("drafts/", "*.draft.md"))
+    files = walk([tmp_path], base=tmp_path, on_problem=[].append, selection=selection, unread=unread)
+    assert [file.path for file in files] == ["a.md", "log/b.log", "notes.txt"]
+    assert unread == {".png": 1, "no suffix": 1}
+
+
+def test_a_bad_pattern_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--exclude '\[z-a\]' is not a pattern"):
+        walk([tmp_path], base=tmp_path, on_problem=[].append, selection=Selection(exclude=("[z-a]",)))
 
 
 def test_a_missing_root_names_what_stands_beside_it(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,11 +58,15 @@ def test_what_was_not_cut_again_is_left_to_the_next_ingest(docs: Path) -> None:
     assert counts(sync_cut(docs, 64)) == (0, 0, 3, 0, 0)
 
 
-def test_an_index_that_does_not_say_how_it_was_cut_was_cut_by_default(docs: Path) -> None:
+def test_an_index_without_rules_has_those_of_version_1(docs: Path) -> None:
+    """An index that does not record how it was cut was cut by version 1, so its documents are cut again."""
     sync(docs)
+    assert counts(sync(docs)) == (0, 0, 3, 0, 0)
+    with closing(sqlite3.connect(docs.parent / "index" / "meta.db")) as database, database:
+        database.execute("DELETE FROM meta WHERE key = 'chunking'")
     with open_reader(docs.parent / "index") as reader:
         assert reader.chunking() is None
-    assert counts(sync(docs)) == (0, 0, 3, 0, 0)
+    assert counts(sync(docs)) == (0, 3, 0, 0, 0)
 
 
 def test_texts_are_cut_again_too(tmp_path: Path) -> None:

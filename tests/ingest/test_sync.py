@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rag_search.documents import Selection
 from rag_search.errors import EngineError, InputError
 from rag_search.index import open_reader, open_writer
 from rag_search.ingest import IngestOptions, plan_sync, sync_folders, sync_texts
@@ -263,3 +264,24 @@ def test_what_was_committed_before_an_error_stays(docs: Path) -> None:
     report = sync(docs)
     assert (report.unchanged, report.new) == (len(kept), 403 - len(kept))
     assert stored(docs) == on_disk(docs)
+
+
+def test_files_of_other_kinds_are_counted(docs: Path) -> None:
+    """The report has the number of files that were not read, by suffix."""
+    for name in ("a.png", "b.png", "notes.txt", "deep/x.log"):
+        (docs / name).write_text("x", "utf-8")
+    assert sync(docs).unread == {".png": 2, ".txt": 1, ".log": 1}
+    report = sync(docs, selection=Selection(("*.txt",), ("b.md",)))  # type: ignore[arg-type]
+    assert (report.new, report.removed, report.unread) == (1, 1, {".png": 2, ".log": 1})
+
+
+def test_broken_front_matter_is_told_by_name(docs: Path) -> None:
+    """It costs only itself: the rest of the front matter and the text are in the index."""
+    (docs / "a.md").write_text("---\ntitle: Redis: timeouts\ntags: [a]\n---\ntext\n", "utf-8")
+    report = sync(docs)
+    assert [(warning.path, warning.reason) for warning in report.warnings] == [
+        ("docs/a.md", "front matter, line 2: mapping values are not allowed here")
+    ]
+    with open_reader(docs.parent / "index") as reader:
+        document = reader.document("docs/a.md")
+    assert (document.title, document.metadata["tags"]) == ("Redis: timeouts", ["a"])

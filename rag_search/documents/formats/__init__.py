@@ -26,8 +26,8 @@ FORMATS: Mapping[str, Format] = {suffix: format_ for format_ in ALL_FORMATS for 
 
 
 def format_of(path: str) -> Format:
-    """Return the format of a file by its suffix. Raise KeyError for a suffix that is not in FORMATS."""
-    return FORMATS[PurePath(path).suffix.lower()]
+    """Return the format of a file by its suffix; an unknown kind that is to be read is plain text."""
+    return FORMATS.get(PurePath(path).suffix.lower()) or format_named(PlainText.name)
 
 
 def format_named(name: str) -> Format:

@@ -88,7 +88,7 @@ def stored(arguments: argparse.Namespace) -> Figures:
     figures = {
         "store_s": seconds, "maintain_s": maintain,
         "store_peak_mb": machine.memory_mb()["peak"], "disk_mb": sum(files.values()),
-        **{f"disk_{kind}_mb": files[kind] for kind in ("db", "f32", "u4", "i32", "faiss") if kind in files},
+        **{f"disk_{kind}_mb": files[kind] for kind in ("db", "f16", "u4", "i32", "faiss") if kind in files},
     }  # fmt: skip
     known.write_text(json.dumps(figures))
     return figures

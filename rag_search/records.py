@@ -34,6 +34,7 @@ class Document:
     updated: ISO date (`YYYY-MM-DD`) from the front matter (`updated`, `date`), else from the file's mtime, else "".
     content_hash: SHA-256 of the file's bytes, hexadecimal.
     format: name of the file type, see rag_search.documents.formats.
+    updated_from: origin of `updated`: "metadata", "name", "git", "file", or "" for texts.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Document:
     updated: str
     content_hash: str
     format: str = "markdown"
+    updated_from: str = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,27 @@ class TokenVectors:
 
     rows: uint8 (total, token_dim / 2), see rag_search.embed.token_quantizer.
     lengths: int64 (n,), rows of each passage; sums to total.
+    counts: int64 (n,), tokens of each passage before pooling; None: each token has a row.
     """
 
     rows: NDArray[np.uint8]
     lengths: NDArray[np.int64]
+    counts: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if int(self.lengths.sum()) != len(self.rows):
             raise ValueError(f"{int(self.lengths.sum())} rows announced, {len(self.rows)} given")
+
+    @property
+    def token_counts(self) -> NDArray[np.int64]:
+        """Tokens of each passage, int64 (n,)."""
+        return self.lengths if self.counts is None else self.counts
+
+    def part(self, start: int, stop: int) -> TokenVectors:
+        """Return the token vectors of the passages `start:stop`."""
+        first = int(self.lengths[:start].sum())
+        last = first + int(self.lengths[start:stop].sum())
+        return TokenVectors(self.rows[first:last], self.lengths[start:stop], self.token_counts[start:stop])
 
 
 @dataclass(frozen=True, slots=True)

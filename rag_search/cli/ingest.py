@@ -94,12 +94,14 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
         return list(paths)
     from rag_search.engines.base_folder import base_folder
     from rag_search.engines.open import reading
-    from rag_search.errors import IndexCorruptError, InputError
-    from rag_search.ingest import known_roots
+    from rag_search.errors import FingerprintError, IndexCorruptError, InputError
+    from rag_search.ingest import known_roots, recorded_roots
 
     try:
         with reading(config) as reader:
             roots = known_roots(reader, base=base_folder(config))
+    except FingerprintError:  # of another version, which says so unless this run rebuilds it
+        roots = recorded_roots(config.index_dir, base=base_folder(config))
     except IndexCorruptError as error:
         remedy = "Run with the folders of the index: ragsearch ingest --rebuild ./docs"
         raise InputError(error.message, remedy=remedy) from error

@@ -26,7 +26,6 @@ from rag_search.index.store.closing import Closing
 from rag_search.index.store.database import connect, inode_of, is_initialised, store_errors, value_errors
 from rag_search.index.store.layout import DATABASE, REBUILD, FileState, IndexCounts, bytes_in, no_index
 from rag_search.index.store.segments import Segment, close_all
-from rag_search.index.store.upgrade import require_current
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
 
 CHUNK_CACHE_SIZE = 2000  # 10 MB; the queries of a server have most candidates in common
@@ -84,7 +83,7 @@ class IndexReader(Closing):
         if not is_initialised(self._database):
             raise no_index(self.path)
         self.manifest = state.read_manifest(self._database)
-        require_current(self.manifest, self.path)
+        self.manifest.require_current(self.path)
         self.generation = state.read_generation(self._database)
         self._segments = state.open_segments(self._database, self.path, self.manifest)
 
@@ -172,9 +171,10 @@ class IndexReader(Closing):
         if "tokens" not in self._segments:
             raise InputError(f"{self.manifest.embedder_name} stores no token vectors.")
         with self._query() as database:
-            starts, counts = (np.array(run, np.int64) for run in row_io.token_runs(database, chunk_ids))
+            places = row_io.places_of(database, chunk_ids)
         with value_errors(self.path):
-            return TokenVectors(self._segments["tokens"].read(starts, counts), counts)
+            rows = self._segments["tokens"].read(places[:, 1], places[:, 2])
+            return TokenVectors(rows, places[:, 2], places[:, 3])
 
     def document(self, path: str) -> Document:
         """Return the document at `path`. Raises InputError when there is none."""
@@ -219,7 +219,7 @@ class IndexReader(Closing):
         if rows is not None:  # without the lock, which a lexical search may hold for milliseconds
             return rows
         with self._query() as database:
-            deleted, derived = state.read_deleted(database), state.read_derived(database)
+            deleted, derived = state.read_deleted(database), state.read_derived(database, "vectors")
             self._rows = VectorRows(self._segments["vectors"], deleted, derived)
             return self._rows
 

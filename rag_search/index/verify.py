@@ -17,10 +17,10 @@ from rag_search.index.store.derived import is_sound
 from rag_search.index.store.encodings import read_encoded, row_checksums, term_counts
 from rag_search.index.store.layout import REBUILD, no_index
 from rag_search.index.store.lock import WriterLock
+from rag_search.index.store.packing import unpack
 from rag_search.index.store.recovery import unnamed_files
-from rag_search.index.store.rows import passage_hash
+from rag_search.index.store.rows import PLACES, passage_hash
 from rag_search.index.store.segments import Segment, close_all
-from rag_search.index.store.upgrade import require_current
 
 MAX_PROBLEMS = 100  # one broken disk block can damage thousands of rows
 _BATCH = 1000
@@ -66,7 +66,7 @@ def _problems(path: Path) -> Iterator[Problem]:
         yield from _database_problems(database)
         try:
             manifest = state.read_manifest(database)
-            require_current(manifest, path)
+            manifest.require_current(path)
             segments = state.open_segments(database, path, manifest)
         except FileNotFoundError as error:
             yield Problem(Path(error.filename).name, "is missing")
@@ -74,8 +74,8 @@ def _problems(path: Path) -> Iterator[Problem]:
         except IndexCorruptError as error:
             yield Problem(path.name, error.message.rstrip("."))
             return
-        if wrong_types := list(_type_problems(database)):  # nothing else can be compared then
-            yield from wrong_types
+        if unreadable := list(_type_problems(database)) or list(_text_problems(database)):
+            yield from unreadable  # nothing else can be compared then
             return
         yield from _count_problems(database, segments)
         yield from _document_problems(database)
@@ -106,12 +106,21 @@ def _database_problems(database: sqlite3.Connection) -> Iterator[Problem]:
 
 def _type_problems(database: sqlite3.Connection) -> Iterator[Problem]:
     """Find values of another type than the column's: one flipped bit turns a number into a text or NULL."""
-    for table in ("meta", "segments", "ann", "documents", "chunks", "tombstones"):
+    for table in ("meta", "segments", "derived", "documents", "chunks", "tombstones"):
         columns = database.execute("SELECT name, lower(type) FROM pragma_table_info(?)", (table,)).fetchall()
         for name, kind in columns:
             (wrong,) = database.execute(f"SELECT count(*) FROM {table} WHERE typeof({name}) != ?", (kind,)).fetchone()
             if wrong:
                 yield Problem(f"meta.db {table}.{name}", f"has {wrong} values that are not of type {kind}")
+
+
+def _text_problems(database: sqlite3.Connection) -> Iterator[Problem]:
+    """Find chunks whose texts cannot be read."""
+    for chunk_id, packed in database.execute("SELECT id, packed FROM chunks ORDER BY id"):
+        try:
+            unpack(packed)
+        except ValueError as error:
+            yield Problem(f"chunk {chunk_id}", str(error))
 
 
 def _count_problems(database: sqlite3.Connection, segments: dict[str, Segment]) -> Iterator[Problem]:
@@ -129,36 +138,35 @@ def _document_problems(database: sqlite3.Connection) -> Iterator[Problem]:
     """Check that the chunks of a document follow each other without gap or overlap."""
     document, position, ordinal = None, 0, 0
     rows = database.execute(
-        "SELECT path, ordinal, start, end, chunks.text FROM chunks JOIN documents ON documents.id = document"
+        "SELECT path, ordinal, start, end, packed FROM chunks JOIN documents ON documents.id = document"
         " ORDER BY document, ordinal"
     )
-    for path, number, start, end, text in rows:
+    for path, number, start, end, packed in rows:
         if path != document:
             document, position, ordinal = path, 0, 0
-        if (number, start, end) != (ordinal, position, position + len(text)):
+        if (number, start, end) != (ordinal, position, position + len(unpack(packed).text)):
             yield Problem(f"{path} chunk {number}", "does not follow the chunk before it")
         position, ordinal = end, number + 1
 
 
 def _chunk_problems(database: sqlite3.Connection, segments: dict[str, Segment]) -> Iterator[Problem]:
     """Check passages against their hashes, rows against their checksums, and that vectors have length 1."""
-    cursor = database.execute(
-        "SELECT id, token_start, token_rows, checksum, passage_hash, text, passage FROM chunks ORDER BY id"
-    )
+    cursor = database.execute(f"SELECT {PLACES}, checksum, passage_hash, packed FROM chunks ORDER BY id")
     while found := cursor.fetchmany(_BATCH):
-        for chunk_id, *_, digest, _, passage in found:
-            if passage_hash(passage) != digest:
+        texts = [unpack(packed) for *_, packed in found]
+        for (chunk_id, *_, digest, _), text in zip(found, texts, strict=True):
+            if passage_hash(text.passage) != digest:
                 yield Problem(f"chunk {chunk_id}", "its passage is not the one that was embedded")
         try:
-            encoded = read_encoded(segments, np.array([row[:3] for row in found], np.int64))
+            encoded = read_encoded(segments, np.array([row[:4] for row in found], np.int64))
         except (IndexError, IndexCorruptError) as error:
             yield Problem(f"chunks {found[0][0]} to {found[-1][0]}", f"rows are missing: {error}")
             continue
         norms = np.linalg.norm(encoded.vectors.astype(np.float64), axis=1)  # a flipped bit overflows float32
         for row, norm, checksum in zip(
-            found, norms.tolist(), row_checksums(encoded, [row[5] for row in found]), strict=True
+            found, norms.tolist(), row_checksums(encoded, [text.text for text in texts]), strict=True
         ):
-            if checksum != row[3]:
+            if checksum != row[4]:
                 yield Problem(f"chunk {row[0]}", "its text or vectors are not the ones that were written")
             elif not abs(norm - 1) < 1e-3:
                 yield Problem(f"chunk {row[0]}", f"its vector has length {norm:.4f}")
@@ -166,16 +174,16 @@ def _chunk_problems(database: sqlite3.Connection, segments: dict[str, Segment]) 
 
 def _length_problems(database: sqlite3.Connection, lengths: Segment) -> Iterator[Problem]:
     stored = lengths.matrix()[:, 0]
-    cursor = database.execute("SELECT id, terms FROM chunks ORDER BY id")
+    cursor = database.execute("SELECT id, packed FROM chunks ORDER BY id")
     while found := cursor.fetchmany(_BATCH):
-        counts = term_counts([terms for _, terms in found])[:, 0]
+        counts = term_counts([unpack(packed).terms for _, packed in found])[:, 0]
         for (chunk_id, _), count in zip(found, counts.tolist(), strict=True):
             if chunk_id < len(stored) and count != stored[chunk_id]:
                 yield Problem(f"chunk {chunk_id}", f"has {count} terms, {lengths.path.name} records {stored[chunk_id]}")
 
 
 def _derived_problems(database: sqlite3.Connection, path: Path, vectors: Segment) -> Iterator[Problem]:
-    derived = state.read_derived(database)
+    derived = state.read_derived(database, "vectors")
     if derived is None:
         return
     file = path / derived.name

@@ -28,7 +28,6 @@ from rag_search.index.store.lock import WriterLock
 from rag_search.index.store.recovery import create_store, recover, remove_unnamed, salvaged_roots
 from rag_search.index.store.segments import Segment, close_all
 from rag_search.index.store.transaction import Transaction
-from rag_search.index.store.upgrade import upgrade
 from rag_search.records import Chunk, Document, Encoded
 
 
@@ -62,7 +61,6 @@ def open_writer(
 def _open(path: Path, manifest: IndexManifest, vectors: DerivedIndex, lock: WriterLock, disk: Disk) -> IndexWriter:
     database = connect(path, writer=True)
     try:
-        upgrade(database, path, disk=disk)
         state.read_manifest(database).require_match(manifest, path=path)
         segments = recover(database, path, disk=disk)
         return IndexWriter(path, manifest, database, segments, vectors=vectors, lock=lock, disk=disk)
@@ -236,7 +234,7 @@ class IndexWriter(Closing):
             state.write_frequent_terms(self._database, frequent_terms(self._database))
             generation = state.read_generation(self._database) + 1
             derived = self._derived_index.build(self._rows(), generation=generation, disk=self._disk)
-            state.write_derived(self._database, derived)
+            state.write_derived(self._database, "vectors", derived)
             state.write_generation(self._database, generation)
             self._database.execute("COMMIT")
             remove_unnamed(self._database, self.path, disk=self._disk)
@@ -248,5 +246,5 @@ class IndexWriter(Closing):
         self._lock.release()
 
     def _rows(self) -> VectorRows:
-        deleted, derived = state.read_deleted(self._database), state.read_derived(self._database)
+        deleted, derived = state.read_deleted(self._database), state.read_derived(self._database, "vectors")
         return VectorRows(self._segments["vectors"], deleted, derived)

@@ -3,7 +3,7 @@
 from rag_search.ingest.encode import EncodedGroup, Encoder, LocalEncoder
 from rag_search.ingest.plan import outdated, plan_sync
 from rag_search.ingest.reports import Failure, IngestOptions, IngestReport, Plan, Step
-from rag_search.ingest.roots import known_roots
+from rag_search.ingest.roots import known_roots, recorded_roots
 from rag_search.ingest.sync import sync_folders, sync_texts
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "known_roots",
     "outdated",
     "plan_sync",
+    "recorded_roots",
     "sync_folders",
     "sync_texts",
 ]

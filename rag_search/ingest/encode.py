@@ -78,21 +78,16 @@ def encode_group(
         batch = fresh[start : start + size]
         encoded = embedder.encode_documents(batch)
         known.update({passage: _rows(encoded, row, row + 1) for row, passage in enumerate(batch)})
-        lengths = encoded.tokens.lengths if encoded.tokens else embedder.count_tokens(batch)
-        tokens += int(lengths.sum())
-        on_tokens(int(lengths.sum()))
+        counts = encoded.tokens.token_counts if encoded.tokens else embedder.count_tokens(batch)
+        tokens += int(counts.sum())
+        on_tokens(int(counts.sum()))
     parts = tuple(_join([known[passage] for passage in document], embedder) for document in documents)
     return EncodedGroup(group, parts, len(fresh), tokens)
 
 
 def _rows(encoded: Encoded, start: int, stop: int) -> Encoded:
     """Return the rows `start:stop` of a batch with their token vectors."""
-    tokens = encoded.tokens
-    if tokens is not None:
-        first = int(tokens.lengths[:start].sum())
-        last = first + int(tokens.lengths[start:stop].sum())
-        tokens = TokenVectors(tokens.rows[first:last], tokens.lengths[start:stop])
-    return Encoded(encoded.vectors[start:stop], tokens)
+    return Encoded(encoded.vectors[start:stop], encoded.tokens and encoded.tokens.part(start, stop))
 
 
 def _join(parts: Sequence[Encoded], embedder: Embedder) -> Encoded:
@@ -102,5 +97,6 @@ def _join(parts: Sequence[Encoded], embedder: Embedder) -> Encoded:
         return Encoded(np.concatenate(vectors))
     tokens = [part.tokens for part in parts if part.tokens is not None]
     rows = [np.empty((0, packed_bytes(embedder.token_dim)), np.uint8), *(token.rows for token in tokens)]
-    lengths = [np.empty(0, np.int64), *(token.lengths for token in tokens)]
-    return Encoded(np.concatenate(vectors), TokenVectors(np.concatenate(rows), np.concatenate(lengths)))
+    lengths = np.concatenate([np.empty(0, np.int64), *(token.lengths for token in tokens)])
+    counts = np.concatenate([np.empty(0, np.int64), *(token.token_counts for token in tokens)])
+    return Encoded(np.concatenate(vectors), TokenVectors(np.concatenate(rows), lengths, counts))

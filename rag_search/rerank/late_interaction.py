@@ -189,12 +189,10 @@ class LateInteractionReranker:
         encoded = self._embedder.encode_documents([text for request in requests for text in request.passages])
         if encoded.tokens is None:
             raise TypeError("the embedder makes no token vectors")
-        row_ends = np.concatenate(([0], np.cumsum(encoded.tokens.lengths)))
         scores, start = [], 0
         for request in requests:
             stop = start + len(request.passages)
-            rows = encoded.tokens.rows[row_ends[start] : row_ends[stop]]
-            tokens = TokenVectors(rows, encoded.tokens.lengths[start:stop])
+            tokens = encoded.tokens.part(start, stop)
             scores.append(self._score_encoded(request, encoded.vectors[start:stop], tokens))
             start = stop
         return scores
@@ -205,7 +203,7 @@ class LateInteractionReranker:
         lexical = np.zeros(len(vectors), np.float32)
         readable = readability(request.query, request.passages, tokens)
         other_year = is_of_another_year(request.query, request.passages)
-        found = features(late, vectors @ query.vector, lexical, tokens.lengths, readable, other_year)
+        found = features(late, vectors @ query.vector, lexical, tokens.token_counts, readable, other_year)
         return self._calibration.probability(found)
 
     def score_token_vectors(self, query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
@@ -231,7 +229,7 @@ def stored_features(query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVecto
     late = late_interaction(token_vectors_of(query), tokens)
     readable = readability(query.text, passages, tokens)
     other_year = is_of_another_year(query.text, passages)
-    return features(late, _cosines(hits), lexical, tokens.lengths, readable, other_year)
+    return features(late, _cosines(hits), lexical, tokens.token_counts, readable, other_year)
 
 
 def _cosines(hits: Sequence[Hit]) -> FloatVector:

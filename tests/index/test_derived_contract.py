@@ -19,7 +19,7 @@ from rag_search.index.store.derived import read_derived, write_derived
 from rag_search.index.store.disk import DISK, Disk
 from rag_search.index.store.layout import DerivedFile
 from tests.index.test_dense import clustered, make_rows, truth
-from tests.index.world import MANIFEST, assert_holds, item, put, random_unit
+from tests.index.world import MANIFEST, assert_holds, item, put, random_unit, stored
 
 ROWS, DIM = 3000, 16
 
@@ -109,7 +109,7 @@ def test_newer_rows_are_found(backend: DerivedIndex, tmp_path: Path) -> None:
     search = backend.open(newer) or ScanSearch(newer)
     ids, scores = search.search(query, 5)
     assert ids[0, 0] == first
-    assert scores[0, 0] == pytest.approx(1, abs=1e-6)
+    assert scores[0, 0] == pytest.approx(float(stored(query)[0] @ query[0]), abs=1e-6)
 
 
 @every_backend

@@ -121,7 +121,7 @@ def test_every_call_may_fail(filled: Path, action: Callable[[IndexWriter], None]
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_a_recovery_that_fails_leaves_no_file_open(filled: Path) -> None:
-    (filled / "vectors-000009.f32").touch()  # to be removed by the next writer
+    (filled / "vectors-000009.f16").touch()  # to be removed by the next writer
     with pytest.raises(IndexStoreError, match="vectors-000009"):
         open_writer(filled, MANIFEST, disk=FailingDisk(1))
     places = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]

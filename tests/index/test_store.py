@@ -17,7 +17,7 @@ from rag_search.errors import (
 from rag_search.index import FileState, IndexManifest, open_reader, open_writer, verify
 from rag_search.index.store.database import connect
 from rag_search.records import Encoded
-from tests.index.world import MANIFEST, assert_holds, encode, item, put, random_unit
+from tests.index.world import MANIFEST, assert_holds, encode, item, put, random_unit, stored
 
 A = item("docs/a.md", ["redis timeout\n", "连接 超时\n"], metadata={"tags": ["x"]}, updated="2026-01-02")
 B = item("docs/b.md", ["second file\n"])
@@ -71,7 +71,7 @@ def test_stored_gives_what_was_embedded(folder: Path) -> None:
         assert list(known) == passages
         for passage in passages:
             wanted = encode([passage])
-            np.testing.assert_array_equal(known[passage].vectors, wanted.vectors)
+            np.testing.assert_array_equal(known[passage].vectors, stored(wanted.vectors))
             assert known[passage].tokens is not None and wanted.tokens is not None
             np.testing.assert_array_equal(known[passage].tokens.rows, wanted.tokens.rows)
 
@@ -142,7 +142,7 @@ def test_compaction_gives_rows_back(folder: Path) -> None:
     assert sorted(file.name for file in folder.glob("*-*.*")) == [
         "lengths-000002.i32",
         "tokens-000002.u4",
-        "vectors-000002.f32",
+        "vectors-000002.f16",
     ]
 
 
@@ -182,7 +182,7 @@ def test_every_part_of_the_manifest_counts(folder: Path, what: str) -> None:
     from dataclasses import replace
 
     open_writer(folder, MANIFEST).close()
-    other: dict[str, object] = {"dim": 8, "token_dim": 0, "lexical_version": "2", "schema_version": 3}
+    other: dict[str, object] = {"dim": 8, "token_dim": 0, "lexical_version": "2", "schema_version": 99}
     with pytest.raises(FingerprintError, match=what):
         open_writer(folder, replace(MANIFEST, **{what: other[what]}))  # type: ignore[arg-type]
 
@@ -214,9 +214,9 @@ def test_a_missing_segment_is_named(folder: Path) -> None:
     with open_writer(folder, MANIFEST) as writer:
         put(writer, [A])
         writer.commit()
-    (folder / "vectors-000001.f32").unlink()
+    (folder / "vectors-000001.f16").unlink()
     for opener in (lambda: open_reader(folder), lambda: open_writer(folder, MANIFEST)):
-        with pytest.raises(IndexCorruptError, match=r"vectors-000001\.f32 is missing.*--rebuild"):
+        with pytest.raises(IndexCorruptError, match=r"vectors-000001\.f16 is missing.*--rebuild"):
             opener()
 
 

@@ -11,6 +11,7 @@ import pytest
 from rag_search.errors import IndexCorruptError, IndexLockedError, IndexMissingError
 from rag_search.index import open_reader, open_writer, verify
 from rag_search.index.dense.faiss_file import FaissFile
+from rag_search.index.store.packing import pack, unpack
 from tests.index.world import MANIFEST, assert_holds, item, put
 
 ITEMS = {each.path: each for each in (item(f"{i}.md", [f"word{i} one\n", f"word{i} two\n"]) for i in range(40))}
@@ -53,10 +54,23 @@ def _cut(pattern: str) -> Callable[[Path], None]:
     return damage
 
 
+def _repack(chunk_id: int, **changes: str) -> Callable[[Path], None]:
+    """Change texts of a chunk."""
+
+    def damage(folder: Path) -> None:
+        database = sqlite3.connect(folder / "meta.db", isolation_level=None)
+        (packed,) = database.execute("SELECT packed FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
+        changed = pack(unpack(packed)._replace(**changes))  # type: ignore[arg-type]
+        database.execute("UPDATE chunks SET packed = ? WHERE id = ?", (changed, chunk_id))
+        database.close()
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "finding"),
     [
-        (_flip("vectors-*", 10 * 64 + 3), r"chunk 10: its text or vectors are not the ones"),
+        (_flip("vectors-*", 10 * 32 + 1), r"chunk 10: its text or vectors are not the ones"),
         (_flip("tokens-*", 40), r"its text or vectors are not the ones"),
         (_flip("lengths-*", 4 * 9), r"chunk 9: has 2 terms, lengths-000001\.i32 records 66"),
         (_cut("lengths-*"), r"shorter than its 80 committed rows"),
@@ -64,23 +78,27 @@ def _cut(pattern: str) -> Callable[[Path], None]:
         (_cut("tokens-*"), r"shorter than its \d+ committed rows"),
         (_flip("ann-*", 500), r"ann-000003\.faiss: is not the file"),
         (lambda folder: next(folder.glob("ann-*")).unlink(), r"ann-000003\.faiss: is missing"),
-        (lambda folder: next(folder.glob("vectors-*")).unlink(), r"vectors-000001\.f32: is missing"),
+        (lambda folder: next(folder.glob("vectors-*")).unlink(), r"vectors-000001\.f16: is missing"),
         (lambda folder: (folder / "tokens-000009.u4").touch(), r"tokens-000009\.u4: belongs to no generation"),
-        (_sql("UPDATE chunks SET passage = 'changed' WHERE id = 4"), r"chunk 4: its passage is not the one"),
-        (_sql("UPDATE chunks SET text = 'changed' WHERE id = 4"), r"2\.md chunk 0: does not follow|2\.md chunk 1"),
+        (_repack(4, passage="changed"), r"chunk 4: its passage is not the one"),
+        (_repack(4, text="changed"), r"2\.md chunk 0: does not follow|2\.md chunk 1"),
         (_sql("DELETE FROM tombstones WHERE row = 6"), r"has 80 rows, meta\.db records 79"),
         (_sql("INSERT INTO tombstones VALUES (9)"), r"1 chunks are both live and deleted"),
-        (_sql("UPDATE chunks SET terms = 'other' WHERE id = 4"), r"lexical: does not agree"),
+        (_repack(4, terms="other"), r"lexical: does not agree"),
         (_sql("DELETE FROM documents WHERE path = '5.md'"), r"refers to a missing row"),
         (_sql("DELETE FROM segments WHERE kind = 'tokens'"), r"does not name the segments"),
         (
             _sql("UPDATE chunks SET start = 'x' WHERE id = 4"),
             r"chunks\.start: has 1 values that are not of type int",
         ),
-        (_sql("UPDATE chunks SET text = x'ff' WHERE id = 4"), r"chunks\.text: has 1 values that are not of type text"),
+        (
+            _sql("UPDATE chunks SET packed = 'x' WHERE id = 4"),
+            r"chunks\.packed: has 1 values that are not of type b",
+        ),
+        (_sql("UPDATE chunks SET packed = x'ff' WHERE id = 4"), r"the texts of a chunk cannot be read"),
         (_sql("UPDATE chunks SET token_rows = 'x' WHERE id = 4"), r"chunks\.token_rows: has 1 values"),
         (
-            _sql("UPDATE chunks SET passage = CAST(x'ff' AS TEXT) WHERE id = 4"),
+            _sql("UPDATE documents SET title = CAST(x'ff' AS TEXT), path = CAST(x'ff' AS TEXT) WHERE path = '5.md'"),
             r"meta\.db is damaged: Could not decode",
         ),
     ],
@@ -100,8 +118,8 @@ def test_damage_is_found(filled: Path, damage: Callable[[Path], None], finding: 
         "UPDATE chunks SET document = 999 WHERE id = 4",
         "UPDATE chunks SET token_start = 'x' WHERE id = 4",
         "UPDATE chunks SET token_start = 100000 WHERE id = 4",
-        "UPDATE chunks SET heading_path = '[' WHERE id = 4",
-        "UPDATE chunks SET passage = CAST(x'ff' AS TEXT) WHERE id = 4",
+        "UPDATE chunks SET packed = x'ff' WHERE id = 4",
+        "UPDATE documents SET title = CAST(x'ff' AS TEXT) WHERE path = '2.md'",
         "UPDATE tombstones SET row = 999 WHERE row = 6",
         "UPDATE documents SET metadata = '{' WHERE path = '2.md'",
         "UPDATE meta SET value = 'x' WHERE key = 'generation'",

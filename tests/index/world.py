@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +27,8 @@ def encode(passages: Sequence[str]) -> Encoded:
             np.empty((0, DIM), np.float32), TokenVectors(np.empty((0, TOKEN_DIM // 2), np.uint8), np.empty(0, int))
         )
     lengths = np.array([len(tokens) for _, tokens in made], np.int64)
-    return Encoded(
-        np.stack([vector for vector, _ in made]), TokenVectors(np.concatenate([t for _, t in made]), lengths)
-    )
+    tokens = TokenVectors(np.concatenate([t for _, t in made]), lengths, 3 * lengths + 1)
+    return Encoded(np.stack([vector for vector, _ in made]), tokens)
 
 
 def _random(passage: str) -> tuple[Any, Any]:
@@ -94,6 +96,11 @@ def random_unit(rows: int, dim: int = DIM, *, seed: int = 0) -> FloatMatrix:
     return made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
+def stored(vectors: FloatMatrix) -> FloatMatrix:
+    """Return vectors as an index returns them: float32 of float16."""
+    return vectors.astype(np.float16).astype(np.float32)
+
+
 def assert_holds(reader: IndexReader, expected: Mapping[str, Item]) -> None:
     """The reader shows exactly these documents, with their chunks, vectors and token vectors, and finds them."""
     assert reader.documents() == sorted(expected)
@@ -106,10 +113,11 @@ def assert_holds(reader: IndexReader, expected: Mapping[str, Item]) -> None:
             (c.text, c.passage, c.start, c.end, c.heading_path, c.line_start) for c in each.chunks
         ]
         assert each.encoded.tokens is not None
-        np.testing.assert_array_equal(reader.vectors(ids), each.encoded.vectors)
+        np.testing.assert_array_equal(reader.vectors(ids), stored(each.encoded.vectors))
         tokens = reader.token_vectors(ids)
         np.testing.assert_array_equal(tokens.rows, each.encoded.tokens.rows)
         np.testing.assert_array_equal(tokens.lengths, each.encoded.tokens.lengths)
+        np.testing.assert_array_equal(tokens.token_counts, each.encoded.tokens.token_counts)
     _assert_found(reader, expected)
 
 
@@ -118,7 +126,7 @@ def _assert_found(reader: IndexReader, expected: Mapping[str, Item]) -> None:
     rows = [(each, chunk, i) for each in expected.values() for i, chunk in enumerate(each.chunks)]
     query = random_unit(1, seed=7)
     ids, scores = reader.search_dense(query, len(rows) + 3)
-    truth = np.sort([float(each.encoded.vectors[i] @ query[0]) for each, _, i in rows])[::-1]
+    truth = np.sort([float(stored(each.encoded.vectors)[i] @ query[0]) for each, _, i in rows])[::-1]
     np.testing.assert_allclose(scores[0, : len(rows)], truth, atol=1e-5)
     assert (ids[0, len(rows) :] == -1).all()
     words = {word for each, chunk, _ in rows for word in chunk.text.lower().split() if word.isprintable()}
@@ -126,3 +134,12 @@ def _assert_found(reader: IndexReader, expected: Mapping[str, Item]) -> None:
         found, _ = reader.search_lexical([word], len(rows))
         holders = [(chunk.path, chunk.ordinal) for _, chunk, _ in rows if word in chunk.text.lower().split()]
         assert sorted((chunk.path, chunk.ordinal) for chunk in reader.chunks(found.tolist())) == sorted(holders)
+
+
+def set_version(folder: Path, version: int) -> None:
+    """Make the index one of another schema version."""
+    database = sqlite3.connect(folder / "meta.db", isolation_level=None)
+    (manifest,) = database.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
+    changed = json.dumps(json.loads(manifest) | {"schema_version": version})
+    database.execute("UPDATE meta SET value = ? WHERE key = 'manifest'", (changed,))
+    database.close()

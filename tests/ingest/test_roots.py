@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from pathlib import Path
 
+import pytest
+
+from rag_search.errors import FingerprintError
 from rag_search.index import open_reader, open_writer
 from rag_search.index.store.base_path import read_base_path
-from rag_search.ingest import known_roots, sync_folders
+from rag_search.ingest import known_roots, recorded_roots, sync_folders
+from tests.index.world import set_version
 from tests.ingest.syncing import EMBEDDER, MANIFEST, sync
 
 
 def roots_of(folder: Path) -> list[Path]:
     with open_reader(folder / "index") as reader:
         return known_roots(reader, base=folder)
-
-
-def forget_base(index: Path, *roots: str) -> None:
-    """Make the index one of before it noted a base, with absolute roots."""
-    database = sqlite3.connect(index / "meta.db", isolation_level=None)
-    database.execute("DELETE FROM meta WHERE key = 'base'")
-    database.execute("DELETE FROM roots")
-    database.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in roots])
-    database.close()
 
 
 def test_roots_go_with_the_folder_they_lie_in(docs: Path, tmp_path: Path) -> None:
@@ -52,20 +46,12 @@ def test_what_cannot_be_read_notes_nothing(tmp_path: Path) -> None:
     assert read_base_path(tmp_path) is None
 
 
-def test_absolute_roots_of_an_older_base_are_found_by_their_documents(docs: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [2, 99])
+def test_a_rebuild_knows_the_roots_of_another_version(docs: Path, tmp_path: Path, version: int) -> None:
+    """An index that is refused still tells which folders it was made from."""
     sync(docs)
-    for old, now in (("/old/pj/docs", "docs"), ("/old/pj/docs/deep", "docs/deep"), ("/old/pj", ".")):
-        forget_base(tmp_path / "index", old)
-        assert roots_of(tmp_path) == [tmp_path / now], old
-    forget_base(tmp_path / "index", "/old/pj/docs", "/elsewhere/notes")
-    assert roots_of(tmp_path) == [Path("/elsewhere/notes"), tmp_path / "docs"]
-    forget_base(tmp_path / "index", str(docs))
-    assert roots_of(tmp_path) == [docs]
-
-
-def test_a_sync_brings_roots_of_an_older_base_into_the_new_form(docs: Path, tmp_path: Path) -> None:
-    sync(docs)
-    forget_base(tmp_path / "index", "/old/pj/docs")
-    assert sync(docs).unchanged == 3
-    with open_reader(tmp_path / "index") as reader:
-        assert (reader.roots(), reader.base()) == (["docs"], "..")
+    set_version(tmp_path / "index", version)
+    with pytest.raises(FingerprintError):
+        open_reader(tmp_path / "index")
+    assert recorded_roots(tmp_path / "index", base=Path("/elsewhere")) == [docs]
+    assert recorded_roots(tmp_path / "nothing", base=tmp_path) == []

@@ -19,7 +19,7 @@ from rag_search.embed.builtin.piece_table import TABLE_BYTES, build_table
 from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 
-RECIPE = "4 int8"  # raise it whenever a change of graph, prefixes or pooling changes a vector
+RECIPE = "5 int8, tokens pooled 4:1"  # raise it whenever a change of graph, prefixes or pooling changes a vector
 FORM = 2  # raise it when the files change but no vector does: they are made again, and indexes stay valid
 GRAPH = "encoder.onnx"
 TABLE = "pieces.i32"

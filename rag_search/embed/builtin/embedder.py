@@ -21,9 +21,9 @@ from rag_search.embed.builtin.convert import ensure_converted, fingerprint_of
 from rag_search.embed.builtin.network import TOKEN_DIM, Model, network_path
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_blocks, find_weights
-from rag_search.embed.token_quantizer import packed_bytes, quantize
+from rag_search.embed.token_pooling import pooled
 from rag_search.errors import EngineError
-from rag_search.records import Encoded, EncodedQueries, FloatMatrix, TokenVectors
+from rag_search.records import Encoded, EncodedQueries, FloatMatrix
 from rag_search.runtime.onnx import open_session
 from rag_search.runtime.threads import run_in_thread
 
@@ -112,15 +112,12 @@ class BuiltinEmbedder:
         return np.array([len(ids) for ids in self._tokenizer.ids(texts)], np.int64)
 
     def encode_documents(self, passages: Sequence[str]) -> Encoded:
-        """Encode passages as vectors float32 (n, 384) and quantized token vectors."""
+        """Encode passages as vectors float32 (n, 384) and token vectors, pooled and quantized."""
         ids = self._tokenizer.ids(passages)
         self._passages_truncated += sum(len(row) > self._room("passage") for row in ids)
         outputs = self.run([self._frame(row, "passage") for row in ids])
         vectors = np.array([dense for dense, _ in outputs], np.float32).reshape(-1, DIM)
-        rows = [quantize(self.content(units, kind="passage")) for _, units in outputs]
-        lengths = np.array([len(row) for row in rows], np.int64)
-        nothing = np.empty((0, packed_bytes(TOKEN_DIM)), np.uint8)
-        return Encoded(vectors, TokenVectors(np.concatenate([nothing, *rows]), lengths))
+        return Encoded(vectors, pooled([self.content(units, kind="passage") for _, units in outputs], TOKEN_DIM))
 
     def encode_queries(self, queries: Sequence[str], *, instruction: str | None = None) -> EncodedQueries:  # noqa: ARG002
         """Encode queries as vectors (n, 384) and unit token vectors (t, 128); t is 0 for one without content.

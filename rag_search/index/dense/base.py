@@ -15,6 +15,7 @@ from rag_search.index.store.layout import DerivedFile
 from rag_search.index.store.segments import Segment
 from rag_search.records import FloatMatrix
 
+HalfMatrix = NDArray[np.float16]
 IdMatrix = NDArray[np.int64]
 Ids = NDArray[np.int64]
 
@@ -37,9 +38,14 @@ class VectorRows:
         return self.segment.path.parent
 
     @cached_property
-    def matrix(self) -> FloatMatrix:
-        """All rows, mapped and not copied: (rows, dim)."""
+    def matrix(self) -> HalfMatrix:
+        """All rows as stored, mapped and not copied: float16 (rows, dim)."""
         return self.segment.matrix()
+
+    @cached_property
+    def floats(self) -> FloatMatrix:
+        """All rows as float32, for an index small enough to keep them in memory."""
+        return self.matrix.astype(np.float32)
 
     @property
     def live_count(self) -> int:
@@ -62,8 +68,8 @@ class VectorRows:
         return in_sorted(ids, self.deleted)
 
     def gather(self, ids: Ids) -> FloatMatrix:
-        """Copy rows in the order of `ids`: (n, dim)."""
-        return self.segment.read(ids, np.ones(len(ids), np.int64))
+        """Copy rows in the order of `ids`: float32 (n, dim)."""
+        return np.asarray(self.segment.read(ids, np.ones(len(ids), np.int64)), np.float32)
 
 
 class VectorSearch(Protocol):

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rag_search.index.dense.base import IdMatrix, Ids, VectorRows, VectorSearch
+from rag_search.index.dense.base import HalfMatrix, IdMatrix, Ids, VectorRows, VectorSearch
 from rag_search.index.store.disk import Disk
 from rag_search.index.store.layout import DerivedFile
 from rag_search.records import FloatMatrix, FloatVector
 
+IN_MEMORY_BYTES = 16 * 2**20  # of stored rows; up to so many are converted to float32 once, and kept
 _BLOCK_ROWS = 8192
 _PRODUCT_ROWS = 512
 
@@ -57,20 +58,22 @@ def scan(queries: FloatMatrix, top_k: int, rows: VectorRows, ids: Ids) -> tuple[
     It works block by block, so memory does not grow with the index.
     """
     best: list[tuple[Ids, FloatVector]] = [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(queries)
-    for block_ids, block, places in _blocks(rows.matrix, ids):
+    matrix = rows.floats if rows.matrix.nbytes <= IN_MEMORY_BYTES else rows.matrix
+    for block_ids, block, places in _blocks(matrix, ids):
         scores = _dots(queries, block)[:, places]
         for i, (kept_ids, kept_scores) in enumerate(best):
             best[i] = top(np.concatenate([kept_ids, block_ids]), np.concatenate([kept_scores, scores[i]]), top_k)
     return padded(best, top_k)
 
 
-def _dots(queries: FloatMatrix, block: FloatMatrix) -> FloatMatrix:
+def _dots(queries: FloatMatrix, block: FloatMatrix | HalfMatrix) -> FloatMatrix:
     """Return `queries @ block.T`: (q, rows of the block).
 
     One query at a time: BLAS adds in another order for several, and scores must not depend on the other queries.
     In small products: BLAS then starts no threads. Waiting for them took 16 ms under load, the product 0.2.
     """
-    parts = [block[i : i + _PRODUCT_ROWS].T for i in range(0, len(block), _PRODUCT_ROWS)]
+    starts = range(0, len(block), _PRODUCT_ROWS)
+    parts = [np.asarray(block[i : i + _PRODUCT_ROWS], np.float32).T for i in starts]
     return np.stack([np.concatenate([query @ part for part in parts]) for query in queries])
 
 
@@ -93,7 +96,7 @@ def padded(best: list[tuple[Ids, FloatVector]], top_k: int) -> tuple[IdMatrix, F
     return ids, scores
 
 
-def _blocks(matrix: FloatMatrix, ids: Ids) -> Iterator[tuple[Ids, FloatMatrix, Ids | slice]]:
+def _blocks(matrix: FloatMatrix | HalfMatrix, ids: Ids) -> Iterator[tuple[Ids, FloatMatrix | HalfMatrix, Ids | slice]]:
     """Yield `ids` in blocks: ids, rows of the matrix, and which of these rows belong to the ids.
 
     A block with few other rows in between is read with them: that is faster than copying the wanted rows.

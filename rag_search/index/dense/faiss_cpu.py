@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.errors import MissingExtraError
-from rag_search.index.dense.base import IdMatrix, Ids, VectorRows, in_sorted
+from rag_search.index.dense.base import HalfMatrix, IdMatrix, Ids, VectorRows, in_sorted
 from rag_search.index.dense.exact import padded, scan, top
 from rag_search.records import FloatMatrix, FloatVector
 
@@ -62,16 +63,17 @@ with _loader_settings():
     except ImportError as error:
         raise MissingExtraError("faiss", "cpu") from error
 
-faiss.cvar.distance_compute_blas_threshold = 1600  # below that many queries the scan without BLAS is faster
 LIBRARY = faiss
 _THREADS = faiss.omp_get_max_threads()
 
 
-def build(matrix: FloatMatrix) -> NDArray[np.uint8]:
+def build(matrix: HalfMatrix) -> NDArray[np.uint8]:
     """Build the approximate index over all rows of `matrix` (n, dim), n > 0, and return the bytes of its file."""
     faiss.omp_set_num_threads(_THREADS)
     step = -(-len(matrix) // _TRAINING_ROWS)
-    sample = np.ascontiguousarray(matrix[::step])  # evenly spread, not random: the same rows give the same file
+    sample = np.ascontiguousarray(
+        matrix[::step], np.float32
+    )  # evenly spread, not random: the same rows give the same file
     axes = _axes(sample)
     to_axes = faiss.LinearTransform(matrix.shape[1], len(axes), False)
     faiss.copy_array_to_vector(axes.ravel(), to_axes.A)
@@ -80,7 +82,7 @@ def build(matrix: FloatMatrix) -> NDArray[np.uint8]:
     index = faiss.IndexPreTransform(to_axes, codes)
     index.train(sample)
     for start in range(0, len(matrix), _ADD_ROWS):
-        index.add(matrix[start : start + _ADD_ROWS])
+        index.add(np.ascontiguousarray(matrix[start : start + _ADD_ROWS], np.float32))
     data: NDArray[np.uint8] = faiss.serialize_index(index)
     return data
 
@@ -112,27 +114,38 @@ def _axes(sample: FloatMatrix) -> FloatMatrix:
 
 @dataclass(frozen=True)
 class ExactSearch:
-    """VectorSearch by `faiss.knn` on the mapped rows: no copy, no build."""
+    """VectorSearch over the stored float16 rows, which FAISS scans faster than float32.
+
+    FAISS keeps a copy of them.
+    """
 
     rows: VectorRows
     kind = "exact (faiss)"
 
+    @cached_property
+    def _index(self) -> Any:
+        dim = self.rows.segment.columns
+        index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        for start in range(0, self.rows.segment.rows, _ADD_ROWS):
+            index.add_sa_codes(np.ascontiguousarray(self.rows.matrix[start : start + _ADD_ROWS]).view(np.uint8))
+        return index
+
     def search(self, queries: FloatMatrix, top_k: int, *, allowed: Ids | None = None) -> tuple[IdMatrix, FloatMatrix]:
         """Return the best live rows; see VectorSearch."""
-        if allowed is not None:
-            return scan(queries, top_k, self.rows, self.rows.live(allowed))
         total = self.rows.segment.rows
+        if allowed is not None or not total:
+            return scan(queries, top_k, self.rows, self.rows.live(allowed))
         required = min(top_k, self.rows.live_count)
         fetch = top_k + 16 if len(self.rows.deleted) else top_k
         while True:
             best = self._nearest(queries, min(fetch, total), top_k)
             if all(len(ids) >= required for ids, _ in best):
                 return padded(best, top_k)
-            fetch *= 2  # knn cannot leave out deleted rows, so look further down
+            fetch *= 2  # FAISS cannot leave out deleted rows, so look further down
 
     def _nearest(self, queries: FloatMatrix, fetch: int, top_k: int) -> list[tuple[Ids, FloatVector]]:
         _use_threads(len(queries))
-        scores, ids = faiss.knn(queries, self.rows.matrix, fetch, metric=faiss.METRIC_INNER_PRODUCT)
+        scores, ids = self._index.search(queries, fetch)
         live = ~self.rows.is_deleted(ids)
         return [top(row[keep], values[keep], top_k) for row, values, keep in zip(ids, scores, live, strict=True)]
 

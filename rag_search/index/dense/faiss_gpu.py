@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rag_search.errors import pip_install
-from rag_search.index.dense.base import IdMatrix, Ids, VectorRows, VectorSearch
+from rag_search.index.dense.base import HalfMatrix, IdMatrix, Ids, VectorRows, VectorSearch
 from rag_search.index.dense.exact import padded, top
 from rag_search.records import FloatMatrix
 
@@ -41,7 +41,7 @@ def prefer_gpu(rows: VectorRows, plain: VectorSearch, faiss: ModuleType | Any) -
     return search
 
 
-def upload(matrix: FloatMatrix, faiss: ModuleType | Any) -> Any:
+def upload(matrix: HalfMatrix, faiss: ModuleType | Any) -> Any:
     """Copy all rows to the GPUs in half precision, a part to each. Raises RuntimeError when they do not fit."""
     flat = faiss.IndexFlatIP(matrix.shape[1])
     options = faiss.GpuMultipleClonerOptions()
@@ -49,7 +49,7 @@ def upload(matrix: FloatMatrix, faiss: ModuleType | Any) -> Any:
     options.shard = True
     index = faiss.index_cpu_to_all_gpus(flat, options)
     for start in range(0, len(matrix), 65_536):
-        index.add(np.ascontiguousarray(matrix[start : start + 65_536]))
+        index.add(np.ascontiguousarray(matrix[start : start + 65_536], np.float32))
     return index
 
 
@@ -90,7 +90,7 @@ class GpuSearch:
 
     def probe(self) -> None:
         """Search once. Raises RuntimeError when a row does not find itself."""
-        row = np.ascontiguousarray(self.rows.matrix[:1])
+        row = np.ascontiguousarray(self.rows.matrix[:1], np.float32)
         scores, ids = self.index.search(row, 1)
         expected = float(row[0] @ row[0])
         if ids[0, 0] < 0 or abs(float(scores[0, 0]) - expected) > _TOLERANCE:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from rag_search.errors import ConfigError
 from rag_search.index.dense.base import DerivedIndex, VectorRows, VectorSearch
-from rag_search.index.dense.exact import NoDerivedIndex, ScanSearch
+from rag_search.index.dense.exact import IN_MEMORY_BYTES, NoDerivedIndex, ScanSearch
 from rag_search.index.dense.faiss_file import FaissFile
 from rag_search.runtime.nvidia import has_nvidia_driver
 
-NUMPY_BYTES = 32 * 2**20  # below this a scan by NumPy takes less time than importing FAISS
+NUMPY_BYTES = IN_MEMORY_BYTES  # below this a scan by NumPy takes less time than importing FAISS
 
 
 def search_exactly(rows: VectorRows) -> VectorSearch:

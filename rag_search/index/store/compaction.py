@@ -40,7 +40,7 @@ def compact(database: sqlite3.Connection, folder: Path, old: dict[str, Segment],
         disk.sync_folder(folder)
         _renumber(database, places)
         state.write_segments(database, new)
-        state.write_derived(database, None)
+        state.forget_derived(database)
         state.write_frequent_terms(database, {})
         state.write_generation(database, state.read_generation(database) + 1)
         database.execute("COMMIT")

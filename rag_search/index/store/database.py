@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rag_search.errors import IndexCorruptError, IndexStoreError
 from rag_search.index.store.layout import DATABASE, REBUILD
+from rag_search.index.store.packing import SQL_TERMS, register
 
 MIN_SQLITE = (3, 38, 0)  # json_each without a compile-time option
 _BUSY_TIMEOUT_S = 10.0
@@ -26,32 +27,35 @@ SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE roots (path TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE segments (kind TEXT PRIMARY KEY, name TEXT NOT NULL, rows INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE ann (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID",
+    # source: what the file is derived from, "vectors" or "postings"
+    """CREATE TABLE derived (
+        source TEXT PRIMARY KEY, name TEXT NOT NULL, rows INTEGER NOT NULL, checksum INTEGER NOT NULL)
+        WITHOUT ROWID""",
     # text: only of a document without chunks; otherwise the text is that of its chunks, joined.
     """CREATE TABLE documents (
         id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, title TEXT NOT NULL, metadata TEXT NOT NULL,
-        updated TEXT NOT NULL, content_hash TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-        text TEXT NOT NULL)""",
-    # id: row of the vector. checksum: see encodings.row_checksums. Long columns come last: SQLite reads a row
-    # up to the last column it needs.
+        updated TEXT NOT NULL, updated_from TEXT NOT NULL, format TEXT NOT NULL, content_hash TEXT NOT NULL,
+        size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, text TEXT NOT NULL)""",
+    # id: row of the vector. token_count: tokens before pooling. checksum: see encodings.row_checksums. packed: the
+    # texts, see packing.py. It comes last: SQLite reads a row up to the last column it needs.
     """CREATE TABLE chunks (
         id INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(id), ordinal INTEGER NOT NULL,
         start INTEGER NOT NULL, end INTEGER NOT NULL, line_start INTEGER NOT NULL, line_end INTEGER NOT NULL,
-        token_start INTEGER NOT NULL, token_rows INTEGER NOT NULL, checksum INTEGER NOT NULL,
-        passage_hash BLOB NOT NULL, heading_path TEXT NOT NULL, text TEXT NOT NULL, passage TEXT NOT NULL,
-        terms TEXT NOT NULL)""",
+        token_start INTEGER NOT NULL, token_rows INTEGER NOT NULL, token_count INTEGER NOT NULL,
+        checksum INTEGER NOT NULL, passage_hash BLOB NOT NULL, packed BLOB NOT NULL)""",
+    f"CREATE VIEW chunk_terms AS SELECT id, {SQL_TERMS}(packed) AS terms FROM chunks",
     "CREATE UNIQUE INDEX chunks_of_document ON chunks (document, ordinal)",
     "CREATE INDEX chunks_by_passage ON chunks (passage_hash)",
     "CREATE TABLE tombstones (row INTEGER PRIMARY KEY)",
     f"""CREATE VIRTUAL TABLE lexical USING fts5(
-        terms, content='chunks', content_rowid='id', tokenize="ascii tokenchars '{_TOKEN_CHARS}'")""",
+        terms, content='chunk_terms', content_rowid='id', tokenize="ascii tokenchars '{_TOKEN_CHARS}'")""",
     "CREATE VIRTUAL TABLE lexical_vocab USING fts5vocab(lexical, row)",
     "CREATE VIRTUAL TABLE lexical_places USING fts5vocab(lexical, instance)",
     # No trigger for updates: only compaction changes ids, and it rebuilds the lexical index as a whole.
-    """CREATE TRIGGER chunk_added AFTER INSERT ON chunks BEGIN
-        INSERT INTO lexical (rowid, terms) VALUES (new.id, new.terms); END""",
-    """CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
-        INSERT INTO lexical (lexical, rowid, terms) VALUES ('delete', old.id, old.terms);
+    f"""CREATE TRIGGER chunk_added AFTER INSERT ON chunks BEGIN
+        INSERT INTO lexical (rowid, terms) VALUES (new.id, {SQL_TERMS}(new.packed)); END""",
+    f"""CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
+        INSERT INTO lexical (lexical, rowid, terms) VALUES ('delete', old.id, {SQL_TERMS}(old.packed));
         INSERT INTO tombstones (row) VALUES (old.id); END""",
 )
 
@@ -72,6 +76,7 @@ def connect(folder: Path, *, writer: bool = False) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
+        register(database)
         pragmas = _WRITER_PRAGMAS if writer else _READER_PRAGMAS
         for pragma in pragmas:
             database.execute(f"PRAGMA {pragma}").close()
@@ -92,7 +97,12 @@ _WRITER_PRAGMAS = (
     "journal_size_limit = 67108864",
 )
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -16384")
-_DAMAGED = ("Could not decode to UTF-8", "malformed JSON", "no such ")  # errors without a code of their own
+_DAMAGED = (  # errors without a code of their own
+    "Could not decode to UTF-8",
+    "malformed JSON",
+    "no such ",
+    "user-defined function raised",
+)
 _IMMUTABLE, _WITH_LOG = "ro&immutable=1", "ro"
 
 

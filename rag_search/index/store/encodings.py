@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.index.store.database import TOKENS
-from rag_search.index.store.rows import passage_hash
+from rag_search.index.store.rows import PLACES, passage_hash
 from rag_search.index.store.segments import Segment
 from rag_search.records import Encoded, TokenVectors
 
@@ -18,18 +18,19 @@ from rag_search.records import Encoded, TokenVectors
 def read_encoded(segments: Mapping[str, Segment], places: NDArray[np.int64]) -> Encoded:
     """Read the encoded form of chunks, one row each.
 
-    places: int64 (n, 3): row of the vector, first token row, number of token rows.
+    places: int64 (n, 4): row of the vector, first token row, number of token rows, number of tokens.
     """
-    vectors = segments["vectors"].read(places[:, 0], np.ones(len(places), np.int64))
+    vectors = np.asarray(segments["vectors"].read(places[:, 0], np.ones(len(places), np.int64)), np.float32)
     if "tokens" not in segments:
         return Encoded(vectors)
-    return Encoded(vectors, TokenVectors(segments["tokens"].read(places[:, 1], places[:, 2]), places[:, 2]))
+    rows = segments["tokens"].read(places[:, 1], places[:, 2])
+    return Encoded(vectors, TokenVectors(rows, places[:, 2], places[:, 3]))
 
 
 def find_encoded(database: sqlite3.Connection, segments: Mapping[str, Segment], passage: str) -> Encoded | None:
     """Read the encoded form of a passage from any chunk that has it, one row; None when no chunk does."""
     row = database.execute(
-        "SELECT id, token_start, token_rows FROM chunks WHERE passage_hash = ? LIMIT 1", (passage_hash(passage),)
+        f"SELECT {PLACES} FROM chunks WHERE passage_hash = ? LIMIT 1", (passage_hash(passage),)
     ).fetchone()
     return None if row is None else read_encoded(segments, np.array([row], np.int64))
 
@@ -40,9 +41,9 @@ def term_counts(terms: Sequence[str]) -> NDArray[np.int32]:
 
 
 def row_checksums(encoded: Encoded, texts: Sequence[str]) -> list[int]:
-    """Return the CRC-32 of each chunk over its text, its vector and its token vectors."""
+    """Return the CRC-32 of each chunk over its text, its vector as stored and its token vectors."""
     sums = [
-        zlib.crc32(np.ascontiguousarray(row, "<f4").tobytes(), zlib.crc32(text.encode()))
+        zlib.crc32(np.ascontiguousarray(row, "<f2").tobytes(), zlib.crc32(text.encode()))
         for row, text in zip(encoded.vectors, texts, strict=True)
     ]
     if encoded.tokens is None or not sums:

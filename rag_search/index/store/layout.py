@@ -1,8 +1,8 @@
 """The files of an index and the records that identify it.
 
 meta.db              SQLite: the only commit point
-vectors-000001.f32   append-only rows (n, dim) float32, little-endian; chunk id = row
-tokens-000001.u4     append-only token vectors, four bits a dimension
+vectors-000001.f16   append-only rows (n, dim) float16, little-endian; chunk id = row
+tokens-000001.u4     append-only token vectors, pooled, four bits a dimension
 lengths-000001.i32   append-only numbers of terms, one int32 for each chunk, for BM25
 ann-000007.faiss     derived from the vectors at generation 7; may be deleted at any time
 writer.lock          held by the one writer
@@ -17,12 +17,14 @@ from pathlib import Path
 
 from rag_search.errors import FingerprintError, IndexMissingError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # 3 (November 2026): pooled token vectors, float16 vectors, compressed texts
 OUTDATED = -1
 DATABASE = "meta.db"
 LOCK = "writer.lock"
 REBUILD = "Run: ragsearch ingest --rebuild"
-_DERIVED = re.compile(r"(vectors-\d+\.f32|tokens-\d+\.(u4|i8)|lengths-\d+\.i32|ann-\d+\.faiss)(\.tmp)?")
+_DERIVED = re.compile(
+    r"(vectors-\d+\.f(16|32)|tokens-\d+\.(u4|i8)|lengths-\d+\.i32|ann-\d+\.faiss|postings-\d+\.bm25)(\.tmp)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,17 @@ class IndexManifest:
         """Bytes of a stored token vector (four bits a dimension); 0 without token vectors."""
         return self.token_dim // 2
 
+    def require_current(self, path: Path) -> None:
+        """Raise FingerprintError for an index of another version."""
+        if self.schema_version != SCHEMA_VERSION:
+            raise FingerprintError(
+                f"{path} was made with schema_version {self.schema_version}, this program reads {SCHEMA_VERSION}.",
+                remedy=REBUILD,
+            )
+
     def require_match(self, required: IndexManifest, *, path: Path) -> None:
         """Raise FingerprintError unless an engine with the manifest `required` may use this index at `path`."""
+        self.require_current(path)
         if self.embedder_fingerprint != required.embedder_fingerprint:
             raise FingerprintError(
                 f"{path} was made by {self.embedder_name} ({self.embedder_fingerprint[:12]}), "
@@ -109,7 +120,7 @@ def derived_files(folder: Path) -> list[Path]:
 
 
 def file_number(name: str) -> int:
-    """Return 7 for `vectors-000007.f32`."""
+    """Return 7 for `vectors-000007.f16`."""
     return int(name.partition("-")[2].partition(".")[0])
 
 

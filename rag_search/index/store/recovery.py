@@ -38,7 +38,7 @@ def remove_unnamed(database: sqlite3.Connection, folder: Path, *, disk: Disk) ->
 
 def unnamed_files(database: sqlite3.Connection, folder: Path) -> list[Path]:
     """List segments and derived files that meta.db does not name."""
-    named = {name for (name,) in database.execute("SELECT name FROM segments UNION ALL SELECT name FROM ann")}
+    named = {name for (name,) in database.execute("SELECT name FROM segments UNION ALL SELECT name FROM derived")}
     return [file for file in derived_files(folder) if file.name not in named]
 
 

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rag_search.errors import InputError
 from rag_search.index.store.layout import FileState, IndexManifest
+from rag_search.index.store.packing import Texts, pack, unpack
 from rag_search.records import Chunk, Document, Encoded
 
-_CHUNK_COLUMNS = """chunks.id, path, title, ordinal, heading_path, start, end, line_start, line_end, chunks.text,
-    passage FROM chunks JOIN documents ON documents.id = chunks.document"""
+PLACES = "id, token_start, token_rows, token_count"  # of the rows of a chunk, see encodings.read_encoded
+_CHUNK_COLUMNS = """chunks.id, path, title, ordinal, start, end, line_start, line_end, packed
+    FROM chunks JOIN documents ON documents.id = chunks.document"""
 
 
 def passage_hash(passage: str) -> bytes:
@@ -49,13 +52,16 @@ def check_document(
 def insert_document(database: sqlite3.Connection, document: Document, *, state: FileState, empty: bool) -> int:
     """Insert a document and return its id. empty: it has no chunks, so its text is stored with it."""
     cursor = database.execute(
-        "INSERT INTO documents (path, title, metadata, updated, content_hash, size, mtime_ns, text)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO documents"
+        " (path, title, metadata, updated, updated_from, format, content_hash, size, mtime_ns, text)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             document.path,
             document.title,
             json.dumps(dict(document.metadata), default=str),
             document.updated,
+            document.updated_from,
+            document.format,
             state.content_hash,
             state.size,
             state.mtime_ns,
@@ -81,13 +87,14 @@ def insert_chunks(
     first_row, first_token: rows of the first vector and of the first token vector in their segments.
     """
     lengths = encoded.tokens.lengths.tolist() if encoded.tokens else [0] * len(chunks)
+    counts = encoded.tokens.token_counts.tolist() if encoded.tokens else lengths
     starts = [0, *np.cumsum(lengths, dtype=np.int64).tolist()]
     database.executemany(
-        f"INSERT INTO chunks VALUES ({', '.join('?' * 15)})",
+        f"INSERT INTO chunks VALUES ({', '.join('?' * 13)})",
         (
             (first_row + i, document, i, chunk.start, chunk.end, chunk.line_start, chunk.line_end,
-             first_token + starts[i], lengths[i], checksums[i], passage_hash(chunk.passage),
-             json.dumps(chunk.heading_path), chunk.text, chunk.passage, terms[i])
+             first_token + starts[i], lengths[i], counts[i], checksums[i], passage_hash(chunk.passage),
+             pack(Texts(chunk.text, chunk.passage, terms[i], chunk.heading_path, chunk.passage_lines)))
             for i, chunk in enumerate(chunks)
         ),
     )  # fmt: skip
@@ -117,14 +124,23 @@ def load_files(database: sqlite3.Connection) -> dict[str, FileState]:
 def load_document(database: sqlite3.Connection, path: str) -> Document | None:
     """Load the document at `path`; None if there is none."""
     row = database.execute(
-        "SELECT id, title, metadata, updated, content_hash, text FROM documents WHERE path = ?", (path,)
+        "SELECT id, title, metadata, updated, updated_from, format, content_hash, text FROM documents WHERE path = ?",
+        (path,),
     ).fetchone()
     if row is None:
         return None
-    document, title, metadata, updated, content_hash, text = row
-    parts = database.execute("SELECT text FROM chunks WHERE document = ? ORDER BY ordinal", (document,))
-    text = "".join((text, *(part for (part,) in parts)))
-    return Document(path, title, text, json.loads(metadata), updated, content_hash)
+    document, title, metadata, updated, updated_from, file_format, content_hash, text = row
+    parts = database.execute("SELECT packed FROM chunks WHERE document = ? ORDER BY ordinal", (document,))
+    return Document(
+        path=path,
+        title=title,
+        text="".join((text, *(unpack(packed).text for (packed,) in parts))),
+        metadata=json.loads(metadata),
+        updated=updated,
+        content_hash=content_hash,
+        format=file_format,
+        updated_from=updated_from,
+    )
 
 
 def chunks_of(database: sqlite3.Connection, path: str) -> Iterator[Chunk]:
@@ -133,14 +149,13 @@ def chunks_of(database: sqlite3.Connection, path: str) -> Iterator[Chunk]:
     return (_chunk(row) for row in rows.fetchall())
 
 
-def token_runs(database: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Load first row and number of rows of each chunk's token vectors, in the order of `ids`. Raises KeyError."""
+def places_of(database: sqlite3.Connection, ids: Sequence[int]) -> NDArray[np.int64]:
+    """Load the places of the rows of chunks, (n, 4), in the order of `ids`. Raises KeyError for an unknown id."""
     rows = database.execute(
-        "SELECT id, token_start, token_rows FROM chunks WHERE id IN (SELECT value FROM json_each(?))", (json_list(ids),)
+        f"SELECT {PLACES} FROM chunks WHERE id IN (SELECT value FROM json_each(?))", (json_list(ids),)
     )
-    runs_by_id = {row[0]: row[1:] for row in rows}
-    runs = [runs_by_id[int(chunk_id)] for chunk_id in ids]
-    return [start for start, _ in runs], [count for _, count in runs]
+    places = {row[0]: row for row in rows}
+    return np.array([places[int(chunk_id)] for chunk_id in ids], np.int64).reshape(-1, 4)
 
 
 def json_list(ids: Sequence[int]) -> str:
@@ -149,17 +164,19 @@ def json_list(ids: Sequence[int]) -> str:
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
-    chunk_id, path, title, ordinal, heading_path, start, end, line_start, line_end, text, passage = row
+    chunk_id, path, title, ordinal, start, end, line_start, line_end, packed = row
+    texts = unpack(packed)
     return Chunk(
         path=path,
         title=title,
         ordinal=ordinal,
-        text=text,
-        heading_path=tuple(json.loads(heading_path)),
+        text=texts.text,
+        heading_path=texts.heading_path,
         start=start,
         end=end,
         line_start=line_start,
         line_end=line_end,
-        passage=passage,
+        passage=texts.passage,
         chunk_id=chunk_id,
+        passage_lines=texts.passage_lines,
     )

@@ -15,9 +15,9 @@ from rag_search.errors import IndexCorruptError
 from rag_search.index.store.disk import DISK, Disk, write_all
 from rag_search.index.store.layout import REBUILD
 
-_SUFFIXES = {"vectors": "f32", "tokens": "u4", "lengths": "i32"}
+_SUFFIXES = {"vectors": "f16", "tokens": "u4", "lengths": "i32"}
 _TYPES: dict[str, np.dtype[Any]] = {
-    "vectors": np.dtype("<f4"),
+    "vectors": np.dtype("<f2"),
     "tokens": np.dtype("u1"),  # two dimensions a byte
     "lengths": np.dtype("<i4"),
 }

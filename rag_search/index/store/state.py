@@ -19,6 +19,7 @@ from rag_search.index.store.segments import Segment, close_all, has_current_form
 # base: the folder that stored paths are relative to (see `base_path.recorded_form`); chunking: the rules by which
 # documents are chunked
 MetaKey = Literal["base", "chunking", "frequent_terms"]
+Source = Literal["vectors", "postings"]
 
 
 def read_manifest(database: sqlite3.Connection) -> IndexManifest:
@@ -44,17 +45,22 @@ def write_generation(database: sqlite3.Connection, generation: int) -> None:
     database.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))
 
 
-def read_derived(database: sqlite3.Connection) -> DerivedFile | None:
-    """Read which file is derived from the vectors; None without one."""
-    row = database.execute("SELECT name, rows, checksum FROM ann").fetchone()
+def read_derived(database: sqlite3.Connection, source: Source) -> DerivedFile | None:
+    """Read which file is derived from the vectors or from the postings; None without one."""
+    row = database.execute("SELECT name, rows, checksum FROM derived WHERE source = ?", (source,)).fetchone()
     return None if row is None else DerivedFile(*row)
 
 
-def write_derived(database: sqlite3.Connection, file: DerivedFile | None) -> None:
-    """Record the file derived from the vectors."""
-    database.execute("DELETE FROM ann")
-    if file is not None:
-        database.execute("INSERT INTO ann VALUES (?, ?, ?)", (file.name, file.rows, file.checksum))
+def write_derived(database: sqlite3.Connection, source: Source, file: DerivedFile) -> None:
+    """Record the file derived from the vectors or from the postings."""
+    database.execute(
+        "INSERT OR REPLACE INTO derived VALUES (?, ?, ?, ?)", (source, file.name, file.rows, file.checksum)
+    )
+
+
+def forget_derived(database: sqlite3.Connection) -> None:
+    """Record that no file is derived."""
+    database.execute("DELETE FROM derived")
 
 
 def read_deleted(database: sqlite3.Connection) -> NDArray[np.int64]:

@@ -114,7 +114,7 @@ def change(arguments: argparse.Namespace) -> Figures:
         file.write_text(f"{file.read_text()}\nchange {number}\n")
         seconds.append(_sync(place, embedder, expected=1))
         with open_reader(place / "index") as reader:
-            known = reader.files()
+            known = list(reader.files())
         start = time.perf_counter()
         plan_sync(known, [place / "docs"], base=place)
         plan.append(time.perf_counter() - start)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,23 +119,30 @@ def _dry_run(config: Config, roots: Sequence[Path], options: IngestOptions, *, r
     from rag_search.engines.base_folder import base_folder
     from rag_search.ingest import plan_sync
 
-    known, others = ({}, []) if rebuild else _known(config, options)
-    print_plan(plan_sync(known, roots, base=base_folder(config), options=options, others=others), as_json=as_json)
+    base = base_folder(config)
+    with _known(config, options, rebuild=rebuild) as (known, others):
+        print_plan(plan_sync(known, roots, base=base, options=options, others=others), as_json=as_json)
 
 
-def _known(config: Config, options: IngestOptions) -> tuple[dict[str, FileState], list[Path]]:
-    """Return the files and roots of the index; none without an index."""
+@contextmanager
+def _known(
+    config: Config, options: IngestOptions, *, rebuild: bool
+) -> Iterator[tuple[Iterable[tuple[str, FileState]], list[Path]]]:
+    """Open the files and roots of the index; none without an index, or when it is rebuilt."""
     from rag_search.engines.base_folder import base_folder
     from rag_search.engines.open import reading
     from rag_search.errors import IndexMissingError
     from rag_search.ingest import known_roots, outdated
 
     try:
-        with reading(config) as reader:
-            files = outdated(reader.files(), reader.chunking(), options)
-            return files, known_roots(reader, base=base_folder(config))
+        reader = None if rebuild else reading(config)
     except IndexMissingError:
-        return {}, []
+        reader = None
+    if reader is None:
+        yield (), []
+        return
+    with reader:
+        yield outdated(reader.files(), reader.chunking(), options), known_roots(reader, base=base_folder(config))
 
 
 def _sync(

@@ -1,7 +1,8 @@
-"""The index on disk. Start with `layout` (the files), then `writer` and `reader`."""
+"""The index: `base` says what a store offers; the one on disk begins with `store.layout`, `writer` and `reader`."""
 
 from __future__ import annotations
 
+from rag_search.index.base import ReadStore, Selection, WriteStore
 from rag_search.index.dense.base import DerivedIndex, VectorRows, VectorSearch
 from rag_search.index.dense.select import derived_index
 from rag_search.index.reader import IndexReader, open_reader
@@ -18,8 +19,11 @@ __all__ = [
     "IndexReader",
     "IndexWriter",
     "Problem",
+    "ReadStore",
+    "Selection",
     "VectorRows",
     "VectorSearch",
+    "WriteStore",
     "derived_index",
     "open_reader",
     "open_writer",

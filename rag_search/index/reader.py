@@ -194,10 +194,9 @@ class IndexReader(Closing):
         with self._query() as database:
             return [path for (path,) in database.execute("SELECT path FROM documents ORDER BY path")]
 
-    def files(self) -> dict[str, FileState]:
-        """Return the state of the file of each document, by path."""
-        with self._query() as database:
-            return row_io.load_files(database)
+    def files(self) -> Iterator[tuple[str, FileState]]:
+        """Iterate over the paths of all documents, sorted, with the state of the file each was read from."""
+        return row_io.iterate_files(self._query)
 
     def base(self) -> str | None:
         """Return the folder recorded by `IndexWriter.set_base`; None if there is none."""

@@ -9,7 +9,8 @@ was. Rows that were appended and never committed are cut off when the next write
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rag_search.index.bm25 import frequent_terms
@@ -96,10 +97,14 @@ class IndexWriter(Closing):
         self._disk = disk
         self._transaction = Transaction(database, path)
 
-    def files(self) -> dict[str, FileState]:
-        """Return the state of the file of each document, by path."""
+    def files(self) -> Iterator[tuple[str, FileState]]:
+        """Iterate over the paths of all documents, sorted, with the state of the file each was read from."""
+        return row_io.iterate_files(self._lend)
+
+    @contextmanager
+    def _lend(self) -> Iterator[sqlite3.Connection]:
         with self._transaction.reading():
-            return row_io.load_files(self._database)
+            yield self._database
 
     def stored(self, passages: Sequence[str]) -> dict[str, Encoded]:
         """Return the encoded form, one row each, of those of `passages` that the index contains."""

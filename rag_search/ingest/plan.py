@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rag_search.documents import SkippedPath, SourceFile, walk
@@ -14,9 +14,11 @@ from rag_search.index import OUTDATED, FileState
 from rag_search.ingest.reports import LEGACY_CHUNKING, Failure, IngestOptions, Plan
 from rag_search.ingest.roots import absolute
 
+Known = Iterable[tuple[str, FileState]]  # sorted by path, as a store's `files` gives them
+
 
 def plan_sync(
-    known: Mapping[str, FileState],
+    known: Known,
     roots: Sequence[Path],
     *,
     base: Path,
@@ -24,10 +26,11 @@ def plan_sync(
     others: Sequence[Path] = (),
     on_found: Callable[[int], None] = lambda _: None,
 ) -> Plan:
-    """Compare the folders with `known` (path to state), reading only files whose size or mtime changed.
+    """Compare the folders with `known`, reading only files whose size or mtime changed.
 
-    others: roots of the index that this run does not walk; files that only they reach are kept while they exist.
-    on_found: called with the number of files found so far.
+    known: paths and states, sorted by path; it is read once, so an index may be larger than memory. others: roots of
+    the index that this run does not walk; files that only they reach are kept while they exist. on_found: called with
+    the number of files found so far.
 
     An unmounted folder must not empty the index. So unless `options.allow_empty` is set, one of several roots that has
     lost all its Markdown is a failure and keeps its documents. Raises InputError when no root has any, and for a root
@@ -37,79 +40,121 @@ def plan_sync(
     problems: list[SkippedPath] = []
     unread: Counter[str] = Counter()
     files = walk(roots, base=base, on_problem=problems.append, selection=options.selection, unread=unread)
-    sources = []
+    sources: list[SourceFile] = []
     for source in files:
         sources.append(source)
         on_found(len(sources))
-    if not options.allow_empty:
-        if not sources:
-            raise _nothing_found(roots, problems, known)
-        problems += _emptied(known, sources, problems, roots, base)
-    plan = _compare(sources, known)
-    return replace(
-        plan,
-        removed=tuple(_gone(known, sources, problems, roots, base, options, others)),
+    sources.sort(key=lambda source: source.path)
+    if not sources and not options.allow_empty:
+        raise _nothing_found(roots, problems, sum(1 for _ in known))
+    empty = [] if options.allow_empty else _without_sources(sources, problems, roots, base)
+    unreadable = [base / problem.path for problem in problems if problem.failed]
+    removal = _Removal(absolute(roots), others, [*unreadable, *empty], prune=options.prune)
+    lost: Counter[Path] = Counter()
+    plan = _Comparison()
+    for path, file, state in _merge(sources, known):
+        if file is not None:
+            plan.add(file, state)
+        else:
+            lost.update(top for top in empty if (base / path).is_relative_to(top))
+            if removal.applies_to(base / path):
+                plan.removed.append(path)
+    problems += [_emptied(top, lost[top], base) for top in empty if lost[top]]
+    return Plan(
+        new=tuple(plan.new),
+        changed=tuple(plan.changed),
+        touched=tuple(plan.touched),
+        unchanged=plan.unchanged,
+        removed=tuple(plan.removed),
         failed=(*(Failure(problem.path, problem.message) for problem in problems if problem.failed), *plan.failed),
         skipped=tuple(Failure(problem.path, problem.message) for problem in problems if not problem.failed),
         unread=dict(unread.most_common()),
     )
 
 
-def outdated(known: Mapping[str, FileState], chunking: str | None, options: IngestOptions) -> dict[str, FileState]:
+def outdated(known: Known, chunking: str | None, options: IngestOptions) -> Known:
     """Return `known`, all OUTDATED unless `chunking`, the rules recorded in the index, are those of the options."""
     if (chunking or LEGACY_CHUNKING) == options.chunking:
-        return dict(known)
-    return {path: replace(state, size=OUTDATED) for path, state in known.items()}
+        return known
+    return ((path, replace(state, size=OUTDATED)) for path, state in known)
 
 
-def _compare(sources: Sequence[SourceFile], known: Mapping[str, FileState]) -> Plan:
-    new: list[SourceFile] = []
-    changed: list[SourceFile] = []
-    touched: list[SourceFile] = []
-    failed: list[Failure] = []
+def _merge(sources: Sequence[SourceFile], known: Known) -> Iterator[tuple[str, SourceFile | None, FileState | None]]:
+    """Yield each path of two sorted streams with what is in the folders and what is in the index."""
+    files = iter(known)
+    indexed = next(files, None)
     for source in sources:
-        state = known.get(source.path)
+        while indexed is not None and indexed[0] < source.path:
+            yield indexed[0], None, indexed[1]
+            indexed = next(files, None)
+        if indexed is not None and indexed[0] == source.path:
+            yield source.path, source, indexed[1]
+            indexed = next(files, None)
+        else:
+            yield source.path, source, None
+    while indexed is not None:
+        yield indexed[0], None, indexed[1]
+        indexed = next(files, None)
+
+
+@dataclass
+class _Comparison:
+    """Sorts files by what is to be done with them."""
+
+    new: list[SourceFile] = field(default_factory=list)
+    changed: list[SourceFile] = field(default_factory=list)
+    touched: list[tuple[SourceFile, str]] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    unchanged: int = 0
+
+    def add(self, source: SourceFile, state: FileState | None) -> None:
+        """Add a file that is there, with its state in the index."""
         if state is None:
-            new.append(source)
-        elif (state.size, state.mtime_ns) != (source.size, source.mtime_ns):
-            try:
-                same = state.size == source.size and state.content_hash == _hash_file(source.absolute)
-            except OSError as error:
-                failed.append(Failure(source.path, f"cannot be read: {error.strerror}"))
-                continue
-            (touched if same else changed).append(source)
-    unchanged = len(sources) - len(new) - len(changed) - len(failed)
-    return Plan(tuple(new), tuple(changed), tuple(touched), unchanged, failed=tuple(failed))
+            self.new.append(source)
+        elif (state.size, state.mtime_ns) == (source.size, source.mtime_ns):
+            self.unchanged += 1
+        else:
+            self._add_other(source, state)
+
+    def _add_other(self, source: SourceFile, state: FileState) -> None:
+        """Add a file whose size or mtime changed."""
+        try:
+            same = state.size == source.size and state.content_hash == _hash_file(source.absolute)
+        except OSError as error:
+            self.failed.append(Failure(source.path, f"cannot be read: {error.strerror}"))
+            return
+        if same:
+            self.touched.append((source, state.content_hash))
+            self.unchanged += 1
+        else:
+            self.changed.append(source)
 
 
-def _nothing_found(
-    roots: Sequence[Path], problems: Sequence[SkippedPath], known: Mapping[str, FileState]
-) -> InputError:
+def _nothing_found(roots: Sequence[Path], problems: Sequence[SkippedPath], known: int) -> InputError:
     names = ", ".join(str(root) for root in roots)
-    kept = f" The index keeps its {_documents(len(known))}." if known else ""
+    kept = f" The index keeps its {_documents(known)}." if known else ""
     if problems:
         return InputError(f"nothing under {names} can be read: {problems[0].path}: {problems[0].message}.{kept}")
     remedy = "Name a folder with .md files" + (", or pass --allow-empty to remove them." if known else ".")
     return InputError(f"no Markdown files under {names}.{kept}", remedy=remedy)
 
 
-def _emptied(
-    known: Mapping[str, FileState],
-    sources: Sequence[SourceFile],
-    problems: Sequence[SkippedPath],
-    roots: Sequence[Path],
-    base: Path,
-) -> Iterator[SkippedPath]:
-    """Yield the root folders without a source under which the index has documents."""
+def _without_sources(
+    sources: Sequence[SourceFile], problems: Sequence[SkippedPath], roots: Sequence[Path], base: Path
+) -> list[Path]:
+    """Return the root folders that have no source and no problem of their own."""
     reported = {base / problem.path for problem in problems}
-    for top in dict.fromkeys(absolute(roots)):
-        if top in reported or not top.is_dir() or _holds(top, (source.absolute for source in sources)):
-            continue
-        if lost := sum((base / path).is_relative_to(top) for path in known):
-            message = f"has no Markdown any more. The index keeps its {_documents(lost)}; --allow-empty removes them"
-            yield SkippedPath(
-                (top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True
-            )
+    return [
+        top
+        for top in dict.fromkeys(absolute(roots))
+        if top not in reported and top.is_dir() and not _holds(top, (source.absolute for source in sources))
+    ]
+
+
+def _emptied(top: Path, lost: int, base: Path) -> SkippedPath:
+    message = f"has no Markdown any more. The index keeps its {_documents(lost)}; --allow-empty removes them"
+    return SkippedPath((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
 
 
 def _holds(top: Path, files: Iterable[Path]) -> bool:
@@ -118,34 +163,29 @@ def _holds(top: Path, files: Iterable[Path]) -> bool:
     return any(file.as_posix().startswith(above) for file in files)
 
 
-def _gone(
-    known: Mapping[str, FileState],
-    sources: Sequence[SourceFile],
-    problems: Sequence[SkippedPath],
-    roots: Sequence[Path],
-    base: Path,
-    options: IngestOptions,
-    others: Sequence[Path],
-) -> Iterator[str]:
-    """Yield indexed paths whose file is gone.
+class _Removal:
+    """Decides which documents go when their file was not found.
 
-    Keep paths below a folder that could not be read, and paths that another root of the index still reaches.
+    Those stay that are below a folder that could not be read, and those that another root of the index still reaches.
     """
-    present = {source.path for source in sources}
-    unreadable = [base / problem.path for problem in problems if problem.failed]
-    tops = absolute(roots)
-    inner = [root for root in others if root not in tops and _is_under(root, tops)]
-    for path in sorted(set(known) - present):
-        place = base / path
-        if _is_under(place, unreadable):
-            continue
-        if options.prune or (_is_under(place, tops) and not _kept_by_other_root(place, inner)):
-            yield path
 
+    def __init__(
+        self, tops: Sequence[Path], others: Sequence[Path], unreadable: Sequence[Path], *, prune: bool
+    ) -> None:
+        self._tops = tops
+        self._unreadable = unreadable
+        self._prune = prune
+        self._inner = [root for root in others if root not in tops and _is_under(root, tops)]
 
-def _kept_by_other_root(place: Path, inner: Sequence[Path]) -> bool:
-    """Return whether the file exists under a root inside those walked, which an ignore file may have hidden."""
-    return _is_under(place, inner) and place.exists()
+    def applies_to(self, place: Path) -> bool:
+        """Return whether the document of this file is to be removed."""
+        if _is_under(place, self._unreadable):
+            return False
+        return self._prune or (_is_under(place, self._tops) and not self._kept_by_other_root(place))
+
+    def _kept_by_other_root(self, place: Path) -> bool:
+        """Return whether the file exists under a root inside those walked, which an ignore file may have hidden."""
+        return _is_under(place, self._inner) and place.exists()
 
 
 def _is_under(place: Path, folders: Iterable[Path]) -> bool:

@@ -27,12 +27,13 @@ class Failure:
 class Plan:
     """Differences between the index and the folders. Paths are as stored.
 
-    touched: changed size or mtime only. unread: number of files of kinds that are not read, by suffix.
+    touched: files of which only size or mtime changed, with the hash of their content. unread: number of files of
+    kinds that are not read, by suffix.
     """
 
     new: tuple[SourceFile, ...] = ()
     changed: tuple[SourceFile, ...] = ()
-    touched: tuple[SourceFile, ...] = ()
+    touched: tuple[tuple[SourceFile, str], ...] = ()
     unchanged: int = 0
     removed: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()

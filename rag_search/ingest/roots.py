@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rag_search.index import IndexReader, IndexWriter
+from rag_search.index import ReadStore, WriteStore
 from rag_search.index.store.base_path import read_base_path
 from rag_search.index.store.recovery import salvaged_roots
 
@@ -21,7 +21,7 @@ def stored_root(root: Path, base: Path) -> str:
     return (root.relative_to(base) if root.is_relative_to(base) else root).as_posix()
 
 
-def known_roots(index: IndexReader | IndexWriter, *, base: Path) -> list[Path]:
+def known_roots(index: ReadStore | WriteStore, *, base: Path) -> list[Path]:
     """Return the roots of the index as absolute paths."""
     return [base / root for root in index.roots()]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rag_search.errors import InputError
-from rag_search.index import IndexWriter
+from rag_search.index import WriteStore
 from rag_search.ingest.encode import EncodedGroup
 from rag_search.ingest.prepare import Prepared
 from rag_search.ingest.reports import Failure
@@ -15,7 +15,7 @@ from rag_search.ingest.reports import Failure
 class Committer:
     """Commits a group at a time. paths: documents stored; empty: those of them without text."""
 
-    writer: IndexWriter
+    writer: WriteStore
     paths: set[str] = field(default_factory=set)
     empty: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from rag_search.documents import SourceFile
 from rag_search.embed.base import Embedder
 from rag_search.errors import InputError
-from rag_search.index import FileState, IndexWriter
+from rag_search.index import FileState, WriteStore
 from rag_search.ingest.encode import Encoder, LocalEncoder
 from rag_search.ingest.plan import plan_sync
 from rag_search.ingest.prepare import Item, group_items, prepare_files, prepare_texts
@@ -32,7 +31,7 @@ OnCount = Callable[[int], None]
 
 
 def sync_folders(
-    writer: IndexWriter,
+    writer: WriteStore,
     embedder: Embedder,
     roots: Sequence[Path],
     *,
@@ -55,8 +54,8 @@ def sync_folders(
     known = _known(writer, options)
     places = known_roots(writer, base=base)
     plan = plan_sync(known, roots, base=base, options=options, others=places, on_found=on_found)
-    for source in plan.touched:
-        writer.touch(source.path, _state(source, known[source.path].content_hash))
+    for source, content_hash in plan.touched:
+        writer.touch(source.path, FileState(source.size, source.mtime_ns, content_hash))
     writer.set_base(base)
     writer.set_roots(merged_roots(places, roots, base=base, prune=options.prune))
     writer.commit()
@@ -86,7 +85,7 @@ def sync_folders(
 
 
 def sync_texts(
-    writer: IndexWriter,
+    writer: WriteStore,
     embedder: Embedder,
     texts: Iterable[tuple[str, str, str]],
     *,
@@ -101,7 +100,7 @@ def sync_texts(
     start = time.perf_counter()
     rows = list(texts)
     _require_distinct(document_id for document_id, _, _ in rows)
-    known = _known(writer, options)
+    known = dict(_known(writer, options))
     store = Committer(writer)
     items = prepare_texts(rows, known, count_tokens=embedder.count_tokens, options=options)
     total = _Total(len(rows), sum(len(text) for _, _, text in rows))
@@ -131,8 +130,8 @@ def _require_distinct(ids: Iterable[str]) -> None:
             raise InputError(f"{times} texts have the id {document_id!r}.", remedy="Give every text its own id.")
 
 
-def _known(writer: IndexWriter, options: IngestOptions) -> dict[str, FileState]:
-    """Return the state of the indexed files, all OUTDATED if they were chunked by other rules.
+def _known(writer: WriteStore, options: IngestOptions) -> Iterator[tuple[str, FileState]]:
+    """Return paths and states of the indexed files, all OUTDATED if they were chunked by other rules.
 
     Passages that come out as before are not embedded again.
     """
@@ -157,7 +156,3 @@ def _store_all(store: Committer, encoder: Encoder, items: Iterable[Item], total:
             documents += len(encoded.group.items)
             size += sum(item.size for item in encoded.group.items)
             on_step(Step(documents, total.documents, size, total.size, store.tokens))
-
-
-def _state(source: SourceFile, content_hash: str) -> FileState:
-    return FileState(source.size, source.mtime_ns, content_hash)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.base import Embedder
+from rag_search.index.base import Selection
 from rag_search.records import (
     Chunk,
     EncodedQuery,
@@ -34,7 +35,7 @@ _NOTHING: Ranking = (np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 class Index(Protocol):
-    """What a search reads of an index; `rag_search.index.reader.IndexReader` in practice."""
+    """What a search reads of an index; a `rag_search.index.ReadStore` in practice."""
 
     @property
     def kind(self) -> str:
@@ -42,19 +43,19 @@ class Index(Protocol):
         ...
 
     def search_dense(
-        self, vectors: FloatMatrix, top_k: int, *, allowed: NDArray[np.int64] | None = None
+        self, vectors: FloatMatrix, top_k: int, *, allowed: Selection | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return ids and cosines (q, top_k), best first; -1 where there are fewer."""
         ...
 
-    def search_lexical(self, terms: Sequence[str], top_k: int, *, allowed: NDArray[np.int64] | None = None) -> Ranking:
+    def search_lexical(self, terms: Sequence[str], top_k: int, *, allowed: Selection | None = None) -> Ranking:
         """Return ids and BM25 scores, best first."""
         ...
 
     def select(
         self, *, path_glob: Sequence[str] = (), where: Mapping[str, str] | None = None, since: str | None = None
-    ) -> NDArray[np.int64] | None:
-        """Return sorted ids of the chunks that pass the filters; None without filters."""
+    ) -> Selection | None:
+        """Return the selection of the chunks that pass the filters; None without filters."""
         ...
 
     def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:
@@ -73,12 +74,12 @@ class Index(Protocol):
 class Request(NamedTuple):
     """One query with its options.
 
-    allowed: ids of the chunks that pass the filters, None without filters.
+    allowed: the chunks that pass the filters, None without filters.
     """
 
     query: Query
     options: SearchOptions
-    allowed: NDArray[np.int64] | None
+    allowed: Selection | None
 
     @property
     def depth(self) -> int:
@@ -177,7 +178,7 @@ class Retriever:
                 rankings[number] = ranking
         return rankings
 
-    def _nearest(self, queries: Sequence[EncodedQuery], depth: int, allowed: NDArray[np.int64] | None) -> list[Ranking]:
+    def _nearest(self, queries: Sequence[EncodedQuery], depth: int, allowed: Selection | None) -> list[Ranking]:
         """Return the `depth` nearest chunks of each query."""
         ids, scores = self.index.search_dense(np.stack([query.vector for query in queries]), depth, allowed=allowed)
         return [(row[row >= 0], row_scores[row >= 0]) for row, row_scores in zip(ids, scores, strict=True)]

@@ -27,7 +27,7 @@ class Operation:
         if self.kind == "compact":
             writer.compact()
         elif self.kind == "ann":
-            if len(writer.files()) > _ANN_ROWS // 4:
+            if len(list(writer.files())) > _ANN_ROWS // 4:
                 writer.build_derived()
         else:
             writer.remove(self.removed)

@@ -81,7 +81,7 @@ class StoreMachine(RuleBasedStateMachine):
         if hasattr(self, "folder"):
             with open_reader(self.folder) as reader:
                 assert_holds(reader, self.committed)
-            assert {path: each.state for path, each in self.pending.items()} == self.writer.files()
+            assert {path: each.state for path, each in self.pending.items()} == dict(self.writer.files())
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):

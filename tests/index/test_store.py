@@ -28,7 +28,7 @@ def test_documents_come_back_as_they_went_in(folder: Path) -> None:
     with open_writer(folder, MANIFEST) as writer:
         put(writer, [A, B, EMPTY])
         writer.commit()
-        assert writer.files() == {each.path: each.state for each in (A, B, EMPTY)}
+        assert dict(writer.files()) == {each.path: each.state for each in (A, B, EMPTY)}
     with open_reader(folder) as reader:
         assert_holds(reader, {each.path: each for each in (A, B, EMPTY)})
         assert reader.manifest == MANIFEST
@@ -84,7 +84,7 @@ def test_touch_and_roots(folder: Path) -> None:
         writer.set_roots(["/b", "/a", "/a"])
         writer.commit()
     with open_writer(folder, MANIFEST) as writer:
-        assert writer.files() == {A.path: state}
+        assert dict(writer.files()) == {A.path: state}
         assert writer.roots() == ["/a", "/b"]
     with open_reader(folder) as reader:
         assert reader.roots() == ["/a", "/b"]
@@ -164,7 +164,7 @@ def test_another_embedder_is_refused_and_may_rebuild(folder: Path) -> None:
         open_writer(folder, other)
     with open_reader(folder) as old:
         with open_writer(folder, other, rebuild=True) as writer:
-            assert writer.files() == {}
+            assert dict(writer.files()) == {}
             assert writer.roots() == ["/docs"]
             writer.put(B.document, B.chunks, Encoded(B.encoded.vectors), B.terms, state=B.state)
             writer.commit()

@@ -35,7 +35,7 @@ def test_another_passage_length_cuts_every_document_again(docs: Path) -> None:
     sync(docs)
     coarse = chunks_by_document(docs)
     with open_reader(docs.parent / "index") as reader:
-        known = outdated(reader.files(), reader.chunking(), IngestOptions(max_tokens=64))
+        known = list(outdated(reader.files(), reader.chunking(), IngestOptions(max_tokens=64)))
     assert len(plan_sync(known, [docs], base=docs.parent).changed) == 5
     embedder = Counting()
     assert counts(sync_cut(docs, 64, embedder)) == (0, 5, 0, 0, 0)

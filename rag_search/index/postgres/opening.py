@@ -44,7 +44,7 @@ def open_writer(
             if rebuild or not head.edition:
                 head = _start(connection, place, manifest, lease, after=head)
             state.enter(connection, place, head.edition)
-            state.read_manifest(connection, place).require_match(manifest, path=place)  # type: ignore[arg-type]
+            state.read_manifest(connection, place).require_match(manifest, path=place)
             _drop_former(connection, place, head.edition)
             return PostgresWriter(place, manifest, connection, lease=lease)
         except BaseException:

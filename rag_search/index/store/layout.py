@@ -51,7 +51,7 @@ class IndexManifest:
         """Bytes of a stored token vector (four bits a dimension); 0 without token vectors."""
         return self.token_dim // 2
 
-    def require_current(self, path: Path) -> None:
+    def require_current(self, path: object) -> None:
         """Raise FingerprintError for an index of another version."""
         if self.schema_version != SCHEMA_VERSION:
             raise FingerprintError(
@@ -59,7 +59,7 @@ class IndexManifest:
                 remedy=REBUILD,
             )
 
-    def require_match(self, required: IndexManifest, *, path: Path) -> None:
+    def require_match(self, required: IndexManifest, *, path: object) -> None:
         """Raise FingerprintError unless an engine with the manifest `required` may use this index at `path`."""
         self.require_current(path)
         if self.embedder_fingerprint != required.embedder_fingerprint:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from rag_search.index.store.layout import FileState, IndexManifest
 from rag_search.index.store.packing import Texts, pack, unpack
 from rag_search.records import Chunk, Document, Encoded
 
+FILES_BATCH = 5000
 PLACES = "id, token_start, token_rows, token_count"  # of the rows of a chunk, see encodings.read_encoded
 _CHUNK_COLUMNS = """chunks.id, path, title, ordinal, start, end, line_start, line_end, packed
     FROM chunks JOIN documents ON documents.id = chunks.document"""
@@ -115,10 +117,22 @@ def load_chunks(database: sqlite3.Connection, ids: Sequence[int]) -> list[Chunk]
     return [chunks[int(chunk_id)] for chunk_id in ids]
 
 
-def load_files(database: sqlite3.Connection) -> dict[str, FileState]:
-    """Load the state of the file of every document, by path."""
-    rows = database.execute("SELECT path, size, mtime_ns, content_hash FROM documents ORDER BY path")
-    return {path: FileState(size, mtime_ns, digest) for path, size, mtime_ns, digest in rows}
+def iterate_files(lend: Callable[[], AbstractContextManager[sqlite3.Connection]]) -> Iterator[tuple[str, FileState]]:
+    """Iterate over the documents by path, with the state of their files, FILES_BATCH in memory at a time.
+
+    lend: lends the connection for one query; it is free while the caller works.
+    """
+    query = "SELECT path, size, mtime_ns, content_hash FROM documents"
+    last: str | None = None
+    while True:
+        where = "" if last is None else "WHERE path > :last"
+        with lend() as database:
+            rows = database.execute(f"{query} {where} ORDER BY path LIMIT {FILES_BATCH}", {"last": last}).fetchall()
+        for path, size, mtime_ns, digest in rows:
+            yield path, FileState(size, mtime_ns, digest)
+        if len(rows) < FILES_BATCH:
+            return
+        last = rows[-1][0]
 
 
 def load_document(database: sqlite3.Connection, path: str) -> Document | None:

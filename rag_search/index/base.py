@@ -1,0 +1,197 @@
+"""What every store of an index offers: the folder on this machine, and a database that several machines share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.index.store.layout import FileState, IndexCounts, IndexManifest
+from rag_search.records import Chunk, Document, Encoded, FloatMatrix, FloatVector, TokenVectors
+
+Selection: TypeAlias = Any  # made by a store's `select`, and understood by that store only
+
+
+class ReadStore(Protocol):
+    """One generation of an index. Safe for many threads; use it in a `with` block."""
+
+    manifest: IndexManifest
+    generation: int
+
+    @property
+    def path(self) -> object:
+        """Where the store is; its text is for people."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """How vectors are searched, for people."""
+        ...
+
+    @property
+    def counts(self) -> IndexCounts:
+        """Sizes of this generation."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close the store."""
+        ...
+
+    def close(self) -> None:
+        """Release what the store holds."""
+        ...
+
+    def is_stale(self) -> bool:
+        """Return whether a newer generation can be opened. Cheap: poll it."""
+        ...
+
+    def search_dense(
+        self, vectors: FloatMatrix, top_k: int, *, allowed: Selection | None = None
+    ) -> tuple[NDArray[np.int64], FloatMatrix]:
+        """Return chunk ids and dot products (q, top_k), best first; -1 and -inf where there are fewer."""
+        ...
+
+    def search_lexical(
+        self, terms: Sequence[str], top_k: int, *, allowed: Selection | None = None
+    ) -> tuple[NDArray[np.int64], FloatVector]:
+        """Return ids and BM25 scores of chunks with any of `terms`, best first, at most `top_k`."""
+        ...
+
+    def select(
+        self, *, path_glob: Sequence[str] = (), where: Mapping[str, str] | None = None, since: str | None = None
+    ) -> Selection | None:
+        """Return the selection of chunks that meet every condition, None without one."""
+        ...
+
+    def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:
+        """Return chunks in the order of the ids. Raises KeyError for an id that is not in this generation."""
+        ...
+
+    def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix:
+        """Return vectors, float32 (n, dim), in the order of the ids."""
+        ...
+
+    def token_vectors(self, chunk_ids: Sequence[int]) -> TokenVectors:
+        """Return token vectors in the order of the ids. Raises InputError when the embedder made none."""
+        ...
+
+    def document(self, path: str) -> Document:
+        """Return the document at `path`. Raises InputError when there is none."""
+        ...
+
+    def document_chunks(self, path: str) -> list[Chunk]:
+        """Return the chunks of a document in reading order; empty when it has none."""
+        ...
+
+    def documents(self) -> list[str]:
+        """Return the paths of all documents, sorted."""
+        ...
+
+    def files(self) -> Iterator[tuple[str, FileState]]:
+        """Iterate over the paths of all documents, sorted, with the state of the file each was read from."""
+        ...
+
+    def base(self) -> str | None:
+        """Return the recorded folder that paths are relative to; None if there is none."""
+        ...
+
+    def chunking(self) -> str | None:
+        """Return the recorded rules by which documents are cut; None if there are none."""
+        ...
+
+    def roots(self) -> list[str]:
+        """Return the folders that the index is kept equal to."""
+        ...
+
+
+class WriteStore(Protocol):
+    """The one writer of an index; use it in a `with` block. Not for several threads.
+
+    `commit` makes everything since the last one durable, or nothing of it. After a failed write the object only
+    refuses; leaving the block drops what was not committed.
+    """
+
+    manifest: IndexManifest
+
+    @property
+    def path(self) -> object:
+        """Where the store is; its text is for people."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close the store."""
+        ...
+
+    def close(self) -> None:
+        """Drop what was not committed and let the next writer in."""
+        ...
+
+    def files(self) -> Iterator[tuple[str, FileState]]:
+        """Iterate over the paths of all documents, sorted, with the state of the file each was read from."""
+        ...
+
+    def stored(self, passages: Sequence[str]) -> Mapping[str, Encoded]:
+        """Return the encoded form, one row each, of those of `passages` that the index contains."""
+        ...
+
+    def put(
+        self, document: Document, chunks: Sequence[Chunk], encoded: Encoded, terms: Sequence[str], *, state: FileState
+    ) -> None:
+        """Store a document in place of its older version. Raises InputError for text that cannot be stored."""
+        ...
+
+    def touch(self, path: str, state: FileState) -> None:
+        """Record that a file's size or mtime changed and its content did not."""
+        ...
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove documents; a path that is not there is not an error."""
+        ...
+
+    def roots(self) -> list[str]:
+        """Return the folders that the index is kept equal to."""
+        ...
+
+    def set_roots(self, roots: Iterable[str]) -> None:
+        """Set the folders that the index is kept equal to."""
+        ...
+
+    def base(self) -> str | None:
+        """Return the recorded folder that paths are relative to; None if there is none."""
+        ...
+
+    def set_base(self, base: Path) -> None:
+        """Record the folder that paths are relative to."""
+        ...
+
+    def chunking(self) -> str | None:
+        """Return the recorded rules by which documents are cut; None if there are none."""
+        ...
+
+    def set_chunking(self, rules: str) -> None:
+        """Record the rules by which documents are cut; all documents become OUTDATED until their next `put`."""
+        ...
+
+    def commit(self) -> None:
+        """Make everything since the last commit durable and visible to new readers."""
+        ...
+
+    def maintain(self) -> None:
+        """Do what keeps searches fast; call it after an ingest."""
+        ...

@@ -28,7 +28,7 @@ def search_here(
 
     with reading(config) as reader:
         if not reader.counts.documents:
-            index = plain(str(config.index_dir))
+            index = plain(config.index_place)
             stderr_console().print(f"{index} has no documents yet. Run: ragsearch ingest PATH", soft_wrap=True)
         searcher = make_searcher(config.settings, reader, rerank=options.system == "rerank", meanwhile=meanwhile)
         return searcher.search_many([(question, options) for question in questions])

@@ -13,7 +13,7 @@ from rag_search.cli.common import FOUND, NOTHING, IndexOption, JsonOption, load_
 from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:
-    from rag_search.index import IndexReader
+    from rag_search.index import ReadStore
     from rag_search.records import Document
     from rag_search.render.paths import PathMapper
 
@@ -81,7 +81,7 @@ def place_of(document: Document, shown: PathMapper) -> str:
     return shown.shown(document.path)
 
 
-def _find(reader: IndexReader, shown: PathMapper, place: str) -> tuple[Document, int, int]:
+def _find(reader: ReadStore, shown: PathMapper, place: str) -> tuple[Document, int, int]:
     """Return the document, the first line, and the last one (0: to the end).
 
     A path that itself ends in `:12` is tried before one with a line.

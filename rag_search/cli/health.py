@@ -32,7 +32,7 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
     with reading(config) as reader:
         counts = reader.counts
         facts = {
-            "index": str(config.index_dir),
+            "index": config.index_place,
             "generation": str(reader.generation),
             "embedder": reader.manifest.embedder_name,
             "dim": reader.manifest.dim,
@@ -79,10 +79,10 @@ def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: Prof
 
 def verify(as_json: JsonOption = False, index: IndexOption = None) -> None:
     """Re-check hashes, counts, vector norms and the full-text index. Exits with 2 if a check fails."""
-    from rag_search.index import verify as verify_index
+    from rag_search.engines.open import verify_index
 
     config = load_config(index=index)
-    problems = verify_index(config.index_dir)
+    problems = verify_index(config)
     if as_json:
         print_json([asdict(problem) for problem in problems])
     else:

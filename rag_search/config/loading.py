@@ -19,6 +19,7 @@ import platformdirs
 
 from rag_search.config.settings import ENV_PREFIX, PATH_KEYS, Settings, checked, known_keys
 from rag_search.errors import ConfigError
+from rag_search.runtime.http import without_credentials
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -43,6 +44,12 @@ class Config:
             return Path(name).absolute()
         home = self.project_file.parent if self.project_file else data_dir()
         return home / "indexes" / name
+
+    @property
+    def index_place(self) -> str:
+        """Where the index is, for people: its folder, or the database without user and password, and its name."""
+        url = self.settings.store.url
+        return f"{without_credentials(url)} ({self.settings.index})" if url else str(self.index_dir)
 
 
 def load_config(

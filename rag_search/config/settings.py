@@ -118,6 +118,15 @@ class ServerSettings(_Section):
 
 
 @dataclass(frozen=True)
+class StoreSettings(_Section):
+    """A database that several machines share, instead of a folder here."""
+
+    url: str | None = _setting(None, "postgresql://user@host/database; None: a folder on this machine", secret=True)
+    vectors: str | None = _setting(None, "milvus://host:19530/collection for dense search; None: the database")
+    timeout_s: float = _setting(30.0, "longest wait for one answer of the store", gt=0)
+
+
+@dataclass(frozen=True)
 class CliSettings(_Section):
     """The command line."""
 
@@ -137,6 +146,7 @@ class Settings(_Section):
     search: SearchSettings = SearchSettings()
     ingest: IngestSettings = IngestSettings()
     vectors: VectorSettings = VectorSettings()
+    store: StoreSettings = StoreSettings()
     server: ServerSettings = ServerSettings()
     cli: CliSettings = CliSettings()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from rag_search.config import PROJECT_FILE, Config, data_dir
+from rag_search.errors import IndexMissingError
 
 
 def base_folder(config: Config) -> Path:
@@ -14,6 +16,8 @@ def base_folder(config: Config) -> Path:
     In order: the project that contains `indexes/NAME`; the base recorded in the index; the project of the working
     directory; the index folder itself.
     """
+    if config.settings.store.url:
+        return _shared_base(config)
     place = Path(os.path.normpath(config.index_dir))
     home = place.parent.parent
     if place.parent.name == "indexes" and (home / PROJECT_FILE).is_file():
@@ -23,3 +27,17 @@ def base_folder(config: Config) -> Path:
     from rag_search.index.store.base_path import read_base_path  # loads NumPy, which a query to a server does without
 
     return read_base_path(place) or (config.project_file.parent if config.project_file else place)
+
+
+def _shared_base(config: Config) -> Path:
+    """Return the base of an index in a database: the project's folder, which each machine may have elsewhere.
+
+    Without a project: the base recorded in the index, else the working directory.
+    """
+    if config.project_file:
+        return config.project_file.parent
+    from rag_search.engines.open import reading
+
+    with suppress(IndexMissingError), reading(config) as reader:
+        return Path(reader.base() or Path.cwd())
+    return Path.cwd()

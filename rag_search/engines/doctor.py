@@ -182,7 +182,7 @@ def check_embedder(config: Config) -> Iterator[Finding]:
     try:
         with reading(config) as reader:
             check_fingerprint(reader, embedder)
-            yield Finding("index", "ok", f"{config.index_dir}: {reader.counts.documents} documents")
+            yield Finding("index", "ok", f"{config.index_place}: {reader.counts.documents} documents")
     except IndexMissingError as error:
         yield Finding("index", "warn", error.message, error.remedy)
     except RagSearchError as error:  # the embedder is sound: this is about the index alone

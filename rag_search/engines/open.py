@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING
 from rag_search.config import Config, Settings
 from rag_search.embed.base import Embedder
 from rag_search.engines.factory import begin_embedder, make_reranker
-from rag_search.index import IndexManifest, IndexReader, IndexWriter, derived_index, open_reader, open_writer
+from rag_search.errors import ConfigError
+from rag_search.index import (
+    IndexManifest,
+    Problem,
+    ReadStore,
+    WriteStore,
+    derived_index,
+    open_reader,
+    open_writer,
+    verify,
+)
 
 if TYPE_CHECKING:
+    from rag_search.index.postgres.connection import Place
     from rag_search.search.searcher import Searcher
 
 
@@ -31,17 +42,49 @@ def manifest_of(embedder: Embedder, *, dim: int | None = None) -> IndexManifest:
     )
 
 
-def reading(config: Config) -> IndexReader:
-    """Open the index for reading. Raises IndexMissingError."""
+def reading(config: Config) -> ReadStore:
+    """Open the index for reading. Raises IndexMissingError, StoreUnavailableError."""
+    if config.settings.store.url:
+        from rag_search.index.postgres import opening
+
+        return opening.open_reader(_place(config))
     return open_reader(config.index_dir, vectors=derived_index(config.settings.vectors.backend))
 
 
 @contextmanager
-def writing(config: Config, embedder: Embedder, *, rebuild: bool = False) -> Iterator[IndexWriter]:
-    """Open the index for writing by this embedder. Raises FingerprintError, IndexLockedError."""
-    vectors = derived_index(config.settings.vectors.backend)
-    with open_writer(config.index_dir, manifest_of(embedder), vectors=vectors, rebuild=rebuild) as writer:
+def writing(config: Config, embedder: Embedder, *, rebuild: bool = False) -> Iterator[WriteStore]:
+    """Open the index for writing by this embedder. Raises FingerprintError, IndexLockedError, StoreUnavailableError."""
+    with writing_as(config, manifest_of(embedder), rebuild=rebuild) as writer:
         yield writer
+
+
+def writing_as(config: Config, manifest: IndexManifest, *, rebuild: bool = False) -> WriteStore:
+    """Open the index for writing by whatever made `manifest`. Raises as `writing`."""
+    if config.settings.store.url:
+        from rag_search.index.postgres import opening
+
+        return opening.open_writer(_place(config), manifest, rebuild=rebuild)
+    vectors = derived_index(config.settings.vectors.backend)
+    return open_writer(config.index_dir, manifest, vectors=vectors, rebuild=rebuild)
+
+
+def verify_index(config: Config) -> list[Problem]:
+    """Return what is wrong with the index; an empty list when it is sound. Raises IndexMissingError."""
+    if config.settings.store.url:
+        from rag_search.index.postgres.verify import verify as verify_database
+
+        return verify_database(_place(config))
+    return verify(config.index_dir)
+
+
+def _place(config: Config) -> Place:
+    """Return the database and the name of the index in it. Raises ConfigError, MissingExtraError."""
+    from rag_search.index.postgres.connection import Place
+
+    store = config.settings.store
+    if not (store.url or "").startswith(("postgresql://", "postgres://")):
+        raise ConfigError("store.url is not an address of PostgreSQL.", remedy="Write it as postgresql://host/database")
+    return Place(store.url or "", config.settings.index, answer_s=store.timeout_s)
 
 
 @contextmanager
@@ -52,7 +95,7 @@ def searching(config: Config, *, rerank: bool = True) -> Iterator[Searcher]:
 
 
 def make_searcher(
-    settings: Settings, reader: IndexReader, *, rerank: bool = True, meanwhile: Callable[[], object] = lambda: None
+    settings: Settings, reader: ReadStore, *, rerank: bool = True, meanwhile: Callable[[], object] = lambda: None
 ) -> Searcher:
     """Build a searcher over an open index.
 
@@ -70,6 +113,6 @@ def make_searcher(
     return searcher
 
 
-def check_fingerprint(reader: IndexReader, embedder: Embedder) -> None:
+def check_fingerprint(reader: ReadStore, embedder: Embedder) -> None:
     """Raise FingerprintError unless this embedder made the index. The dimension shows in the query's vector."""
     reader.manifest.require_match(manifest_of(embedder, dim=reader.manifest.dim), path=reader.path)

@@ -29,6 +29,12 @@ def clean_url(url: str) -> str:
     return cleaned
 
 
+def without_credentials(url: str) -> str:
+    """Return an address without user, password and options, to be printed."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def root_of(url: str) -> str:
     """Return the address without its version: vLLM serves /tokenize, /health and /metrics there."""
     url = url.rstrip("/")

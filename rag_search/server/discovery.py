@@ -50,15 +50,20 @@ def settings_hash(config: Config) -> str:
 
 def server_record(config: Config, url: str) -> ServerRecord:
     """Return the record of a server at `url` in this process with these settings."""
-    pid, index_dir = os.getpid(), str(config.index_dir.resolve())
+    pid, index_dir = os.getpid(), _index_key(config)
     return ServerRecord(
         url, pid, rag_search.__version__, index_dir, settings_hash(config), hostname(), process_start(pid)
     )
 
 
+def _index_key(config: Config) -> str:
+    """Return what tells this index from every other: its folder, or its database and name."""
+    return config.index_place if config.settings.store.url else str(config.index_dir.resolve())
+
+
 def record_path(config: Config) -> Path:
     """Return the path of the file that advertises the server of this index."""
-    name = _digest([str(config.index_dir.resolve())])[:16]
+    name = _digest([_index_key(config)])[:16]
     return config.settings.cache_dir / "servers" / f"{name}.json"
 
 

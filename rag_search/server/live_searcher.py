@@ -14,7 +14,7 @@ from rag_search.embed.base import Embedder
 from rag_search.engines import factory
 from rag_search.engines.open import check_fingerprint, reading
 from rag_search.errors import RagSearchError
-from rag_search.index import IndexReader
+from rag_search.index import ReadStore
 from rag_search.records import SearchOptions, SearchResult
 from rag_search.rerank.base import Reranker
 from rag_search.search.searcher import Searcher
@@ -27,7 +27,7 @@ RETRY_S = 1.0  # before an index that cannot be used is tried again
 class _Generation:
     """An open reader, the number of searches that use it, and whether a newer one has replaced it."""
 
-    reader: IndexReader
+    reader: ReadStore
     leases: int = 0
     retired: bool = False
 
@@ -93,7 +93,7 @@ class LiveSearcher:
             yield Searcher(reader, self.embedder, self.reranker)
 
     @contextmanager
-    def reader(self) -> Iterator[IndexReader]:
+    def reader(self) -> Iterator[ReadStore]:
         """Provide the reader of the newest generation, for documents and counts."""
         with self._lock:
             generation = self._newest()
@@ -112,7 +112,7 @@ class LiveSearcher:
             counts = reader.counts
             return {
                 **names,
-                "index": str(self.config.index_dir),
+                "index": self.config.index_place,
                 "generation": str(reader.generation),
                 "documents": counts.documents,
                 "chunks": counts.chunks,

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from rag_search import __version__
 from rag_search.errors import InputError, RagSearchError
-from rag_search.index import IndexReader
+from rag_search.index import ReadStore
 from rag_search.records import Document
 from rag_search.render.formats import as_dict
 from rag_search.render.paths import PathMapper
@@ -87,7 +87,7 @@ def _tool_errors() -> Iterator[None]:
         raise ToolError(str(error)) from error
 
 
-def _document(reader: IndexReader, mapper: PathMapper, path: str) -> Document:
+def _document(reader: ReadStore, mapper: PathMapper, path: str) -> Document:
     """Look up a document by its indexed path, so that a path out of the index finds nothing."""
     name = path.encode("utf-8", "replace").decode()
     for stored in (mapper.stored(name), name):

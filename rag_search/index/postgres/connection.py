@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag_search.errors import IndexStoreError, MissingExtraError, StoreUnavailableError, first_line
+from rag_search.runtime.http import without_credentials
 
 try:
     import psycopg
@@ -35,9 +36,7 @@ class Place:
 
     def __str__(self) -> str:
         """Return the address without user and password."""
-        parts = psycopg.conninfo.conninfo_to_dict(self.url)
-        port = f":{parts['port']}" if parts.get("port") else ""
-        return f"postgresql://{parts.get('host', 'localhost')}{port}/{parts.get('dbname', '')} ({self.index})"
+        return f"{without_credentials(self.url)} ({self.index})"
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):

@@ -34,8 +34,9 @@ from rag_search.rerank.late_interaction import (
     stored_features,
     token_vectors_of,
 )
+from rag_search.search.base import DEPTH
 from rag_search.search.fusion import fuse, reciprocal_rank_fusion
-from rag_search.search.retrieval import DEPTH, SCORED
+from rag_search.search.retrieval import SCORED
 from rag_search.text.terms import terms
 from tests.support import machine
 

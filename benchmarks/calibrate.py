@@ -72,10 +72,18 @@ class Recorder:
         """Refuse: only stored token vectors are scored."""
         raise NotImplementedError("it reads stored token vectors")
 
-    def score_token_vectors(self, query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
+    def score_token_vectors(
+        self,
+        query: EncodedQuery,
+        hits: Sequence[Hit],
+        tokens: TokenVectors,
+        *,
+        reference: int | None = None,
+        preferences: FloatVector | None = None,  # noqa: ARG002
+    ) -> FloatVector:
         """Record hits and features; return equal scores, which leave the order as it is."""
         self.hits = hits
-        self.features = stored_features(query, hits, tokens).astype(np.float64)
+        self.features = stored_features(query, hits, tokens, reference=reference).astype(np.float64)
         return np.zeros(len(hits), np.float32)
 
 

@@ -76,6 +76,16 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentFacts:
+    """What an index stores of a document besides its text; see Document."""
+
+    path: str
+    title: str
+    metadata: Mapping[str, Any]
+    updated: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenVectors:
     """Token vectors of n passages, one after the other.
 
@@ -182,7 +192,9 @@ class Hit:
     """A chunk in a ranking.
 
     rank: from 1. score: the score that decided the order. siblings: further hits of the same document, grouped under
-    its best one.
+    its best one. exact: parts of the query that this chunk, and few others, contains to the letter. evidence: their
+    share of the query, 0 to 1. same_in: paths of further documents with the same text. sentence, line_best: the
+    sentence that answers best and its 1-based line; "" and 0 if unknown.
     """
 
     chunk: Chunk
@@ -190,6 +202,16 @@ class Hit:
     score: float
     scores: StageScores
     siblings: tuple[Sibling, ...] = ()
+    exact: tuple[str, ...] = ()
+    evidence: float = 0.0
+    same_in: tuple[str, ...] = ()
+    sentence: str = ""
+    line_best: int = 0
+
+    @property
+    def line(self) -> int:
+        """The line to open: that of the best sentence, else the first one of the chunk."""
+        return self.line_best or self.chunk.line_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +222,8 @@ class SearchOptions:
     the reranker's own threshold, which hides all hits if even the best one is below it. paths: files, folders and
     patterns, one of which must match the stored path (`Hit.chunk.path`). where: front matter key -> required value.
     since: ISO date; only documents updated on that day or later. group: one hit per document, with its other
-    candidates as siblings.
+    candidates as siblings. below_threshold: "nearest" keeps a few near misses of a result that is not confident,
+    "none" keeps none, "all" also lists hits below the threshold under a confident one.
     """
 
     top_k: int = 5
@@ -212,6 +235,7 @@ class SearchOptions:
     where: Mapping[str, str] = field(default_factory=dict)
     since: str | None = None
     group: bool = True
+    below_threshold: Literal["none", "nearest", "all"] = "nearest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +253,8 @@ class SearchResult:
 
     confident: False if a calibrated reranker finds no hit above its `threshold`; `hits` is empty then, and
     `near_misses` holds the best hits below it. threshold: None if the reranker is not calibrated. notes: sentences for
-    `--explain` (an instruction that the engine cannot follow, truncated passages, ...).
+    `--explain` (an instruction that the engine cannot follow, truncated passages, ...). selected: documents that pass
+    the filters; None without filters.
     """
 
     query: str
@@ -241,3 +266,4 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     threshold: float | None = None
     near_misses: tuple[Hit, ...] = ()
+    selected: int | None = None

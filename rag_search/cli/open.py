@@ -59,7 +59,7 @@ def open_hit(
 
 def remember_hits(config: Config, result: SearchResult, shown: PathMapper) -> None:
     """Write place and line of each hit for `ragsearch open`. A cache that cannot be written is not an error here."""
-    rows = [[str(shown.absolute(hit.chunk.path)), hit.chunk.line_start] for hit in result.hits]
+    rows = [[str(shown.absolute(hit.chunk.path)), hit.line] for hit in result.hits]
     target = config.settings.cache_dir / LAST_HITS
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

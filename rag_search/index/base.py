@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.index.store.layout import FileState, IndexCounts, IndexManifest
-from rag_search.records import Chunk, Document, Encoded, FloatMatrix, FloatVector, TokenVectors
+from rag_search.records import Chunk, Document, DocumentFacts, Encoded, FloatMatrix, FloatVector, TokenVectors
 
 Selection: TypeAlias = Any  # made by a store's `select`, and understood by that store only
 
@@ -71,6 +71,35 @@ class ReadStore(Protocol):
         self, *, path_glob: Sequence[str] = (), where: Mapping[str, str] | None = None, since: str | None = None
     ) -> Selection | None:
         """Return the selection of chunks that meet every condition, None without one."""
+        ...
+
+    @property
+    def chunk_count(self) -> int:
+        """Number of chunks that can be found."""
+        ...
+
+    def matching(self, alternatives: Sequence[Sequence[str]], limit: int) -> list[int]:
+        """Return ids of chunks that have all terms of any alternative, ascending, at most `limit`."""
+        ...
+
+    def term_counts(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return the number of chunks that have each term."""
+        ...
+
+    def terms_between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
+        ...
+
+    def facts(self, chunk_ids: Sequence[int]) -> list[DocumentFacts]:
+        """Return what is stored about the document of each chunk, in order."""
+        ...
+
+    def within(self, chunk_ids: Sequence[int], selection: Selection) -> list[int]:
+        """Return those ids that a selection contains."""
+        ...
+
+    def outside(self, chunk_ids: Sequence[int], *, allowed: Selection | None = None) -> Selection:
+        """Return a selection of chunks, of those `allowed`, in other documents than those of `chunk_ids`."""
         ...
 
     def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:

@@ -20,6 +20,7 @@ from rag_search.index import filters
 from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.dense.base import DerivedIndex, IdMatrix, Ids, VectorRows, VectorSearch
 from rag_search.index.dense.select import derived_index, search_exactly
+from rag_search.index.lookups import Lookups
 from rag_search.index.store import rows as row_io
 from rag_search.index.store import state
 from rag_search.index.store.closing import Closing
@@ -54,7 +55,7 @@ def open_reader(path: Path, *, vectors: DerivedIndex | None = None) -> IndexRead
     raise IndexCorruptError(f"{missing.filename} is missing.", remedy=REBUILD) from missing
 
 
-class IndexReader(Closing):
+class IndexReader(Closing, Lookups):
     """One generation of an index, opened by `open_reader`; use it in a `with` block. Safe for many threads at once."""
 
     def __init__(self, path: Path, inode: int, *, vectors: DerivedIndex) -> None:

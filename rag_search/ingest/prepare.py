@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag_search.chunking import chunk_document
 from rag_search.documents import SourceFile, read_parsed
@@ -16,6 +16,7 @@ from rag_search.errors import InputError
 from rag_search.index import FileState
 from rag_search.ingest.reports import Failure, IngestOptions
 from rag_search.records import Chunk, CountTokens, Document
+from rag_search.text.names import chunk_terms
 from rag_search.text.terms import terms
 
 GROUP_CHUNKS = 256  # passages between two commits: enough to batch by length, few to lose
@@ -108,7 +109,9 @@ def prepare_texts(
             yield Item(len(text), None)
             continue
         document = Document(document_id, title, text, {}, "", digest)
-        yield Item(len(text), _prepare(document, state, count_tokens, options.max_tokens))
+        prepared = _prepare(document, state, count_tokens, options.max_tokens)
+        lines = tuple(" ".join(terms(chunk.passage)) for chunk in prepared.chunks)  # an id is not the name of a file
+        yield Item(len(text), replace(prepared, terms=lines))
 
 
 def _prepare(
@@ -119,10 +122,5 @@ def _prepare(
     parsed: ParsedText | None = None,
 ) -> Prepared:
     chunks = tuple(chunk_document(document, count_tokens=count_tokens, max_tokens=max_tokens, parsed=parsed))
-    return Prepared(
-        document,
-        chunks,
-        tuple(" ".join(terms(chunk.passage)) for chunk in chunks),
-        state,
-        parsed.problem if parsed else "",
-    )
+    lines = tuple(chunk_terms(document, chunk.passage) for chunk in chunks)
+    return Prepared(document, chunks, lines, state, parsed.problem if parsed else "")

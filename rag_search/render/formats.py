@@ -34,6 +34,7 @@ def as_dict(result: SearchResult, mapper: PathMapper) -> dict[str, Any]:
         "confident": result.confident,
         "notes": notes_of(result, mapper),
         "hits": [_hit(hit, mapper) for hit in result.hits],
+        "near_misses": [_hit(hit, mapper) for hit in result.near_misses],
     }
 
 
@@ -45,6 +46,7 @@ def _hit(hit: Hit, mapper: PathMapper) -> dict[str, Any]:
         "path": mapper.shown(chunk.path),
         "line_start": chunk.line_start,
         "line_end": chunk.line_end,
+        "line_best": hit.line,
         "title": chunk.title,
         "heading_path": list(chunk.heading_path),
         "text": chunk.text,
@@ -58,6 +60,8 @@ def _hit(hit: Hit, mapper: PathMapper) -> dict[str, Any]:
             {"line_start": sibling.line_start, "line_end": sibling.line_end, "score": sibling.score}
             for sibling in hit.siblings
         ],
+        "exact": list(hit.exact),
+        "same_in": [mapper.shown(path) for path in hit.same_in],
     }
 
 
@@ -110,10 +114,10 @@ def to_markdown(results: Sequence[SearchResult], mapper: PathMapper) -> str:
         if not result.hits:
             lines.append("no confident match\n")
         for hit in result.hits:
-            where = f"{mapper.shown(hit.chunk.path)}:{hit.chunk.line_start}"
+            where = f"{mapper.shown(hit.chunk.path)}:{hit.line}"
             heading = _md(" > ".join((hit.chunk.title, *hit.chunk.heading_path)))
             lines.append(f"{hit.rank}. {heading} — `{plain(where).replace('`', '')}` ({hit.score:.2f})")
-            lines.append(f"   > {_md(snippet(body_of(hit.chunk), result.query))}\n")
+            lines.append(f"   > {_md(snippet(body_of(hit.chunk), result.query, sentence=hit.sentence))}\n")
     return "\n".join(lines) + "\n"
 
 
@@ -124,9 +128,7 @@ def _md(text: str) -> str:
 
 def to_files(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """Write `path:line` of each hit, for editors and xargs."""
-    return "".join(
-        f"{plain(mapper.shown(hit.chunk.path))}:{hit.chunk.line_start}\n" for result in results for hit in result.hits
-    )
+    return "".join(f"{plain(mapper.shown(hit.chunk.path))}:{hit.line}\n" for result in results for hit in result.hits)
 
 
 def to_paths(results: Sequence[SearchResult], mapper: PathMapper) -> str:
@@ -147,8 +149,8 @@ def to_vimgrep(results: Sequence[SearchResult], mapper: PathMapper) -> str:
 
 def _grep(results: Sequence[SearchResult], mapper: PathMapper, *, column: str) -> str:
     return "".join(
-        f"{plain(mapper.shown(hit.chunk.path))}:{hit.chunk.line_start}:{column} "
-        f"{snippet(body_of(hit.chunk), result.query)}\n"
+        f"{plain(mapper.shown(hit.chunk.path))}:{hit.line}:{column} "
+        f"{snippet(body_of(hit.chunk), result.query, sentence=hit.sentence)}\n"
         for result in results
         for hit in result.hits
     )

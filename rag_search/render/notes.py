@@ -14,7 +14,7 @@ def notes_of(result: SearchResult, mapper: PathMapper) -> list[str]:
 def near_miss_notes(result: SearchResult, mapper: PathMapper) -> list[str]:
     """Return one sentence for each hit below the threshold of a result without a confident match."""
     return [
-        f"close, not confident: {mapper.shown(hit.chunk.path)}:{hit.chunk.line_start}, "
+        f"close, not confident: {mapper.shown(hit.chunk.path)}:{hit.line}, "
         f"score {hit.score:.2f} < {result.threshold:.2f}"
         for hit in result.near_misses
     ]

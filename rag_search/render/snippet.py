@@ -18,22 +18,22 @@ _ONLY_MARKS = re.compile(r"[-|:=\s`~+*#]*")
 _LIST_MARK = re.compile(r"^(?:[-*+]|\d+[.)])\s+")
 
 
-def snippet(text: str, query: str, *, cells: int = 240) -> str:
+def snippet(text: str, query: str, *, cells: int = 240, sentence: str = "") -> str:
     """Return one line of the best sentence and its neighbours, safe to print, with `…` where it was cut.
 
     It begins with the best sentence and continues to the end; sentences before it fill the room that is left.
-    text: what a reader sees, see `text.passages.body_of`.
+    text: what a reader sees, see `text.passages.body_of`. sentence: the best one; "": that with most words of `query`.
     cells: width in terminal cells; a CJK character takes two.
     """
-    return snippet_with_best(text, query, cells=cells)[0]
+    return snippet_with_best(text, query, cells=cells, sentence=sentence)[0]
 
 
-def snippet_with_best(text: str, query: str, *, cells: int = 240) -> tuple[str, tuple[int, int]]:
+def snippet_with_best(text: str, query: str, *, cells: int = 240, sentence: str = "") -> tuple[str, tuple[int, int]]:
     """Return the snippet, and the span of the best sentence in it."""
     sentences = _sentences(text)
     if not sentences:
         return "", (0, 0)
-    start = best = _best(sentences, query)
+    start = best = _index_of(sentences, sentence, query)
     stop = start + 1
     room = cells - 4 - cell_len(sentences[start])
     while stop < len(sentences) and room > 0:
@@ -76,6 +76,12 @@ def _sentences(text: str) -> list[str]:
         elif not _ONLY_MARKS.fullmatch(bare):
             found += split_sentences(_LIST_MARK.sub("", bare))
     return found
+
+
+def _index_of(sentences: Sequence[str], sentence: str, query: str) -> int:
+    """Return the index of `sentence`, or of the one with most words of the query if it is not there."""
+    bare = _LIST_MARK.sub("", " ".join(plain(sentence).split()))
+    return sentences.index(bare) if bare in sentences else _best(sentences, query)
 
 
 def _best(sentences: Sequence[str], query: str) -> int:

@@ -6,6 +6,8 @@ terminal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.style import Style
@@ -27,23 +29,27 @@ MARGIN = 18  # columns of rank and score, and those lost at line breaks
 def print_table(console: Console, result: SearchResult, mapper: PathMapper, *, explain: bool = False) -> None:
     """Print the hits of one query, or a line that there are none."""
     if result.hits:
-        console.print(_table(result, mapper, width=console.width, explain=explain))
+        console.print(_table(result.hits, result, mapper, width=console.width, explain=explain))
+    elif result.near_misses:
+        console.print(Text("No confident match. Nearest:", style="yellow"))
+        nearest = _table(result.near_misses, result, mapper, width=console.width, explain=explain)
+        console.print(nearest, style="dim")
     else:
-        console.print(Text("no confident match", style="yellow"))
-        for note in notes_of(result, mapper):
+        console.print(Text("No confident match.", style="yellow"))
+        for note in result.notes:
             console.print(Text(plain(note), style="dim"), soft_wrap=True)
     if explain:
         _print_explanation(console, result, mapper)
 
 
-def _table(result: SearchResult, mapper: PathMapper, *, width: int, explain: bool) -> Table:
+def _table(hits: Sequence[Hit], result: SearchResult, mapper: PathMapper, *, width: int, explain: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, expand=False, pad_edge=False, show_lines=False, header_style="bold")
     table.add_column("#", justify="right", no_wrap=True, style="bold")
     table.add_column("score", justify="right", no_wrap=True)
     if explain:
         table.add_column("stages", no_wrap=True, style="dim")
     table.add_column("passage", overflow="fold", ratio=1)
-    for hit in result.hits:
+    for hit in hits:
         cells: list[RenderableType] = [Text(str(hit.rank)), _score(hit.score)]
         if explain:
             cells.append(_stages(hit.scores))
@@ -53,6 +59,10 @@ def _table(result: SearchResult, mapper: PathMapper, *, width: int, explain: boo
 
 def _passage(hit: Hit, query: str, mapper: PathMapper, width: int) -> Group:
     lines: list[RenderableType] = [Wrapped(_heading(hit)), _place(hit, mapper), Wrapped(_snippet(hit, query, width))]
+    if hit.exact:
+        lines.append(Text(f"exact: {', '.join(map(plain, hit.exact))}", style="dim"))
+    if hit.same_in:
+        lines.append(Text(f"same in {', '.join(plain(mapper.shown(path)) for path in hit.same_in)}", style="dim"))
     if hit.siblings:
         others = ", ".join(f":{other.line_start}" for other in hit.siblings[:4])
         lines.append(Text(f"also at {others}", style="dim"))
@@ -67,13 +77,15 @@ def _heading(hit: Hit) -> Text:
 
 
 def _place(hit: Hit, mapper: PathMapper) -> Text:
-    link = f"{mapper.absolute(hit.chunk.path).as_uri()}#L{hit.chunk.line_start}"
-    shown = f"{plain(mapper.shown(hit.chunk.path))}:{hit.chunk.line_start}"
+    link = f"{mapper.absolute(hit.chunk.path).as_uri()}#L{hit.line}"
+    shown = f"{plain(mapper.shown(hit.chunk.path))}:{hit.line}"
     return Text(shown, style=Style(color="green", link=link), overflow="fold")
 
 
 def _snippet(hit: Hit, query: str, width: int) -> Text:
-    text = Text(snippet(body_of(hit.chunk), query, cells=SNIPPET_LINES * max(30, width - MARGIN)))
+    text = Text(
+        snippet(body_of(hit.chunk), query, sentence=hit.sentence, cells=SNIPPET_LINES * max(30, width - MARGIN))
+    )
     for start, stop in highlights(text.plain, query):
         text.stylize("bold yellow", start, stop)
     return text

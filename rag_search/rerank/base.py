@@ -45,10 +45,20 @@ class Reranker(Protocol):
 class TokenVectorReranker(Reranker, Protocol):
     """A reranker that scores from the token vectors in the index, without reading the passages again."""
 
-    def score_token_vectors(self, query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
+    def score_token_vectors(
+        self,
+        query: EncodedQuery,
+        hits: Sequence[Hit],
+        tokens: TokenVectors,
+        *,
+        reference: int | None = None,
+        preferences: FloatVector | None = None,
+    ) -> FloatVector:
         """Return scores float32 (len(hits),).
 
         hits: with the dense and lexical scores of stage one. tokens: stored token vectors of their chunks, in order.
+        reference: number of first hits that a score compares with; None: all. preferences: how far each hit meets the
+        instruction, (len(hits),).
         """
         ...
 

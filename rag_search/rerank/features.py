@@ -23,25 +23,30 @@ def features(
     lengths: NDArray[np.int64],
     readable: FloatVector,
     other_year: FloatVector,
+    *,
+    exact: FloatVector | None = None,
+    reference: int | None = None,
 ) -> FloatMatrix:
-    """Return the features of the n candidates of one query, float32 (n, 6).
+    """Return the features of the n candidates of one query, float32 (n, 7).
 
     late: late-interaction scores. dense: cosines. lexical: BM25 scores, which become shares of the largest one.
     lengths: tokens of the passages, which become logarithms: the more tokens there are, the better the best of them
     matches by chance; below SHORT it makes no difference. readable: see `readability`. other_year: see
-    `is_of_another_year`.
+    `is_of_another_year`. exact: strength of evidence, see rag_search.search.evidence; None: none. reference: number of
+    first candidates, of which the largest BM25 score is taken; None: all.
     """
-    share = lexical / max(float(lexical.max(initial=0.0)), 1e-9)
+    share = lexical / max(float(lexical[:reference].max(initial=0.0)), 1e-9)
     length = np.log(np.maximum(lengths, SHORT))
-    return np.stack((late, dense, share, length, readable, other_year), axis=1).astype(np.float32)
+    evidence = np.zeros(len(late), np.float32) if exact is None else exact
+    return np.stack((late, dense, share, length, readable, other_year, evidence), axis=1).astype(np.float32)
 
 
 def columns(features: FloatMatrix, translation: float) -> FloatMatrix:
-    """Return `features` (n, 6) with readability replaced by 1 for an untranslated passage, else 0.
+    """Return `features` (n, 7) with readability replaced by 1 for an untranslated passage, else 0.
 
     translation: a passage that is less readable counts as untranslated. All other scores favour the query's language.
     """
-    return np.column_stack((features[:, :4], features[:, 4] < translation, features[:, 5]))
+    return np.column_stack((features[:, :4], features[:, 4] < translation, features[:, 5:]))
 
 
 def is_of_another_year(query: str, passages: Sequence[str]) -> FloatVector:
@@ -54,18 +59,22 @@ def is_of_another_year(query: str, passages: Sequence[str]) -> FloatVector:
     return np.array([bool(named) and years.isdisjoint(named) for named in heads], np.float32)
 
 
-def readability(query: str, passages: Sequence[str], tokens: TokenVectors) -> FloatVector:
+def readability(
+    query: str, passages: Sequence[str], tokens: TokenVectors, *, reference: int | None = None
+) -> FloatVector:
     """Return how well a reader of the query's script can use each passage, float32 (n,).
 
     1 for a passage in the script of the query. For a passage in another script, the largest cosine of its mean token
     vector with that of a candidate in the query's script: if there is a translation, the reader prefers that.
+    reference: number of first candidates, among which a translation is looked for; None: all.
     """
     script = main_script(query)
     foreign = np.array([not is_passage_in(passage, script) for passage in passages], bool)
     readable = np.where(foreign, 0, 1).astype(np.float32)
-    if foreign.any() and not foreign.all():
+    native = np.flatnonzero(~foreign[:reference])
+    if foreign.any() and len(native):
         means = _token_means(tokens)
-        readable[foreign] = (means[foreign] @ means[~foreign].T).max(axis=1)
+        readable[foreign] = (means[foreign] @ means[native].T).max(axis=1)
     return readable
 
 

@@ -25,6 +25,7 @@ from rag_search.runtime import blas
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 RIVALS = 10  # candidates
+REACH = 8.0  # of the blend; an instruction lifts a candidate that is nearer to the best one
 _BLOCK_ROWS = 4096  # token vectors converted to float32 at a time: 2 MB, which stay in the processor's cache
 
 
@@ -57,7 +58,8 @@ class Calibration:
     late, dense, lexical, length, untranslated: weights of `columns`; their weighted sum is the blend, which decides the
     order. edition: taken off the blend of a passage of another year than the query names. translation: a passage in
     another script than the query counts as untranslated if its likeness to every candidate in the query's script is
-    smaller. threshold: a hit with a smaller probability is not a confident match.
+    smaller. threshold: a hit with a smaller probability is not a confident match. exact: added to the blend of a
+    passage with evidence of strength 1.
 
     The probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of the RIVALS best
     documents after the first: a right answer stands out, a question without an answer has many equals. Chunks of one
@@ -76,19 +78,34 @@ class Calibration:
     typical: float
     bias: float
     threshold: float
+    exact: float = 0.0
 
     def blend(self, features: FloatMatrix) -> NDArray[np.float64]:
-        """Return the blend (n,) of `features` (n, 6)."""
-        weights = np.array([self.late, self.dense, self.lexical, self.length, self.untranslated, -self.edition])
-        return np.asarray(columns(features, self.translation) @ weights, np.float64)
+        """Return the blend (n,) of `features` (n, 7)."""
+        weights = (self.late, self.dense, self.lexical, self.length, self.untranslated, -self.edition, self.exact)
+        return np.asarray(columns(features, self.translation) @ np.array(weights), np.float64)
 
-    def probability(self, features: FloatMatrix, documents: Sequence[Hashable] | None = None) -> FloatVector:
+    def probability(
+        self,
+        features: FloatMatrix,
+        documents: Sequence[Hashable] | None = None,
+        *,
+        reference: int | None = None,
+        preferences: FloatVector | None = None,
+    ) -> FloatVector:
         """Return the probability of each candidate of one query, float32 (n,).
 
-        features: (n, 6), of all candidates. documents: the document of each; None if each is its own.
+        features: (n, 7), of all candidates. documents: the document of each; None if each is its own. reference:
+        number of first candidates, which are the rivals; None: all. preferences: (n,) of the instruction, added to the
+        blend.
         """
         blend = self.blend(features)
-        logit = self.slope * blend - self.rivals * rival_level(blend, self.typical, documents) + self.bias
+        if preferences is not None:  # an instruction chooses among answers; it makes no answer of another subject
+            near = blend >= blend.max(initial=-np.inf) - REACH
+            blend = blend + np.where(near, preferences, np.minimum(preferences, 0.0))
+        documents = range(len(blend)) if documents is None else documents
+        level = rival_level(blend[:reference], self.typical, documents[:reference])
+        logit = self.slope * blend - self.rivals * level + self.bias
         return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
 
@@ -206,10 +223,19 @@ class LateInteractionReranker:
         found = features(late, vectors @ query.vector, lexical, tokens.token_counts, readable, other_year)
         return self._calibration.probability(found)
 
-    def score_token_vectors(self, query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors) -> FloatVector:
+    def score_token_vectors(
+        self,
+        query: EncodedQuery,
+        hits: Sequence[Hit],
+        tokens: TokenVectors,
+        *,
+        reference: int | None = None,
+        preferences: FloatVector | None = None,
+    ) -> FloatVector:
         """Return probabilities from the token vectors of the index and the scores of stage one."""
-        found = stored_features(query, hits, tokens)
-        return self._calibration.probability(found, [hit.chunk.path for hit in hits])
+        found = stored_features(query, hits, tokens, reference=reference)
+        paths = [hit.chunk.path for hit in hits]
+        return self._calibration.probability(found, paths, reference=reference, preferences=preferences)
 
 
 def token_vectors_of(query: EncodedQuery) -> FloatMatrix:
@@ -219,17 +245,22 @@ def token_vectors_of(query: EncodedQuery) -> FloatMatrix:
     return query.tokens
 
 
-def stored_features(query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors) -> FloatMatrix:
-    """Return `features` (n, 6) of hits.
+def stored_features(
+    query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors, *, reference: int | None = None
+) -> FloatMatrix:
+    """Return `features` (n, 7) of hits.
 
-    hits: with the scores of stage one. tokens: the stored token vectors of their chunks, in order.
+    hits: with the scores of stage one. tokens: the stored token vectors of their chunks, in order. reference: see
+    `features`.
     """
     lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
     passages = [hit.chunk.passage for hit in hits]
     late = late_interaction(token_vectors_of(query), tokens)
-    readable = readability(query.text, passages, tokens)
+    readable = readability(query.text, passages, tokens, reference=reference)
     other_year = is_of_another_year(query.text, passages)
-    return features(late, _cosines(hits), lexical, tokens.token_counts, readable, other_year)
+    exact = np.array([hit.evidence for hit in hits], np.float32)
+    cosines, counts = _cosines(hits), tokens.token_counts
+    return features(late, cosines, lexical, counts, readable, other_year, exact=exact, reference=reference)
 
 
 def _cosines(hits: Sequence[Hit]) -> FloatVector:

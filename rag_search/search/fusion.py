@@ -9,12 +9,13 @@ discard how clear a win was; RRF is kept as the comparison of `benchmarks/ablati
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEXICAL_WEIGHT = 0.5
+EVIDENCE = 20.0  # z-scores; more than the best of two rankings can have
 RRF_K = 60  # Cormack et al. 2009
 
 Ids = NDArray[np.int64]
@@ -38,6 +39,18 @@ def fuse(
     fused = _standardised(ids, *dense) + weight * _standardised(ids, *known)
     order = np.lexsort((ids, -fused))
     return ids[order], fused[order].astype(np.float32)
+
+
+def lift(fused: tuple[Ids, Scores], strengths: Mapping[int, float]) -> tuple[Ids, Scores]:
+    """Return a fused ranking in which chunks with evidence stand higher.
+
+    strengths: chunk id -> strength of its evidence, 0 to 1; a chunk that the ranking lacks starts at its lowest score.
+    """
+    lowest = float(fused[1].min(initial=0.0))
+    scores = dict(zip(fused[0].tolist(), fused[1].tolist(), strict=True))
+    scores |= {chunk: scores.get(chunk, lowest) + EVIDENCE * strength for chunk, strength in strengths.items()}
+    ids = np.array(sorted(scores, key=lambda chunk: (-scores[chunk], chunk)), np.int64)
+    return ids, np.array([scores[chunk] for chunk in ids.tolist()], np.float32)
 
 
 def reciprocal_rank_fusion(rankings: Iterable[Ids], *, k: int = RRF_K) -> tuple[Ids, Scores]:

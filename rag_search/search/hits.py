@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +11,10 @@ import numpy as np
 from rag_search.embed.base import Embedder
 from rag_search.records import FloatVector, Hit, Sibling, StageScores
 from rag_search.rerank.base import Reranker, TruncatingReranker
+from rag_search.search.instructions import facets_of
 from rag_search.text.query import Query
+
+LIFTED = 0.5  # strength of evidence that puts a hit first
 
 
 def order_hits(hits: Sequence[Hit], scores: FloatVector) -> list[Hit]:
@@ -20,7 +24,34 @@ def order_hits(hits: Sequence[Hit], scores: FloatVector) -> list[Hit]:
 
 def _scored(hit: Hit, score: float) -> Hit:
     stage = hit.scores  # without dataclasses.replace: for 50 candidates it takes half a millisecond
-    return Hit(hit.chunk, hit.rank, score, StageScores(stage.dense, stage.lexical, stage.fused, score), hit.siblings)
+    scores = StageScores(stage.dense, stage.lexical, stage.fused, score)
+    return Hit(hit.chunk, hit.rank, score, scores, hit.siblings, hit.exact, hit.evidence)
+
+
+def lift_evidence(hits: Sequence[Hit]) -> list[Hit]:
+    """Return hits with evidence first, in order, with at least the score of the best hit without.
+
+    For rerankers whose scores do not take evidence into account.
+    """
+    first = [hit for hit in hits if hit.evidence >= LIFTED]
+    rest = [hit for hit in hits if hit.evidence < LIFTED]
+    best = max((hit.score for hit in rest), default=-math.inf)
+    return [replace(hit, score=max(hit.score, best)) for hit in first] + rest
+
+
+def merge_copies(hits: Sequence[Hit]) -> list[Hit]:
+    """Return the hits without those whose text another document had before; the first one names the others."""
+    first: dict[str, int] = {}
+    kept: list[Hit] = []
+    for hit in hits:
+        text = " ".join(hit.chunk.text.split())
+        at = first.get(text)
+        if at is None or not text:
+            first[text] = len(kept)
+            kept.append(hit)
+        elif hit.chunk.path not in (kept[at].chunk.path, *kept[at].same_in):
+            kept[at] = replace(kept[at], same_in=(*kept[at].same_in, hit.chunk.path))
+    return kept
 
 
 def group_by_document(hits: Sequence[Hit], *, shown: int) -> list[Hit]:
@@ -39,6 +70,13 @@ def group_by_document(hits: Sequence[Hit], *, shown: int) -> list[Hit]:
 def _with_siblings(first: Hit, rest: Sequence[Hit]) -> Hit:
     siblings = (Sibling(other.chunk.line_start, other.chunk.line_end, other.score) for other in rest)
     return replace(first, siblings=tuple(siblings))
+
+
+def preference_note(instruction: str) -> str:
+    """Return the note on an instruction that was followed by what documents tell of themselves."""
+    facets = facets_of(instruction)
+    way = f"preferred documents {', '.join(facets)}" if facets else "preferred passages that are like it"
+    return f"{instruction!r} was read as an instruction: {way}; write \\[ for a bracket that is to be searched"
 
 
 def instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | None) -> list[str]:

@@ -5,113 +5,53 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rag_search.embed.base import Embedder
 from rag_search.index.base import Selection
-from rag_search.records import (
-    Chunk,
-    EncodedQuery,
-    FloatMatrix,
-    Hit,
-    SearchOptions,
-    StageScores,
-    TokenVectors,
-)
+from rag_search.records import EncodedQuery, Hit, StageScores
 from rag_search.runtime.threads import Prefetcher
-from rag_search.search.fusion import fuse
+from rag_search.search.base import Candidates, Index, Ranking, Request
+from rag_search.search.evidence import Evidence, find_evidence
+from rag_search.search.fusion import fuse, lift
 from rag_search.search.timing import Stopwatch
-from rag_search.text.query import Query
 from rag_search.text.terms import terms
 
-DEPTH = 100  # rows of each ranking that are fused, at least
 SCORED = 1000  # BM25 scores kept for the reranker; beyond this depth a chunk counts as not matching
+MAX_SPREAD = 50  # further searches for documents
 
-Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]  # chunk ids and scores, best first
 _NOTHING: Ranking = (np.empty(0, np.int64), np.empty(0, np.float32))
 
 
-class Index(Protocol):
-    """What a search reads of an index; a `rag_search.index.ReadStore` in practice."""
+class _Lexical(NamedTuple):
+    """The rankings by BM25 in the whole index and within the filters, evidence, and the milliseconds they took."""
 
-    @property
-    def kind(self) -> str:
-        """Name of the vector search, for people."""
-        ...
-
-    def search_dense(
-        self, vectors: FloatMatrix, top_k: int, *, allowed: Selection | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return ids and cosines (q, top_k), best first; -1 where there are fewer."""
-        ...
-
-    def search_lexical(self, terms: Sequence[str], top_k: int, *, allowed: Selection | None = None) -> Ranking:
-        """Return ids and BM25 scores, best first."""
-        ...
-
-    def select(
-        self, *, path_glob: Sequence[str] = (), where: Mapping[str, str] | None = None, since: str | None = None
-    ) -> Selection | None:
-        """Return the selection of the chunks that pass the filters; None without filters."""
-        ...
-
-    def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:
-        """Return the chunks, in order."""
-        ...
-
-    def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix:
-        """Return the vectors of the chunks, in order."""
-        ...
-
-    def token_vectors(self, chunk_ids: Sequence[int]) -> TokenVectors:
-        """Return the token vectors of the chunks, in order."""
-        ...
-
-
-class Request(NamedTuple):
-    """One query with its options.
-
-    allowed: the chunks that pass the filters, None without filters.
-    """
-
-    query: Query
-    options: SearchOptions
-    allowed: Selection | None
-
-    @property
-    def depth(self) -> int:
-        """Rows asked of each ranking."""
-        return max(DEPTH, self.options.candidates)
-
-
-class Candidates(NamedTuple):
-    """The outcome of stage one for one request.
-
-    query: None if only BM25 was asked. hits: best first, with the scores of stage one.
-    """
-
-    request: Request
-    query: EncodedQuery | None
-    hits: list[Hit]
-    clock: Stopwatch
-
-
-class _Timed(NamedTuple):
-    """A ranking and the milliseconds it took; None if it was not asked for."""
-
-    ranking: Ranking
+    whole: Ranking
+    allowed: Ranking
+    evidence: Mapping[int, Evidence]
     ms: float | None
+
+
+class _Dense(NamedTuple):
+    """The rankings by vector in the whole index and within the filters."""
+
+    whole: Ranking = _NOTHING
+    allowed: Ranking = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Retriever:
-    """Stage one over one index."""
+    """Stage one over one index.
+
+    comparable: the reranker's scores compare a hit with the best of the whole index, so filtered queries are searched
+    there, too.
+    """
 
     index: Index
     embedder: Embedder
+    comparable: bool = False
 
     def retrieve(self, requests: Sequence[Request]) -> Generator[Candidates, None, None]:
         """Yield the candidates of each request, in order.
@@ -131,20 +71,27 @@ class Retriever:
             for request, query, by_vector, by_terms in zip(requests, queries, dense, lexical, strict=True):
                 clock = Stopwatch({} if query is None else shared, start=start)
                 clock.note("lexical", by_terms.ms)
-                hits = self._candidates(request, query, by_vector, by_terms.ranking, clock)
-                yield Candidates(request, query, hits, clock)
+                yield self._candidates(request, query, by_vector, by_terms, clock)
                 start = time.perf_counter()
         finally:
             lexical.finish()  # on an error the caller closes the index, so wait for the lexical thread first
 
-    def _lexical(self, request: Request) -> _Timed:
-        """Return the ranking by BM25."""
+    def _searches_whole(self, request: Request) -> bool:
+        return request.allowed is None or (self.comparable and request.options.system == "rerank")
+
+    def _lexical(self, request: Request) -> _Lexical:
+        """Search by terms."""
         if request.options.system == "dense":
-            return _Timed(_NOTHING, None)
+            return _Lexical(_NOTHING, _NOTHING, {}, None)
         start = time.perf_counter()
-        depth = max(SCORED, request.depth)
-        ranking = self.index.search_lexical(terms(request.query.text), depth, allowed=request.allowed)
-        return _Timed(ranking, (time.perf_counter() - start) * 1000)
+        words, depth = terms(request.query.text), max(SCORED, request.depth)
+        whole = self.index.search_lexical(words, depth) if self._searches_whole(request) else _NOTHING
+        allowed = _NOTHING if request.allowed is None else self._within(words, depth, request.allowed)
+        evidence = find_evidence(self.index, request.query.text) if request.options.system != "bm25" else {}
+        return _Lexical(whole, allowed, evidence, (time.perf_counter() - start) * 1000)
+
+    def _within(self, words: Sequence[str], depth: int, allowed: Selection) -> Ranking:
+        return self.index.search_lexical(words, depth, allowed=allowed)
 
     def _encode(self, requests: Sequence[Request]) -> list[EncodedQuery | None]:
         """Encode the queries, with one model call per instruction; None for queries that only BM25 answers."""
@@ -160,22 +107,23 @@ class Retriever:
                 encoded[number] = query
         return encoded
 
-    def _dense(self, requests: Sequence[Request], queries: Sequence[EncodedQuery | None]) -> list[Ranking]:
-        """Return the ranking of each query by its vector.
+    def _dense(self, requests: Sequence[Request], queries: Sequence[EncodedQuery | None]) -> list[_Dense]:
+        """Search by vector.
 
-        Queries without filters share one search for each depth; those with filters are searched one by one.
+        Searches of the whole index share one pass for each depth; those within filters run one by one.
         """
-        rankings = [_NOTHING] * len(requests)
-        unfiltered: dict[int, list[int]] = {}
+        rankings = [_Dense()] * len(requests)
+        whole: dict[int, list[int]] = {}
         for number, (request, query) in enumerate(zip(requests, queries, strict=True)):
-            if query is not None and request.allowed is None:
-                unfiltered.setdefault(request.depth, []).append(number)
-            elif query is not None:
-                (rankings[number],) = self._nearest([query], request.depth, request.allowed)
-        for depth, numbers in unfiltered.items():
+            if query is not None and self._searches_whole(request):
+                whole.setdefault(request.depth, []).append(number)
+            if query is not None and request.allowed is not None:
+                (ranking,) = self._nearest([query], request.depth, request.allowed)
+                rankings[number] = _Dense(allowed=ranking)
+        for depth, numbers in whole.items():
             alike = [query for number in numbers if (query := queries[number]) is not None]
             for number, ranking in zip(numbers, self._nearest(alike, depth, None), strict=True):
-                rankings[number] = ranking
+                rankings[number] = rankings[number]._replace(whole=ranking)
         return rankings
 
     def _nearest(self, queries: Sequence[EncodedQuery], depth: int, allowed: Selection | None) -> list[Ranking]:
@@ -184,15 +132,56 @@ class Retriever:
         return [(row[row >= 0], row_scores[row >= 0]) for row, row_scores in zip(ids, scores, strict=True)]
 
     def _candidates(
-        self, request: Request, query: EncodedQuery | None, dense: Ranking, lexical: Ranking, clock: Stopwatch
-    ) -> list[Hit]:
-        options = request.options
+        self, request: Request, query: EncodedQuery | None, dense: _Dense, lexical: _Lexical, clock: Stopwatch
+    ) -> Candidates:
         with clock("fuse"):
-            cut = lexical[0][: request.depth], lexical[1][: request.depth]
-            ids, fused = fuse(dense, cut, all_matches=len(lexical[0]) < request.depth)
-            ids, fused = ids[: options.candidates], fused[: options.candidates]
+            whole = self._fused(request, dense.whole, lexical.whole, lexical.evidence)
+            fused, reference = whole, len(whole[0])
+            if request.allowed is not None:
+                found = self.index.within(list(lexical.evidence), request.allowed) if lexical.evidence else []
+                inside = {chunk_id: lexical.evidence[chunk_id] for chunk_id in found}
+                further = self._fused(request, dense.allowed, lexical.allowed, inside)
+                new = ~np.isin(further[0], whole[0])
+                fused = np.concatenate((whole[0], further[0][new])), np.concatenate((whole[1], further[1][new]))
+                reference = reference or len(further[0])
         with clock("fetch"):
-            return self._hits(request, query, (ids, fused), lexical)
+            hits = self._hits(request, query, fused, _union(lexical))
+            hits = [_with_evidence(hit, lexical.evidence.get(hit.chunk.chunk_id)) for hit in hits]
+            if request.options.group:
+                hits += self._further_documents(request, query, hits)
+        return Candidates(request, query, hits, reference, clock)
+
+    def _fused(self, request: Request, dense: Ranking, lexical: Ranking, evidence: Mapping[int, Evidence]) -> Ranking:
+        """Return the best `candidates` of two rankings."""
+        cut = lexical[0][: request.depth], lexical[1][: request.depth]
+        fused = fuse(dense, cut, all_matches=len(lexical[0]) < request.depth)
+        ids, scores = lift(fused, {i: found.strength for i, found in evidence.items()}) if evidence else fused
+        return ids[: request.options.candidates], scores[: request.options.candidates]
+
+    def _further_documents(self, request: Request, query: EncodedQuery | None, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the best chunks of further documents, until there are `top_k` or the index has no more."""
+        eligible = self._eligible(request, hits)
+        known = {hit.chunk.path: hit for hit in eligible}
+        further: list[Hit] = []
+        for _ in range(min(MAX_SPREAD, request.options.top_k)):
+            if query is None or len(known) >= request.options.top_k:
+                break
+            others = self.index.outside([hit.chunk.chunk_id for hit in known.values()], allowed=request.allowed)
+            (ranking,) = self._nearest([query], request.options.candidates, others)
+            if not len(ranking[0]):
+                break
+            for hit in self._hits(request, query, ranking, _NOTHING):
+                if hit.chunk.path not in known and len(known) < request.options.top_k:
+                    known[hit.chunk.path] = hit
+                    further.append(hit)
+        return further
+
+    def _eligible(self, request: Request, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits that pass the filters."""
+        if request.allowed is None or not hits:
+            return list(hits)
+        inside = set(self.index.within([hit.chunk.chunk_id for hit in hits], request.allowed))
+        return [hit for hit in hits if hit.chunk.chunk_id in inside]
 
     def _hits(self, request: Request, query: EncodedQuery | None, fused: Ranking, lexical: Ranking) -> list[Hit]:
         """Return hits with the scores of stage one.
@@ -212,3 +201,15 @@ class Retriever:
             single = {"bm25": scores.lexical, "dense": scores.dense}.get(request.options.system)
             hits.append(Hit(chunk, row + 1, both if single is None else single, scores))
         return hits
+
+
+def _with_evidence(hit: Hit, evidence: Evidence | None) -> Hit:
+    if evidence is None:
+        return hit
+    return Hit(hit.chunk, hit.rank, hit.score, hit.scores, exact=evidence.items, evidence=evidence.strength)
+
+
+def _union(lexical: _Lexical) -> Ranking:
+    """Return the scores of both rankings, which are equal where they overlap."""
+    ids = np.concatenate((lexical.whole[0], lexical.allowed[0]))
+    return ids, np.concatenate((lexical.whole[1], lexical.allowed[1]))

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,11 +25,24 @@ from rag_search.rerank.base import (
     check_scores,
     score_all,
 )
-from rag_search.search.hits import group_by_document, instruction_notes, order_hits, truncation_notes
-from rag_search.search.retrieval import Candidates, Index, Request, Retriever
+from rag_search.search.base import Candidates, Index, Request
+from rag_search.search.hits import (
+    group_by_document,
+    instruction_notes,
+    lift_evidence,
+    merge_copies,
+    order_hits,
+    preference_note,
+    truncation_notes,
+)
+from rag_search.search.instructions import preferences
+from rag_search.search.retrieval import Retriever
+from rag_search.search.sentences import best_sentence, rarity
 from rag_search.text.query import parse_query
+from rag_search.text.terms import terms
 
 NEAR_MISSES = 3  # hits that a result without a confident match still holds
+SENTENCE_CHARS = 2000  # of a query, whose terms choose the best sentence
 PER_CALL = 32  # queries whose candidates are scored in one call of a reranker that reads passages
 
 
@@ -73,7 +86,7 @@ class Searcher:
 
     @cached_property
     def _retriever(self) -> Retriever:
-        return Retriever(self.index, self.embedder)
+        return Retriever(self.index, self.embedder, comparable=self._token_reranker is not None)
 
     @cached_property  # isinstance with a protocol takes 50 microseconds
     def _token_reranker(self) -> TokenVectorReranker | None:
@@ -100,8 +113,13 @@ class Searcher:
             if number in scores:
                 candidates.clock.note("rerank", rerank_ms)
                 hits = order_hits(hits, scores[number])
+                hits = hits if self._token_reranker else lift_evidence(hits)
+            if candidates.request.allowed is not None:
+                ids = [hit.chunk.chunk_id for hit in hits]
+                inside = set(self.index.within(ids, candidates.request.allowed))
+                hits = [hit for hit in hits if hit.chunk.chunk_id in inside]
             if candidates.request.options.group:
-                hits = group_by_document(hits, shown=candidates.request.options.top_k)
+                hits = group_by_document(merge_copies(hits), shown=candidates.request.options.top_k)
             yield self._result(candidates, hits)
 
     def _scores(self, group: Sequence[Candidates]) -> list[FloatVector]:
@@ -117,9 +135,24 @@ class Searcher:
         if candidates.query is None:
             raise TypeError("a query that is reranked was not encoded")
         tokens = self.index.token_vectors([hit.chunk.chunk_id for hit in candidates.hits])
-        scores = reranker.score_token_vectors(candidates.query, candidates.hits, tokens)
+        scores = reranker.score_token_vectors(
+            candidates.query,
+            candidates.hits,
+            tokens,
+            reference=candidates.reference,
+            preferences=self._preferences(candidates),
+        )
         check_scores(scores, len(candidates.hits), reranker.name)
         return scores
+
+    def _preferences(self, candidates: Candidates) -> FloatVector | None:
+        """Return how far each candidate meets the instruction; None without one, or if the embedder follows it."""
+        instruction = candidates.request.query.instruction
+        if instruction is None or self.embedder.follows_instructions:
+            return None
+        ids = [hit.chunk.chunk_id for hit in candidates.hits]
+        (vector,) = self.embedder.encode_queries([instruction]).vectors
+        return preferences(instruction, candidates.hits, self.index.facts(ids), self.index.vectors(ids) @ vector)
 
     def _reranker_of(self, request: Request) -> Reranker | None:
         return self.reranker if request.options.system == "rerank" else None
@@ -127,9 +160,6 @@ class Searcher:
     def _result(self, candidates: Candidates, hits: list[Hit]) -> SearchResult:
         request = candidates.request
         query, options, reranker = request.query, request.options, self._reranker_of(request)
-        notes = instruction_notes(query, self.embedder, reranker)
-        if self._truncating is not None and reranker is not None:
-            notes += truncation_notes(self._truncating, hits)
         threshold = reranker.threshold if reranker else None
         confident = bool(hits) and (threshold is None or hits[0].score >= threshold)
         near_misses: list[Hit] = []
@@ -137,20 +167,40 @@ class Searcher:
             hits = [hit for hit in hits if hit.score >= options.min_score]
             confident = bool(hits)
         elif not confident:
-            hits, near_misses = [], hits[:NEAR_MISSES]
+            hits, near_misses = [], hits[:NEAR_MISSES] if options.below_threshold != "none" else []
+        elif threshold is not None and options.below_threshold != "all":
+            hits = [hit for hit in hits if hit.score >= threshold]
         return SearchResult(
             query=query.text,
             instruction=query.instruction,
-            hits=_ranked(hits[: options.top_k]),
+            hits=self._shown(candidates, hits[: options.top_k]),
             engine=EngineNames(self.embedder.name, reranker.name if reranker else None, self.index.kind),
             timings_ms=candidates.clock.finish(),
             confident=confident,
             threshold=threshold,
-            near_misses=_ranked(near_misses),
-            notes=tuple(notes),
+            near_misses=self._shown(candidates, near_misses),
+            notes=tuple(self._notes(candidates, hits)),
         )
 
+    def _notes(self, candidates: Candidates, hits: Sequence[Hit]) -> list[str]:
+        query, reranker = candidates.request.query, self._reranker_of(candidates.request)
+        if query.instruction is not None and reranker is self._token_reranker and reranker is not None:
+            notes = [preference_note(query.instruction)]
+        else:
+            notes = instruction_notes(query, self.embedder, reranker)
+        if self._truncating is not None and reranker is not None:
+            notes += truncation_notes(self._truncating, hits)
+        return notes
 
-def _ranked(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """Return hits with ranks from 1."""
-    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, 1))
+    def _shown(self, candidates: Candidates, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """Return hits with ranks from 1 and their best sentences."""
+        if not hits:
+            return ()
+        text = candidates.request.query.text
+        weights = rarity(self.index.term_counts(terms(text[:SENTENCE_CHARS])), self.index.chunk_count)
+        return tuple(self._with_sentence(candidates, hit, rank, weights) for rank, hit in enumerate(hits, 1))
+
+    def _with_sentence(self, candidates: Candidates, hit: Hit, rank: int, weights: Mapping[str, float]) -> Hit:
+        tokens = self.index.token_vectors([hit.chunk.chunk_id]) if self._token_reranker is not None else None
+        best = best_sentence(hit, candidates.query, candidates.request.query.text, tokens, weights)
+        return replace(hit, rank=rank, sentence=best.text if best else "", line_best=best.line if best else 0)

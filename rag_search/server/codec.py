@@ -38,4 +38,5 @@ def unpack_result(packed: Mapping[str, Any]) -> SearchResult:
 def _hit(packed: Mapping[str, Any]) -> Hit:
     chunk = Chunk(**packed["chunk"] | {key: tuple(packed["chunk"][key]) for key in ("heading_path", "passage_lines")})
     siblings = tuple(Sibling(**sibling) for sibling in packed["siblings"])
+    packed = {**packed, "exact": tuple(packed["exact"]), "same_in": tuple(packed["same_in"])}
     return Hit(**{**packed, "chunk": chunk, "scores": StageScores(**packed["scores"]), "siblings": siblings})

@@ -1,8 +1,9 @@
 r"""Parse what a user types: an optional instruction in leading brackets, then the question.
 
 `[面向新手] 如何解决Redis连接超时` asks "如何解决Redis连接超时" under the instruction "面向新手". The instruction steers
-engines that can follow one and is never searched as text. A Markdown link (`[text](url)`) is not an instruction, and
-`\[` keeps a leading bracket as text. Also parse passages separated by blank lines, and conditions on front matter.
+the ranking and is never searched as text. Not an instruction: a Markdown link (`[text](url)`)
+and what `is_instruction` takes for text; `\[` keeps any leading bracket as text. Also parse passages
+separated by blank lines, and conditions on front matter.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from rag_search.errors import InputError
 from rag_search.text.sanitize import encodable
 
 MAX_QUERY_CHARS = 20_000
-_BRACKETS = re.compile(r"\s*\[([^\[\]]*)\](?!\()\s*")
+_BRACKETS = re.compile(r"\s*\[([^\[\]]*)\](?![(\[\]])\s*")
+# In brackets, but not an instruction: a code with its number, a time, a word in capitals, a key or a path, a level.
+_LITERAL = re.compile(
+    r"[A-Za-z_]+[ :#-]?\d+|[\d\s:.,/+TZ-]+|[A-Z][A-Z0-9_-]*|[\w-]*[._/\\:=<>#@|&^*]\S*"
+    r"|(?i:error|warn|warning|info|debug|trace|fatal|critical|notice|fail|failed|failure|ok)",
+    re.ASCII,
+)
+_DATED = re.compile(r"(?:(?:before|after|since|until|from|in|by|of)\s+)?(?:19|20)\d\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +40,8 @@ def parse_query(raw: str, *, instruction: str | None = None) -> Query:
     Raises InputError if nothing is left to search or the text is longer than MAX_QUERY_CHARS.
     """
     text, found = encodable(raw).replace("\x00", " "), None
-    if match := _BRACKETS.match(text):
-        text, found = text[match.end() :], match.group(1).strip() or None
+    if (match := _BRACKETS.match(text)) and is_instruction(match[1]):
+        text, found = text[match.end() :], match[1].strip() or None
     text = re.sub(r"^\s*\\\[", "[", text).strip()
     if not text:
         raise InputError("the query is empty.", remedy="Write a question.")
@@ -43,6 +51,16 @@ def parse_query(raw: str, *, instruction: str | None = None) -> Query:
             remedy="Search for the sentence that matters.",
         )
     return Query(text, encodable(instruction or "").strip() or found)
+
+
+def is_instruction(bracketed: str) -> bool:
+    """Return whether the text in leading brackets is an instruction, rather than a part of what is searched.
+
+    `[Errno 28]`, `[tool.uv]`, `[ERROR]` and `[12:30:05]` are text. `[for beginners]`, `[before 2022]` and
+    `[2024年最新]` are instructions.
+    """
+    text = bracketed.strip()
+    return bool(_DATED.fullmatch(text)) or not _LITERAL.fullmatch(text)
 
 
 def split_passages(text: str) -> list[str]:

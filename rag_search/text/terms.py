@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from rag_search.text.scripts import CJK, UNSPACED
 
-LEXICAL_VERSION = "1"
+LEXICAL_VERSION = "2"
 MAX_TERM_CHARS = 64  # longer runs (base64, hash dumps) are truncated: they are not typed, and bloat the index
 
 # Vowel signs and other marks belong to the word, but `\w` leaves them out.

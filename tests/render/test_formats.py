@@ -148,7 +148,7 @@ def test_no_match_is_said_with_the_closest_passage() -> None:
     shown = table(
         result(confident=False, threshold=0.4, near_misses=(Hit(chunk("text"), 1, 0.12, StageScores()),)), width=80
     )
-    assert "no confident match" in shown
+    assert "No confident match. Nearest:" in shown
     assert "docs/a.md:3" in shown
 
 

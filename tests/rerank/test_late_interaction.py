@@ -84,15 +84,16 @@ def test_features_of_candidates() -> None:
         np.array([3, 256]),
         np.array([1, 0.5], np.float32),
         np.array([1, 0], np.float32),
+        exact=np.array([0, 0.75], np.float32),
     )
-    wanted = np.array([[0.5, 0.8, 1.0, math.log(64), 1, 1], [0.25, 0.9, 0.5, math.log(256), 0.5, 0]])
+    wanted = np.array([[0.5, 0.8, 1.0, math.log(64), 1, 1, 0], [0.25, 0.9, 0.5, math.log(256), 0.5, 0, 0.75]])
     np.testing.assert_allclose(made, wanted, rtol=1e-6)
     np.testing.assert_allclose(columns(made, 0.7)[:, :4], wanted[:, :4], rtol=1e-6)
     assert columns(made, 0.7)[:, 4].tolist() == [0, 1]
     assert columns(made, 0.4)[:, 4].tolist() == [0, 0]
-    assert columns(made, 0.4)[:, 5].tolist() == [1, 0]
+    assert columns(made, 0.4)[:, 5:].tolist() == [[1, 0], [0, 0.75]]
     nothing = np.empty(0, np.float32)
-    assert features(nothing, nothing, nothing, np.empty(0, np.int64), nothing, nothing).shape == (0, 6)
+    assert features(nothing, nothing, nothing, np.empty(0, np.int64), nothing, nothing).shape == (0, 7)
 
 
 class SignEncoder:
@@ -204,15 +205,15 @@ def test_a_passage_of_another_year_loses(reranker: LateInteractionReranker) -> N
 
 
 def test_probabilities_keep_the_order_of_the_blend() -> None:
-    made = np.random.default_rng(2).normal(size=(50, 6)).astype(np.float32)  # some readable, some not
+    made = np.random.default_rng(2).normal(size=(50, 7)).astype(np.float32)  # some readable, some not
     order = np.argsort(-CALIBRATION.blend(made))
     assert np.argsort(-CALIBRATION.probability(made)).tolist() == order.tolist()
 
 
 def test_a_rival_makes_the_best_one_less_sure() -> None:
-    alone = np.array([[1.0, 0.9, 1.0, 4.2, 1.0, 0.0]] + [[0.1, 0.7, 0.0, 4.2, 1.0, 0.0]] * 10, np.float32)
+    alone = np.array([[1.0, 0.9, 1.0, 4.2, 1.0, 0.0, 0.0]] + [[0.1, 0.7, 0.0, 4.2, 1.0, 0.0, 0.0]] * 10, np.float32)
     rivalled = alone.copy()
-    rivalled[1:] = [0.95, 0.89, 0.9, 4.2, 1.0, 0.0]
+    rivalled[1:] = [0.95, 0.89, 0.9, 4.2, 1.0, 0.0, 0.0]
     assert CALIBRATION.probability(rivalled)[0] < CALIBRATION.probability(alone)[0]
 
 

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from rag_search.errors import EngineError
-from rag_search.records import Chunk, EncodedQueries, FloatVector, SearchOptions
+from rag_search.records import EncodedQueries, FloatMatrix, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
-from rag_search.search.retrieval import DEPTH
+from rag_search.search.base import DEPTH
 from rag_search.search.searcher import PER_CALL, Searcher
 from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
 
@@ -65,7 +65,7 @@ def test_every_candidate_carries_its_true_dense_score() -> None:
 def test_a_candidate_below_the_fused_ranks_of_bm25_still_has_its_score() -> None:
     texts = {f"{n:03d}.md": ["redis redis and more" if n < 2 * DEPTH else "redis"] for n in range(2 * DEPTH + 9)}
     index = MemoryIndex(texts, WordEmbedder())
-    options = SearchOptions(system="hybrid", candidates=DEPTH, top_k=DEPTH)
+    options = SearchOptions(system="hybrid", candidates=DEPTH, top_k=DEPTH, group=False)
     hits = Searcher(index, WordEmbedder()).search("redis", options).hits
     found = [hit.scores.lexical for hit in hits if hit.chunk.text == "redis"]
     ids, scores = index.search_lexical(["redis"], len(texts))
@@ -194,9 +194,9 @@ def test_a_result_does_not_wait_for_those_after_it() -> None:
     class Counting(MemoryIndex):
         fetched = 0
 
-        def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:
+        def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix:
             self.fetched += 1
-            return super().chunks(chunk_ids)
+            return super().vectors(chunk_ids)
 
     index = Counting(TEXTS, WordEmbedder())
     answers = Searcher(index, WordEmbedder()).answers([("redis", SearchOptions(system="hybrid"))] * 3)

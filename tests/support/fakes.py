@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.token_quantizer import quantize, rotate
-from rag_search.records import Chunk, Encoded, EncodedQueries, FloatMatrix, FloatVector, TokenVectors
+from rag_search.records import Chunk, DocumentFacts, Encoded, EncodedQueries, FloatMatrix, FloatVector, TokenVectors
 from rag_search.text.terms import terms
 
 DIM = 64
@@ -136,6 +136,34 @@ class MemoryIndex:
         if not path_glob:
             return None
         return np.array([c.chunk_id for c in self._chunks if c.path in path_glob], np.int64)
+
+    @property
+    def chunk_count(self) -> int:
+        return len(self._chunks)
+
+    def matching(self, alternatives: Sequence[Sequence[str]], limit: int) -> list[int]:
+        found = [set(terms(chunk.passage)) for chunk in self._chunks]
+        return [n for n, known in enumerate(found) if any(words and known >= set(words) for words in alternatives)][
+            :limit
+        ]
+
+    def term_counts(self, terms_wanted: Sequence[str]) -> dict[str, int]:
+        return {term: len(self.matching([[term]], len(self._chunks))) for term in terms_wanted}
+
+    def terms_between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        known = sorted({term for chunk in self._chunks for term in terms(chunk.passage) if first <= term < last})
+        return list(self.term_counts(known[:limit]).items())
+
+    def facts(self, chunk_ids: Sequence[int]) -> list[DocumentFacts]:
+        return [DocumentFacts(chunk.path, chunk.title, {}, "") for chunk in self.chunks(chunk_ids)]
+
+    def within(self, chunk_ids: Sequence[int], selection: NDArray[np.int64]) -> list[int]:
+        return [chunk_id for chunk_id in chunk_ids if chunk_id in selection]
+
+    def outside(self, chunk_ids: Sequence[int], *, allowed: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        paths = {chunk.path for chunk in self.chunks(chunk_ids)}
+        others = np.array([chunk.chunk_id for chunk in self._chunks if chunk.path not in paths], np.int64)
+        return others if allowed is None else others[np.isin(others, allowed)]
 
     def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:
         return [self._chunks[chunk_id] for chunk_id in chunk_ids]

@@ -19,6 +19,7 @@ from rag_search.index.postgres import dense, filters, rows, state
 from rag_search.index.postgres.bm25 import Bm25, best
 from rag_search.index.postgres.connection import Connection, connect
 from rag_search.index.postgres.filters import Selection
+from rag_search.index.postgres.lookups import Lookups
 from rag_search.index.postgres.snapshot import Snapshot
 from rag_search.index.store.closing import Closing
 from rag_search.index.store.layout import REBUILD, FileState, IndexCounts
@@ -29,7 +30,7 @@ KEPT_VECTORS = 10_000  # 15 MB at 384 dimensions
 _FILTER_BATCH = 2000  # chunks whose documents are looked at together
 
 
-class PostgresReader(Closing):
+class PostgresReader(Closing, Lookups):
     """Made by `opening.open_reader`; use it in a `with` block. Safe for many threads at once."""
 
     def __init__(self, snapshot: Snapshot) -> None:

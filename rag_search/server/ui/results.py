@@ -76,8 +76,8 @@ def _hit(hit: Hit, query: str, mapper: PathMapper) -> str:
     chunk = hit.chunk
     heading = "".join(f'<span class="under"> › {safe(part)}</span>' for part in chunk.heading_path)
     title = _opener(chunk, chunk.line_start, chunk.line_end, f"{safe(chunk.title)}{heading}", "title")
-    place = f"{safe(mapper.shown(chunk.path))}:{chunk.line_start}"
-    text, best = snippet_with_best(body_of(chunk), query, cells=SNIPPET_CELLS)
+    place = f"{safe(mapper.shown(chunk.path))}:{hit.line}"
+    text, best = snippet_with_best(body_of(chunk), query, cells=SNIPPET_CELLS, sentence=hit.sentence)
     words = _words(text, query)
     if not any(best[0] <= start < best[1] for start, _ in words):
         best = (0, 0)  # question and passage share no word, so no sentence is better than the others

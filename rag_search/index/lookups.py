@@ -1,0 +1,94 @@
+"""Look up terms and documents: which chunks have a term, how many do, and whose chunks they are."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+
+import numpy as np
+
+from rag_search.index.dense.base import Ids, in_sorted
+from rag_search.records import DocumentFacts
+
+MAX_ALTERNATIVES = 16
+
+
+class Lookups(ABC):
+    """The part of a reader that answers from the tables of terms and documents."""
+
+    @abstractmethod
+    def _query(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return the connection, for one thread at a time."""
+
+    @cached_property
+    def chunk_count(self) -> int:
+        """Number of chunks that can be found."""
+        with self._query() as database:
+            return int(database.execute("SELECT count(*) FROM chunks").fetchone()[0])
+
+    def matching(self, alternatives: Sequence[Sequence[str]], limit: int) -> list[int]:
+        """Return ids of chunks that have all terms of any alternative, ascending, at most `limit`."""
+        parts = [" AND ".join(map(_quoted, terms)) for terms in alternatives[:MAX_ALTERNATIVES] if terms]
+        if not parts:
+            return []
+        expression = " OR ".join(f"({part})" for part in parts)
+        query = "SELECT rowid FROM lexical WHERE lexical MATCH ? ORDER BY rowid LIMIT ?"
+        with self._query() as database:
+            return [row for (row,) in database.execute(query, (expression, limit))]
+
+    def term_counts(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return the number of chunks that have each term."""
+        query = "SELECT doc FROM lexical_vocab WHERE term = ?"
+        with self._query() as database:
+            rows = {term: database.execute(query, (_folded(term),)).fetchone() for term in dict.fromkeys(terms)}
+        return {term: row[0] if row else 0 for term, row in rows.items()}
+
+    def terms_between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
+        query = "SELECT term, doc FROM lexical_vocab WHERE term >= ? AND term < ? LIMIT ?"
+        with self._query() as database:
+            return [(term, count) for term, count in database.execute(query, (first, last, limit))]
+
+    def facts(self, chunk_ids: Sequence[int]) -> list[DocumentFacts]:
+        """Return what is stored about the document of each chunk, in order."""
+        query = (
+            "SELECT chunks.id, path, title, metadata, updated FROM chunks"
+            " JOIN documents ON documents.id = chunks.document WHERE chunks.id IN (SELECT value FROM json_each(?))"
+        )
+        with self._query() as database:
+            rows = {row[0]: row[1:] for row in database.execute(query, (json.dumps(list(map(int, chunk_ids))),))}
+        documents = {
+            path: DocumentFacts(path, title, json.loads(metadata), updated)
+            for path, title, metadata, updated in rows.values()
+        }
+        return [documents[rows[int(chunk_id)][0]] for chunk_id in chunk_ids]
+
+    def within(self, chunk_ids: Sequence[int], selection: Ids) -> list[int]:
+        """Return those ids that a selection contains."""
+        ids = np.asarray(chunk_ids, np.int64)
+        return [int(chunk_id) for chunk_id in ids[in_sorted(ids, selection)]]
+
+    def outside(self, chunk_ids: Sequence[int], *, allowed: Ids | None = None) -> Ids:
+        """Return the sorted ids of chunks, of those `allowed`, in other documents than those of `chunk_ids`."""
+        query = (
+            "SELECT id FROM chunks WHERE document NOT IN"
+            " (SELECT document FROM chunks WHERE id IN (SELECT value FROM json_each(?))) ORDER BY id"
+        )
+        with self._query() as database:
+            rows = database.execute(query, (json.dumps(list(map(int, chunk_ids))),)).fetchall()
+        others = np.array([row for (row,) in rows], np.int64)
+        return others if allowed is None else others[in_sorted(others, allowed)]
+
+
+def _quoted(term: str) -> str:
+    """Return a term as a string of FTS5."""
+    return '"' + term.replace('"', '""') + '"'
+
+
+def _folded(term: str) -> str:
+    """Return a term as FTS5's ascii tokenizer stores it."""
+    return "".join(char.lower() if char.isascii() else char for char in term)

@@ -1,0 +1,108 @@
+"""Find the sentence of a hit that answers best, and its line."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.embed.token_quantizer import dequantize
+from rag_search.records import EncodedQuery, FloatMatrix, FloatVector, Hit, TokenVectors
+from rag_search.text.passages import body_lines
+from rag_search.text.scripts import CJK
+from rag_search.text.sentences import split_sentences
+from rag_search.text.terms import terms
+
+SHARED_TERMS = 0.4  # weight of the share of the query's terms, beside the mean cosine of its tokens
+HEADING = 0.1  # taken off a heading: the sentence below it answers
+_MARKS = re.compile(r"[-|:=\s`~+*#]*")
+_HEADING = re.compile(r"#{1,6}\s")
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_WIDE = re.compile(f"[{CJK}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence that a reader sees. line: of the document, 1-based. start, end: characters of the passage."""
+
+    text: str
+    line: int
+    start: int
+    end: int
+
+
+def sentences_of(hit: Hit) -> list[Sentence]:
+    """Return the sentences of a hit's text below title and headings; a line of code is one sentence."""
+    passage = hit.chunk.passage
+    found: list[Sentence] = []
+    position = 0
+    in_code = False
+    for text, line in body_lines(hit.chunk):
+        if _FENCE.match(text):
+            in_code = not in_code
+            continue
+        if _MARKS.fullmatch(text):
+            continue
+        for part in [text.strip()] if in_code else split_sentences(text):
+            start = max(passage.find(part, position), 0)
+            position = start + len(part)
+            found.append(Sentence(part, line, start, position))
+    return found
+
+
+def best_sentence(
+    hit: Hit, query: EncodedQuery | None, text: str, tokens: TokenVectors | None, weights: Mapping[str, float]
+) -> Sentence | None:
+    """Return the best sentence of a hit; None if it has none.
+
+    text: the question. tokens: the stored token vectors of the hit's chunk, None if the index has none. weights: how
+    rare each term of the question is.
+    """
+    sentences = sentences_of(hit)
+    if not sentences:
+        return None
+    scores = _shares(sentences, text, weights) * SHARED_TERMS
+    scores -= np.array([HEADING * bool(_HEADING.match(sentence.text)) for sentence in sentences])
+    if query is not None and query.tokens is not None and len(query.tokens) and tokens is not None and len(tokens.rows):
+        scores += _cosines(hit.chunk.passage, sentences, query.tokens, dequantize(tokens.rows))
+    return sentences[int(np.argmax(scores))]
+
+
+def rarity(counts: Mapping[str, int], chunks: int) -> dict[str, float]:
+    """Return how rare each term is, from the number of chunks that have it."""
+    return {term: math.log((chunks + 1) / (count + 0.5)) for term, count in counts.items() if count}
+
+
+def _shares(sentences: Sequence[Sentence], text: str, weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return the share of the question's terms, by their weights, that each sentence has."""
+    asked = {term: max(0.0, weights.get(term, 0.0)) for term in set(terms(text))}
+    total = sum(asked.values()) or 1.0
+    found = (set(terms(sentence.text)) & asked.keys() for sentence in sentences)
+    return np.array([sum(asked[term] for term in inside) / total for inside in found])
+
+
+def _cosines(
+    passage: str, sentences: Sequence[Sentence], query: FloatMatrix, tokens: FloatMatrix
+) -> NDArray[np.float64]:
+    """Return the mean of each query token's best cosine with the tokens of each sentence.
+
+    Stored token vectors are in reading order, so a token's place in the passage follows from its number.
+    """
+    products = query @ tokens.T
+    places = _places(passage)
+    ends = places[[sentence.end - 1 for sentence in sentences]]
+    starts = places[[sentence.start for sentence in sentences]]
+    first = np.minimum((starts * len(tokens)).astype(int), len(tokens) - 1)
+    last = np.maximum(np.ceil(ends * len(tokens)).astype(int), first + 1)
+    return np.array([float(products[:, a:b].max(axis=1).mean()) for a, b in zip(first, last, strict=True)])
+
+
+def _places(passage: str) -> FloatVector:
+    """Return for every character the share of the passage's tokens before its end, by the usual length of a token."""
+    sizes = np.array([0.7 if _WIDE.match(char) else 0.28 for char in passage])
+    total = np.cumsum(sizes)
+    return np.asarray(total / total[-1], np.float32)

@@ -1,0 +1,49 @@
+"""Collect the names of a document, which are searched with each of its passages.
+
+A note without a heading is called by its file, a decision by its alias, a release by its folder. None of these is in a
+passage, so their terms are added to the terms of every chunk, each once: a tag that many documents share is frequent
+then, and BM25 gives it little weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from rag_search.records import Document
+from rag_search.text.terms import terms
+
+NAME_KEYS = ("title", "aliases", "alias", "tags", "tag", "keywords", "description", "id", "slug", "sidebar_label")
+MAX_NAME_CHARS = 400  # of one value: a description is a sentence or two
+MAX_VALUES = 50  # of one key
+FOLDERS = 6  # innermost folders
+
+
+def name_text(path: str, title: str, metadata: Mapping[str, Any]) -> str:
+    """Return the names of a document, one a line: title, file, folders, and values of NAME_KEYS."""
+    return "\n".join(_names(path, title, metadata))
+
+
+def chunk_terms(document: Document, passage: str) -> str:
+    """Return the terms of a chunk, joined by spaces: those of its passage, then once each those of the names."""
+    found = terms(passage)
+    names = terms(name_text(document.path, document.title, document.metadata))
+    present = set(found)
+    return " ".join([*found, *(name for name in dict.fromkeys(names) if name not in present)])
+
+
+def _names(path: str, title: str, metadata: Mapping[str, Any]) -> Iterator[str]:
+    place = PurePosixPath(path)
+    yield title
+    yield place.stem
+    if not place.is_absolute():  # folders above the base folder say nothing of the document
+        yield from place.parts[-FOLDERS - 1 : -1]
+    for key in NAME_KEYS:
+        yield from (value[:MAX_NAME_CHARS] for value in _values(metadata.get(key)))
+
+
+def _values(value: Any) -> list[str]:
+    """Return the texts of a front matter value."""
+    items = value if isinstance(value, list) else [value]
+    return [str(item) for item in items[:MAX_VALUES] if isinstance(item, str | int | float) and item is not True]

@@ -1,0 +1,73 @@
+"""A chunk that contains what the query names to the letter comes first and is confident, with any reranker."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from rag_search.records import FloatVector, SearchOptions
+from rag_search.search.evidence import FEW, find_evidence
+from rag_search.search.hits import merge_copies
+from rag_search.search.searcher import Searcher
+from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder
+
+TEXTS = {
+    "hooks.md": ["limit of the heap is --max-old-space-size in megabytes"],
+    **{f"{n}.md": [f"the size of space number {n} is old and at its max"] for n in range(30)},
+}
+
+
+class Blind(OverlapReranker):
+    """Prefers passages of many words, whatever is asked."""
+
+    def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
+        return super().score("the size of space is old max", passages)
+
+
+def index(texts: dict[str, list[str]] = TEXTS) -> MemoryIndex:
+    return MemoryIndex(texts, WordEmbedder())
+
+
+@pytest.mark.parametrize("query", ["max-old-space-size", "maxOldSpaceSize", "what is --max-old-space-size"])
+def test_a_rare_identifier_survives_the_reranker(query: str) -> None:
+    found = Searcher(index(), WordEmbedder(), Blind()).search(query)
+    assert found.hits[0].chunk.path == "hooks.md"
+    assert found.hits[0].exact == (query.split("--")[-1].removeprefix("what is "),)
+    scores = [hit.score for hit in found.hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_candidate_that_stage_one_would_drop_is_kept() -> None:
+    options = SearchOptions(system="hybrid", candidates=1)
+    hits = Searcher(index(), WordEmbedder()).search("max-old-space-size of space the size is old", options).hits
+    assert hits[0].chunk.path == "hooks.md"
+
+
+def test_what_is_in_many_chunks_is_no_evidence() -> None:
+    texts = {f"{n}.md": [f"set max_idle to {n}"] for n in range(FEW + 1)}
+    assert find_evidence(index(texts), "max_idle") == {}
+    assert len(find_evidence(index(dict(list(texts.items())[1:])), "max_idle")) == FEW
+
+
+def test_strength_is_the_share_of_the_query() -> None:
+    """An identifier alone is the whole query, in a sentence it is a part of it."""
+    (alone,) = find_evidence(index(), "max-old-space-size").values()
+    (part,) = find_evidence(index(), "how large may max-old-space-size be in a container").values()
+    assert alone.strength == 1
+    assert 0.3 < part.strength < 0.9
+
+
+def test_equal_texts_are_one_hit() -> None:
+    texts = {"a.md": ["steep the tea for four minutes"], "copy/a.md": ["steep the  tea for four minutes"]}
+    found = Searcher(index(texts), WordEmbedder(), OverlapReranker()).search("steep tea")
+    assert [(hit.chunk.path, hit.same_in) for hit in found.hits] == [("a.md", ("copy/a.md",))]
+    assert merge_copies([]) == []
+
+
+def test_as_many_documents_as_asked_for() -> None:
+    """One long page does not fill the candidates while other documents are there."""
+    texts = {"long.md": [f"redis pool number {n}" for n in range(200)], "b.md": ["kafka"], "c.md": ["mysql"]}
+    found = Searcher(index(texts), WordEmbedder(), OverlapReranker()).search("redis pool", SearchOptions(top_k=3))
+    assert {hit.chunk.path for hit in found.hits} == {"long.md", "b.md", "c.md"}
+    two = SearchOptions(top_k=5, paths=("long.md", "c.md"))
+    found = Searcher(index(texts), WordEmbedder(), OverlapReranker()).search("redis pool", two)
+    assert {hit.chunk.path for hit in found.hits} == {"long.md", "c.md"}

@@ -1,0 +1,54 @@
+"""Identifiers, codes, versions, numbers with a unit and quotes are found in a query, and in text, in all spellings."""
+
+import pytest
+
+from rag_search.text.evidence import evidence_items, normalise
+
+
+def texts(query: str) -> list[str]:
+    """Return the items of a query that can only be meant to the letter."""
+    return [item.text for item in evidence_items(query) if item.weight == 1]
+
+
+@pytest.mark.parametrize(
+    ("query", "items"),
+    [
+        ("what does --max-old-space-size do in node", ["max-old-space-size"]),
+        ("如何配置 maxIdleTime 参数", ["maxIdleTime"]),
+        ("[Errno 28] No space left on device", ["Errno 28"]),
+        ("E1042", ["E1042"]),
+        ("0x80070005 while updating the agent today", ["0x80070005"]),
+        ("which release fixed it, v2.1.0 or later", ["v2.1.0"]),
+        ("raise the limit to 512MB for all of them", ["512MB"]),
+        ("LARKSPUR_PROXY is not read by the command", ["LARKSPUR_PROXY"]),
+        ("ｍａｘ＿ｉｄｌｅ 怎么设置", ["max_idle"]),
+        ('when it says "connection refused" at night', ["connection refused"]),
+        ("why is the sky blue in the evening", []),
+        ("the left-hand side of the long equation", []),
+        ("如何解决连接超时", []),
+    ],
+)
+def test_items_of_a_query(query: str, items: list[str]) -> None:
+    assert texts(query) == items
+
+
+@pytest.mark.parametrize(
+    ("query", "passage", "found"),
+    [
+        ("max-old-space-size", "set `--max-old-space-size=4096`", True),
+        ("maxOldSpaceSize", "max_old_space_size: 4096", True),
+        ("max-old-space-size", "max-old-space-sizes", False),
+        ("max-old-space-size", "the max old space size", False),
+        ("v2.1", "since 2.1 it is", True),
+        ("2.1", "since v2.1.", True),
+        ("2.1", "since 2.1.4", False),
+        ("512MB", "of 512 MB at most", True),
+        ("512 MB", "of 1512 MB", False),
+        ("Errno 2", "[Errno 2] No such file", True),
+        ("Errno 2", "[Errno 28] No space", False),
+        ("max_idle", "ｍａｘ＿ｉｄｌｅ", True),
+    ],
+)
+def test_spellings_are_equal(query: str, passage: str, found: bool) -> None:
+    item = evidence_items(query)[0]
+    assert bool(item.pattern.search(normalise(passage))) is found

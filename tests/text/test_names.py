@@ -1,0 +1,21 @@
+"""What names a document is among the terms of each of its chunks."""
+
+from rag_search.records import Document
+from rag_search.text.names import chunk_terms, name_text
+
+
+def test_names_of_a_document() -> None:
+    """File, folders and front matter name a document; other front matter does not."""
+    front = {"aliases": ["kelp", "ADR-0042"], "tags": "decision", "id": 7, "author": "Mira", "description": None}
+    names = name_text("docs/v2.x/queue.md", "One queue", front).split("\n")
+    assert names == ["One queue", "queue", "docs", "v2.x", "kelp", "ADR-0042", "decision", "7"]
+
+
+def test_folders_above_the_base_are_no_names() -> None:
+    assert name_text("/home/mira/notes/tea.md", "Tea", {}) == "Tea\ntea"
+
+
+def test_a_name_is_added_once_and_last() -> None:
+    """Terms of the passage keep their order, which phrases need."""
+    document = Document("a/tea.md", "Tea", "", {"tags": ["tea", "green"]}, "", "")
+    assert chunk_terms(document, "Tea\nSteep tea") == "tea steep tea a green"

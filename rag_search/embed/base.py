@@ -59,6 +59,15 @@ class Embedder(Protocol):
         ...
 
 
+@runtime_checkable
+class VerifiesFiles(Protocol):
+    """An embedder that can compare the files of its model with their digests."""
+
+    def verify_files(self) -> None:
+        """Raise EngineError for a damaged file."""
+        ...
+
+
 def batches(lengths: NDArray[np.int64], *, max_tokens: int, max_rows: int = 256) -> Iterator[NDArray[np.int64]]:
     """Yield indices of texts grouped by length, longest first, so that padding is small and memory has one bound.
 

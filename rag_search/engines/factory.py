@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 
 from rag_search.config import Settings
-from rag_search.embed.base import Embedder
+from rag_search.embed.base import Embedder, VerifiesFiles
 from rag_search.engines import known_answers
 from rag_search.engines.table import EMBEDDERS, PROFILES, RERANKERS, Built, EmbedderEngine, Profile, RerankerEngine
 from rag_search.errors import ConfigError, MissingExtraError
@@ -89,9 +89,9 @@ def begin_embedder(settings: Settings) -> Built[Embedder]:
 
 
 def check_embedder(settings: Settings, embedder: Embedder) -> None:
-    """Compare the embedder with known answers unless it is trusted. Raises KnownAnswerError, EngineError."""
-    if choose_backends(settings).embedding.trusted:
-        return
+    """Compare the embedder with known answers, and its files with their digests. Raises EngineError."""
+    if isinstance(embedder, VerifiesFiles):
+        embedder.verify_files()
     from rag_search.embed.batched import BatchedEmbedder
 
     wanted = settings.embedder
@@ -119,10 +119,9 @@ def make_reranker(settings: Settings, embedder: Embedder | None) -> Reranker | N
 
 
 def check_reranker(settings: Settings, reranker: Reranker) -> None:
-    """Compare the reranker with known answers unless it is trusted. Raises KnownAnswerError, EngineError."""
-    engine = choose_backends(settings).reranking
-    if engine is not None and not engine.trusted:
-        known_answers.check_reranker(reranker, known_answers.load_answers(settings.reranker.known_answers))
+    """Compare the reranker with known answers. Raises KnownAnswerError, EngineError."""
+    engine, answers = choose_backends(settings).reranking, known_answers.load_answers(settings.reranker.known_answers)
+    known_answers.check_reranker(reranker, answers, listwise=engine is not None and engine.listwise)
 
 
 def make_standalone_reranker(settings: Settings) -> Reranker:

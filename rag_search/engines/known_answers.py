@@ -103,14 +103,18 @@ def check_embedder(embedder: Embedder, answers: Answers, *, model: str = "", who
     _ordered(matrix, embedder.name)
 
 
-def check_reranker(reranker: Reranker, answers: Answers) -> None:
-    """Raise KnownAnswerError or EngineError unless the reranker answers as it must."""
+def check_reranker(reranker: Reranker, answers: Answers, *, listwise: bool = False) -> None:
+    """Raise KnownAnswerError or EngineError unless the reranker answers as it must.
+
+    listwise: scores depend on the other passages, so a single passage is not compared.
+    """
     if isinstance(reranker, StructureChecked):
         reranker.check_structure()
     rows = [_scores(reranker, query, answers) for query in answers.queries]
     matrix = np.array(rows, np.float32)
-    single = np.array([reranker.score(answers.queries[0], [text])[0] for text in answers.passages[:3]], np.float32)
-    _alike(single[:, None], matrix[0, :3, None], reranker.name)
+    if not listwise:
+        single = np.array([reranker.score(answers.queries[0], [text])[0] for text in answers.passages[:3]], np.float32)
+        _alike(single[:, None], matrix[0, :3, None], reranker.name)
     if reranker.follows_instructions:
         told = reranker.score(answers.queries[0], answers.passages, instruction="Find passages about marine biology")
         _changed(float(np.abs(told - matrix[0]).max()), reranker.name)

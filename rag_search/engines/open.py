@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rag_search.config import Config, Settings
-from rag_search.embed.base import Embedder
+from rag_search.embed.base import Embedder, VerifiesFiles
 from rag_search.engines.factory import begin_embedder, make_reranker
 from rag_search.errors import ConfigError
 from rag_search.index import (
@@ -53,7 +53,12 @@ def reading(config: Config) -> ReadStore:
 
 @contextmanager
 def writing(config: Config, embedder: Embedder, *, rebuild: bool = False) -> Iterator[WriteStore]:
-    """Open the index for writing by this embedder. Raises FingerprintError, IndexLockedError, StoreUnavailableError."""
+    """Open the index for writing by this embedder, once the files of its model are known to be sound.
+
+    Raises EngineError, FingerprintError, IndexLockedError, StoreUnavailableError.
+    """
+    if isinstance(embedder, VerifiesFiles):
+        embedder.verify_files()
     with writing_as(config, manifest_of(embedder), rebuild=rebuild) as writer:
         yield writer
 

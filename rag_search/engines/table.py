@@ -49,14 +49,16 @@ class Engine(Generic[_Build]):
     """One engine, and the facts about it that other modules ask for.
 
     trusted: ships with its weights, so its known answers are not asked before the first use. token_vectors: an embedder
-    makes them, a reranker needs them. single_threaded: runs in this process and takes one call at a time.
-    batch_size: requests that a server puts into one call. extra: the optional dependencies that install it.
+    makes them, a reranker needs them. single_threaded: runs in this process and takes one call at a time. listwise: a
+    score depends on the other passages. batch_size: requests that a server puts into one call. extra: the optional
+    dependencies that install it.
     """
 
     build: _Build
     trusted: bool = False
     token_vectors: bool = False
     single_threaded: bool = False
+    listwise: bool = False
     batch_size: int = 32
     extra: str = ""
 
@@ -171,7 +173,7 @@ EMBEDDERS: Mapping[str, EmbedderEngine] = {
     "openai": Engine(build=_openai),
 }
 RERANKERS: Mapping[str, RerankerEngine | None] = {
-    "late-interaction": Engine(build=_late_interaction, trusted=True, token_vectors=True),
+    "late-interaction": Engine(build=_late_interaction, trusted=True, token_vectors=True, listwise=True),
     "vllm": Engine(build=_vllm, single_threaded=True, extra="gpu"),
     "rerank-api": Engine(build=_rerank_api),
     "cross-encoder": Engine(build=_cross_encoder, single_threaded=True, extra="st"),

@@ -2,15 +2,20 @@
 
 The folder appears under its final name only when it is complete and on disk; its name contains the fingerprint of
 everything it was made from. Two processes may convert at once: the first rename wins, the other discards its own work.
-A folder that has lost a file or the end of its table is replaced.
+A folder with a missing
+or damaged file is replaced: `sha256.json` has the digests.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 import shutil
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +25,10 @@ from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 
 RECIPE = "5 int8, tokens pooled 4:1"  # raise it whenever a change of graph, prefixes or pooling changes a vector
-FORM = 2  # raise it when the files change but no vector does: they are made again, and indexes stay valid
+FORM = 3  # raise it when the files change but no vector does: they are made again, and indexes stay valid
 GRAPH = "encoder.onnx"
 TABLE = "pieces.i32"
+DIGESTS = "sha256.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,11 @@ class Converted:
         """The piece table."""
         return self.folder / TABLE
 
+    @property
+    def digests(self) -> Path:
+        """The SHA-256 of the other files."""
+        return self.folder / DIGESTS
+
 
 def fingerprint_of(network: Path) -> str:
     """Hash everything that decides a vector: shipped weights, network file, recipe."""
@@ -54,7 +65,7 @@ def ensure_converted(cache_dir: Path, weights: Path, network: Path) -> Converted
     """
     converted = Converted(cache_dir / f"builtin-{network.stem}-{fingerprint_of(network)[:16]}-{FORM}")
     folder = converted.folder
-    if not _is_whole(converted):
+    if not _is_sound(converted):
         try:
             _convert(folder, weights, network)
         except OSError as error:
@@ -65,18 +76,74 @@ def ensure_converted(cache_dir: Path, weights: Path, network: Path) -> Converted
     return converted
 
 
-def _is_whole(converted: Converted) -> bool:
-    """Return whether both files exist and the table is not cut short. Raises EngineError if they cannot be read."""
+def verify_converted(converted: Converted) -> None:
+    """Compare every file with the SHA-256 noted when it was written (about 0.1 s). Raises EngineError."""
     try:
-        with converted.graph.open("rb"), converted.table.open("rb") as table:
-            return os.fstat(table.fileno()).st_size == TABLE_BYTES
+        damaged = _damaged_file(converted)
+    except OSError as error:
+        raise _unreadable(converted, error) from error
+    if damaged:
+        raise EngineError(f"{converted.folder / damaged} is damaged.", remedy=f"Remove {converted.folder}.")
+
+
+def _is_sound(converted: Converted) -> bool:
+    """Return whether all files exist and are as they were written. Raises EngineError if they cannot be read.
+
+    Files that have not changed since their digests were noted or last compared are not read again.
+    """
+    try:
+        with converted.graph.open("rb") as graph, converted.table.open("rb") as table:
+            found = [os.fstat(file.fileno()) for file in (graph, table)]
+            noted = converted.digests.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
+        raise _unreadable(converted, error) from error
+    require_own(converted.folder, [*found, noted, converted.folder.stat()])
+    if found[1].st_size != TABLE_BYTES:
+        return False
+    if max(file.st_ctime_ns for file in found) < noted.st_ctime_ns:  # clocks of file systems tick slowly: not <=
+        return True
+    if _damaged_file(converted):
+        return False
+    with suppress(OSError):  # a cache of another user: compared again next time
+        os.utime(converted.digests)
+    return True
+
+
+def require_own(place: Path, found: Sequence[os.stat_result]) -> None:
+    """Raise EngineError unless this user or root owns what was found, and not everybody may change it."""
+    if not hasattr(os, "geteuid"):
+        return
+    if any(entry.st_uid not in (0, os.geteuid()) or entry.st_mode & stat.S_IWOTH for entry in found):
         raise EngineError(
-            f"cannot read the converted builtin model in {converted.folder}: {error.strerror or error}.",
-            remedy="Grant read access, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
-        ) from error
+            f"{place} belongs to another user, or everybody may write to it.",
+            remedy="Remove it, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
+        )
+
+
+def _damaged_file(converted: Converted) -> str | None:
+    """Return the name of a file whose SHA-256 is not the one noted; None if all are right."""
+    try:
+        noted = json.loads(converted.digests.read_text("utf-8"))
+        expected = {name: str(noted[name]) for name in (GRAPH, TABLE)}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return DIGESTS
+    return next((name for name, digest in expected.items() if _digest(converted.folder / name) != digest), None)
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unreadable(converted: Converted, error: OSError) -> EngineError:
+    """Return the error for files that cannot be read."""
+    return EngineError(
+        f"cannot read the converted builtin model in {converted.folder}: {error.strerror or error}.",
+        remedy="Grant read access, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
+    )
 
 
 def _convert(folder: Path, weights: Path, network: Path) -> None:
@@ -89,6 +156,8 @@ def _convert(folder: Path, weights: Path, network: Path) -> None:
         file = E5File(weights)
         _write_graph(work / GRAPH, file, network)
         _write_table(work / TABLE, file)
+        digests = {name: _digest(work / name) for name in (GRAPH, TABLE)}
+        _write(work / DIGESTS, json.dumps(digests).encode())  # the last file: the others are older
         _publish(work, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -118,7 +187,7 @@ def _publish(work: Path, folder: Path) -> None:
     """Rename the finished folder `work` to `folder`, replacing a damaged one."""
     _sync_folder(work)
     damaged = work.with_name(f"{work.name}-damaged")
-    if folder.is_dir() and not _is_whole(Converted(folder)):
+    if folder.is_dir() and not _is_sound(Converted(folder)):
         folder.rename(damaged)  # processes that have opened its files keep them
     try:
         work.rename(folder)

@@ -9,18 +9,19 @@ near 450 MB with two threads (most of it the Rust tokenizer), plus what it retur
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.builtin.convert import ensure_converted, fingerprint_of
+from rag_search.embed.builtin.convert import Converted, ensure_converted, fingerprint_of, verify_converted
 from rag_search.embed.builtin.network import TOKEN_DIM, Model, network_path
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
-from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_blocks, find_weights
+from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_blocks, find_weights, verify_weights
 from rag_search.embed.token_pooling import pooled
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, EncodedQueries, FloatMatrix
@@ -51,6 +52,7 @@ class BuiltinEmbedder:
     ) -> None:
         weights, network = find_weights(), network_path(model)
         converted = ensure_converted(cache_dir, weights, network)
+        self._verify: Callable[[], None] | None = partial(_verify, weights, converted)
         self._fingerprint = fingerprint_of(network)
         self._model = model
         self._file = E5File(weights)
@@ -70,6 +72,12 @@ class BuiltinEmbedder:
     def wait_until_open(self) -> None:
         """Wait until the network is open. Raises EngineError if it cannot be opened."""
         self._opening.result()
+
+    def verify_files(self) -> None:
+        """Compare weights, network and piece table with their SHA-256, once (0.2 s). Raises EngineError."""
+        if self._verify is not None:
+            self._verify()
+            self._verify = None
 
     @property
     def name(self) -> str:
@@ -168,6 +176,12 @@ class BuiltinEmbedder:
         except Exception as error:  # ONNX Runtime has a class for each kind of error, and none for all
             raise EngineError(f"ONNX Runtime failed on a text of {len(ids)} tokens: {error}") from error
         return [result[0] for result in results]
+
+
+def _verify(weights: Path, converted: Converted) -> None:
+    """Compare all files of the model with their SHA-256. Raises EngineError."""
+    verify_weights(weights)
+    verify_converted(converted)
 
 
 def physical_cores() -> int:

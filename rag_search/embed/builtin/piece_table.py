@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.builtin.weights import E5File
+from rag_search.errors import EngineError
 
 SLOTS = 1 << 20  # for 250,002 pieces: a probe that misses looks at 1.3 slots
 TABLE_BYTES = 4 * SLOTS
 _MASK = SLOTS - 1
+MAX_PROBES = 64  # slots that a search may look at; the longest of the vocabulary looks at fewer
 
 
 def build_table(file: E5File) -> NDArray[np.int32]:
@@ -27,8 +29,11 @@ def build_table(file: E5File) -> NDArray[np.int32]:
         if piece in file.special_ids:
             continue
         slot = zlib.crc32(blob[offsets[piece] : offsets[piece + 1]]) & _MASK
+        probes = 1
         while slots[slot]:
             slot = (slot + 1) & _MASK
+            probes += 1
+        assert probes < MAX_PROBES, "the vocabulary is known"
         slots[slot] = piece + 1
     return np.array(slots, np.int32)
 
@@ -42,15 +47,21 @@ class PieceTable:
         self._offsets = file.piece_offsets().data
         self._blob = file.piece_blob()
         self._scores = file.piece_scores().data
+        self._pieces, self._path = file.pieces, path
 
     def find(self, piece: bytes) -> int:
-        """Return the id of the piece, or -1."""
+        """Return the id of the piece, or -1. Raises EngineError for a damaged table."""
         slots, slot = self._slots, zlib.crc32(piece) & _MASK
-        while candidate := slots[slot]:
+        for _ in range(MAX_PROBES):
+            candidate = slots[slot]
+            if candidate == 0:
+                return -1
+            if not 0 < candidate <= self._pieces:
+                break
             if self._blob[self._offsets[candidate - 1] : self._offsets[candidate]] == piece:
                 return int(candidate - 1)
             slot = (slot + 1) & _MASK
-        return -1
+        raise EngineError(f"{self._path} is damaged.", remedy=f"Remove {self._path.parent}; it is made again.")
 
     def score(self, piece: int) -> float:
         """Return the log probability of the piece."""

@@ -253,8 +253,7 @@ class SearchResult:
 
     confident: False if a calibrated reranker finds no hit above its `threshold`; `hits` is empty then, and
     `near_misses` holds the best hits below it. threshold: None if the reranker is not calibrated. notes: sentences for
-    `--explain` (an instruction that the engine cannot follow, truncated passages, ...). selected: documents that pass
-    the filters; None without filters.
+    `--explain` (an instruction that the engine cannot follow, truncated passages, ...).
     """
 
     query: str
@@ -266,4 +265,3 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     threshold: float | None = None
     near_misses: tuple[Hit, ...] = ()
-    selected: int | None = None

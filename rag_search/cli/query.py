@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -29,8 +29,12 @@ def query(
     where: Annotated[
         list[str] | None, typer.Option(help="Only documents with this front matter.", metavar="KEY=VALUE")
     ] = None,
-    since: Annotated[str | None, typer.Option(help="Only documents updated since.", metavar="YYYY-MM-DD")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only documents updated since a day, or for so long: 7d.", metavar="DAY")
+    ] = None,
     group: Annotated[bool, typer.Option("--group/--no-group", help="One hit per document.")] = True,
+    strict: Annotated[bool, typer.Option("--strict", help="Print nothing below the threshold.")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="Print hits below the threshold, too.")] = False,
     explain: Annotated[
         bool, typer.Option("-v", "--verbose", "--explain", help="Show the score and the time of each stage.")
     ] = False,
@@ -58,6 +62,7 @@ def query(
     Example: ragsearch query 如何解决Redis连接超时 -n 3
     """
     from rag_search.cli import answers, questions, results
+    from rag_search.text.dates import parse_since
     from rag_search.text.query import parse_where
 
     form = results.choose_format(output, as_json=as_json, paths_only=paths_only, vimgrep=vimgrep)
@@ -72,8 +77,9 @@ def query(
         min_score=defaults.min_score if min_score is None else min_score,
         paths=tuple(map(places(config).stored_pattern, path)) if path else (),
         where=parse_where(where or []),
-        since=questions.iso_date(since),
+        since=parse_since(since) if since else None,
         group=group,
+        below_threshold=_below_threshold(strict=strict, show_all=show_all),
     )
     query_ids, texts = zip(*questions.read_queries(words or [], batch), strict=True)
     if trec:
@@ -90,3 +96,12 @@ def query(
 
         open_hit(1)
     raise typer.Exit(FOUND if any(result.hits for result in found) else NOTHING)
+
+
+def _below_threshold(*, strict: bool, show_all: bool) -> Literal["none", "nearest", "all"]:
+    """Return which hits below the threshold are kept. Raises InputError if both options are given."""
+    if strict and show_all:
+        from rag_search.errors import InputError
+
+        raise InputError("--strict and --all exclude each other.", remedy="Use one of them.")
+    return "none" if strict else "all" if show_all else "nearest"

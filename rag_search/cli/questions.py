@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import sys
 from collections.abc import Sequence
@@ -65,17 +64,3 @@ def require_distinct(query_ids: Sequence[str]) -> None:
         if query_id in seen:
             raise InputError(f"two queries of the batch have the id {query_id!r}.", remedy="Give each its own `_id`.")
         seen.add(query_id)
-
-
-def iso_date(text: str | None) -> str | None:
-    """Check the value of --since and return it as YYYY-MM-DD.
-
-    Raises:
-        InputError: the text is not a date.
-    """
-    if text is None:
-        return None
-    try:
-        return datetime.date.fromisoformat(text).isoformat()
-    except ValueError as error:
-        raise InputError(f"--since {text!r} is not a date.", remedy="Write it as in: --since 2024-01-31") from error

@@ -8,10 +8,13 @@ from datetime import UTC, date, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-DATE_KEYS = ("updated", "date")
+from rag_search.text.dates import day_in_name
+
+DATE_KEYS = ("updated", "lastmod", "last_update.date", "last_modified_at", "ms.date", "modified", "date")
+_US_KEYS = ("ms.date",)  # written as 01/31/2024
 
 _DATE = re.compile(r"\s*(\d{4})(?:[-/.]|年)(\d{1,2})(?:[-/.]|月)(\d{1,2})(?!\d)")
-
+_US_DATE = re.compile(r"\s*(\d{1,2})/(\d{1,2})/(\d{4})(?!\d)")
 
 _FOLDER_PAGES = frozenset({"index", "_index", "readme"})
 
@@ -29,15 +32,39 @@ def title_of(name: str, *, path: str) -> str:
     return file.parent.name if is_folder_page else file.stem
 
 
-def updated_on(metadata: Mapping[str, Any], *, mtime_ns: int) -> str:
-    """Return an ISO date: of the first of DATE_KEYS that holds one, else of the last change (UTC), else ""."""
+def updated_on(metadata: Mapping[str, Any], *, path: str, mtime_ns: int) -> tuple[str, str]:
+    """Return the ISO date of a document and its origin: "metadata", "name" of the file, or "file" for the file's time.
+
+    It is that of the first of DATE_KEYS that has one, else that in the name of the file, else the last change (UTC);
+    "" if there is none.
+    """
     for key in DATE_KEYS:
-        if (match := _DATE.match(str(metadata.get(key, "")))) and (day := _iso(*map(int, match.groups()))):
-            return day
+        if day := _day(_value(metadata, key), us=key in _US_KEYS):
+            return day, "metadata"
+    if day := day_in_name(path):
+        return day, "name"
     try:
-        return datetime.fromtimestamp(mtime_ns / 1e9, UTC).date().isoformat()
+        return datetime.fromtimestamp(mtime_ns / 1e9, UTC).date().isoformat(), "file"
     except (OverflowError, ValueError, OSError):
-        return ""
+        return "", "file"
+
+
+def _value(metadata: Mapping[str, Any], key: str) -> str:
+    """Return the value of a key, which may be the name of a nested one."""
+    outer, _, inner = key.partition(".")
+    nested = metadata.get(outer)
+    value = metadata.get(key, nested.get(inner) if inner and isinstance(nested, Mapping) else None)
+    return "" if value is None else str(value)
+
+
+def _day(text: str, *, us: bool) -> str:
+    """Return the ISO date at the beginning of a value; "" without one. us: it may be month, day, year."""
+    if match := _DATE.match(text):
+        return _iso(*map(int, match.groups()))
+    if us and (match := _US_DATE.match(text)):
+        month, day, year = map(int, match.groups())
+        return _iso(year, month, day)
+    return ""
 
 
 def _iso(year: int, month: int, day: int) -> str:

@@ -32,12 +32,14 @@ def read_parsed(source: SourceFile, *, max_bytes: int = MAX_BYTES) -> tuple[Docu
     format_ = format_of(source.path)
     text = _decoded(content, format_, source)
     parsed = format_.parse(text)
+    updated, updated_from = updated_on(parsed.metadata, path=source.path, mtime_ns=mtime_ns)
     document = Document(
         path=source.path,
         title=title_of(parsed.title, path=source.path),
         text=text,
         metadata=parsed.metadata,
-        updated=updated_on(parsed.metadata, mtime_ns=mtime_ns),
+        updated=updated,
+        updated_from=updated_from,
         content_hash=hashlib.sha256(content).hexdigest(),
         format=format_.name,
     )

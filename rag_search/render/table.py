@@ -40,6 +40,9 @@ def print_table(console: Console, result: SearchResult, mapper: PathMapper, *, e
             console.print(Text(plain(note), style="dim"), soft_wrap=True)
     if explain:
         _print_explanation(console, result, mapper)
+    elif result.instruction and result.hits:
+        for note in result.notes:
+            console.print(Text(plain(note), style="dim"), soft_wrap=True)
 
 
 def _table(hits: Sequence[Hit], result: SearchResult, mapper: PathMapper, *, width: int, explain: bool) -> Table:

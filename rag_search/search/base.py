@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.index.base import Selection
+from rag_search.index.store.layout import IndexCounts
 from rag_search.records import (
     Chunk,
     DocumentFacts,
@@ -33,6 +34,11 @@ class Index(Protocol):
     @property
     def kind(self) -> str:
         """Name of the vector search, for people."""
+        ...
+
+    @property
+    def counts(self) -> IndexCounts:
+        """Sizes of this generation."""
         ...
 
     def search_dense(

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from rag_search.embed.base import Embedder
-from rag_search.records import FloatVector, Hit, Sibling, StageScores
+from rag_search.records import FloatVector, Hit, SearchOptions, Sibling, StageScores
 from rag_search.rerank.base import Reranker, TruncatingReranker
 from rag_search.search.instructions import facets_of
 from rag_search.text.query import Query
@@ -85,6 +85,14 @@ def instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | Non
         return []
     unable = [engine.name for engine in (embedder, reranker) if engine is not None and not engine.follows_instructions]
     return [f"{' and '.join(unable)} cannot follow the instruction {query.instruction!r}"] if unable else []
+
+
+def filter_note(options: SearchOptions, documents: int) -> str:
+    """Return the note that no document passes the filters. documents: number of those in the index."""
+    filters = [f"--path {path}" for path in options.paths]
+    filters += [f"--where {key}={value}" for key, value in options.where.items()]
+    filters += [f"--since {options.since}"] if options.since else []
+    return f"no document matches {' '.join(filters)}; {documents:,} are indexed"
 
 
 def truncation_notes(reranker: TruncatingReranker, hits: Sequence[Hit]) -> list[str]:

@@ -27,6 +27,7 @@ from rag_search.rerank.base import (
 )
 from rag_search.search.base import Candidates, Index, Request
 from rag_search.search.hits import (
+    filter_note,
     group_by_document,
     instruction_notes,
     lift_evidence,
@@ -163,6 +164,7 @@ class Searcher:
         threshold = reranker.threshold if reranker else None
         confident = bool(hits) and (threshold is None or hits[0].score >= threshold)
         near_misses: list[Hit] = []
+        found = hits
         if options.min_score is not None:
             hits = [hit for hit in hits if hit.score >= options.min_score]
             confident = bool(hits)
@@ -179,7 +181,7 @@ class Searcher:
             confident=confident,
             threshold=threshold,
             near_misses=self._shown(candidates, near_misses),
-            notes=tuple(self._notes(candidates, hits)),
+            notes=tuple(self._notes(candidates, found)),
         )
 
     def _notes(self, candidates: Candidates, hits: Sequence[Hit]) -> list[str]:
@@ -190,6 +192,8 @@ class Searcher:
             notes = instruction_notes(query, self.embedder, reranker)
         if self._truncating is not None and reranker is not None:
             notes += truncation_notes(self._truncating, hits)
+        if candidates.request.allowed is not None and not hits:
+            notes.insert(0, filter_note(candidates.request.options, self.index.counts.documents))
         return notes
 
     def _shown(self, candidates: Candidates, hits: Sequence[Hit]) -> tuple[Hit, ...]:

@@ -203,3 +203,21 @@ def test_a_result_does_not_wait_for_those_after_it() -> None:
     assert next(answers).hits
     assert index.fetched == 1
     assert len(list(answers)) == 2
+
+
+def test_filters_that_select_nothing_are_named() -> None:
+    result = searcher(OverlapReranker()).search("redis", SearchOptions(paths=("nope",)))
+    assert (result.hits, result.near_misses) == ((), ())
+    assert result.notes == ("no document matches --path nope; 4 are indexed",)
+
+
+def test_hits_below_the_threshold_are_kept_on_request() -> None:
+    reranker = OverlapReranker(cutoff=0.6)
+    query = "redis timeout pool"
+    shown = {
+        kept: [hit.score for hit in searcher(reranker).search(query, SearchOptions(below_threshold=kept)).hits]  # type: ignore[arg-type]
+        for kept in ("none", "nearest", "all")
+    }
+    assert min(shown["nearest"]) >= 0.6 > min(shown["all"])
+    assert shown["none"] == shown["nearest"]
+    assert searcher(reranker).search("mars", SearchOptions(below_threshold="none")).near_misses == ()

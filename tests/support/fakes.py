@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.token_quantizer import quantize, rotate
+from rag_search.index.store.layout import IndexCounts
 from rag_search.records import Chunk, DocumentFacts, Encoded, EncodedQueries, FloatMatrix, FloatVector, TokenVectors
 from rag_search.text.terms import terms
 
@@ -136,6 +137,10 @@ class MemoryIndex:
         if not path_glob:
             return None
         return np.array([c.chunk_id for c in self._chunks if c.path in path_glob], np.int64)
+
+    @property
+    def counts(self) -> IndexCounts:
+        return IndexCounts(len({chunk.path for chunk in self._chunks}), len(self._chunks), 0, 0)
 
     @property
     def chunk_count(self) -> int:

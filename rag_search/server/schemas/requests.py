@@ -152,6 +152,7 @@ class _SearchFields(BaseModel):
     where: dict[Text, Text] = {}
     since: Day | None = None
     group: StrictBool = True
+    below_threshold: Literal["none", "nearest", "all"] = "nearest"
 
     def options(self, defaults: SearchOptions) -> SearchOptions:
         """Convert to SearchOptions. defaults: those of the settings."""
@@ -165,6 +166,7 @@ class _SearchFields(BaseModel):
             where=self.where,
             since=self.since.isoformat() if self.since else None,
             group=self.group,
+            below_threshold=self.below_threshold,
         )
 
 
@@ -194,6 +196,7 @@ class OptionsModel(BaseModel):
     where: dict[Text, Text]
     since: Text | None
     group: bool
+    below_threshold: Literal["none", "nearest", "all"]
 
 
 class QueryRequest(BaseModel):

@@ -146,11 +146,14 @@ class Hit(_Reply):
     path: str
     line_start: int
     line_end: int
+    line_best: int
     title: str
     heading_path: list[str]
     text: str
     scores: Scores
     siblings: list[Sibling]
+    exact: list[str]
+    same_in: list[str]
 
 
 class SearchReply(BaseModel):
@@ -164,6 +167,7 @@ class SearchReply(BaseModel):
     confident: bool
     notes: list[str]
     hits: list[Hit]
+    near_misses: list[Hit]
 
 
 class SearchBatchReply(_Reply):

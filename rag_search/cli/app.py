@@ -23,11 +23,12 @@ EPILOG = 'Start with: ragsearch ingest ./docs, then: ragsearch query "how do I .
 # command -> module below rag_search.cli; a command that is not in the order of use is not in the help
 COMMANDS = {
     "ingest": "ingest", "query": "query", "search": "query", "open": "open", "list": "documents", "get": "documents",
+    "remove": "indexes",
     "rerank": "rerank", "evaluate": "evaluate", "serve": "serve", "ui": "serve", "mcp": "serve",
     "up": "up", "down": "up", "status": "health", "doctor": "health", "verify": "health",
     "trust": "trust",
 }  # fmt: skip
-GROUPS = {"config": "settings"}
+GROUPS = {"index": "indexes", "config": "settings"}
 ALIASES = {"search": "query"}
 FUNCTIONS = {"list": "list_documents", "get": "get_document", "open": "open_hit", "search": "query"}
 

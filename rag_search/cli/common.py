@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,12 +36,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
 
 
-def load_config(**flags: Any) -> Config:
-    """Return the settings with `flags` above files and environment; `section__key` names a nested key."""
+def load_config(*, ingested: Sequence[Path] = (), **flags: Any) -> Config:
+    """Return the settings with `flags` above files and environment; `section__key` names a nested key.
+
+    ingested: the paths of an ingest, which choose the project.
+    """
     from rag_search.config import loading
 
     values = {name: value.value if isinstance(value, StrEnum) else value for name, value in flags.items()}
-    config = loading.load_config({name.replace("__", "."): value for name, value in values.items()})
+    config = loading.load_config({name.replace("__", "."): value for name, value in values.items()}, ingested=ingested)
     if config.project_file and str(config.project_file) in config.origins.values():
         _name_hosts(config)
     return config

@@ -55,7 +55,7 @@ def ingest(
     from rag_search.documents import Selection
     from rag_search.ingest import IngestOptions
 
-    config = load_config(index=index, profile=profile)
+    config = load_config(index=index, profile=profile, ingested=paths or [])
     settings = config.settings.ingest
     selection = Selection((*settings.include, *(include or ())), (*settings.exclude, *(exclude or ())))
     options = IngestOptions(
@@ -70,7 +70,9 @@ def ingest(
         _dry_run(config, roots, options, rebuild=rebuild, as_json=as_json)
         return
     from rag_search.engines import factory
+    from rag_search.engines.base_folder import prepare_index
 
+    prepare_index(config)
     # a watch keeps the engine loaded between syncs and releases the writer's lock
     embedder = factory.make_embedder(config.settings)
     report = _sync(config, embedder, roots, options, rebuild=rebuild, as_json=as_json, quiet=quiet)

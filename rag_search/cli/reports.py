@@ -84,9 +84,11 @@ def _print_total(config: Config) -> None:
 
     with reading(config) as reader:
         counts = reader.counts
-    size = sum(path.stat().st_size for path in config.index_dir.iterdir() if path.is_file())
-    total = f"{count(counts.documents, 'document')}, {count(counts.chunks, 'passage')}, {human_bytes(size)}"
-    stdout_console().print(f"index: {total} in {plain(str(config.index_dir))}", soft_wrap=True)
+    total = f"{count(counts.documents, 'document')}, {count(counts.chunks, 'passage')}"
+    if not config.settings.store.url:
+        size = sum(path.stat().st_size for path in config.index_dir.iterdir() if path.is_file())
+        total += f", {human_bytes(size)}"
+    stdout_console().print(f"index: {total} in {plain(config.index_place)}", soft_wrap=True)
     if counts.chunks:
         stderr_console().print('next: ragsearch query "your question"', style="dim", soft_wrap=True)
 

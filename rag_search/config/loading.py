@@ -10,13 +10,15 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+from rag_search.config.projects import Project, project_at, project_of
 from rag_search.config.settings import ENV_PREFIX, PATH_KEYS, Settings, checked, known_keys
 from rag_search.errors import ConfigError
 from rag_search.runtime.http import without_credentials
@@ -35,15 +37,34 @@ class Config:
     settings: Settings
     origins: Mapping[str, str]
     project_file: Path | None
+    cwd: Path = field(default_factory=Path.cwd)
+    ingested: tuple[Path, ...] = ()
 
-    @property
+    @cached_property
     def index_dir(self) -> Path:
-        """Folder of the index: a path as given, else `indexes/NAME` beside ragsearch.toml, else XDG data."""
+        """Folder of the index.
+
+        In order: a path as given; `indexes/NAME` beside ragsearch.toml; a name in the user's data folder; without any,
+        the index of the project.
+        """
         name = self.settings.index
         if _is_path(name):
             return Path(name).absolute()
-        home = self.project_file.parent if self.project_file else data_dir()
-        return home / "indexes" / name
+        if self.project_file:
+            return self.project_file.parent / "indexes" / name
+        if "index" in self.origins:
+            return data_dir() / "indexes" / name
+        return self.project.index_dir
+
+    @cached_property
+    def project(self) -> Project:
+        """The project of the working folder, or of the paths that are ingested.
+
+        Raises InputError where several projects are below the working folder.
+        """
+        if self.ingested:
+            return project_of(self.ingested, self.cwd, data_dir())
+        return project_at(self.cwd, data_dir())
 
     @property
     def index_place(self) -> str:
@@ -53,9 +74,15 @@ class Config:
 
 
 def load_config(
-    flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None, trusting: bool | None = None
+    flags: Mapping[str, Any] | None = None,
+    *,
+    cwd: Path | None = None,
+    trusting: bool | None = None,
+    ingested: Sequence[Path] = (),
 ) -> Config:
     """Read every layer. flags: dotted keys to values; None means "not given".
+
+    ingested: the paths of an ingest, which choose the project; none: the working folder does.
 
     Relative paths in a file are resolved against that file's folder, in flags and variables against `cwd`. `~` expands
     to the home folder. trusting: believe every setting of the project file; None: if RAGSEARCH_TRUST is 1.
@@ -83,7 +110,8 @@ def load_config(
             _put(merged, key, _resolved(key, value, folder))
     if project_file:
         _require_trust(project_file, layers[1][2], origins, trusting=trusting)
-    return Config(_check(merged, origins) if merged else Settings(), origins, project_file)
+    settings = _check(merged, origins) if merged else Settings()
+    return Config(settings, origins, project_file, cwd, tuple(ingested))
 
 
 def sensitive_in(file: Path) -> dict[str, str]:

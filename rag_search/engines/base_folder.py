@@ -7,14 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from rag_search.config import PROJECT_FILE, Config, data_dir
+from rag_search.config.projects import PROJECTS, ignore_indexes
 from rag_search.errors import IndexMissingError
 
 
 def base_folder(config: Config) -> Path:
     """Return the folder below which document paths are stored relative, so that a project can move with its index.
 
-    In order: the project that contains `indexes/NAME`; the base recorded in the index; the project of the working
-    directory; the index folder itself.
+    In order: the project that contains `indexes/NAME`; the project of an index in the data folder; the base recorded in
+    the index; the project of the working directory; the index folder itself.
     """
     if config.settings.store.url:
         return _shared_base(config)
@@ -24,6 +25,8 @@ def base_folder(config: Config) -> Path:
         return home
     if place.parent == data_dir() / "indexes":
         return place
+    if home == data_dir() / PROJECTS and place == config.project.index_dir:
+        return config.project.folder
     from rag_search.index.store.base_path import read_base_path  # loads NumPy, which a query to a server does without
 
     return read_base_path(place) or (config.project_file.parent if config.project_file else place)
@@ -41,3 +44,14 @@ def _shared_base(config: Config) -> Path:
     with suppress(IndexMissingError), reading(config) as reader:
         return Path(reader.base() or Path.cwd())
     return Path.cwd()
+
+
+def prepare_index(config: Config) -> None:
+    """Write down what a first ingest leaves beside the index: its project, or a .gitignore."""
+    if config.settings.store.url:
+        return
+    indexes = config.index_dir.parent
+    if config.project_file and indexes == config.project_file.parent / "indexes":
+        ignore_indexes(indexes)
+    elif indexes.parent == data_dir() / PROJECTS:
+        config.project.record()

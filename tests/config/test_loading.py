@@ -125,8 +125,9 @@ def test_an_address_with_a_password_is_refused_and_not_printed(home: Path, monke
 
 
 def test_place_of_the_index(home: Path) -> None:
-    """It is beside the project file, else in the data folder."""
-    assert load_config(cwd=home).index_dir == home / "data" / "ragsearch" / "indexes" / "default"
+    """It is beside the project file, else in the data folder: under its name, without one under the project's."""
+    assert load_config(cwd=home).index_dir.parent.parent == home / "data" / "ragsearch" / "projects"
+    assert load_config({"index": "default"}, cwd=home).index_dir == home / "data" / "ragsearch" / "indexes" / "default"
     write_project(home, "index = 'docs'\n")
     inside = load_config(cwd=home / "project" / "deep")
     assert inside.index_dir == home / "project" / "indexes" / "docs"

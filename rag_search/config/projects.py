@@ -1,0 +1,114 @@
+"""Give each project its own index: a Git work tree, else the folder that was ingested.
+
+    DATA/projects/NAME-HASH/project    the folder of the project, a line of text
+    DATA/projects/NAME-HASH/index/     its index
+
+A folder with a `ragsearch.toml` keeps its indexes beside that file instead; see `Config.index_dir`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag_search.errors import InputError
+
+PROJECTS, RECORD, INDEX = "projects", "project", "index"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder and the place of its index in the user's data folder."""
+
+    folder: Path
+    home: Path
+
+    @classmethod
+    def of(cls, folder: Path, data: Path) -> Project:
+        """Return the project of a folder; its name and a hash of its path make the place unique."""
+        folder = Path(os.path.normpath(folder))
+        name = re.sub(r"[^A-Za-z0-9]+", "-", folder.name).strip("-").lower()[:40] or "root"
+        digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+        return cls(folder, data / PROJECTS / f"{name}-{digest}")
+
+    @property
+    def index_dir(self) -> Path:
+        """The folder of its index."""
+        return self.home / INDEX
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was ingested there."""
+        return (self.home / RECORD).is_file()
+
+    def record(self) -> None:
+        """Write down the folder, so that a search from there finds the index."""
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.home / RECORD).write_bytes(os.fsencode(self.folder) + b"\n")
+
+
+def known_projects(data: Path) -> Iterator[Project]:
+    """Yield the projects in which something was ingested, by folder."""
+    homes = sorted((data / PROJECTS).iterdir()) if (data / PROJECTS).is_dir() else []
+    projects = (Project(Path(os.fsdecode(_read(home).rstrip(b"\n"))), home) for home in homes if _read(home))
+    yield from sorted(projects, key=lambda project: project.folder)
+
+
+def _read(home: Path) -> bytes:
+    try:
+        return (home / RECORD).read_bytes()
+    except OSError:
+        return b""
+
+
+def project_at(cwd: Path, data: Path) -> Project:
+    """Return the project that a search in the folder `cwd` is about.
+
+    In order: the nearest folder at or above it with an index or a Git work tree; the only project below it; the folder
+    itself, which has no index yet.
+
+    Raises:
+        InputError: several projects are below the folder, and none is at or above it.
+    """
+    for folder in (cwd, *cwd.parents):
+        project = Project.of(folder, data)
+        if project.is_known or (folder / ".git").exists():
+            return project
+    below = [project for project in known_projects(data) if project.folder.is_relative_to(cwd)]
+    if len(below) > 1:
+        names = ", ".join(str(project.folder) for project in below)
+        raise InputError(
+            f"{len(below)} projects below this folder have an index: {names}.",
+            remedy="Search in the folder of one of them, or ingest them together.",
+        )
+    return below[0] if below else Project.of(cwd, data)
+
+
+def project_of(paths: Sequence[Path], cwd: Path, data: Path) -> Project:
+    """Return the project that paths are ingested into.
+
+    In order: the nearest Git work tree around all of them, or folder with an index; else the one folder that has them
+    all.
+    """
+    absolute = [Path(os.path.abspath(cwd / path)) for path in paths]  # noqa: PTH100 (`absolute` keeps `..`)
+    folders = [path if path.is_dir() else path.parent for path in absolute]
+    common = Path(os.path.commonpath(folders))
+    for folder in (common, *common.parents):
+        project = Project.of(folder, data)
+        if project.is_known or (folder / ".git").exists():
+            return project
+    return Project.of(common, data)
+
+
+def ignore_indexes(indexes: Path) -> None:
+    """Keep Git away from the folder of a project's indexes. A file that is there already stays."""
+    indexes.mkdir(parents=True, exist_ok=True)
+    try:
+        with (indexes / ".gitignore").open("x", encoding="utf-8") as file:
+            file.write("*\n")
+    except OSError:  # it exists, or the folder is not ours to write
+        return

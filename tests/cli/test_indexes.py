@@ -1,0 +1,66 @@
+"""Several projects on one machine: each has an index, none answers for another."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import Run
+
+
+@pytest.fixture
+def two(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Two work trees without settings, each ingested; the working folder is the first."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(project.parent / "data"))
+    (project / "ragsearch.toml").unlink()
+    other = project.parent / "other"
+    (other / "notes").mkdir(parents=True)
+    (other / "notes" / "tea.md").write_text("# Tea\n\nGreen tea wants water of 70 degrees.\n", "utf-8")
+    for folder in (project, other):
+        (folder / ".git").mkdir()
+        monkeypatch.chdir(folder)
+        assert run("ingest", ".").code == 0
+    monkeypatch.chdir(project)
+    return project, other
+
+
+def test_each_work_tree_answers_for_itself(two: tuple[Path, Path], run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same question has other documents in another project, and paths as seen from a folder inside."""
+    everything = ["--min-score", "0", "-l"]
+    assert "docs/redis.md" in run("query", "how", *everything).out.split()
+    monkeypatch.chdir(two[1] / "notes")
+    assert run("query", "how", *everything).out == "tea.md\n"
+    monkeypatch.chdir(two[0].parent)
+    assert "2 projects below this folder" in run("query", "how").err
+
+
+def test_index_list_and_remove(two: tuple[Path, Path], run: Run) -> None:
+    first, second = two
+    rows = json.loads(run("index", "list", "--json").out)
+    assert [(row["name"], row["documents"], row["is_used_here"]) for row in rows] == [
+        (str(second), 1, False),
+        (str(first), 3, True),
+    ]
+    assert f"* {first}  3 documents, " in run("index", "list").out
+    assert "Pass --yes" in run("index", "remove", str(second)).err
+    assert run("index", "remove", str(second), "--yes").code == 0
+    assert [row["name"] for row in json.loads(run("index", "list", "--json").out)] == [str(first)]
+    assert run("index", "remove", "nothing", "--yes").code == 2
+    assert (second / "notes" / "tea.md").exists()
+
+
+def test_remove_takes_documents_out(indexed: Path, run: Run) -> None:
+    """Files stay on disk; a folder inside a root comes back with the next ingest, which is said."""
+    done = run("remove", "docs/deep")
+    assert (done.code, done.out) == (0, "removed 1 document\n")
+    assert ".ragsearchignore" in done.err
+    assert run("list").out.split() == ["docs/backup.md", "docs/redis.md"]
+    assert (indexed / "docs" / "deep" / "kafka.md").exists()
+    assert json.loads(run("remove", "docs", "--json").out) == {"removed": ["docs/backup.md", "docs/redis.md"]}
+    assert json.loads(run("status", "--json").out)["roots"] == []
+    assert run("remove", "docs").code == 2
+
+
+def test_git_does_not_see_the_indexes(indexed: Path) -> None:
+    assert (indexed / "indexes" / ".gitignore").read_text() == "*\n"
+    assert sorted(path.name for path in (indexed / "indexes").iterdir()) == [".gitignore", "default"]

@@ -45,7 +45,7 @@ def quantize(units: NDArray[np.float32]) -> NDArray[np.uint8]:
 def dequantize(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the vectors float32 (n, dim) of codes (n, dim / 2): nearly unit, nearly those that were quantized."""
     pairs = _pairs(2 * rows.shape[1])
-    return np.asarray(np.take(pairs, rows).view(np.float32))
+    return np.asarray(np.take(pairs, rows, mode="clip").view(np.float32))
 
 
 @cache

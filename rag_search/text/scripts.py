@@ -7,7 +7,7 @@ any other letters.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 # Character classes for regular expressions, without the brackets: Chinese, Japanese and Korean; Thai, Lao, Tibetan,
 # Burmese and Khmer, which write no spaces.
@@ -46,10 +46,12 @@ def is_written_in(text: str, script: str) -> bool:
     return not text.isascii() and _is_enough(script, text)
 
 
+@lru_cache(maxsize=4096)
 def is_passage_in(passage: str, script: str) -> bool:
     """Return `is_written_in` for a passage that opens with a line for its title and one for its headings.
 
-    If the rest is code, which is in Latin letters in any language, these two lines decide.
+    If the rest is code, which is in Latin letters in any language, these two lines decide. The last answers are cached:
+    the queries of a server have most candidates in common.
     """
     parts = ("\n".join(passage.split("\n", 2)[:2]), passage)
     return (all if script == LATIN else any)(is_written_in(part, script) for part in parts)

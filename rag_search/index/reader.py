@@ -6,7 +6,6 @@ appear, and compacted files stay readable. `is_stale` says when to open a new re
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,44 +14,22 @@ from pathlib import Path
 
 import numpy as np
 
-from rag_search.errors import FingerprintError, IndexCorruptError, InputError
+from rag_search.errors import FingerprintError, InputError
 from rag_search.index import filters
 from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.dense.base import DerivedIndex, IdMatrix, Ids, VectorRows, VectorSearch
-from rag_search.index.dense.select import derived_index, search_exactly
+from rag_search.index.dense.select import search_exactly
 from rag_search.index.lookups import Lookups
+from rag_search.index.postings import open_postings
 from rag_search.index.store import rows as row_io
 from rag_search.index.store import state
 from rag_search.index.store.closing import Closing
-from rag_search.index.store.database import connect, inode_of, is_initialised, store_errors, value_errors
-from rag_search.index.store.layout import DATABASE, REBUILD, FileState, IndexCounts, bytes_in, no_index
+from rag_search.index.store.database import connect, inode_of, is_initialised, replaced, store_errors, value_errors
+from rag_search.index.store.layout import REBUILD, FileState, IndexCounts, bytes_in, no_index
 from rag_search.index.store.segments import Segment, close_all
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
 
 CHUNK_CACHE_SIZE = 2000  # 10 MB; the queries of a server have most candidates in common
-_OPEN_ATTEMPTS = 10
-
-
-def open_reader(path: Path, *, vectors: DerivedIndex | None = None) -> IndexReader:
-    """Open the newest generation of the index in the folder `path`. It takes no lock and never waits for a writer.
-
-    vectors: the vector backend, None: `auto`. It is opened by the first dense search. Raises IndexMissingError,
-    IndexCorruptError, IndexStoreError.
-    """
-    for _ in range(_OPEN_ATTEMPTS):
-        with store_errors(path), value_errors(path):
-            inode = inode_of(path)
-            if inode is None:
-                raise no_index(path)
-            try:
-                return IndexReader(path, inode, vectors=vectors or derived_index("auto"))
-            except FileNotFoundError as error:  # compacted away since meta.db was read: read it again
-                missing = error
-            except sqlite3.Error:
-                if inode_of(path) == inode:
-                    raise
-                missing = _replaced(path)  # by a rebuild, and SQLite met files of both
-    raise IndexCorruptError(f"{missing.filename} is missing.", remedy=REBUILD) from missing
 
 
 class IndexReader(Closing, Lookups):
@@ -74,7 +51,7 @@ class IndexReader(Closing, Lookups):
             self._watch = connect(path)
             self._open_snapshot()
             if inode_of(path) != inode:  # one of the connections may be to the former file
-                raise _replaced(path)
+                raise replaced(path)
         except BaseException:
             self.close()
             raise
@@ -143,7 +120,9 @@ class IndexReader(Closing, Lookups):
             if self._lexical is None:
                 lengths = self._segments["lengths"].matrix()[:, 0]
                 frequent = state.read_frequent_terms(database)
-                self._lexical = LexicalSearch(database, lengths, self._vector_rows().deleted, frequent=frequent)
+                deleted, file = self._vector_rows().deleted, state.read_derived(database, "postings")
+                postings = open_postings(database, file, self.path, rows=len(lengths), deleted=deleted)
+                self._lexical = LexicalSearch(postings, lengths, deleted, frequent=frequent)
             return self._lexical.search(terms, top_k, allowed=allowed)
 
     def select(
@@ -243,7 +222,3 @@ class IndexReader(Closing, Lookups):
                 if error.args[0] not in range(self._segments["vectors"].rows):
                     raise
                 raise ValueError(f"row {error} has no chunk") from error
-
-
-def _replaced(path: Path) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, "was replaced", str(path / DATABASE))

@@ -15,16 +15,17 @@ from rag_search.index.store import state
 from rag_search.index.store.database import connect, has_store, store_errors
 from rag_search.index.store.derived import is_sound
 from rag_search.index.store.encodings import read_encoded, row_checksums, term_counts
-from rag_search.index.store.layout import REBUILD, no_index
+from rag_search.index.store.layout import REBUILD, DerivedFile, no_index
 from rag_search.index.store.lock import WriterLock
 from rag_search.index.store.packing import unpack
 from rag_search.index.store.recovery import unnamed_files
 from rag_search.index.store.rows import PLACES, passage_hash
 from rag_search.index.store.segments import Segment, close_all
+from rag_search.index.store.state import SOURCES
 
 MAX_PROBLEMS = 100  # one broken disk block can damage thousands of rows
 _BATCH = 1000
-_MISSING = "Searches are exact and slower until the next ragsearch ingest builds it."
+_MISSING = "Searches are slower until the next ragsearch ingest builds it."
 _DELETE = "Delete the file; the next ragsearch ingest builds it again if it is needed."
 
 
@@ -183,9 +184,13 @@ def _length_problems(database: sqlite3.Connection, lengths: Segment) -> Iterator
 
 
 def _derived_problems(database: sqlite3.Connection, path: Path, vectors: Segment) -> Iterator[Problem]:
-    derived = state.read_derived(database, "vectors")
-    if derived is None:
-        return
+    for source in SOURCES:
+        derived = state.read_derived(database, source)
+        if derived is not None:
+            yield from _file_problems(path, derived, vectors)
+
+
+def _file_problems(path: Path, derived: DerivedFile, vectors: Segment) -> Iterator[Problem]:
     file = path / derived.name
     if not file.exists():
         yield Problem(derived.name, "is missing", _MISSING)

@@ -9,69 +9,31 @@ was. Rows that were appended and never committed are cut off when the next write
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rag_search.index.bm25 import frequent_terms
 from rag_search.index.dense.base import DerivedIndex, VectorRows
-from rag_search.index.dense.select import derived_index
+from rag_search.index.postings import build_postings
+from rag_search.index.postings import is_due as postings_due
 from rag_search.index.store import rows as row_io
 from rag_search.index.store import state
 from rag_search.index.store.base_path import recorded_form
 from rag_search.index.store.closing import Closing
 from rag_search.index.store.compaction import compact, needs_compaction
-from rag_search.index.store.database import connect, has_store, store_errors
-from rag_search.index.store.disk import DISK, Disk
+from rag_search.index.store.disk import Disk
 from rag_search.index.store.encodings import find_encoded, row_checksums, term_counts
-from rag_search.index.store.layout import OUTDATED, FileState, IndexManifest
+from rag_search.index.store.layout import OUTDATED, DerivedFile, FileState, IndexManifest
 from rag_search.index.store.lock import WriterLock
-from rag_search.index.store.recovery import create_store, recover, remove_unnamed, salvaged_roots
+from rag_search.index.store.recovery import remove_unnamed
 from rag_search.index.store.segments import Segment, close_all
 from rag_search.index.store.transaction import Transaction
 from rag_search.records import Chunk, Document, Encoded
 
 
-def open_writer(
-    path: Path,
-    manifest: IndexManifest,
-    *,
-    vectors: DerivedIndex | None = None,
-    rebuild: bool = False,
-    disk: Disk = DISK,
-) -> IndexWriter:
-    """Open the index in the folder `path` for writing, or create an empty one.
-
-    vectors: the vector backend, None: `auto`. rebuild: delete the content first. Raises IndexLockedError while
-    another writer is open, FingerprintError when the index was made with another manifest, IndexCorruptError,
-    IndexStoreError.
-    """
-    with store_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-        lock = WriterLock(path)
-        try:
-            if rebuild or not has_store(path):
-                roots, base = salvaged_roots(path) if rebuild else ([], None)
-                create_store(path, manifest, roots=roots, base=base, disk=disk)
-            return _open(path, manifest, vectors or derived_index("auto"), lock, disk)
-        except BaseException:
-            lock.release()
-            raise
-
-
-def _open(path: Path, manifest: IndexManifest, vectors: DerivedIndex, lock: WriterLock, disk: Disk) -> IndexWriter:
-    database = connect(path, writer=True)
-    try:
-        state.read_manifest(database).require_match(manifest, path=path)
-        segments = recover(database, path, disk=disk)
-        return IndexWriter(path, manifest, database, segments, vectors=vectors, lock=lock, disk=disk)
-    except BaseException:
-        database.close()
-        raise
-
-
 class IndexWriter(Closing):
-    """The writer of an index, opened by `open_writer`; use it in a `with` block. Not for several threads.
+    """The writer of an index, opened by `opening.open_writer`; use it in a `with` block. Not for several threads.
 
     After a failed write the index on disk is that of the last commit, and every method raises: open a new writer.
     Leaving the block discards everything that was not committed.
@@ -217,6 +179,9 @@ class IndexWriter(Closing):
         with self._transaction.reading():
             if needs_compaction(self._database, self._segments["vectors"].rows):
                 self.compact()
+            rows = self._segments["vectors"].rows
+            if postings_due(state.read_derived(self._database, "postings"), self.path, rows=rows):
+                self.build_postings()
             if self._derived_index.is_due(self._rows()):
                 self.build_derived()
 
@@ -235,11 +200,27 @@ class IndexWriter(Closing):
         A million rows of 384 columns take about 15 s. Killed anywhere, the recorded index is still the old one.
         """
         self.commit()
-        with self._transaction.committing():
+        with self._transaction.writing():
             state.write_frequent_terms(self._database, frequent_terms(self._database))
+        build = self._derived_index.build
+        self._derive("vectors", lambda generation: build(self._rows(), generation=generation, disk=self._disk))
+
+    def build_postings(self) -> None:
+        """Build the file of postings. Killed anywhere, the recorded file is still the old one."""
+        self.commit()
+        rows = self._segments["vectors"].rows
+        self._derive(
+            "postings",
+            lambda generation: build_postings(
+                self._database, self.path, generation=generation, rows=rows, disk=self._disk
+            ),
+        )
+
+    def _derive(self, source: state.Source, build: Callable[[int], DerivedFile]) -> None:
+        """Build a derived file and record it in one commit. build: from the generation of that commit."""
+        with self._transaction.committing():
             generation = state.read_generation(self._database) + 1
-            derived = self._derived_index.build(self._rows(), generation=generation, disk=self._disk)
-            state.write_derived(self._database, "vectors", derived)
+            state.write_derived(self._database, source, build(generation))
             state.write_generation(self._database, generation)
             self._database.execute("COMMIT")
             remove_unnamed(self._database, self.path, disk=self._disk)

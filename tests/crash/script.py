@@ -29,6 +29,7 @@ class Operation:
         elif self.kind == "ann":
             if len(list(writer.files())) > _ANN_ROWS // 4:
                 writer.build_derived()
+                writer.build_postings()
         else:
             writer.remove(self.removed)
             put(writer, self.items)

@@ -9,6 +9,7 @@ import pytest
 
 from rag_search.index import bm25, open_reader, open_writer
 from rag_search.index.bm25 import LexicalSearch
+from rag_search.index.postings import FtsPostings
 from rag_search.index.store import state
 from rag_search.index.store.database import connect
 from tests.index.world import MANIFEST, item, put
@@ -91,7 +92,7 @@ def test_common_terms_are_left_out_when_rarer_ones_are_there(filled: Path, monke
     monkeypatch.setattr(bm25, "POSTINGS", 2)
     database = connect(filled)
     lengths = np.array([len(text.split()) for text in TEXTS], np.int32)
-    search = LexicalSearch(database, lengths, np.empty(0, np.int64), frequent={})
+    search = LexicalSearch(FtsPostings(database), lengths, np.empty(0, np.int64), frequent={})
     assert search.search(["redis", "pool"], 9)[0].tolist() == [0]
     assert search.search(["timeout"], 9)[0].tolist() == [1, 0]
     monkeypatch.setattr(bm25, "POSTINGS", 1)

@@ -15,8 +15,8 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.index.bm25 import _folded
 from rag_search.index.postgres.connection import Connection
+from rag_search.index.postings import folded
 from rag_search.index.store.database import TOKENS
 
 ENTRY = np.dtype([("chunk", "<i8"), ("times", "<u4"), ("length", "<u4")])
@@ -34,7 +34,7 @@ def terms_of(line: str) -> list[str]:
 
 def key_of(term: str) -> str:
     """Return a term as it is stored: folded, and a very long one by its hash."""
-    term = _folded(term)
+    term = folded(term)
     content = term.encode("utf-8", "surrogatepass")
     if len(content) <= _LONGEST_TERM:
         return term

@@ -152,6 +152,11 @@ def inode_of(folder: Path) -> int | None:
         return None
 
 
+def replaced(folder: Path) -> FileNotFoundError:
+    """Return the error for a database that a rebuild has replaced."""
+    return FileNotFoundError(errno.ENOENT, "was replaced", str(folder / DATABASE))
+
+
 @contextmanager
 def store_errors(folder: Path) -> Iterator[None]:
     """Raise IndexStoreError with path and remedy for failures of SQLite and of the file system."""

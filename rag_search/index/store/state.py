@@ -20,6 +20,7 @@ from rag_search.index.store.segments import Segment, close_all, has_current_form
 # documents are chunked
 MetaKey = Literal["base", "chunking", "frequent_terms"]
 Source = Literal["vectors", "postings"]
+SOURCES: tuple[Source, ...] = ("vectors", "postings")
 
 
 def read_manifest(database: sqlite3.Connection) -> IndexManifest:

@@ -1,0 +1,243 @@
+"""Sources of postings for BM25: FTS5, and a mapped file that is derived from it and read four times as fast.
+
+    postings of every term -> dictionary of sorted terms -> footer
+
+The file covers the rows that the index had when it was built. Newer rows are counted from their stored terms, deleted
+ones are left out. A list with a wrong checksum is read from FTS5, and so are all of them without the file.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sqlite3
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.index.dense.base import Ids
+from rag_search.index.store.database import TOKENS
+from rag_search.index.store.derived import write_blocks
+from rag_search.index.store.disk import Disk
+from rag_search.index.store.layout import DerivedFile
+from rag_search.index.store.packing import unpack
+
+FILE_ROWS = 10_000  # below so many rows FTS5 is as fast
+MAX_NEWER = 1_000  # rows: counting them takes 40 ms, once for a reader
+_MAGIC = b"ragpost1"
+_FOOTER = struct.Struct("<8sQQQII")  # magic, terms, offset and size of the dictionary, its CRC-32, that of the footer
+_Arrays = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint8]]
+_DTYPES = ("<u8", "<u8", "<u4", "<u4", "u1")  # ends in the bytes of the terms, starts, counts, checksums, widths
+
+
+class Postings(Protocol):
+    """Where the chunks with a term are read from."""
+
+    def occurs(self, term: str) -> bool:
+        """Return whether any chunk has the term."""
+        ...
+
+    def count(self, term: str) -> int:
+        """Return the number of chunks with the term."""
+        ...
+
+    def read(self, term: str) -> tuple[Ids, NDArray[np.int64]]:
+        """Return the chunks with the term, ascending, and how often it occurs in each."""
+        ...
+
+
+@dataclass(frozen=True)
+class FtsPostings:
+    """Postings of FTS5."""
+
+    database: sqlite3.Connection
+
+    def occurs(self, term: str) -> bool:
+        """Return whether any chunk has the term. It reads one posting, where counting reads all of them."""
+        query = "SELECT 1 FROM lexical_places WHERE term = ? LIMIT 1"
+        return self.database.execute(query, (folded(term),)).fetchone() is not None
+
+    def count(self, term: str) -> int:
+        """Return the number of chunks with the term. FTS5 reads the whole posting list for it."""
+        row = self.database.execute("SELECT doc FROM lexical_vocab WHERE term = ?", (folded(term),)).fetchone()
+        return row[0] if row else 0
+
+    def read(self, term: str) -> tuple[Ids, NDArray[np.int64]]:
+        """Return the chunks with the term and how often it occurs.
+
+        SQLite joins all postings to one string: a row for each takes twice as long.
+        """
+        query = "SELECT group_concat(doc) FROM lexical_places WHERE term = ?"
+        (places,) = self.database.execute(query, (folded(term),)).fetchone()
+        return runs(places)
+
+
+class FilePostings:
+    """Postings of the file, of newer rows, and of FTS5 where the file is damaged."""
+
+    def __init__(self, file: _File, fts: FtsPostings, live: NDArray[np.bool_]) -> None:
+        self._file = file
+        self._fts = fts
+        self._live = live
+        self._all_live = bool(live.all())
+        self._newer = _newer_postings(fts.database, file.rows)
+
+    def occurs(self, term: str) -> bool:
+        """Return whether any chunk has the term."""
+        return bool(self.count(term)) if self._all_live else len(self.read(term)[0]) > 0
+
+    def count(self, term: str) -> int:
+        """Return the number of chunks with the term."""
+        if not self._all_live:
+            return len(self.read(term)[0])
+        place = self._file.find(folded(term))
+        older = 0 if place is None else int(self._file.counts[place])
+        return older + len(self._newer.get(folded(term), ()))
+
+    def read(self, term: str) -> tuple[Ids, NDArray[np.int64]]:
+        """Return the chunks with the term and how often it occurs."""
+        key = folded(term)
+        place = self._file.find(key)
+        ids, times = np.empty(0, np.int64), np.empty(0, np.int64)
+        if place is not None:
+            postings = self._file.read(place)
+            if postings is None:
+                return self._fts.read(term)
+            ids, times = postings
+        if not self._all_live:
+            keep = self._live[ids]
+            ids, times = ids[keep], times[keep]
+        if newer := self._newer.get(key):
+            ids = np.concatenate((ids, [row for row, _ in newer]))
+            times = np.concatenate((times, [number for _, number in newer]))
+        return ids, times
+
+
+class _File:
+    """The mapped file. Raises ValueError when it is not complete."""
+
+    def __init__(self, path: Path, rows: int) -> None:
+        self.rows = rows
+        with path.open("rb") as file:
+            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        view = memoryview(self._data)
+        footer = view[-_FOOTER.size :]
+        magic, terms, offset, size, checksum, own = _FOOTER.unpack(footer)
+        dictionary = view[offset : offset + size]
+        if magic != _MAGIC or own != zlib.crc32(footer[:-4]) or checksum != zlib.crc32(dictionary):
+            raise ValueError(f"{path.name} is damaged")
+        arrays: list[Any] = []
+        start = 0
+        for dtype in map(np.dtype, _DTYPES):
+            arrays.append(np.frombuffer(dictionary, dtype, terms, start))
+            start += terms * dtype.itemsize
+        self._ends, self._starts, self.counts, self._checksums, self._widths = arrays
+        self._terms = dictionary[start:]
+
+    def find(self, term: str) -> int | None:
+        """Return the place of a folded term in the dictionary."""
+        key = term.encode("utf-8", "surrogatepass")
+        low, high = 0, len(self._ends)
+        while low < high:
+            middle = (low + high) // 2
+            if self._term(middle) < key:
+                low = middle + 1
+            else:
+                high = middle
+        return low if low < len(self._ends) and self._term(low) == key else None
+
+    def _term(self, place: int) -> bytes:
+        return bytes(self._terms[int(self._ends[place - 1]) if place else 0 : int(self._ends[place])])
+
+    def read(self, place: int) -> tuple[Ids, NDArray[np.int64]] | None:
+        """Return rows and frequencies of a term; None when they are not those that were written."""
+        start, count, width = int(self._starts[place]), int(self.counts[place]), int(self._widths[place])
+        data = memoryview(self._data)[start : start + count * (4 + width)]
+        if zlib.crc32(data) != int(self._checksums[place]):
+            return None
+        ids = np.frombuffer(data, "<u4", count).astype(np.int64)
+        return ids, np.frombuffer(data, f"<u{width}", count, 4 * count).astype(np.int64)
+
+
+def open_postings(
+    database: sqlite3.Connection, file: DerivedFile | None, folder: Path, *, rows: int, deleted: Ids
+) -> Postings:
+    """Return the fastest source that can be trusted: the recorded file, else FTS5.
+
+    rows: number of rows of the index. deleted: sorted ids of deleted rows.
+    """
+    fts = FtsPostings(database)
+    if file is None or not 0 <= rows - file.rows <= MAX_NEWER:
+        return fts
+    try:
+        opened = _File(folder / file.name, file.rows)
+    except (OSError, ValueError, struct.error):
+        return fts
+    live = np.ones(rows, np.bool_)
+    live[deleted] = False
+    return FilePostings(opened, fts, live)
+
+
+def is_due(file: DerivedFile | None, folder: Path, *, rows: int) -> bool:
+    """Return whether the index is large enough for the file, and it is absent or has fallen behind."""
+    if rows < FILE_ROWS:
+        return False
+    return file is None or not (folder / file.name).exists() or rows - file.rows > MAX_NEWER
+
+
+def build_postings(
+    database: sqlite3.Connection, folder: Path, *, generation: int, rows: int, disk: Disk
+) -> DerivedFile:
+    """Write the file from the postings of FTS5. generation: the one of the commit; rows: those of the index."""
+    return write_blocks(folder / f"postings-{generation:06d}.bm25", _blocks(database), rows=rows, disk=disk)
+
+
+def _blocks(database: sqlite3.Connection) -> Iterator[bytes]:
+    """Yield the content of the file: posting lists, dictionary, footer."""
+    terms: list[bytes] = []
+    facts: list[tuple[int, int, int, int]] = []
+    offset = 0
+    for term, places in database.execute(
+        "SELECT term, group_concat(doc) FROM lexical_places GROUP BY term ORDER BY term"
+    ):
+        ids, times = runs(places)
+        width = 1 if int(times.max()) < 256 else 4
+        block = ids.astype("<u4").tobytes() + times.astype(f"<u{width}").tobytes()
+        terms.append(term.encode())
+        facts.append((offset, len(ids), zlib.crc32(block), width))
+        offset += len(block)
+        yield block
+    columns = np.array(facts, np.uint64).reshape(-1, 4).T
+    ends = np.cumsum([len(term) for term in terms], dtype=np.uint64)
+    parts = [column.astype(dtype).tobytes() for column, dtype in zip((ends, *columns), _DTYPES, strict=True)]
+    dictionary = b"".join((*parts, *terms))
+    yield dictionary
+    footer = _FOOTER.pack(_MAGIC, len(terms), offset, len(dictionary), zlib.crc32(dictionary), 0)[:-4]
+    yield footer + struct.pack("<I", zlib.crc32(footer))
+
+
+def _newer_postings(database: sqlite3.Connection, first: int) -> dict[str, list[tuple[int, int]]]:
+    """Count the terms of live rows from `first` on: term -> (row, occurrences), ascending."""
+    postings: dict[str, list[tuple[int, int]]] = {}
+    for row, packed in database.execute("SELECT id, packed FROM chunks WHERE id >= ? ORDER BY id", (first,)):
+        for term, times in Counter(map(folded, TOKENS.findall(unpack(packed).terms))).items():
+            postings.setdefault(term, []).append((row, times))
+    return postings
+
+
+def runs(places: str) -> tuple[Ids, NDArray[np.int64]]:
+    """Parse "3,3,7", a row for each occurrence, to distinct rows and how often each comes."""
+    rows = np.fromstring(places, np.int64, sep=",")
+    first = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
+    return rows[first], np.concatenate((first[1:], [len(rows)])) - first
+
+
+def folded(term: str) -> str:
+    """Return the term as FTS5's ascii tokenizer stores it."""
+    return "".join(char.lower() if char.isascii() else char for char in term)

@@ -102,12 +102,14 @@ class Index(Protocol):
 class Request(NamedTuple):
     """One query with its options.
 
-    allowed: the chunks that pass the filters, None without filters.
+    allowed: the chunks that pass the filters, None without filters. text: the question that is searched, without
+    typing errors.
     """
 
     query: Query
     options: SearchOptions
     allowed: Selection | None
+    text: str
 
     @property
     def depth(self) -> int:

@@ -38,7 +38,11 @@ class EvidenceIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a chunk contains to the letter. items: texts of the query. strength: their share of the query, 0 to 1."""
+    """What a chunk contains to the letter.
+
+    items: texts of the query. strength: the square of their share of the query, 0 to 1: an identifier in a long
+    question is one hint of several.
+    """
 
     items: tuple[str, ...]
     strength: float
@@ -55,7 +59,9 @@ def find_evidence(index: EvidenceIndex, query: str) -> dict[int, Evidence]:
         return {}
     total = max(1.0, sum(item.weight for item in items)) + OTHER_WORD * _other_words(query, items)
     return {
-        chunk_id: Evidence(tuple(item.text for item in inside), min(1.0, sum(item.weight for item in inside) / total))
+        chunk_id: Evidence(
+            tuple(item.text for item in inside), min(1.0, sum(item.weight for item in inside) / total) ** 2
+        )
         for chunk_id, inside in found.items()
     }
 

@@ -14,7 +14,7 @@ from rag_search.rerank.base import Reranker, TruncatingReranker
 from rag_search.search.instructions import facets_of
 from rag_search.text.query import Query
 
-LIFTED = 0.5  # strength of evidence that puts a hit first
+LIFTED = 0.25  # strength of evidence that puts a hit first
 
 
 def order_hits(hits: Sequence[Hit], scores: FloatVector) -> list[Hit]:

@@ -84,7 +84,7 @@ class Retriever:
         if request.options.system == "dense":
             return _Lexical(_NOTHING, _NOTHING, {}, None)
         start = time.perf_counter()
-        words, depth = terms(request.query.text), max(SCORED, request.depth)
+        words, depth = terms(request.text), max(SCORED, request.depth)
         whole = self.index.search_lexical(words, depth) if self._searches_whole(request) else _NOTHING
         allowed = _NOTHING if request.allowed is None else self._within(words, depth, request.allowed)
         evidence = find_evidence(self.index, request.query.text) if request.options.system != "bm25" else {}
@@ -101,7 +101,7 @@ class Retriever:
             if request.options.system != "bm25":
                 by_instruction.setdefault(request.query.instruction, []).append(number)
         for instruction, numbers in by_instruction.items():
-            texts = [requests[number].query.text for number in numbers]
+            texts = [requests[number].text for number in numbers]
             queries = self.embedder.encode_queries(texts, instruction=instruction).each(texts)
             for number, query in zip(numbers, queries, strict=True):
                 encoded[number] = query

@@ -26,6 +26,7 @@ from rag_search.rerank.base import (
     score_all,
 )
 from rag_search.search.base import Candidates, Index, Request
+from rag_search.search.corrections import corrected, find_corrections
 from rag_search.search.hits import (
     filter_note,
     group_by_document,
@@ -101,7 +102,9 @@ class Searcher:
     def _parse(self, raw: str, options: SearchOptions) -> Request:
         query = parse_query(raw, instruction=options.instruction)
         allowed = self.index.select(path_glob=options.paths, where=options.where, since=options.since)
-        return Request(query, options, allowed)
+        plain = options.system in ("bm25", "dense")  # measured as they are
+        corrections = [] if plain else find_corrections(self.index, query.text)
+        return Request(query, options, allowed, corrected(query.text, corrections))
 
     def _rank(self, group: Sequence[Candidates]) -> Iterator[SearchResult]:
         """Yield the results of some requests whose candidates are scored together."""
@@ -190,6 +193,8 @@ class Searcher:
             notes = [preference_note(query.instruction)]
         else:
             notes = instruction_notes(query, self.embedder, reranker)
+        if candidates.request.text != query.text:
+            notes.append(f"searched for {candidates.request.text!r}: the index does not have what was typed")
         if self._truncating is not None and reranker is not None:
             notes += truncation_notes(self._truncating, hits)
         if candidates.request.allowed is not None and not hits:
@@ -200,11 +205,11 @@ class Searcher:
         """Return hits with ranks from 1 and their best sentences."""
         if not hits:
             return ()
-        text = candidates.request.query.text
+        text = candidates.request.text
         weights = rarity(self.index.term_counts(terms(text[:SENTENCE_CHARS])), self.index.chunk_count)
         return tuple(self._with_sentence(candidates, hit, rank, weights) for rank, hit in enumerate(hits, 1))
 
     def _with_sentence(self, candidates: Candidates, hit: Hit, rank: int, weights: Mapping[str, float]) -> Hit:
         tokens = self.index.token_vectors([hit.chunk.chunk_id]) if self._token_reranker is not None else None
-        best = best_sentence(hit, candidates.query, candidates.request.query.text, tokens, weights)
+        best = best_sentence(hit, candidates.query, candidates.request.text, tokens, weights)
         return replace(hit, rank=rank, sentence=best.text if best else "", line_best=best.line if best else 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from rag_search.embed.prompts import POOLING_REMEDY, QWEN3_END, Prompts
 from rag_search.embed.token_counts import token_counter
 from rag_search.errors import EngineError, KnownAnswerError
 from rag_search.records import FloatMatrix
+from rag_search.runtime.foreign_json import is_finite, is_whole
 from rag_search.runtime.model_client import CONCURRENCY, Remote, prompt_tokens_of, tokens_of
 
 MAX_ROWS = 32  # what TEI takes in one request by default
@@ -84,8 +86,8 @@ def read_vectors(answer: Any, count: int, name: str) -> FloatMatrix:
     vectors: dict[int, FloatMatrix] = {}
     for row in rows:
         index = row.get("index")
-        if not isinstance(index, int) or not 0 <= index < count:
-            raise _wrong(name, f"a vector for text {index!r} of {count}")
+        if not is_whole(index) or not 0 <= index < count:
+            raise _wrong(name, f"a vector for text {reprlib.repr(index)} of {count}")
         if index in vectors:
             raise _wrong(name, f"two vectors for text {index}")
         vectors[index] = _vector(row.get("embedding"), name)
@@ -101,7 +103,9 @@ def _vector(value: Any, name: str) -> FloatMatrix:
     try:
         if isinstance(value, str):
             return np.frombuffer(base64.b64decode(value, validate=True), "<f4")
-        return np.array(value, np.float32).reshape(len(value))
+        if not isinstance(value, list) or not all(map(is_finite, value)):
+            raise TypeError("not a list of numbers")
+        return np.array(value, np.float32)
     except (ValueError, TypeError, binascii.Error) as error:
         raise _wrong(name, "a vector that is not a list of numbers") from error
 

@@ -22,6 +22,7 @@ from rag_search.rerank.qwen3 import (
     not_a_classifier,
 )
 from rag_search.rerank.remote_formats import MAX_DOCUMENTS, Shape, read_scores, rerank_body
+from rag_search.runtime.foreign_json import is_whole
 from rag_search.runtime.model_client import CONCURRENCY, NoRouteError, Remote, prompt_tokens_of, tokens_of
 from rag_search.runtime.threads import map_parallel
 from rag_search.text.special_tokens import neutralise
@@ -194,4 +195,4 @@ def _shortest_limit(models: Any) -> int | None:
     """Return the smallest `max_model_len` in an answer of /v1/models; None if it has none."""
     rows = models.get("data") if isinstance(models, dict) else None
     limits = [row.get("max_model_len") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
+    return min((limit for limit in limits if is_whole(limit) and limit > 0), default=None)

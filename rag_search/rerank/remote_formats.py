@@ -6,7 +6,7 @@ TEI: `{query, texts}` -> `[{index, score}]`, at the root of the server.
 
 from __future__ import annotations
 
-import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from rag_search.errors import EngineError
 from rag_search.records import FloatVector
+from rag_search.runtime.foreign_json import is_finite, is_whole
 
 Shape = Literal["vllm", "tei", "cohere", "jina"]
 MAX_DOCUMENTS: Mapping[Shape, int] = {"vllm": 256, "tei": 32, "cohere": 1000, "jina": 1000}  # in one request
@@ -54,12 +55,12 @@ def read_scores(answer: Any, wanted: int, name: str) -> FloatVector:
     scores = np.full(wanted, np.nan, np.float32)
     for row in rows:
         index, score = row.get("index"), row.get("relevance_score", row.get("score"))
-        if not isinstance(index, int) or not 0 <= index < wanted:
-            raise _wrong(name, f"a score for passage {index!r} of {wanted}")
+        if not is_whole(index) or not 0 <= index < wanted:
+            raise _wrong(name, f"a score for passage {reprlib.repr(index)} of {wanted}")
         if not np.isnan(scores[index]):
             raise _wrong(name, f"two scores for passage {index}")
-        if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
-            raise _wrong(name, f"the score {score!r} for passage {index}")
+        if not is_finite(score):
+            raise _wrong(name, f"the score {reprlib.repr(score)} for passage {index}")
         scores[index] = score
     if np.isnan(scores).any():
         raise _wrong(name, f"{len(rows)} scores for {wanted} passages")

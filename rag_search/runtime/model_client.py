@@ -7,14 +7,18 @@ else is an EngineError at once, with the server's message and a remedy. The API 
 from __future__ import annotations
 
 import json
+import re
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from rag_search.errors import EngineError
+from rag_search.runtime.bounded import MAX_ANSWER_BYTES, TooLargeError, request_within
+from rag_search.runtime.foreign_json import is_whole, parse_json
 from rag_search.runtime.http import JSON_TYPE, bearer, clean_key, clean_url, json_body, root_of, uses_proxy
 
 ATTEMPTS = 4
@@ -58,6 +62,7 @@ class Remote:
             raise EngineError(
                 f"{setting}.api_key cannot be sent: {error}.", remedy=f"Set {setting}.api_key to the key alone."
             ) from error
+        self._timeout_s = timeout_s
         timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
         self._client = httpx.Client(
             headers=bearer(self._key), timeout=timeout, transport=transport, trust_env=uses_proxy(self.url)
@@ -83,7 +88,7 @@ class Remote:
         except _Refused:
             return None
         try:
-            return response.json()
+            return parse_json(response.content)
         except ValueError:
             return None
 
@@ -104,11 +109,15 @@ class Remote:
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             try:
-                response = self._client.request(method, url, content=content, headers=headers)
+                response = request_within(
+                    self._client, method, url, content=content, headers=headers, seconds=self._timeout_s
+                )
             except httpx.TimeoutException as error:
                 if not isinstance(error, httpx.ConnectTimeout) or last:
                     raise self._too_slow() from error
                 wait = _back_off(attempt)
+            except TooLargeError as error:
+                raise self._too_large() from error
             except httpx.HTTPError as error:
                 if last:
                     raise self._unreachable(error) from error
@@ -126,15 +135,15 @@ class Remote:
 
     def _wait_requested(self, response: httpx.Response, attempt: int) -> float:
         """Return the seconds that the server asks to wait. Raises EngineError if that is too long."""
-        seconds = response.headers.get("Retry-After", "")
-        if not seconds.replace(".", "", 1).isdigit():  # absent, or a date, which model servers do not send
+        seconds = seconds_of(response.headers.get("Retry-After", ""))
+        if seconds is None:
             return _back_off(attempt)
-        if float(seconds) > LONGEST_PAUSE_S:
+        if seconds > LONGEST_PAUSE_S:
             raise EngineError(
-                f"{self._what} at {self.url} is over its limit and asks to wait {float(seconds):.0f} s.",
+                f"{self._what} at {self.url} is over its limit and asks to wait {seconds:.0f} s.",
                 remedy="Run the same command again later; finished work is kept.",
             )
-        return float(seconds)
+        return seconds
 
     def _unreachable(self, error: httpx.HTTPError) -> EngineError:
         """Return the error for a server that cannot be reached."""
@@ -143,6 +152,13 @@ class Remote:
         return EngineError(
             f"{self._what} at {self.url} cannot be reached: {detail or type(error).__name__}.",
             remedy=f"Start it (ragsearch up), or correct {self._setting}.url. Finished work is kept.",
+        )
+
+    def _too_large(self) -> EngineError:
+        """Return the error for an answer without an end."""
+        return EngineError(
+            f"{self._what} at {self.url} answered more than {MAX_ANSWER_BYTES >> 20} MB.",
+            remedy=f"Check {self._setting}.url, then look at the server's log.",
         )
 
     def _too_slow(self) -> EngineError:
@@ -175,10 +191,20 @@ class Remote:
         return text.replace(self._key, "***") if self._key else text
 
 
+def seconds_of(retry_after: str) -> float | None:
+    """Return the seconds of a Retry-After header, a number or a date; None for any other text."""
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", retry_after.strip()):
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
 def tokens_of(answer: Any) -> list[int] | None:
     """Return the token ids of a /tokenize answer; None for any other answer, such as llama.cpp's empty list."""
     tokens = answer.get("tokens") if isinstance(answer, dict) else None
-    if not isinstance(tokens, list) or not tokens or not all(isinstance(token, int) for token in tokens):
+    if not isinstance(tokens, list) or not tokens or not all(map(is_whole, tokens)):
         return None
     return tokens
 
@@ -187,7 +213,7 @@ def prompt_tokens_of(reply: Any) -> int | None:
     """Return the number of tokens that the server read; None when it does not count them."""
     usage = reply.get("usage") if isinstance(reply, dict) else None
     counts = [usage.get(name) for name in ("prompt_tokens", "total_tokens")] if isinstance(usage, dict) else []
-    return next((count for count in counts if isinstance(count, int) and count > 0), None)
+    return next((count for count in counts if is_whole(count) and count > 0), None)
 
 
 class _Refused(Exception):
@@ -202,7 +228,7 @@ def _back_off(attempt: int) -> float:
 def _parsed(response: httpx.Response, what: str) -> Any:
     """Return the JSON of an answer. Raises EngineError if it is not JSON."""
     try:
-        return response.json()
+        return parse_json(response.content)
     except ValueError as error:
         raise EngineError(
             f"{what} at {response.request.url} answered something that is not JSON: {response.text[:80]!r}.",
@@ -213,7 +239,7 @@ def _parsed(response: httpx.Response, what: str) -> Any:
 def _message_of(response: httpx.Response) -> str:
     """Return the message inside an error answer of any of the usual shapes."""
     try:
-        answer: Any = response.json()
+        answer: Any = parse_json(response.content)
     except ValueError:
         return response.text[:200].strip() or response.reason_phrase
     for key in ("error", "message", "detail"):

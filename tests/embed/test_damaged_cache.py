@@ -97,5 +97,5 @@ def test_a_thousand_flips(copy: Converted) -> None:
         with pytest.raises(EngineError, match="is damaged"):
             verify_converted(copy)
         path.write_bytes(sound[path])
-    vector = BuiltinEmbedder(cache_dir=cache, threads=1).embed_queries([QUERY])
+    vector = BuiltinEmbedder(cache_dir=cache, threads=1).encode_queries([QUERY]).vectors
     assert np.isfinite(vector).all()

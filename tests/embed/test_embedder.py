@@ -42,7 +42,7 @@ def test_it_is_an_embedder(embedder: BuiltinEmbedder) -> None:
 
 def test_a_damaged_network_is_named_with_its_remedy(tmp_path: Path) -> None:
     """One in the cache is made again; one that was named is an error."""
-    vectors = BuiltinEmbedder(cache_dir=tmp_path).embed_queries(["whole"])
+    vectors = BuiltinEmbedder(cache_dir=tmp_path).encode_queries(["whole"]).vectors
     (graph,) = tmp_path.glob("*/encoder.onnx")
     graph.write_bytes(graph.read_bytes()[:1000])
     damaged = tmp_path / "encoder.onnx"
@@ -50,7 +50,7 @@ def test_a_damaged_network_is_named_with_its_remedy(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"encoder\.onnx cannot be opened") as raised:
         BuiltinEmbedder(cache_dir=tmp_path, graph=damaged).encode_queries(["damaged"])
     assert str(graph.parent) in raised.value.remedy
-    np.testing.assert_array_equal(BuiltinEmbedder(cache_dir=tmp_path).embed_queries(["whole"]), vectors)
+    np.testing.assert_array_equal(BuiltinEmbedder(cache_dir=tmp_path).encode_queries(["whole"]).vectors, vectors)
 
 
 def test_vectors_are_unit_rows(encoded: Encoded) -> None:

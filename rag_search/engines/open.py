@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rag_search.config import Config, Settings
@@ -80,6 +81,15 @@ def verify_index(config: Config) -> list[Problem]:
 
         return verify_database(_place(config))
     return verify(config.index_dir)
+
+
+def config_at(config: Config, place: str) -> Config:
+    """Return the configuration with another index: a name, a path, or postgresql://host/database#NAME."""
+    url, _, name = place.partition("#")
+    is_remote = "://" in url
+    store = replace(config.settings.store, url=url if is_remote else None)
+    index = (name or "default") if is_remote else place
+    return replace(config, settings=replace(config.settings, store=store, index=index))
 
 
 def _place(config: Config) -> Place:

@@ -114,6 +114,10 @@ class ReadStore(Protocol):
         """Return token vectors in the order of the ids. Raises InputError when the embedder made none."""
         ...
 
+    def term_lines(self, chunk_ids: Sequence[int]) -> list[str]:
+        """Return the terms of chunks for BM25, joined by spaces, in the order of the ids. Raises KeyError."""
+        ...
+
     def document(self, path: str) -> Document:
         """Return the document at `path`. Raises InputError when there is none."""
         ...

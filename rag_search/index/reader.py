@@ -156,6 +156,11 @@ class IndexReader(Closing, Lookups):
             rows = self._segments["tokens"].read(places[:, 1], places[:, 2])
             return TokenVectors(rows, places[:, 2], places[:, 3])
 
+    def term_lines(self, chunk_ids: Sequence[int]) -> list[str]:
+        """Return the terms of chunks for BM25, joined by spaces, in the order of the ids. Raises KeyError."""
+        with self._query() as database:
+            return row_io.load_term_lines(database, chunk_ids)
+
     def document(self, path: str) -> Document:
         """Return the document at `path`. Raises InputError when there is none."""
         with self._query() as database:

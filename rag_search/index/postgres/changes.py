@@ -121,9 +121,11 @@ def insert_chunks(
     rows = [
         row for each, document in zip(pending, documents, strict=True) for row in _chunk_rows(each, document, numbers)
     ]
-    columns = "id, document, ordinal, checksum, passage_hash, token_rows, record, text, passage, terms, codes"
+    columns = (
+        "id, document, ordinal, checksum, passage_hash, token_rows, token_count, record, text, passage, terms, codes"
+    )
     with connection.cursor().copy(f"COPY chunks ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(["int8", "int8", "int4", "int8", "bytea", "int4", *["bytea"] * 5])
+        copy.set_types(["int8", "int8", "int4", "int8", "bytea", "int4", "int4", *["bytea"] * 5])
         for row, _ in rows:
             copy.write_row(row)
     with connection.cursor().copy("COPY vectors (id, embedding) FROM STDIN (FORMAT BINARY)") as copy:
@@ -136,6 +138,7 @@ def _chunk_rows(each: Pending, document: int, ids: Iterator[int]) -> Iterator[tu
     vectors = each.encoded.vectors.astype(np.float16)
     tokens = each.encoded.tokens
     lengths = tokens.lengths.tolist() if tokens else [0] * len(each.chunks)
+    counts = tokens.token_counts.tolist() if tokens else lengths
     codes = (
         np.split(tokens.rows, np.cumsum(tokens.lengths)[:-1]) if tokens and each.chunks else [None] * len(each.chunks)
     )
@@ -144,8 +147,9 @@ def _chunk_rows(each: Pending, document: int, ids: Iterator[int]) -> Iterator[tu
     for number, chunk in enumerate(each.chunks):
         code = codes[number]
         row = (
-            next(ids), document, chunk.ordinal, checksums[number], passage_hash(chunk.passage), lengths[number],
-            record_of(chunk, CHUNK_COLUMNS), chunk.text.encode(), chunk.passage.encode(), each.terms[number].encode(),
+            next(ids), document, chunk.ordinal, checksums[number], passage_hash(chunk.passage),
+            lengths[number], counts[number], record_of(chunk, CHUNK_COLUMNS), chunk.text.encode(),
+            chunk.passage.encode(), each.terms[number].encode(),
             b"" if code is None else np.ascontiguousarray(code).tobytes(),
         )  # fmt: skip
         yield row, HalfVector(vectors[number])

@@ -166,6 +166,11 @@ class PostgresReader(Closing, Lookups):
         with self._snapshot.connection() as connection:
             return rows.load_tokens(connection, chunk_ids, self.manifest.token_bytes)
 
+    def term_lines(self, chunk_ids: Sequence[int]) -> list[str]:
+        """Return the terms of chunks for BM25, joined by spaces, in the order of the ids. Raises KeyError."""
+        with self._snapshot.connection() as connection:
+            return rows.load_term_lines(connection, chunk_ids)
+
     def document(self, path: str) -> Document:
         """Return a document. Raises InputError when no document has this path."""
         with self._snapshot.connection() as connection:

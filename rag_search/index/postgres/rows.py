@@ -77,27 +77,39 @@ def load_vectors(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
 def load_tokens(connection: Connection, ids: Sequence[int], width: int) -> TokenVectors:
     """Return token vectors in the order of `ids`, rows of `width` bytes. Raises KeyError."""
     rows = connection.execute(
-        "SELECT id, token_rows, codes FROM chunks WHERE id = ANY(%s)", (list(map(int, ids)),), binary=True
+        "SELECT id, token_rows, token_count, codes FROM chunks WHERE id = ANY(%s)", (list(map(int, ids)),), binary=True
     )
-    found = {number: (count, bytes(codes)) for number, count, codes in rows}
+    found = {number: (length, count, bytes(codes)) for number, length, count, codes in rows}
     wanted = [found[int(number)] for number in ids]
-    data = np.frombuffer(b"".join(codes for _, codes in wanted), np.uint8).reshape(-1, width)
-    return TokenVectors(data, np.array([count for count, _ in wanted], np.int64))
+    data = np.frombuffer(b"".join(codes for _, _, codes in wanted), np.uint8).reshape(-1, width)
+    lengths, counts = ([each[part] for each in wanted] for part in (0, 1))
+    return TokenVectors(data, np.array(lengths, np.int64), np.array(counts, np.int64))
+
+
+def load_term_lines(connection: Connection, ids: Sequence[int]) -> list[str]:
+    """Return the terms of chunks, in the order of `ids`. Raises KeyError for an id that is not there."""
+    rows = connection.execute("SELECT id, terms FROM chunks WHERE id = ANY(%s)", (list(map(int, ids)),), binary=True)
+    lines = {number: bytes(line).decode() for number, line in rows}
+    return [lines[int(chunk_id)] for chunk_id in ids]
 
 
 def load_encoded(connection: Connection, passages: Sequence[str], width: int) -> dict[str, Encoded]:
     """Return what is stored for those of `passages` that some chunk holds, one row each. width: of a token vector."""
     by_hash = {passage_hash(passage): passage for passage in passages}
     rows = connection.execute(
-        "SELECT DISTINCT ON (passage_hash) passage_hash, embedding, token_rows, codes"
+        "SELECT DISTINCT ON (passage_hash) passage_hash, embedding, token_rows, token_count, codes"
         " FROM chunks JOIN vectors USING (id) WHERE passage_hash = ANY(%s) ORDER BY passage_hash, id",
         (list(by_hash),),
         binary=True,
     )
     found = {}
-    for digest, vector, count, codes in rows:
+    for digest, vector, length, count, codes in rows:
         tokens = (
-            TokenVectors(np.frombuffer(bytes(codes), np.uint8).reshape(-1, width), np.array([count])) if width else None
+            TokenVectors(
+                np.frombuffer(bytes(codes), np.uint8).reshape(-1, width), np.array([length]), np.array([count])
+            )
+            if width
+            else None
         )
         found[by_hash[bytes(digest)]] = Encoded(vector.to_numpy().astype(np.float32)[None], tokens)
     return found

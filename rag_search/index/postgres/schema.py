@@ -51,11 +51,13 @@ EDITION_TABLES = (
         content_hash text NOT NULL, size bigint NOT NULL, mtime_ns bigint NOT NULL, record bytea NOT NULL,
         text bytea NOT NULL)""",
     "CREATE INDEX documents_by_fact ON documents USING gin (facts)",
-    # checksum: CRC-32 of text, vector and token vectors. codes: the token vectors, row after row.
+    # checksum: CRC-32 of text, vector and token vectors. codes: the token vectors, row after row. token_count: tokens
+    # before pooling.
     """CREATE TABLE chunks (
         id bigint PRIMARY KEY, document bigint NOT NULL REFERENCES documents, ordinal integer NOT NULL,
-        checksum bigint NOT NULL, passage_hash bytea NOT NULL, token_rows integer NOT NULL, record bytea NOT NULL,
-        text bytea NOT NULL, passage bytea NOT NULL, terms bytea NOT NULL, codes bytea NOT NULL,
+        checksum bigint NOT NULL, passage_hash bytea NOT NULL, token_rows integer NOT NULL,
+        token_count integer NOT NULL, record bytea NOT NULL, text bytea NOT NULL,
+        passage bytea NOT NULL, terms bytea NOT NULL, codes bytea NOT NULL,
         UNIQUE (document, ordinal))""",
     "ALTER TABLE chunks ALTER codes SET STORAGE EXTERNAL",
     "CREATE INDEX chunks_by_passage ON chunks (passage_hash)",

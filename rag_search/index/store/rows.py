@@ -117,6 +117,15 @@ def load_chunks(database: sqlite3.Connection, ids: Sequence[int]) -> list[Chunk]
     return [chunks[int(chunk_id)] for chunk_id in ids]
 
 
+def load_term_lines(database: sqlite3.Connection, ids: Sequence[int]) -> list[str]:
+    """Load the terms of chunks, in the order of `ids`. Raises KeyError for an unknown id."""
+    rows = database.execute(
+        "SELECT id, packed FROM chunks WHERE id IN (SELECT value FROM json_each(?))", (json_list(ids),)
+    )
+    lines = {number: unpack(packed).terms for number, packed in rows}
+    return [lines[int(chunk_id)] for chunk_id in ids]
+
+
 def iterate_files(lend: Callable[[], AbstractContextManager[sqlite3.Connection]]) -> Iterator[tuple[str, FileState]]:
     """Iterate over the documents by path, with the state of their files, FILES_BATCH in memory at a time.
 

@@ -1,0 +1,52 @@
+"""`ragsearch store`: copy an index between this machine and a database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from rag_search.cli.common import JsonOption, load_config, print_json, stdout_console
+from rag_search.text.amounts import count
+from rag_search.text.sanitize import plain
+
+store_app = typer.Typer(help="Copy an index between this machine and a database.", no_args_is_help=True)
+
+Place = Annotated[
+    str, typer.Argument(help="Index name, path with a slash, or postgresql://host/database#NAME.", show_default=False)
+]
+
+
+@store_app.command("copy")
+def copy(
+    source: Place,
+    target: Place,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Empty the target first.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the index TARGET equal to SOURCE, without asking a model. Safe to interrupt and to repeat.
+
+    A password is taken from ~/.pgpass or PGPASSWORD: whatever is on a command line, other users can read.
+
+    Example: ragsearch store copy default postgresql://db.example/search
+    """
+    from rag_search.engines.open import config_at, reading, writing_as
+    from rag_search.index.copying import copy_store
+
+    config = load_config()
+    with reading(config_at(config, source)) as reader:
+        target_config = config_at(config, target)
+        with writing_as(target_config, reader.manifest, rebuild=rebuild) as writer:
+            report = copy_store(reader, writer)
+    if as_json:
+        print_json(asdict(report))
+        return
+    documents = count(report.copied, "document")
+    stdout_console().print(
+        plain(
+            f"{documents} copied ({count(report.chunks, 'chunk')}), {report.kept} unchanged, {report.removed} removed:"
+            f" {target_config.index_place}"
+        ),
+        soft_wrap=True,
+    )

@@ -40,6 +40,9 @@ def ingest(
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept a folder without Markdown.")] = False,
     include: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Also read files such as '*.txt'.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Do not read files that match.")] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Encode by Ray: ray, or ray://host:10001.")
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     index: IndexOption = None,
@@ -75,7 +78,7 @@ def ingest(
     prepare_index(config)
     # a watch keeps the engine loaded between syncs and releases the writer's lock
     embedder = factory.make_embedder(config.settings)
-    report = _sync(config, embedder, roots, options, rebuild=rebuild, as_json=as_json, quiet=quiet)
+    report = _sync(config, embedder, roots, options, workers=workers, rebuild=rebuild, as_json=as_json, quiet=quiet)
     if watch:
         from rag_search.cli.watch import follow
 
@@ -84,7 +87,7 @@ def ingest(
         )
         follow(
             roots,
-            lambda: _sync(config, embedder, roots, options, as_json=as_json, quiet=quiet),
+            lambda: _sync(config, embedder, roots, options, workers=workers, as_json=as_json, quiet=quiet),
             index_dir=config.index_dir,
             other_kinds=bool(selection.include),
         )
@@ -153,6 +156,7 @@ def _sync(
     roots: Sequence[Path],
     options: IngestOptions,
     *,
+    workers: str | None = None,
     rebuild: bool = False,
     as_json: bool = False,
     quiet: bool = False,
@@ -160,8 +164,10 @@ def _sync(
     """Make the index equal to the folders once, and print the report."""
     from rag_search.engines.base_folder import base_folder
     from rag_search.engines.open import writing
+    from rag_search.engines.workers import make_workers
     from rag_search.ingest import sync_folders
 
+    encoders = make_workers(config, workers) if workers else None
     with writing(config, embedder, rebuild=rebuild) as writer, ingest_progress(quiet=quiet) as progress:
         try:
             report = sync_folders(
@@ -170,6 +176,7 @@ def _sync(
                 roots,
                 base=base_folder(config),
                 options=options,
+                workers=encoders,
                 on_found=progress.on_found,
                 on_tokens=progress.on_tokens,
                 on_step=progress.on_step,

@@ -48,6 +48,7 @@ class EmbedderSettings(_Section):
     known_answers: Path | None = _setting(None, "JSON with a reference matrix; None: ours")  # noqa: RUF009 (it is a field)
     url: str | None = _setting(None, "base URL of an OpenAI-compatible server, ending in /v1")
     api_key: str | None = _secret()
+    threads: int | None = _setting(None, "texts at a time, builtin model; None: one for each core", ge=1)
     batch_tokens: int = _setting(16384, "tokens in one batch, padding included", ge=512)
     timeout_s: float = _setting(120.0, gt=0)
 

@@ -71,7 +71,8 @@ def _builtin(settings: Settings) -> Built[Embedder]:
     """Build the shipped encoder."""
     from rag_search.embed.builtin.embedder import BuiltinEmbedder
 
-    embedder = BuiltinEmbedder(cache_dir=settings.cache_dir, model=_builtin_model(settings.embedder.model))
+    wanted = settings.embedder
+    embedder = BuiltinEmbedder(cache_dir=settings.cache_dir, model=_builtin_model(wanted.model), threads=wanted.threads)
     return Built(embedder, wait=embedder.wait_until_open)
 
 

@@ -9,9 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
+from rag_search.documents import SourceFile
 from rag_search.embed.base import Embedder
 from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.ingest.prepare import Group
+from rag_search.ingest.reports import IngestOptions
 from rag_search.records import Encoded, TokenVectors
 from rag_search.runtime.threads import Prefetcher
 
@@ -41,6 +43,16 @@ class Encoder(Protocol):
         A document that cannot be encoded comes back as a Failure in the items of its group. stored: reads what the
         index has; the caller commits a group before it asks for the next one. Raises EngineError when the model fails.
         """
+        ...
+
+
+class FileEncoder(Protocol):
+    """Reads, chunks and encodes files, on machines that see the same folders."""
+
+    def encode_files(
+        self, sources: Sequence[SourceFile], options: IngestOptions
+    ) -> Generator[EncodedGroup, None, None]:
+        """Yield files in groups with their encoded documents, in any order, each file once."""
         ...
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +19,9 @@ from typing import NamedTuple
 from rag_search.embed.base import Embedder
 from rag_search.errors import InputError
 from rag_search.index import FileState, WriteStore
-from rag_search.ingest.encode import Encoder, LocalEncoder
+from rag_search.ingest.encode import EncodedGroup, Encoder, FileEncoder, LocalEncoder
 from rag_search.ingest.plan import plan_sync
-from rag_search.ingest.prepare import Item, group_items, prepare_files, prepare_texts
+from rag_search.ingest.prepare import group_items, prepare_files, prepare_texts
 from rag_search.ingest.reports import LEGACY_CHUNKING, IngestOptions, IngestReport, Step
 from rag_search.ingest.roots import known_roots, merged_roots
 from rag_search.ingest.store import Committer
@@ -38,6 +38,7 @@ def sync_folders(
     base: Path,
     options: IngestOptions | None = None,
     encoder: Encoder | None = None,
+    workers: FileEncoder | None = None,
     on_found: OnCount = lambda _: None,
     on_tokens: OnCount = lambda _: None,
     on_step: OnStep = lambda _: None,
@@ -45,7 +46,8 @@ def sync_folders(
     """Make the index equal to `roots` and report what was done.
 
     Documents under a root are removed when their file is gone; those under other folders stay unless `options.prune`.
-    encoder: where passages are encoded, None: in this process by `embedder`. on_found: called with the files that the
+    encoder: where passages are encoded, None: in this process by `embedder`. workers: who reads, chunks
+    and encodes files instead of this process. on_found: called with the files that the
     walk has found so far. on_tokens: called with the tokens of each batch that this process has embedded.
     Raises InputError for a root that is missing or has no Markdown; failures of single files are in the report.
     """
@@ -61,9 +63,13 @@ def sync_folders(
     writer.commit()
     work = sorted((*plan.new, *plan.changed), key=lambda source: source.path)
     store = Committer(writer)
-    items = prepare_files(work, count_tokens=embedder.count_tokens, options=options)
+    if workers:
+        groups = workers.encode_files(work, options)
+    else:
+        items = prepare_files(work, count_tokens=embedder.count_tokens, options=options)
+        groups = (encoder or LocalEncoder(embedder, on_tokens)).encode(group_items(items), writer.stored)
     total = _Total(len(work), sum(source.size for source in work))
-    _store_all(store, encoder or LocalEncoder(embedder, on_tokens), items, total, on_step)
+    _store_all(store, groups, total, on_step)
     writer.remove(plan.removed)  # last: a renamed or moved file finds its vectors under the old name
     writer.commit()
     writer.maintain()
@@ -104,7 +110,7 @@ def sync_texts(
     store = Committer(writer)
     items = prepare_texts(rows, known, count_tokens=embedder.count_tokens, options=options)
     total = _Total(len(rows), sum(len(text) for _, _, text in rows))
-    _store_all(store, LocalEncoder(embedder), items, total, on_step)
+    _store_all(store, LocalEncoder(embedder).encode(group_items(items), writer.stored), total, on_step)
     gone = sorted(set(known).difference(document_id for document_id, _, _ in rows))
     writer.remove(gone)
     writer.commit()
@@ -147,11 +153,11 @@ class _Total(NamedTuple):
     size: int
 
 
-def _store_all(store: Committer, encoder: Encoder, items: Iterable[Item], total: _Total, on_step: OnStep) -> None:
-    """Encode and commit group by group."""
+def _store_all(store: Committer, groups: Generator[EncodedGroup, None, None], total: _Total, on_step: OnStep) -> None:
+    """Commit group by group, as they are encoded."""
     documents = size = 0
-    with closing(encoder.encode(group_items(items), store.writer.stored)) as encoded_groups:
-        for encoded in encoded_groups:
+    with closing(groups):
+        for encoded in groups:
             store.commit(encoded)
             documents += len(encoded.group.items)
             size += sum(item.size for item in encoded.group.items)

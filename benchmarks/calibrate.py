@@ -7,11 +7,12 @@ documents of each set, in the index that `ragsearch evaluate` keeps in the cache
 
 1. Blend: choose the weights of late-interaction score, cosine, BM25 share, length and script, and the likeness from
    which a passage counts as a translation. They give the relevant candidates of a query the most probability under a
-   softmax (listwise cross-entropy, a smooth stand-in for Top-1). Each set counts the same. EDITION is not fitted.
+   softmax (listwise cross-entropy, a smooth stand-in for Top-1). Each set counts the same. EDITION and EXACT are given,
+   not fitted.
 2. Probability: fit a logistic regression of "the best candidate is relevant" on its blend and that of its rivals. Each
    question counts twice: as it is, and without everything that any judgment of the set calls relevant to it.
-3. Threshold: take the largest that still shows an answer for nine in ten of the questions that have one among their
-   best five documents, since a refusal hides all five.
+3. Threshold: take the largest that still shows an answer for KEPT of the questions that have one among their best five
+   documents, since a refusal hides all five.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ from rag_search.search.searcher import Searcher, SearchOptions
 
 WEIGHTS = ("late", "dense", "lexical", "length", "untranslated")
 CANDIDATES = 50
-KEPT = 0.9
+KEPT = 0.95  # of the questions with an answer among the first documents; a refusal hides it
 SHOWN = 5  # documents
 TRANSLATIONS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 EDITION = 2.0  # of the blend; twice what the one dev question about an old edition needs, too few to fit it
+EXACT = 16.0  # of the blend; more than the best of the other features can make up for
 BOUNDS = ((0, None), (0, None), (0, None), (None, 0), (0, None))
 
 
@@ -51,7 +53,7 @@ BOUNDS = ((0, None), (0, None), (0, None), (None, 0), (0, None))
 class Candidates:
     """Stage one of one question.
 
-    Features (n, 6), which candidates are relevant, and the page that each is part of, as in a folder of Markdown.
+    Features (n, 7), which candidates are relevant, and the page that each is part of, as in a folder of Markdown.
     """
 
     features: NDArray[np.float64]
@@ -66,7 +68,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.hits: Sequence[Hit] = ()
-        self.features = np.empty((0, len(WEIGHTS) + 1))
+        self.features = np.empty((0, len(WEIGHTS) + 2))
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
         """Refuse: only stored token vectors are scored."""
@@ -166,7 +168,7 @@ def _fit_weights(found: Mapping[str, Sequence[Candidates]], translation: float) 
 
     def loss(weights: NDArray[np.float64]) -> float:
         return float(
-            np.mean([np.mean([_surprise(_blend(x, weights), relevant) for x, relevant in rows]) for rows in made])
+            np.mean([np.mean([_cross_entropy(_blend(x, weights), relevant) for x, relevant in rows]) for rows in made])
         )
 
     start = np.array([20.0, 20.0, 1.0, 0.0, 0.0])
@@ -174,14 +176,14 @@ def _fit_weights(found: Mapping[str, Sequence[Candidates]], translation: float) 
 
 
 def _blend(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(columns @ np.append(weights, -EDITION))
+    return np.asarray(columns @ np.append(weights, (-EDITION, EXACT)))
 
 
 def _decidable(candidates: Sequence[Candidates]) -> list[Candidates]:
     return [c for c in candidates if c.relevant.any() and not c.relevant.all()]
 
 
-def _surprise(logits: NDArray[np.float64], relevant: NDArray[np.bool_]) -> float:
+def _cross_entropy(logits: NDArray[np.float64], relevant: NDArray[np.bool_]) -> float:
     odds = np.exp(logits - logits.max())
     return float(-np.log(odds[relevant].sum() / odds.sum()))
 
@@ -204,7 +206,7 @@ def calibrate(
     probability = 1 / (1 + np.exp(-(slope * x[:, 0] + rivals * x[:, 1] + bias)))
     shown = np.array([_answer_is_shown(c, blend) for (c, _), blend in zip(pairs, blends, strict=True)])
     threshold = float(np.quantile(probability[shown], 1 - KEPT))
-    numbers = (*weights, EDITION, translation, slope, -rivals, typical, bias, threshold)
+    numbers = (*weights, EDITION, translation, slope, -rivals, typical, bias, threshold, EXACT)
     return Calibration(*(round(float(number), 4) for number in numbers))
 
 
@@ -243,6 +245,7 @@ def describe(
             "top1": by_feature | {"blend": _top1(candidates, lambda c: calibration.blend(c.features))},
             "answered": _answered(calibration, candidates),
             "answered although the corpus has no answer": _answered(calibration, without[name]),
+            "area under the curve, with against without an answer": _area(calibration, candidates, without[name]),
         }
     everything = [c for cs in (*found.values(), *without.values()) for c in cs]
     return {
@@ -256,8 +259,19 @@ def _top1(candidates: Sequence[Candidates], score: Callable[[Candidates], NDArra
 
 
 def _answered(calibration: Calibration, candidates: Sequence[Candidates]) -> float:
-    best = [calibration.probability(c.features.astype(np.float32), c.documents).max() for c in candidates]
-    return round(float(np.mean(np.array(best) >= calibration.threshold)), 3)
+    return round(float(np.mean(np.array(_best(calibration, candidates)) >= calibration.threshold)), 3)
+
+
+def _best(calibration: Calibration, candidates: Sequence[Candidates]) -> list[float]:
+    """Return the probability of the best candidate of each question."""
+    return [float(calibration.probability(c.features.astype(np.float32), c.documents).max()) for c in candidates]
+
+
+def _area(calibration: Calibration, candidates: Sequence[Candidates], without: Sequence[Candidates]) -> float:
+    """Return how often a question scores higher with its answer in the corpus than another one without."""
+    with_answer, no_answer = (np.array(_best(calibration, some)) for some in (candidates, without))
+    wins = (with_answer[:, None] > no_answer).mean() + (with_answer[:, None] == no_answer).mean() / 2
+    return round(float(wins), 3)
 
 
 def _reliability(calibration: Calibration, candidates: Sequence[Candidates]) -> list[dict[str, float]]:

@@ -64,7 +64,7 @@ def get_document(
 
     config = load_config(index=index)
     with reading(config) as reader:
-        document, first, last = _find(reader, places(config), place)
+        document, first, last = find_lines(reader, places(config), place)
     lines = document.text.split("\n")
     last = min(len(lines), last or len(lines))
     text = "\n".join(lines[first - 1 : last])
@@ -81,7 +81,7 @@ def place_of(document: Document, shown: PathMapper) -> str:
     return shown.shown(document.path)
 
 
-def _find(reader: ReadStore, shown: PathMapper, place: str) -> tuple[Document, int, int]:
+def find_lines(reader: ReadStore, shown: PathMapper, place: str) -> tuple[Document, int, int]:
     """Return the document, the first line, and the last one (0: to the end).
 
     A path that itself ends in `:12` is tried before one with a line.

@@ -33,6 +33,9 @@ def query(
         str | None, typer.Option(help="Only documents updated since a day, or for so long: 7d.", metavar="DAY")
     ] = None,
     group: Annotated[bool, typer.Option("--group/--no-group", help="One hit per document.")] = True,
+    like: Annotated[
+        str | None, typer.Option("--like", help="Find passages like the one at this place.", metavar="PATH:LINE")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Print nothing below the threshold.")] = False,
     show_all: Annotated[bool, typer.Option("--all", help="Print hits below the threshold, too.")] = False,
     explain: Annotated[
@@ -62,6 +65,7 @@ def query(
     Example: ragsearch query 如何解决Redis连接超时 -n 3
     """
     from rag_search.cli import answers, questions, results
+    from rag_search.cli.like import passage_at, without_document
     from rag_search.text.dates import parse_since
     from rag_search.text.query import parse_where
 
@@ -81,12 +85,19 @@ def query(
         group=group,
         below_threshold=_below_threshold(strict=strict, show_all=show_all),
     )
-    query_ids, texts = zip(*questions.read_queries(words or [], batch), strict=True)
+    if like:
+        text, document = passage_at(config, like) if not (words or batch) else _only_like()
+        query_ids, texts = ("1",), (text,)
+        options = replace(options, top_k=options.top_k + 1, below_threshold="all")
+    else:
+        query_ids, texts = zip(*questions.read_queries(words or [], batch), strict=True)
     if trec:
         questions.require_distinct(query_ids)
     found = answers.ask_server(config, texts, options, explain=explain) if server else None
     if found is None:
         found = answers.search_here(config, texts, options, meanwhile=lambda: results.import_printer(form))
+    if like:
+        found = without_document(found, document, top_k=options.top_k - 1)
     if trec:
         results.write_trec(trec, query_ids, found)
     if not quiet:
@@ -96,6 +107,12 @@ def query(
 
         open_hit(1)
     raise typer.Exit(FOUND if any(result.hits for result in found) else NOTHING)
+
+
+def _only_like() -> tuple[str, str]:
+    from rag_search.errors import InputError
+
+    raise InputError("give a question, or --like PATH:LINE, not both.", remedy="Remove one of them.")
 
 
 def _below_threshold(*, strict: bool, show_all: bool) -> Literal["none", "nearest", "all"]:

@@ -166,4 +166,5 @@ def _newness(found: Sequence[_Described]) -> FloatVector:
 
 
 def _written_in(found: Sequence[_Described], script: str) -> FloatVector:
-    return np.array([1.0 if is_passage_in(one.passage, script) else -1.0 for one in found], np.float32)
+    """Return 2 for candidates in a script, -2 for others: more than a passage in the query's own language is ahead."""
+    return np.array([2.0 if is_passage_in(one.passage, script) else -2.0 for one in found], np.float32)

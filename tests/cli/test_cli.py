@@ -273,3 +273,28 @@ def test_help_has_an_example(run: Run, args: list[str]) -> None:
 
 def test_typos_in_options_are_usage_errors(run: Run) -> None:
     assert run("query", "x", "--explian").code == 2
+
+
+def test_passages_like_another_one(indexed: Path, run: Run) -> None:
+    """The passage at a place is the question, and its own document is not an answer."""
+    best = json.loads(run("query", "redis timeout", "--format", "json", "-k", "1").out)["hits"][0]
+    done = run("query", "--like", f"{best['path']}:{best['line_best']}", "--format", "json", "-k", "2")
+    hits = json.loads(done.out)["hits"]
+    assert [hit["rank"] for hit in hits] == [1, 2]
+    assert best["path"] not in [hit["path"] for hit in hits]
+    both = run("query", "redis", "--like", "docs/redis.md:1")
+    assert (both.code, "not both" in both.err) == (2, True)
+    assert run("query", "--like", "docs/none.md:1").code == 2
+
+
+def test_strict_and_all_exclude_each_other(indexed: Path, run: Run) -> None:
+    done = run("query", "redis", "--strict", "--all")
+    assert (done.code, "exclude each other" in done.err) == (2, True)
+    nothing = run("query", "best pizza dough hydration for a wood oven", "--strict", "--format", "table")
+    assert (nothing.code, nothing.out.strip()) == (1, "No confident match.")
+
+
+def test_a_filter_that_selects_nothing_is_named(indexed: Path, run: Run) -> None:
+    done = run("query", "redis", "--path", "nowhere", "--format", "table")
+    assert done.code == 1
+    assert "no document matches --path nowhere" in done.out

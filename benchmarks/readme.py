@@ -1,6 +1,6 @@
-"""Put the measured figures into README.md, between its two markers; nothing there is typed by hand.
+"""Put the measured figures into docs/results.md and the READMEs, between their markers; no figure is typed by hand.
 
-python -m benchmarks.readme        (after make evaluate, start_up.py, benchmarks.peers.quality and .speed)
+python -m benchmarks.readme        (after make evaluate, benchmarks.start_up, benchmarks.peers.quality and .speed)
 """
 
 from __future__ import annotations
@@ -15,17 +15,71 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results")
 BEST = "ragsearch rerank"
 IN_THE_TABLE_ABOVE = tuple(f"ragsearch {system}" for system in ("bm25", "dense", "hybrid"))
-START, END = "<!-- results: written by benchmarks/readme.py -->", "<!-- end of results -->"
+ROWS = 6  # of the short table
+READMES = {
+    "README.md": (
+        "Top-1 is the share of questions whose first hit is right. Larger sets: {questions:,} questions of\n{sets}.\n"
+        "All tools get the same documents and questions; the dense ones run the model that ours was trained from.",
+        "| tool | Top-1, larger sets | Top-1, bundled corpus | ingest | cold query | warm query |",
+    ),
+    "README.zh-CN.md": (
+        "Top-1 是第一条结果就正确的问题所占比例。大数据集：{sets}\n共 {questions:,} 个问题。"
+        "所有工具使用相同的文档和问题；稠密检索的工具运行的是我们训练所用的基础模型。",
+        "| 工具 | Top-1，大数据集 | Top-1，自带语料 | 索引速度 | 冷启动查询 | 热查询 |",
+    ),
+}
 
 
 def main() -> None:
-    """Record what `make evaluate` measured, and rewrite the part of README.md between the markers."""
-    for found, kept in (("report.json", "corpus_test.json"), ("top1.svg", "corpus_test.svg")):
-        shutil.copy(ROOT / "runs" / "corpus" / found, RESULTS / kept)
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text("utf-8").partition(START)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{START}\n\n" + "\n".join(_lines()) + f"\n{END}{after}", "utf-8")
+    """Record what `make evaluate` measured, if it ran, and rewrite the pages between their markers."""
+    for measured, kept in (("report.json", "corpus_test.json"), ("top1.svg", "corpus_test.svg")):
+        if (ROOT / "runs" / "corpus" / measured).exists():
+            shutil.copy(ROOT / "runs" / "corpus" / measured, RESULTS / kept)
+    _fill(ROOT / "docs" / "results.md", "results", "\n".join(_lines()).replace("(benchmarks/", "(../benchmarks/"))
+    quality, speed = _read("peers_quality"), _read("peers_speed")
+    for readme, words in READMES.items():
+        _fill(ROOT / readme, "table", "\n".join(_short_table(quality, speed, words)))
+
+
+def _fill(page: Path, name: str, text: str) -> None:
+    """Write text between the two markers of a page."""
+    start, end = f"<!-- {name}: written by benchmarks/readme.py -->", f"<!-- end of {name} -->"
+    before, _, rest = page.read_text("utf-8").partition(start)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{start}\n\n{text}\n\n{end}{after}", "utf-8")
+
+
+def _short_table(quality: Any, speed: Any, words: tuple[str, ...]) -> Iterator[str]:
+    """Yield the best of our rows and those of the five best other tools, by the larger sets; one row a tool."""
+    sets = quality["sets"]
+    larger = _larger_sets(sets)
+    tools = {tool["name"]: tool for tool in speed["tools"].values() if "not_run" not in tool}
+    means = {name: mean for name in sets["corpus"]["rows"] if (mean := _mean(sets, larger, name)) is not None}
+    others = {name for name in means if not name.startswith("ragsearch") and name in tools}
+    order = [BEST, *sorted(others, key=lambda name: -means[name])[: ROWS - 1]]
+    yield words[0].format(questions=sum(_questions(sets[name]) for name in larger), sets=", ".join(larger))
+    yield ""
+    yield words[1]
+    yield "|---|---:|---:|---:|---:|---:|"
+    for name in order:
+        corpus = sets["corpus"]["rows"][name]["top1"]
+        yield f"| {name} | {means[name]:.3f} | {corpus:.3f} | " + " | ".join(_speed_cells(name, tools)) + " |"
+
+
+def _questions(bench_set: Any) -> int:
+    """Return the number of judged questions of a set."""
+    return len(next(iter(bench_set["rows"][BEST]["per_query"].values())))
+
+
+def _larger_sets(sets: Any) -> list[str]:
+    """Return the sets beside the bundled corpus on which ours was measured."""
+    return [name for name in sets if name != "corpus" and "top1" in sets[name]["rows"].get(BEST, {})]
+
+
+def _mean(sets: Any, names: list[str], tool: str) -> float | None:
+    """Return the mean Top-1 of a tool over sets; None if it is missing in one."""
+    values = [sets[name]["rows"].get(tool, {}).get("top1") for name in names]
+    return None if None in values or not values else sum(values) / len(values)
 
 
 def _lines() -> Iterator[str]:
@@ -74,7 +128,7 @@ def _peers(quality: Any, speed: Any) -> Iterator[str]:
     if quality is None or speed is None or "top1" not in quality["sets"]["corpus"]["rows"].get(BEST, {}):
         return  # a table without ourselves would say nothing
     sets = quality["sets"]
-    larger = [name for name in sets if name != "corpus" and "top1" in sets[name]["rows"].get(BEST, {})]
+    larger = _larger_sets(sets)
     yield "Beside other tools on the same documents and questions, each with the best model it can get without a hub."
     yield "The dense ones run multilingual-e5-small, the base of ours; `zero-shot weights` is our pipeline over those"
     yield f"very weights. Larger sets: mean of {', '.join(larger)}."
@@ -87,9 +141,12 @@ def _peers(quality: Any, speed: Any) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|---:|"
     for name, row in sorted(sets["corpus"]["rows"].items(), key=lambda each: -each[1].get("top1", 0.0)):
         if "not_run" not in row and name not in IN_THE_TABLE_ABOVE:
-            others = [sets[other]["rows"].get(name, {}).get("top1") for other in larger]
-            mean = "" if None in others or not others else f"{sum(others) / len(others):.3f}"
-            yield f"| {name} | {row['top1']:.3f} | {mean} | " + " | ".join(_speed_cells(name, tools)) + " |"
+            mean = _mean(sets, larger, name)
+            yield (
+                f"| {name} | {row['top1']:.3f} | {'' if mean is None else f'{mean:.3f}'} | "
+                + " | ".join(_speed_cells(name, tools))
+                + " |"
+            )
     yield ""
     where = speed["where"]
     yield f"Speed: {where['cpu']}, {where['threads']} threads, the zero-shot weights for all; ours with token vectors,"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rag_search.cli.common import stderr_console
 from rag_search.text.sanitize import plain
 
+FEW_QUESTIONS = 10  # opening for few texts saves 50 ms and costs 3 ms a question
+
 if TYPE_CHECKING:
     from rag_search.config import Config
     from rag_search.records import SearchOptions, SearchResult
@@ -30,7 +32,13 @@ def search_here(
         if not reader.counts.documents:
             index = plain(config.index_place)
             stderr_console().print(f"{index} has no documents yet. Run: ragsearch ingest PATH", soft_wrap=True)
-        searcher = make_searcher(config.settings, reader, rerank=options.system == "rerank", meanwhile=meanwhile)
+        searcher = make_searcher(
+            config.settings,
+            reader,
+            rerank=options.system == "rerank",
+            use="few texts" if len(questions) <= FEW_QUESTIONS else "many texts",
+            meanwhile=meanwhile,
+        )
         return searcher.search_many([(question, options) for question in questions])
 
 

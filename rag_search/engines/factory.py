@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rag_search.config import Settings
 from rag_search.embed.base import Embedder, VerifiesFiles
 from rag_search.engines import known_answers
-from rag_search.engines.table import EMBEDDERS, PROFILES, RERANKERS, Built, EmbedderEngine, Profile, RerankerEngine
+from rag_search.engines.table import EMBEDDERS, PROFILES, RERANKERS, Built, EmbedderEngine, Profile, RerankerEngine, Use
 from rag_search.errors import ConfigError, MissingExtraError
 from rag_search.rerank.base import Reranker
 from rag_search.runtime.nvidia import has_nvidia_driver
@@ -74,12 +74,12 @@ def make_embedder(settings: Settings) -> Embedder:
     return built.model
 
 
-def begin_embedder(settings: Settings) -> Built[Embedder]:
+def begin_embedder(settings: Settings, *, use: Use = "many texts") -> Built[Embedder]:
     """Build the embedder, which can be used after `wait`. Raises as `make_embedder`."""
     backends = choose_backends(settings)
     engine, wanted = backends.embedding, settings.embedder
     try:
-        built = engine.build(settings)
+        built = engine.build(settings, use)
     except MissingExtraError as error:
         raise MissingExtraError(error.package, backends.extra_of(engine)) from error
     if wanted.check and not engine.trusted:

@@ -23,6 +23,7 @@ from rag_search.index import (
 )
 
 if TYPE_CHECKING:
+    from rag_search.engines.table import Use
     from rag_search.index.postgres.connection import Place
     from rag_search.search.searcher import Searcher
 
@@ -110,14 +111,19 @@ def searching(config: Config, *, rerank: bool = True) -> Iterator[Searcher]:
 
 
 def make_searcher(
-    settings: Settings, reader: ReadStore, *, rerank: bool = True, meanwhile: Callable[[], object] = lambda: None
+    settings: Settings,
+    reader: ReadStore,
+    *,
+    rerank: bool = True,
+    use: Use = "many texts",
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Searcher:
     """Build a searcher over an open index.
 
-    meanwhile: called while the builtin embedder opens its network in another thread.
+    use: how many queries it answers. meanwhile: called while the builtin embedder opens its network in another thread.
     Raises EngineError, and FingerprintError when another embedder made the index.
     """
-    built = begin_embedder(settings)
+    built = begin_embedder(settings, use=use)
     from rag_search.search.searcher import Searcher  # here, since it takes as long as a third of the opening
 
     check_fingerprint(reader, built.model)

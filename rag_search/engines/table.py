@@ -63,16 +63,17 @@ class Engine(Generic[_Build]):
     extra: str = ""
 
 
-EmbedderEngine = Engine[Callable[[Settings], Built[Embedder]]]
+Use = Literal["few texts", "many texts"]  # what a process does with an embedder before it ends
+EmbedderEngine = Engine[Callable[[Settings, Use], Built[Embedder]]]
 RerankerEngine = Engine[Callable[[Settings, Embedder | None], Built[Reranker]]]
 
 
-def _builtin(settings: Settings) -> Built[Embedder]:
+def _builtin(settings: Settings, use: Use) -> Built[Embedder]:
     """Build the shipped encoder."""
     from rag_search.embed.builtin.embedder import BuiltinEmbedder
 
-    wanted = settings.embedder
-    embedder = BuiltinEmbedder(cache_dir=settings.cache_dir, model=_builtin_model(wanted.model), threads=wanted.threads)
+    model, threads = _builtin_model(settings.embedder.model), settings.embedder.threads
+    embedder = BuiltinEmbedder(cache_dir=settings.cache_dir, model=model, threads=threads, few_runs=use == "few texts")
     return Built(embedder, wait=embedder.wait_until_open)
 
 
@@ -86,7 +87,7 @@ def _builtin_model(name: str | None) -> Model:
     raise ConfigError(f"unknown builtin model {name!r}.", remedy=f"Models: {', '.join(get_args(Model))}")
 
 
-def _sentence_transformers(settings: Settings) -> Built[Embedder]:
+def _sentence_transformers(settings: Settings, _: Use) -> Built[Embedder]:
     """Load any embedding model into this process."""
     from rag_search.embed.batched import BatchedEmbedder
     from rag_search.embed.prompts import prompts_of
@@ -98,7 +99,7 @@ def _sentence_transformers(settings: Settings) -> Built[Embedder]:
     return Built(BatchedEmbedder(backend, prompts, dim=wanted.dim, batch_tokens=wanted.batch_tokens))
 
 
-def _openai(settings: Settings) -> Built[Embedder]:
+def _openai(settings: Settings, _: Use) -> Built[Embedder]:
     """Connect to the server of embeddings."""
     from rag_search.embed.batched import BatchedEmbedder
     from rag_search.embed.openai import OpenAIBackend

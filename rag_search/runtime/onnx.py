@@ -23,15 +23,20 @@ class Session(Protocol):
         ...
 
 
-def open_session(graph: Path, *, remedy: str, threads: int = 1, is_optimised: bool = False) -> Session:
+def open_session(
+    graph: Path, *, remedy: str, threads: int = 1, is_optimised: bool = False, few_runs: bool = False
+) -> Session:
     """Open a network on the CPU. Raises EngineError with the remedy.
 
-    threads: of one operator. is_optimised: the graph is fused already, and nothing is left to optimise.
+    threads: of one operator. is_optimised: the graph is fused already, and nothing is left to optimise. few_runs: open
+    in a third of the time; a run takes a quarter longer.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # plans memory by shape, and every length is another shape
+    if few_runs:  # weights are used as they are mapped, and not copied into the order that the CPU prefers
+        options.add_session_config_entry("session.disable_prepacking", "1")
     if is_optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:

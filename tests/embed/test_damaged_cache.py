@@ -37,7 +37,7 @@ def copy(converted: Converted, tmp_path: Path) -> Converted:
     return ensure_converted(tmp_path, find_weights(), network_path("zero-shot"))
 
 
-@pytest.mark.parametrize("name", ["encoder.onnx", "pieces.i32", "sha256.json"])
+@pytest.mark.parametrize("name", ["encoder.onnx", "encoder.bin", "pieces.i32", "sha256.json"])
 def test_a_flipped_bit_is_replaced(copy: Converted, converted: Converted, name: str) -> None:
     """A full comparison finds it; the next start makes the model again, but for a bit of the digests themselves."""
     seed = random.randrange(2**32)
@@ -45,7 +45,7 @@ def test_a_flipped_bit_is_replaced(copy: Converted, converted: Converted, name: 
     with pytest.raises(EngineError, match=r"is damaged\. Remove"):
         verify_converted(copy)
     again = ensure_converted(copy.folder.parent, find_weights(), network_path("zero-shot"))
-    for file in (again.graph, again.table):
+    for file in (again.graph, again.data, again.table):
         assert file.read_bytes() == (converted.folder / file.name).read_bytes(), f"seed {seed}"
 
 
@@ -53,11 +53,11 @@ def test_an_ingest_compares_files_that_look_unchanged(copy: Converted) -> None:
     """A disk that loses a bit changes no time stamp: a full comparison finds it before anything is embedded."""
     embedder = BuiltinEmbedder(cache_dir=copy.folder.parent, threads=1)
     embedder.wait_until_open()
-    flip(copy.graph, 8_000_000)
+    flip(copy.data, 8_000_000)
     time.sleep(0.1)  # a tick of the file system
     os.utime(copy.digests)  # as if the graph were older
     damaged = BuiltinEmbedder(cache_dir=copy.folder.parent, threads=1)
-    with pytest.raises(EngineError, match=r"encoder\.onnx is damaged"):
+    with pytest.raises(EngineError, match=r"encoder\.bin is damaged"):
         damaged.verify_files()
 
 

@@ -66,7 +66,9 @@ def test_token_vectors_are_nearly_unit_rows(embedder: BuiltinEmbedder, encoded: 
     vectors = dequantize(encoded.tokens.rows)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=0.05)
     assert (np.abs(vectors) > 2.5 / np.sqrt(128)).mean() < 0.03  # few are as large as four bits can say
-    np.testing.assert_array_equal(encoded.tokens.lengths, embedder.count_tokens(TEXTS))  # no prefix, no specials
+    counts = embedder.count_tokens(TEXTS)  # no prefix, no specials
+    np.testing.assert_array_equal(encoded.tokens.token_counts, counts)
+    np.testing.assert_array_equal(encoded.tokens.lengths, -(-counts // 4))
 
 
 def test_a_text_is_the_same_alone_and_among_others(embedder: BuiltinEmbedder, encoded: Encoded) -> None:

@@ -25,8 +25,9 @@ from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 
 RECIPE = "5 int8, tokens pooled 4:1"  # raise it whenever a change of graph, prefixes or pooling changes a vector
-FORM = 3  # raise it when the files change but no vector does: they are made again, and indexes stay valid
+FORM = 4  # raise it when the files change but no vector does: they are made again, and indexes stay valid
 GRAPH = "encoder.onnx"
+DATA = "encoder.bin"  # its weights, which ONNX Runtime maps instead of copying them
 TABLE = "pieces.i32"
 DIGESTS = "sha256.json"
 
@@ -41,6 +42,11 @@ class Converted:
     def graph(self) -> Path:
         """The network."""
         return self.folder / GRAPH
+
+    @property
+    def data(self) -> Path:
+        """The weights of the network."""
+        return self.folder / DATA
 
     @property
     def table(self) -> Path:
@@ -92,15 +98,19 @@ def _is_sound(converted: Converted) -> bool:
     Files that have not changed since their digests were noted or last compared are not read again.
     """
     try:
-        with converted.graph.open("rb") as graph, converted.table.open("rb") as table:
-            found = [os.fstat(file.fileno()) for file in (graph, table)]
+        with (
+            converted.graph.open("rb") as graph,
+            converted.data.open("rb") as data,
+            converted.table.open("rb") as table,
+        ):
+            found = [os.fstat(file.fileno()) for file in (graph, data, table)]
             noted = converted.digests.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         raise _unreadable(converted, error) from error
     require_own(converted.folder, [*found, noted, converted.folder.stat()])
-    if found[1].st_size != TABLE_BYTES:
+    if found[2].st_size != TABLE_BYTES:
         return False
     if max(file.st_ctime_ns for file in found) < noted.st_ctime_ns:  # clocks of file systems tick slowly: not <=
         return True
@@ -126,7 +136,7 @@ def _damaged_file(converted: Converted) -> str | None:
     """Return the name of a file whose SHA-256 is not the one noted; None if all are right."""
     try:
         noted = json.loads(converted.digests.read_text("utf-8"))
-        expected = {name: str(noted[name]) for name in (GRAPH, TABLE)}
+        expected = {name: str(noted[name]) for name in (GRAPH, DATA, TABLE)}
     except (ValueError, KeyError, TypeError, RecursionError):
         return DIGESTS
     return next((name for name, digest in expected.items() if _digest(converted.folder / name) != digest), None)
@@ -154,20 +164,22 @@ def _convert(folder: Path, weights: Path, network: Path) -> None:
     try:
         verify_weights(weights)
         file = E5File(weights)
-        _write_graph(work / GRAPH, file, network)
+        _write_graph(work, file, network)
         _write_table(work / TABLE, file)
-        digests = {name: _digest(work / name) for name in (GRAPH, TABLE)}
+        digests = {name: _digest(work / name) for name in (GRAPH, DATA, TABLE)}
         _write(work / DIGESTS, json.dumps(digests).encode())  # the last file: the others are older
         _publish(work, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _write_graph(path: Path, file: E5File, network: Path) -> None:
-    """Build and write the network."""
-    from rag_search.embed.builtin.onnx_graph import build_graph  # onnx takes 0.2 s to import
+def _write_graph(work: Path, file: E5File, network: Path) -> None:
+    """Build and write the network and its weights."""
+    from rag_search.embed.builtin.onnx_graph import build_graph, move_weights  # onnx takes 0.2 s to import
 
-    _write(path, build_graph(load_network(file, network), "int8").SerializeToString())
+    graph = build_graph(load_network(file, network), "int8")
+    _write(work / DATA, move_weights(graph, DATA))
+    _write(work / GRAPH, graph.SerializeToString())
 
 
 def _write_table(path: Path, file: E5File) -> None:

@@ -38,8 +38,8 @@ class BuiltinEmbedder:
     """An Embedder without torch and without a model hub; the model is converted into `cache_dir` on first use.
 
     threads: texts encoded at the same time; None: one for each physical core. graph: an ONNX network to run instead of
-    the converted one. The network opens in another thread; `wait_until_open` raises what went wrong there, and so does
-    every method that needs it.
+    the converted one. few_runs: open faster, for a process that encodes a few texts and ends. The network opens in
+    another thread; `wait_until_open` raises what went wrong there, and so does every method that needs it.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class BuiltinEmbedder:
         model: Model = "zero-shot",
         threads: int | None = None,
         graph: Path | None = None,
+        few_runs: bool = False,
     ) -> None:
         weights, network = find_weights(), network_path(model)
         converted = ensure_converted(cache_dir, weights, network)
@@ -64,7 +65,7 @@ class BuiltinEmbedder:
         }
         remedy = f"Remove {converted.folder}; it is made again."
         self._opening = run_in_thread(  # takes 70 ms; one thread, since texts run in parallel
-            lambda: open_session(graph or converted.graph, remedy=remedy, is_optimised=True)
+            lambda: open_session(graph or converted.graph, remedy=remedy, is_optimised=True, few_runs=few_runs)
         )
         self._threads = threads or physical_cores()
         self._passages_truncated = 0

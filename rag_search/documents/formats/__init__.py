@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePath
 
+from rag_search.documents.formats.asciidoc import AsciiDoc
 from rag_search.documents.formats.base import Block, DecodingError, Edit, Format, ParsedText
+from rag_search.documents.formats.html_pages import Html
 from rag_search.documents.formats.markdown import Markdown, Mdx
+from rag_search.documents.formats.notebook import Notebook
+from rag_search.documents.formats.org import Org
 from rag_search.documents.formats.plain_text import PlainText
+from rag_search.documents.formats.restructured_text import RestructuredText
 
 __all__ = [
     "ALL_FORMATS",
@@ -21,7 +26,16 @@ __all__ = [
     "format_of",
 ]
 
-ALL_FORMATS: tuple[Format, ...] = (Markdown(), Mdx(), PlainText())
+ALL_FORMATS: tuple[Format, ...] = (
+    Markdown(),
+    Mdx(),
+    RestructuredText(),
+    Notebook(),
+    Html(),
+    AsciiDoc(),
+    Org(),
+    PlainText(),
+)
 FORMATS: Mapping[str, Format] = {suffix: format_ for format_ in ALL_FORMATS for suffix in format_.suffixes}
 
 

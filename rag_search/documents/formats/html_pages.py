@@ -1,0 +1,208 @@
+"""HTML pages: what is shown, with offsets into the source.
+
+No library is used: parsers that build a tree keep no offsets, and those that do (html.parser, tree-sitter) take
+quadratic time for comments that are never closed. Tags are enough here, a tree is not needed.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from rag_search.documents.formats.base import Block, Edit, ParsedText, decode_text
+from rag_search.documents.formats.visible import VisibleText
+from rag_search.text.lines import LINE_END, line_of, line_starts
+
+LONG_LINE = 2_000  # characters; a page with longer ones was written by a program and is broken at its blocks
+
+_TOKEN = re.compile(r"<!--|<[!?]|<(/?)([A-Za-z][\w:-]{0,60})((?:[^<>\"']|\"[^\"]{0,5000}\"|'[^']{0,5000}'){0,5000}+)>")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
+_ATTRIBUTE = re.compile(
+    r"""([\w:-]{1,60})[ \t\r\n]*=[ \t\r\n]*(?:"([^"]{0,5000})"|'([^']{0,5000})'|([^\s"'>]{1,500}))"""
+)
+_HIDDEN_NAMES = """
+script style template svg head nav footer noscript iframe object canvas audio video select button form dialog
+"""
+_HIDDEN = frozenset(_HIDDEN_NAMES.split())
+_RAW = frozenset({"script", "style", "textarea"})
+_BLOCKS_NAMES = """
+address article aside blockquote body dd details div dl dt fieldset figcaption figure h1 h2 h3 h4 h5 h6 header hr
+html li main ol p pre section summary table tbody td tfoot th thead tr ul
+"""
+_BLOCKS = frozenset(_BLOCKS_NAMES.split())
+_BREAKS = re.compile(rf"(?=<(?:{'|'.join(sorted(_BLOCKS - {'td', 'th', 'html', 'body'}))})[\s>/])", re.IGNORECASE)
+_DATES = ("article:modified_time", "last-modified", "article:published_time", "date", "dc.date")
+
+
+class _Tag(NamedTuple):
+    start: int
+    end: int
+    name: str
+    is_end: bool
+    attributes: str
+
+
+class Html:
+    """HTML. The title is the first `<h1>` of the content, else `<title>`; navigation and scripts are hidden."""
+
+    name = "html"
+    suffixes = frozenset({".html", ".htm", ".xhtml"})
+    is_markdown = False
+
+    def decode(self, content: bytes) -> str:
+        """Decode UTF-8 or UTF-16, and break very long lines before blocks."""
+        text = decode_text(content)
+        is_long = any(len(line) > LONG_LINE for line in LINE_END.split(text))
+        return _BREAKS.sub("\n", text) if is_long else text
+
+    def parse(self, text: str) -> ParsedText:
+        """Return headings, blocks, and edits for all tags and for what a page does not show."""
+        tags, hidden = _tags(text)
+        pairs = _pairs(tags)
+        hidden += _outside_of_main(tags, pairs, len(text))
+        edits = [*hidden, *_tag_edits(tags), *_entities(text)]
+        edits += [Edit(tags[i].start, tags[j].end) for i, j in pairs.items() if _is_hidden(tags[i])]
+        visible = VisibleText(text, edits)
+        blocks = list(_blocks(text, tags, pairs, visible))
+        heading = next((block.content for block in blocks if block.kind == "heading" and block.level == 1), "")
+        return ParsedText(heading or _title(text, tags, pairs), _metadata(tags), blocks, edits)
+
+
+def _tags(text: str) -> tuple[list[_Tag], list[Edit]]:
+    """Return the tags of a page, and edits for its comments and declarations."""
+    tags: list[_Tag] = []
+    hidden: list[Edit] = []
+    position, unclosed, lower = 0, set[str](), text.lower()
+    while match := _TOKEN.search(text, position):
+        position = match.end()
+        closing = ""
+        if match[2] is None:
+            closing = "-->" if match[0] == "<!--" else ">"
+        elif match[2].lower() in _RAW and not match[1]:
+            closing = f"</{match[2].lower()}"
+        if match[2] is not None:
+            tags.append(_Tag(match.start(), match.end(), match[2].lower(), bool(match[1]), match[3]))
+        if not closing or closing in unclosed:
+            continue
+        found = lower.find(closing, position)
+        if found < 0:
+            unclosed.add(closing)
+        elif match[2] is None:
+            position = found + len(closing)
+            hidden.append(Edit(match.start(), position))
+        else:
+            hidden.append(Edit(position, found))
+            position = found
+    return tags, hidden
+
+
+def _pairs(tags: Sequence[_Tag]) -> dict[int, int]:
+    """Return the position of the end tag of each start tag that has one."""
+    opened: dict[str, list[int]] = {}
+    pairs: dict[int, int] = {}
+    for position, tag in enumerate(tags):
+        if not tag.is_end:
+            opened.setdefault(tag.name, []).append(position)
+        elif opened.get(tag.name):
+            pairs[opened[tag.name].pop()] = position
+    return pairs
+
+
+def _outside_of_main(tags: Sequence[_Tag], pairs: dict[int, int], end: int) -> list[Edit]:
+    """Return edits that hide all around the main content, if the page says where that is."""
+    for wanted in ("main", 'role="main"', "article"):
+        found = [i for i in pairs if tags[i].name == wanted or wanted in tags[i].attributes]
+        if len(found) == 1:
+            first, last = tags[found[0]], tags[pairs[found[0]]]
+            return [Edit(0, first.start), Edit(last.end, end)]
+    return []
+
+
+def _is_hidden(tag: _Tag) -> bool:
+    return (
+        tag.name in _HIDDEN or (tag.name == "a" and "headerlink" in tag.attributes) or "aria-hidden=" in tag.attributes
+    )
+
+
+def _tag_edits(tags: Sequence[_Tag]) -> Iterator[Edit]:
+    for tag in tags:
+        shown = " " if tag.name in _BLOCKS or tag.name == "br" else ""
+        if tag.name == "img":
+            shown = _attributes(tag.attributes).get("alt", "")
+        elif tag.name == "li" and not tag.is_end:
+            shown = "- "
+        yield Edit(tag.start, tag.end, shown)
+
+
+def _entities(text: str) -> Iterator[Edit]:
+    for entity in _ENTITY.finditer(text) if "&" in text else ():
+        if (shown := html.unescape(entity[0])) != entity[0]:
+            yield Edit(*entity.span(), shown.replace("\xa0", " "))
+
+
+def _attributes(text: str) -> dict[str, str]:
+    """Return the attributes in a tag, values without references."""
+    return {
+        match[1].lower(): html.unescape(match[2] or match[3] or match[4] or "") for match in _ATTRIBUTE.finditer(text)
+    }
+
+
+def _blocks(text: str, tags: Sequence[_Tag], pairs: dict[int, int], visible: VisibleText) -> Iterator[Block]:
+    """Yield headings, code and paragraphs; a new block begins at each line in which an element of a block begins."""
+    starts = line_starts(text)
+    bounds = [*starts, len(text)]
+    marks: dict[int, tuple[str, int, int, str]] = {}
+    for i, tag in enumerate(tags):
+        if tag.is_end or tag.name not in _BLOCKS:
+            continue
+        first = line_of(starts, tag.start)
+        kind, last, level, content = "html", first + 1, 0, ""
+        if i in pairs and (tag.name[0] == "h" and tag.name[1:].isdigit()):
+            content = " ".join(visible.between(tag.start, tags[pairs[i]].end).split())
+            kind, level = ("heading", int(tag.name[1])) if content else ("html", 0)
+            last = line_of(starts, tags[pairs[i]].end - 1) + 1
+        elif i in pairs and tag.name == "pre":
+            kind, last = "code", line_of(starts, tags[pairs[i]].end - 1) + 1
+        if marks.get(first, ("html",))[0] == "html":
+            marks[first] = (kind, last, level, content)
+    line = 0
+    for first, (kind, last, level, content) in sorted(marks.items()):
+        if first < line:
+            continue
+        yield from _html(line, first, bounds, visible)
+        line = first
+        if kind != "html":
+            yield Block(kind, first, last, level, content)
+            line = last
+    yield from _html(line, len(starts), bounds, visible)
+
+
+def _html(first: int, last: int, bounds: Sequence[int], visible: VisibleText) -> Iterator[Block]:
+    if first < last and visible.text[bounds[first] : bounds[last]].strip():
+        yield Block("html", first, last)
+
+
+def _title(text: str, tags: Sequence[_Tag], pairs: dict[int, int]) -> str:
+    for start, end in pairs.items():
+        if tags[start].name == "title":
+            return html.unescape(" ".join(text[tags[start].end : tags[end].start].split()))
+    return ""
+
+
+def _metadata(tags: Sequence[_Tag]) -> dict[str, Any]:
+    """Return description, keywords, author and date from `<meta>`."""
+    found: dict[str, Any] = {}
+    for tag in tags:
+        if tag.name != "meta":
+            continue
+        values = _attributes(tag.attributes)
+        name, content = (values.get("name") or values.get("property") or "").lower(), values.get("content", "").strip()
+        if name == "keywords":
+            found["keywords"] = [word.strip() for word in content.split(",") if word.strip()]
+        elif name in ("description", "author") and content:
+            found[name] = content
+        elif name in _DATES and content:
+            found["updated" if "modified" in name else "date"] = content
+    return found

@@ -1,0 +1,272 @@
+"""Kinds of file besides Markdown: title, headings, lines, and what a reader sees."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rag_search.documents.formats import DecodingError, format_of
+from tests.documents.test_dialects import chunks_of, seen
+
+LONG = "A sentence that is long enough to keep a section of its own, as a reader would expect it. " * 2
+
+RST = f"""\
+=====
+Pools
+=====
+
+:author: Me
+:date: 2024-01-02
+
+Intro with :ref:`a link <target>`, ``code`` and :func:`~a.b.c`, `ext <http://x>`_, **bold**.
+{LONG}
+
+.. _label:
+
+Section *one*
+-------------
+
+.. note:: Take care of
+   this thing.
+
+   More.
+
+.. code-block:: python
+   :linenos:
+
+   x = *1*
+
+Then::
+
+   literal **text**
+
+.. toctree::
+   :maxdepth: 2
+
+   hidden-page
+
+- one
+- two
+
+======= =====
+A       B
+======= =====
+x       y
+======= =====
+
+.. image:: x.png
+   :alt: A diagram
+
+.. versionadded:: 3.2
+   The thing.
+
+.. function:: foo(a, b)
+
+   Does foo. [1]_
+
+.. comment here
+   hidden
+
+.. [1] The footnote.
+
+Sub
+~~~
+
+{LONG}
+"""
+RST_SECTION = """\
+Note: Take care of
+this thing.
+More.
+x = *1*
+Then:
+literal **text**
+- one
+- two
+A       B
+x       y
+A diagram
+New in version 3.2
+The thing.
+foo(a, b)
+Does foo.
+The footnote."""
+
+
+def test_restructured_text() -> None:
+    chunks = chunks_of(RST, "docs/pools.rst")
+    assert [chunk.heading_path for chunk in chunks] == [(), ("Section one",), ("Section one", "Sub")]
+    assert [(chunk.title, chunk.line_start) for chunk in chunks] == [("Pools", 1), ("Pools", 13), ("Pools", 59)]
+    assert "Intro with a link, code and a.b.c, ext, bold." in chunks[0].passage
+    assert "author" not in chunks[0].passage
+    body = "\n".join(line.strip() for line in chunks[1].passage.split("\n")[2:] if line.strip())
+    assert body == RST_SECTION
+    assert format_of("a.rst").parse(RST).metadata == {"author": "Me", "date": "2024-01-02"}
+
+
+def test_headings_agree_with_docutils() -> None:
+    """The titles of sections are those that docutils finds, in styles with and without overline."""
+    core = pytest.importorskip("docutils.core")
+    nodes = pytest.importorskip("docutils.nodes")
+    text = "Top\n===\n\na\n\n######\nBoxed\n######\n\nb\n\nOne\n---\n\nc\n\nTwo\n---\n\nd\n\n====\n\ne\n\n"
+    text += "标题\n----\n\nf\n"
+    tree = core.publish_doctree(text, settings_overrides={"report_level": 5})
+    titles = [title.astext() for title in tree.findall(nodes.title)]
+    headings = [block.content for block in format_of("a.rst").parse(text).blocks if block.kind == "heading"]
+    assert headings == titles
+
+
+ADOC = f"""\
+= Doc Title
+Me <me@a.example>
+v1.0, 2020
+:keywords: a, b
+
+Intro *bold* and `code`, link:x.html[here], https://a.example[site], <<ref,Ref>>.
+{LONG}
+
+== Section
+
+[source,java]
+----
+int x; // *no*
+----
+
+.Block title
+|===
+|a |b
+|===
+
+* item
+** nested
++
+more
+
+// hidden
+image::x.png[A picture]
+"""
+
+
+def test_asciidoc() -> None:
+    chunks = chunks_of(ADOC, "docs/a.adoc")
+    assert [(chunk.title, chunk.heading_path, chunk.line_start) for chunk in chunks] == [
+        ("Doc Title", (), 1),
+        ("Doc Title", ("Section",), 9),
+    ]
+    assert "\nIntro bold and code, here, site, Ref.\n" in chunks[0].passage
+    assert seen(ADOC, "a.adoc").split("\n")[2:] == [
+        "int x; // *no*", "Block title", "|a |b", "* item", "** nested", "more", "A picture",
+    ]  # fmt: skip
+    assert format_of("a.adoc").parse(ADOC).metadata == {"keywords": "a, b"}
+
+
+ORG = f"""\
+#+TITLE: Org title
+#+DATE: 2024-03-01
+
+Intro /it/ =verb= [[http://x][text]] a/b/c. {LONG}
+
+* TODO Head *one*                                        :tag:
+:PROPERTIES:
+:ID: x
+:END:
+
+- a
+- b
+
+#+BEGIN_SRC python :results output
+x = *1*
+#+END_SRC
+
+** Sub
+| a | b |
+|---+---|
+| 1 | 2 |
+# hidden
+{LONG}
+"""
+
+
+def test_org() -> None:
+    chunks = chunks_of(ORG, "docs/a.org")
+    assert [(chunk.title, chunk.heading_path, chunk.line_start) for chunk in chunks] == [
+        ("Org title", (), 1),
+        ("Org title", ("TODO Head one",), 6),
+        ("Org title", ("TODO Head one", "Sub"), 18),
+    ]
+    assert "Intro it verb text a/b/c." in chunks[0].passage
+    assert chunks[1].passage.endswith("- a\n- b\n\n```python\nx = *1*\n```")
+    assert "| a | b |\n| 1 | 2 |\nA sentence" in chunks[2].passage.replace("\n\n", "\n")
+
+
+HTML = f"""\
+<!DOCTYPE html>
+<html><head><title>Page &mdash; Site</title>
+<meta name="description" content="About &amp; more">
+<meta name="keywords" content="a, b">
+<style>p {{}}</style></head>
+<body>
+<nav><ul><li>Home</li></ul></nav>
+<main>
+<h1>Main <em>title</em><a class="headerlink" href="#x">¶</a></h1>
+<p>First paragraph
+goes on. {LONG}</p>
+<h2 id="a">Second</h2>
+<ul>
+<li>one</li>
+<li>two &lt;b&gt;</li>
+</ul>
+<pre><code>x &lt; 1
+y</code></pre>
+<table><tr><td>a</td><td>b</td></tr></table>
+<script>var x = "<p>no</p>";</script>
+<!-- hidden <p> -->
+<img src="x" alt="Alt text">
+</main>
+<footer>foot</footer>
+</body></html>
+"""
+
+
+def test_html() -> None:
+    chunks = chunks_of(HTML, "docs/a.html")
+    assert [(chunk.title, chunk.heading_path) for chunk in chunks] == [("Main title", ()), ("Main title", ("Second",))]
+    assert chunks[1].line_start == 12
+    assert "First paragraph\ngoes on. A sentence" in chunks[0].passage
+    assert "Site" not in chunks[0].passage and "Home" not in chunks[0].passage
+    lines = [" ".join(line.split()) for line in chunks[1].passage.split("\n")[2:] if line.strip()]
+    assert lines == ["- one", "- two <b>", "x < 1", "y", "a b", "Alt text"]
+    assert format_of("a.html").parse(HTML).metadata == {"description": "About & more", "keywords": ["a", "b"]}
+
+
+def test_html_in_one_line_is_broken_at_its_blocks() -> None:
+    """A page written by a program has sections nevertheless."""
+    page = "<html><body><h1>T</h1>" + f"<h2>A</h2><p>{LONG}</p><h2>B</h2><p>{LONG}</p>" * 10 + "</body></html>"
+    text = format_of("a.html").decode(page.encode())
+    assert {chunk.heading_path for chunk in chunks_of(text, "a.html")} == {("A",), ("B",)}
+    assert "".join(text.split("\n")) == page
+
+
+def notebook(*cells: dict[str, object], **more: object) -> bytes:
+    return json.dumps({"cells": cells, "metadata": {}, **more}).encode()
+
+
+def test_notebook() -> None:
+    """Outputs are left out, code is fenced in the language of the kernel."""
+    content = notebook(
+        {"cell_type": "markdown", "source": ["# Fit\n", "Read it."]},
+        {"cell_type": "code", "source": "x = 1\n```", "outputs": [{"text": "secret"}]},
+        {"cell_type": "raw", "source": "raw"},
+        {"cell_type": "code", "source": []},
+        metadata={"language_info": {"name": "julia"}},
+    )
+    text = format_of("a.ipynb").decode(content)
+    assert text == "# Fit\nRead it.\n\n````julia\nx = 1\n```\n````\n"
+    assert chunks_of(text, "a.ipynb")[0].title == "Fit"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"cells": [1]}', b"{" * 5000])
+def test_what_is_not_a_notebook_is_told(content: bytes) -> None:
+    with pytest.raises(DecodingError):
+        format_of("a.ipynb").decode(content)

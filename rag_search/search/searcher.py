@@ -102,8 +102,9 @@ class Searcher:
     def _parse(self, raw: str, options: SearchOptions) -> Request:
         query = parse_query(raw, instruction=options.instruction)
         allowed = self.index.select(path_glob=options.paths, where=options.where, since=options.since)
-        plain = options.system in ("bm25", "dense")  # measured as they are
-        corrections = [] if plain else find_corrections(self.index, query.text)
+        if options.system in ("bm25", "dense") or not self.embedder.token_dim:
+            return Request(query, options, allowed, query.text)
+        corrections = find_corrections(self.index, query.text, count_tokens=self.embedder.count_tokens)
         return Request(query, options, allowed, corrected(query.text, corrections))
 
     def _rank(self, group: Sequence[Candidates]) -> Iterator[SearchResult]:

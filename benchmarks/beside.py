@@ -220,10 +220,10 @@ def write(medians: Sequence[dict[str, float]], options: argparse.Namespace, *, s
         digits = 0 if unit == "bytes" else 1
         cells = [f"{value[key]:,.{digits}f} {unit}" for value in (other, this)]
         rows.append(f"| {what} | {cells[0]} | {cells[1]} | {this[key] / other[key]:.2f} |")
+    equal = "equal" if same_bm25 else "NOT equal"
     note = (
         f"Processor time of user and system, medians of {options.rounds} alternating rounds (ingest, BM25 and sync: "
-        f"one each). BM25 over {options.chunks:,} chunks; ids and scores are {'equal' if same_bm25 else 'NOT equal'}. Sync "
-        f"of {options.files:,} files."
+        f"one each). BM25 over {options.chunks:,} chunks; ids and scores are {equal}. Sync of {options.files:,} files."
     )
     text = "\n".join([f"# Beside {options.revision}", "", *rows, "", note, "", line(facts())])
     (RESULTS / "beside.md").write_text(text + "\n", "utf-8")

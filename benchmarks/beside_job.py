@@ -121,7 +121,7 @@ def sync(folder: str, files: str) -> dict[str, Any]:
         from rag_search.ingest import sync_folders
     except ImportError:
         from rag_search.ingestion import ingest as sync_folders  # type: ignore[no-redef]
-    docs, count = Path(folder) / "docs", int(files)
+    docs, count = Path(folder) / "notes", int(files)
     for number in range(count):
         file = docs / f"{number // 500:03d}" / f"{number:06d}.md"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -113,3 +113,34 @@ def test_contributing_prints_the_order() -> None:
     text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
     block = text.partition("<!-- order -->")[2].partition("<!-- end of order -->")[0]
     assert tuple(block.replace("```", "").split()) == ORDER
+
+
+QUERY_MODULES = (
+    "rag_search.engines.open",
+    "rag_search.embed.builtin.embedder",
+    "rag_search.search.searcher",
+    "rag_search.rerank.late_interaction",
+)
+QUERY_BUDGET = 90  # modules of the package that a cold query may import besides those of the command line
+NOT_FOR_QUERIES = {
+    "rag_search.index.writer",
+    "rag_search.index.verification",
+    "rag_search.index.store.recovery",
+    "rag_search.index.store.compaction",
+    "rag_search.index.store.lock",
+    "rag_search.embed.builtin.onnx_graph",
+    "rag_search.embed.builtin.rust_tokenizer",
+    "rag_search.ingest",
+    "rag_search.evaluation",
+    "rag_search.server",
+}
+
+
+def test_a_cold_query_keeps_its_import_budget() -> None:
+    """A query imports neither what writes an index nor heavy packages that it does not need."""
+    code = f"import sys\nfor name in {QUERY_MODULES}: __import__(name)\nprint(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert sorted(loaded & NOT_FOR_QUERIES) == []
+    assert sorted({name.partition(".")[0] for name in loaded} & (HEAVY - {"numpy", "onnxruntime"})) == []
+    assert len([name for name in loaded if name.startswith("rag_search")]) <= QUERY_BUDGET

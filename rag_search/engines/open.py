@@ -13,17 +13,16 @@ from rag_search.engines.factory import begin_embedder, make_reranker
 from rag_search.errors import ConfigError
 from rag_search.index import (
     IndexManifest,
-    Problem,
     ReadStore,
     WriteStore,
     derived_index,
     open_reader,
     open_writer,
-    verify,
 )
 
 if TYPE_CHECKING:
     from rag_search.engines.table import Use
+    from rag_search.index import Problem
     from rag_search.index.postgres.connection import Place
     from rag_search.search.searcher import Searcher
 
@@ -81,6 +80,8 @@ def verify_index(config: Config) -> list[Problem]:
         from rag_search.index.postgres.verify import verify as verify_database
 
         return verify_database(_place(config))
+    from rag_search.index import verify
+
     return verify(config.index_dir)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rag_search.errors import IndexCorruptError
 from rag_search.index.dense.base import DerivedIndex
@@ -13,9 +14,10 @@ from rag_search.index.store import state
 from rag_search.index.store.database import connect, has_store, inode_of, replaced, store_errors, value_errors
 from rag_search.index.store.disk import DISK, Disk
 from rag_search.index.store.layout import REBUILD, IndexManifest, no_index
-from rag_search.index.store.lock import WriterLock
-from rag_search.index.store.recovery import create_store, recover, salvaged_roots
-from rag_search.index.writer import IndexWriter
+
+if TYPE_CHECKING:
+    from rag_search.index.store.lock import WriterLock
+    from rag_search.index.writer import IndexWriter
 
 _OPEN_ATTEMPTS = 10
 
@@ -56,6 +58,9 @@ def open_writer(
     another writer is open, FingerprintError when the index was made with another manifest, IndexCorruptError,
     IndexStoreError.
     """
+    from rag_search.index.store.lock import WriterLock  # here, and not for readers
+    from rag_search.index.store.recovery import create_store, salvaged_roots
+
     with store_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         lock = WriterLock(path)
@@ -70,6 +75,9 @@ def open_writer(
 
 
 def _open(path: Path, manifest: IndexManifest, vectors: DerivedIndex, lock: WriterLock, disk: Disk) -> IndexWriter:
+    from rag_search.index.store.recovery import recover
+    from rag_search.index.writer import IndexWriter
+
     database = connect(path, writer=True)
     try:
         state.read_manifest(database).require_match(manifest, path=path)

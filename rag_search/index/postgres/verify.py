@@ -15,7 +15,7 @@ from rag_search.index.postgres.snapshot import Snapshot
 from rag_search.index.store.encodings import row_checksums
 from rag_search.index.store.layout import IndexManifest
 from rag_search.index.store.rows import passage_hash
-from rag_search.index.verify import MAX_PROBLEMS, Problem
+from rag_search.index.verification import MAX_PROBLEMS, Problem
 from rag_search.records import Encoded, TokenVectors
 
 _BATCH = 1000

@@ -24,8 +24,7 @@ import numpy as np
 from benchmarks import growth, synthetic
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
 from rag_search.engines.open import manifest_of
-from rag_search.index import FileState, open_reader, open_writer, verify
-from rag_search.index.dense.exact import scan
+from rag_search.index import FileState, derived_index, open_reader, open_writer, verify
 from rag_search.records import EncodedQueries, FloatVector, SearchOptions
 from rag_search.search.searcher import Searcher
 from tests.support import machine
@@ -107,7 +106,8 @@ def recall(index: Path, embedder: BuiltinEmbedder, seeds: synthetic.Seeds) -> Fi
     queries = embedder.encode_queries(seeds.questions).vectors
     with open_reader(index) as reader:
         found = [reader.search_dense(query[None], RECALL_AT)[0][0] for query in queries]
-        exact, _ = scan(queries, RECALL_AT, reader._vector_rows(), reader._vector_rows().live())
+    with open_reader(index, vectors=derived_index("exact")) as reader:
+        exact = [reader.search_dense(query[None], RECALL_AT)[0][0] for query in queries]
     shares = [len(np.intersect1d(a, b)) / RECALL_AT for a, b in zip(found, exact, strict=True)]
     return {f"recall@{RECALL_AT}": float(np.mean(shares)), f"recall@{RECALL_AT}, worst query": min(shares)}
 

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _mended(svg: str) -> str:
-    """rich gives a text room for its characters, where a CJK one needs two cells, and loads a font from elsewhere."""
+    """Rich gives a text room for its characters, where a CJK one needs two cells, and loads a font from elsewhere."""
 
     def widened(match: re.Match[str]) -> str:
         return f'textLength="{CELL * cell_len(html.unescape(match[2])):.1f}"{match[1]}>{match[2]}</text>'

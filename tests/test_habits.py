@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+MAX_NAME = 60
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -49,4 +50,25 @@ def test_benchmarks_start_as_modules() -> None:
     """Every text names a benchmark as `python -m benchmarks.x`, never as a file for Python."""
     texts = [*sources("benchmarks", "rag_search", "docs"), *ROOT.glob("*.md"), *ROOT.glob("*/*.md"), ROOT / "Makefile"]
     wrong = [str(path.relative_to(ROOT)) for path in texts if "python benchmarks/" in path.read_text("utf-8")]
+    assert wrong == []
+
+
+def test_benchmarks_use_public_names() -> None:
+    """A benchmark measures what users call: no private name of a reader, a writer or an embedder."""
+    wrong = [
+        f"{path.relative_to(ROOT)}: {match}"
+        for path in sources("benchmarks")
+        for match in re.findall(r"\b(?:reader|writer|embedder|searcher)\._\w+", path.read_text("utf-8"))
+    ]
+    assert wrong == []
+
+
+def test_names_of_tests_are_short() -> None:
+    """A name has at most 60 characters; the sentence is in the docstring."""
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources("tests")
+        for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))
+        if len(name) > MAX_NAME
+    ]
     assert wrong == []

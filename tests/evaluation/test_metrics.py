@@ -29,7 +29,8 @@ def test_the_order_given_is_the_order_measured_whatever_the_ids() -> None:
 
 
 @given(st.integers(1, 200), st.floats(0.05, 0.95))
-def test_the_interval_of_hits_is_that_of_the_binomial_which_resampling_them_is(n: int, p: float) -> None:
+def test_bootstrap_interval_matches_binomial(n: int, p: float) -> None:
+    """The interval of hits is that of the binomial, which resampling them is."""
     values = (np.random.default_rng(0).random(n) < p).astype(float)
     low, high = bootstrap_interval(values.tolist())
     assert 0 <= low <= values.mean() <= high <= 1

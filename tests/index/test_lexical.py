@@ -127,9 +127,8 @@ def test_scores_are_those_of_fts5_also_after_removals(folder: Path) -> None:
     database.close()
 
 
-def test_frequent_terms_are_noted_with_the_cache_and_forgotten_by_compaction(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_frequent_terms_live_until_compaction(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frequent terms are recorded with the cache and removed by compaction."""
     monkeypatch.setattr(bm25, "POSTINGS", 30)
     texts = [f"the word w{i % 7} w{i % 40}" for i in range(60)]
     queries = [["the", "w3", "w30"], ["the"], ["the", "word"], ["w30", "absent"]]

@@ -220,7 +220,8 @@ def test_a_missing_segment_is_named(folder: Path) -> None:
             opener()
 
 
-def test_parts_that_do_not_fit_are_refused_and_nothing_is_written(folder: Path) -> None:
+def test_parts_that_do_not_fit_are_refused(folder: Path) -> None:
+    """Parts that do not fit together are refused, and nothing is written."""
     with open_writer(folder, MANIFEST) as writer:
         put(writer, [A])
         with pytest.raises(ValueError, match="partition"):

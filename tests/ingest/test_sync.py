@@ -177,7 +177,8 @@ def test_what_only_another_root_leads_to_stays_until_it_is_gone(docs: Path) -> N
     assert stored(docs) == {path: text for path, text in on_disk(docs).items() if "build" not in path}
 
 
-def test_a_file_gone_from_a_folder_in_a_folder_leaves_with_either(docs: Path) -> None:
+def test_a_file_gone_from_nested_roots_leaves(docs: Path) -> None:
+    """A file gone from a root inside a root leaves with an ingest of either."""
     sync(docs, EMBEDDER, docs / "deep")
     (docs / "deep" / "c.md").unlink()
     assert sync(docs).removed == 1

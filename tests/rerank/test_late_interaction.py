@@ -69,7 +69,8 @@ def test_blocks_agree_with_loops(lengths: list[int], query_tokens: int, seed: in
     np.testing.assert_allclose(late_interaction(query, tokens), naive(query, tokens), atol=1e-5)
 
 
-def test_more_tokens_than_a_block_and_one_passage_longer_than_a_block() -> None:
+def test_passages_longer_than_a_block() -> None:
+    """More tokens than a block, and a passage longer than a block, are scored as a naive loop does."""
     rng = np.random.default_rng(1)
     lengths = [3000, 0, 3000, 9000, 1, 0, 200, 4096]
     query, tokens = units(rng, 3), stored(units(rng, sum(lengths)), lengths)

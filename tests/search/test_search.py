@@ -62,7 +62,8 @@ def test_every_candidate_carries_its_true_dense_score() -> None:
         )
 
 
-def test_a_candidate_below_the_fused_ranks_of_bm25_still_has_its_score() -> None:
+def test_a_candidate_below_the_fused_ranks_has_its_score() -> None:
+    """A candidate below the ranks that are fused keeps its BM25 score."""
     texts = {f"{n:03d}.md": ["redis redis and more" if n < 2 * DEPTH else "redis"] for n in range(2 * DEPTH + 9)}
     index = MemoryIndex(texts, WordEmbedder())
     options = SearchOptions(system="hybrid", candidates=DEPTH, top_k=DEPTH, group=False)
@@ -111,7 +112,9 @@ def test_the_instruction_is_never_searched_as_text() -> None:
 
 
 @pytest.mark.parametrize("answer", [np.array([1.0], np.float32), np.array([np.nan] * 6, np.float32)])
-def test_missing_or_broken_scores_are_an_error_and_never_a_ranking(answer: FloatVector) -> None:
+def test_broken_scores_are_an_error_not_a_ranking(answer: FloatVector) -> None:
+    """Missing and broken scores of a reranker are an error, never a ranking."""
+
     class Broken(OverlapReranker):
         def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
             return answer
@@ -160,7 +163,8 @@ class AllAtOnce(OverlapReranker):
         return [self.score(r.query, r.passages, instruction=r.instruction) for r in requests]
 
 
-def test_a_reranker_that_reads_passages_gets_many_queries_in_one_call() -> None:
+def test_many_queries_reach_a_reranker_in_one_call() -> None:
+    """A reranker that reads passages gets many queries in one call."""
     reranker = AllAtOnce()
     together = searcher(reranker).search_many(ASKED + [("redis", SearchOptions())] * PER_CALL)
     assert reranker.calls == [PER_CALL - 2, len(ASKED)]  # two are not to be reranked
@@ -168,7 +172,8 @@ def test_a_reranker_that_reads_passages_gets_many_queries_in_one_call() -> None:
     assert [result.hits for result in together[: len(ASKED)]] == [plain.search(*asked).hits for asked in ASKED]
 
 
-def test_an_embedder_that_fails_leaves_nobody_at_work_in_the_index() -> None:
+def test_an_embedder_that_fails_leaves_no_thread_at_work() -> None:
+    """After an error of the embedder no thread works in the index."""
     searching, ended = threading.Event(), threading.Event()
 
     class Slow(MemoryIndex):

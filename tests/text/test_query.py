@@ -28,7 +28,8 @@ def test_half_an_emoji_in_an_instruction_is_a_question_mark() -> None:
     assert parse_query("text", instruction="\udcff b").instruction == "? b"
 
 
-def test_an_explicit_instruction_wins_and_the_brackets_are_still_not_searched() -> None:
+def test_an_explicit_instruction_wins() -> None:
+    """An instruction of its own replaces the one in brackets, which is not searched either."""
     assert parse_query("[a] text", instruction="b") == Query("text", "b")
 
 

@@ -1,8 +1,8 @@
 """One writer: a row that says who may write, and that every commit looks at again.
 
 A writer whose session the server has seen end is gone, and the next one may start at once. The time limit is for a
-writer whose machine vanished without a word. Whoever takes over ends the former session first, so a request of it that
-arrives late finds nobody who would carry it out.
+writer whose machine vanished without a word. The writer that takes over ends the former session first, so a late
+request of that session is not carried out.
 """
 
 from __future__ import annotations

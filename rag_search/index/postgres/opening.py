@@ -40,7 +40,7 @@ def open_writer(
             head = state.read_head(connection, place)
             state.enter(connection, place, head.edition)
             lease.take(connection)
-            head = state.read_head(connection, place)  # nobody changes it any more
+            head = state.read_head(connection, place)  # no other session changes it any more
             if rebuild or not head.edition:
                 head = _start(connection, place, manifest, lease, after=head)
             state.enter(connection, place, head.edition)

@@ -45,7 +45,7 @@ class Snapshot:
                     state.enter(first, self.place, head.edition)
                     first.execute(
                         "SELECT FROM meta, documents, chunks, vectors, postings LIMIT 0"
-                    )  # nobody drops them now
+                    )  # no session drops them now
                 except psycopg.errors.UndefinedTable:  # dropped between our look at the head and this one
                     first.execute("ROLLBACK")
                     continue

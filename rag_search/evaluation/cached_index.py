@@ -45,5 +45,5 @@ def fill_index(
             except InputError as error:  # its remedies are options of the command `ingest`
                 raise InputError(error.message, remedy=f"Put the documents of the set into {docs}.") from error
         else:
-            rows = read_corpus(dataset.root / "corpus.jsonl")
+            rows = read_corpus(dataset.corpus)
             sync_texts(writer, embedder, rows, options=options, on_step=on_step)

@@ -2,19 +2,20 @@
 
 There are two layouts. BEIR: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text, ...}, `qrels/NAME.tsv`
 (query-id, corpus-id, score). Markdown tree: `docs/` judged by path relative to it, from `qrels.tsv` or from
-`qrels/pages-*.tsv`.
+`qrels/pages-*.tsv`. What other tools write is read as well: see `tables`.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rag_search.errors import InputError
+from rag_search.evaluation.tables import QRELS_SUFFIXES, read_judgments, read_rows, row_id, rows_file
 from rag_search.text.query import parse_query
+from rag_search.text.scripts import HAN, KANA
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ class Dataset:
     docs: Path | None
 
     @property
+    def corpus(self) -> Path:
+        """The table of documents of a BEIR set."""
+        return rows_file(self.root, "corpus") or self.root / "corpus.jsonl"
+
+    @property
     def judged(self) -> tuple[EvalQuery, ...]:
         """Questions with a judgment."""
         return tuple(query for query in self.queries if query.query_id in self.qrels)
@@ -76,7 +82,7 @@ def load_dataset(root: Path, *, qrels: str | None = None, split: str | None = No
     qrels_file = _qrels_file(root, qrels)
     by_path = qrels_file.parent == root or qrels_file.stem.startswith("pages-")
     judgments = _read_qrels(qrels_file)
-    questions = root / "queries.jsonl"
+    questions = rows_file(root, "queries") or root / "queries.jsonl"
     queries = [q for q in _read_queries(questions) if q.query_id in judgments or q.kind == "none"]
     if not queries:
         remedy = "Each line there is `query-id<TAB>document-id<TAB>grade`; grade 0 judges nothing."
@@ -87,16 +93,16 @@ def load_dataset(root: Path, *, qrels: str | None = None, split: str | None = No
         raise InputError(f"{root} has no judged question in split {split!r}.", remedy=f"Splits: {', '.join(splits)}")
     _require_askable(wanted, questions)
     docs = root / "docs" if by_path else None
-    if docs is None and not (root / "corpus.jsonl").is_file():
+    if docs is None and not rows_file(root, "corpus"):
         raise InputError(f"{root / 'corpus.jsonl'} is missing.", remedy="A BEIR folder holds it beside queries.jsonl.")
     return Dataset(root.resolve().name, root, qrels_file.stem, tuple(wanted), judgments, docs)
 
 
 def read_corpus(path: Path) -> Iterator[tuple[str, str, str]]:
     """Yield id, title and text of each line of a BEIR corpus."""
-    for number, row in _read_jsonl(path):
+    for number, row in read_rows(path):
         try:
-            yield str(row["_id"]), str(row.get("title") or ""), str(row["text"])
+            yield row_id(row, f"{path}:{number}"), str(row.get("title") or ""), str(row["text"])
         except KeyError as error:
             raise InputError(f"{path}:{number} has no field {error}.") from error
 
@@ -112,8 +118,9 @@ def _require_askable(queries: Sequence[EvalQuery], path: Path) -> None:
 def _qrels_file(root: Path, name: str | None) -> Path:
     if name is None and (root / "qrels.tsv").is_file():
         return root / "qrels.tsv"
-    found = sorted((root / "qrels").glob("*.tsv"))
-    names = [file.stem for file in found]
+    folder = root / "qrels"
+    found = [file for file in sorted(folder.glob("*")) if file.suffix in QRELS_SUFFIXES and file.is_file()]
+    names = list(dict.fromkeys(file.stem for file in found))
     if not found and (root / "qrels.tsv").is_file():
         raise InputError(f"{root} has no judgments {name!r}, only qrels.tsv.", remedy="Remove --qrels.")
     if not found:
@@ -122,20 +129,20 @@ def _qrels_file(root: Path, name: str | None) -> Path:
     if wanted is None or wanted not in names:
         what = "several judgments" if wanted is None else f"no judgments {wanted!r}"
         raise InputError(f"{root / 'qrels'} has {what}.", remedy=f"Pass --qrels with one of: {', '.join(names)}")
-    return root / "qrels" / f"{wanted}.tsv"
+    return next(file for file in found if file.stem == wanted)
 
 
 def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(_lines(path), 1):
-        fields = line.rstrip("\r").split("\t")
-        grade = _number(fields[2]) if len(fields) == 3 else None
-        if fields == [""] or (number == 1 and len(fields) == 3 and grade is None):  # the header is optional
+    for number, (query, document, written) in read_judgments(path):
+        grade = _number(written)
+        if number == 1 and grade is None:  # the header is optional
             continue
         if grade is None or not grade.is_integer():
+            line = "\t".join((query, document, written))
             raise InputError(f"{path}:{number} is not `query-id<TAB>document-id<TAB>grade`: {line[:80]!r}.")
         if grade > 0:
-            qrels.setdefault(fields[0], {})[fields[1]] = int(grade)
+            qrels.setdefault(query, {})[document] = int(grade)
     return qrels
 
 
@@ -148,7 +155,7 @@ def _number(text: str) -> float | None:
 
 
 def _read_queries(path: Path) -> Iterator[EvalQuery]:
-    for number, row in _read_jsonl(path):
+    for number, row in read_rows(path):
         extra = row.get("metadata")
         extra = extra if isinstance(extra, dict) else {}  # other tools write what they like there
         instruction = row.get("instruction") or None
@@ -157,7 +164,7 @@ def _read_queries(path: Path) -> Iterator[EvalQuery]:
         try:
             text = str(row["text"])
             yield EvalQuery(
-                query_id=str(row["_id"]),
+                query_id=row_id(row, f"{path}:{number}"),
                 text=text,
                 instruction=instruction,
                 kind=str(row.get("kind") or extra.get("type") or "-"),
@@ -168,30 +175,12 @@ def _read_queries(path: Path) -> Iterator[EvalQuery]:
             raise InputError(f"{path}:{number} has no field {error}.") from error
 
 
-def _read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}:{number} is not JSON: {error}.") from error
-        if not isinstance(row, dict):
-            raise InputError(f"{path}:{number} is not a JSON object.")
-        yield number, row
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
+_HAN, _KANA = re.compile(f"[{HAN}]"), re.compile(f"[{KANA}]")
 
 
 def guess_language(text: str) -> str:
     """Return `zh` for a text with Han characters and no kana, `en` if all letters are ASCII, else `other`."""
-    kana = any("\u3040" <= char <= "\u30ff" for char in text)
-    if any("\u4e00" <= char <= "\u9fff" for char in text) and not kana:
+    if _HAN.search(text) and not _KANA.search(text):
         return "zh"
     letters = [char for char in text if char.isalpha()]
     return "en" if letters and all(char.isascii() for char in letters) else "other"

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
-STEP = 1e-6  # the last digit written
+import numpy as np
 
 
 def trec_run(run: Mapping[str, Sequence[tuple[str, float]]], tag: str) -> Iterator[str]:
     """Yield `qid Q0 docid rank score tag`, one line per hit. run: query id -> (document id, score), best first.
 
-    Tools order by score, break ties by document id and ignore the rank. So equal scores are written a millionth apart,
-    in the order of the ranking.
+    Tools order by score, break ties by document id and ignore the rank, and trec_eval keeps scores in 32 bits. So the
+    scores fall by at least one step of a 32-bit number, in the order of the ranking.
     """
+    lowest = np.float32(-np.inf)
     for query_id, ranking in run.items():
-        written = math.inf
+        written = np.float32(np.inf)
         for rank, (document_id, score) in enumerate(ranking, 1):
-            written = min(round(score, 6), written - STEP)
-            yield f"{trec_token(query_id)} Q0 {trec_token(document_id)} {rank} {written:.6f} {tag}\n"
+            written = min(np.float32(score), np.nextafter(written, lowest))
+            yield f"{trec_token(query_id)} Q0 {trec_token(document_id)} {rank} {written:.9g} {tag}\n"
 
 
 def trec_token(text: str) -> str:

@@ -11,11 +11,9 @@ from functools import cache, lru_cache
 
 # Character classes for regular expressions, without the brackets: Chinese, Japanese and Korean; Thai, Lao, Tibetan,
 # Burmese and Khmer, which write no spaces.
-CJK = (
-    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u3131-\u318e\u31a0-\u31bf"
-    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7fb\uf900-\ufaff\u1100-\u11ff"
-    "\U00016fe0-\U00018cff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
-)
+HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\U0001b000-\U0001b16f"
+CJK = f"{HAN}{KANA}\u3105-\u312f\u3131-\u318e\u31a0-\u31bf\ua960-\ua97c\uac00-\ud7fb\u1100-\u11ff\U00016fe0-\U00018cff"
 UNSPACED = "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0f40-\u0fbc\u1000-\u1049\u1050-\u109f\u1780-\u17d3"
 
 LATIN = "latin"

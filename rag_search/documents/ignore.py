@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
+from rag_search.documents.gitignore import IgnoreRules, parse_rules
 
 IGNORE_FILES = (".gitignore", ".ragsearchignore")  # within a folder the second one decides
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
@@ -14,7 +14,7 @@ SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
 @dataclass(frozen=True, slots=True)
 class _Level:
     folder: Path
-    spec: GitIgnoreSpec
+    rules: IgnoreRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Ignored:
         Raises:
             OSError, UnicodeError: an ignore file cannot be read.
         """
-        specs = [_read(folder / name) for name in IGNORE_FILES]
-        return Ignored(self.levels + tuple(_Level(folder, spec) for spec in specs if spec))
+        files = [_read(folder / name) for name in IGNORE_FILES]
+        return Ignored(self.levels + tuple(_Level(folder, rules) for rules in files if rules))
 
     def without_rules_against(self, folder: Path) -> Ignored:
         """Drop the rules that would exclude `folder` itself: naming a folder overrides ignore files above it."""
@@ -42,7 +42,7 @@ class Ignored:
             return True
         for level in reversed(self.levels):
             name = path.relative_to(level.folder).as_posix()
-            if (decision := level.spec.check_file(name + "/" * is_folder).include) is not None:
+            if (decision := level.rules.decide(name, is_folder=is_folder)) is not None:
                 return decision
         return False
 
@@ -83,7 +83,10 @@ def is_virtual_environment(folder: Path) -> bool:
     return (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()
 
 
-def _read(path: Path) -> GitIgnoreSpec | None:
+def _read(path: Path) -> IgnoreRules | None:
+    """Return the rules of an ignore file; None if there is none. Raises OSError, UnicodeError."""
     if not path.is_file():
         return None
-    return GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8-sig").split("\n"))
+    content = path.read_bytes()
+    content.decode("utf-8")  # UTF-16 would be read as rules that match nothing
+    return parse_rules(content)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pathspec import GitIgnoreSpec
-
+from rag_search.documents.gitignore import IgnoreRules, parse_pattern, parse_rules
 from rag_search.errors import InputError
 
 
@@ -25,29 +24,29 @@ class Selection:
 
     def includes(self, path: str) -> bool:
         """Return whether a file is to be read although its kind is not."""
-        return bool(self.include) and self._included.match_file(path.lstrip("/"))
+        return bool(self.include) and self._included.covers(path.lstrip("/"), is_folder=False)
 
     def excludes(self, path: str, *, is_folder: bool) -> bool:
         """Return whether a file or folder is not to be read."""
-        return bool(self.exclude) and self._excluded.match_file(path.lstrip("/") + "/" * is_folder)
+        return bool(self.exclude) and self._excluded.covers(path.lstrip("/"), is_folder=is_folder)
 
     def check(self) -> None:
         """Raise InputError for a pattern that cannot be used."""
         _ = self._included, self._excluded
 
     @cached_property
-    def _included(self) -> GitIgnoreSpec:
-        return _spec(self.include, "--include")
+    def _included(self) -> IgnoreRules:
+        return _rules(self.include, "--include")
 
     @cached_property
-    def _excluded(self) -> GitIgnoreSpec:
-        return _spec(self.exclude, "--exclude")
+    def _excluded(self) -> IgnoreRules:
+        return _rules(self.exclude, "--exclude")
 
 
-def _spec(patterns: Sequence[str], option: str) -> GitIgnoreSpec:
+def _rules(patterns: Sequence[str], option: str) -> IgnoreRules:
+    """Return the patterns of an option. Raises InputError for one that can match nothing."""
     for pattern in patterns:
-        try:
-            GitIgnoreSpec.from_lines([pattern])
-        except (ValueError, re.error) as error:
-            raise InputError(f"{option} {pattern!r} is not a pattern: {error}.", remedy="Example: '*.txt'") from error
-    return GitIgnoreSpec.from_lines(patterns)
+        parsed = parse_pattern(os.fsencode(pattern))
+        if parsed is None or parsed.kind == "never":
+            raise InputError(f"{option} {pattern!r} is not a pattern: it matches nothing.", remedy="Example: '*.txt'")
+    return parse_rules(os.fsencode("\n".join(patterns)))

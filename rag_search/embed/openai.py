@@ -19,7 +19,7 @@ from rag_search.embed.prompts import POOLING_REMEDY, QWEN3_END, Prompts
 from rag_search.embed.token_counts import token_counter
 from rag_search.errors import EngineError, KnownAnswerError
 from rag_search.records import FloatMatrix
-from rag_search.runtime.foreign_json import is_finite, is_whole
+from rag_search.runtime.foreign_json import is_number, is_whole
 from rag_search.runtime.model_client import CONCURRENCY, Remote, prompt_tokens_of, tokens_of
 
 MAX_ROWS = 32  # what TEI takes in one request by default
@@ -103,7 +103,7 @@ def _vector(value: Any, name: str) -> FloatMatrix:
     try:
         if isinstance(value, str):
             return np.frombuffer(base64.b64decode(value, validate=True), "<f4")
-        if not isinstance(value, list) or not all(map(is_finite, value)):
+        if not isinstance(value, list) or not all(map(is_number, value)):
             raise TypeError("not a list of numbers")
         return np.array(value, np.float32)
     except (ValueError, TypeError, binascii.Error) as error:

@@ -22,6 +22,11 @@ def is_whole(value: Any) -> TypeGuard[int]:
     return type(value) is int
 
 
+def is_number(value: Any) -> bool:
+    """Return whether a value is a number of float32, NaN and infinity included; true and false are not."""
+    return is_finite(value) or (type(value) is float and not math.isfinite(value))
+
+
 def is_finite(value: Any) -> bool:
     """Return whether a value is a number that float32 can represent; true, false, NaN and infinity are not."""
     if type(value) is int:

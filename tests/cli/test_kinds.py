@@ -15,7 +15,7 @@ def test_other_kinds_are_told_in_one_line(project: Path, run: Run) -> None:
     assert "skipped 3 files: .png 2, .txt 1 (--include '*.txt' reads .txt)" in done.err
     report = json.loads(run("ingest", "docs", "--include", "*.txt", "--exclude", "deep/", "--json").out)
     assert (report["new"], report["removed"], report["unread"]) == (1, 1, {".png": 2})
-    assert run("ingest", "docs", "--exclude", "[z-a]").code == 2
+    assert run("ingest", "docs", "--exclude", "[").code == 2
 
 
 def test_patterns_in_the_settings_hold_for_every_ingest(project: Path, run: Run) -> None:

@@ -144,8 +144,8 @@ def test_patterns_choose_files(tmp_path: Path) -> None:
 
 
 def test_a_bad_pattern_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--exclude '\[z-a\]' is not a pattern"):
-        walk([tmp_path], base=tmp_path, on_problem=[].append, selection=Selection(exclude=("[z-a]",)))
+    with pytest.raises(InputError, match=r"--exclude '\[' is not a pattern"):
+        walk([tmp_path], base=tmp_path, on_problem=[].append, selection=Selection(exclude=("[",)))
 
 
 def test_a_missing_root_names_what_stands_beside_it(tmp_path: Path) -> None:

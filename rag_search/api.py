@@ -60,7 +60,7 @@ def ingest(
     config = load_config({**(settings or {}), "index": index}, ingested=folders)
     prepare_index(config)
     limits = config.settings.ingest
-    selection = Selection(tuple(limits.include), tuple(limits.exclude))
+    selection = Selection(tuple(limits.include), tuple(limits.exclude), limits.follow_links)
     options = IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20), selection=selection)
     embedder = factory.make_embedder(config.settings)
     with writing(config, embedder, rebuild=rebuild) as writer:

@@ -40,6 +40,7 @@ def ingest(
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept a folder without Markdown.")] = False,
     include: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Also read files such as '*.txt'.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Do not read files that match.")] = None,
+    follow_links: Annotated[bool, typer.Option("--follow-links", help="Also follow links out of the folders.")] = False,
     workers: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Encode by Ray: ray, or ray://host:10001.")
     ] = None,
@@ -60,7 +61,8 @@ def ingest(
 
     config = load_config(index=index, profile=profile, ingested=paths or [])
     settings = config.settings.ingest
-    selection = Selection((*settings.include, *(include or ())), (*settings.exclude, *(exclude or ())))
+    patterns = (*settings.include, *(include or ())), (*settings.exclude, *(exclude or ()))
+    selection = Selection(*patterns, follow_links=follow_links or settings.follow_links)
     options = IngestOptions(
         max_tokens=settings.max_tokens,
         max_bytes=int(settings.max_file_mb * 2**20),

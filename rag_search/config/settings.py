@@ -92,6 +92,7 @@ class IngestSettings(_Section):
     max_file_mb: float = _setting(64.0, "larger files are reported as failed", gt=0)
     include: tuple[str, ...] = _setting((), "patterns of files of other kinds to read, such as *.txt")
     exclude: tuple[str, ...] = _setting((), "patterns of files and folders not to read")
+    follow_links: bool = _setting(False, "follow links that lead out of the folders")
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,8 @@ def is_address(key: str) -> bool:
 def _is_guarded(key: str, value: Any, folder: Path) -> bool:
     """Return whether one setting needs trust."""
     name = key.rpartition(".")[2]
+    if name == "follow_links":
+        return value is True
     if not isinstance(value, str) or not value:
         return False
     if name in _ADDRESSES:

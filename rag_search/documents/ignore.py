@@ -64,6 +64,13 @@ def ignored_above(folder: Path) -> Ignored:
     return rules.without_rules_against(folder)
 
 
+def places_around(root: Path) -> list[Path]:
+    """Return the real folder of a root, and the top of the Git work tree that it is in, if any."""
+    real = root.resolve()
+    tops = [folder for folder in (real, *real.parents) if (folder / ".git").exists()]
+    return [real, *tops[:1]]
+
+
 def is_ignored(path: Path, *, root: Path) -> bool:
     """Return whether a walk of the folder `root` skips `path`, which is below it, or a folder on the way there.
 

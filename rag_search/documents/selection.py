@@ -17,10 +17,12 @@ class Selection:
 
     include: also read files that match, whatever their kind; unknown kinds are plain text.
     exclude: do not read files and folders that match.
+    follow_links: also follow links that lead out of what is ingested.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    follow_links: bool = False
 
     def includes(self, path: str) -> bool:
         """Return whether a file is to be read although its kind is not."""

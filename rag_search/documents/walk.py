@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from rag_search.documents.formats import FORMATS
-from rag_search.documents.ignore import Ignored, ignored_above, is_virtual_environment
+from rag_search.documents.ignore import Ignored, ignored_above, is_virtual_environment, places_around
 from rag_search.documents.selection import Selection
 from rag_search.errors import InputError
 
@@ -67,7 +67,8 @@ def walk(
 
     Skipped are hidden entries, `node_modules`, virtual environments, and what `.gitignore` or `.ragsearchignore`
     excludes in the folder, in one above it, or in the Git work tree around the root. Symbolic links are followed after
-    all real files, so that a file with two paths keeps its real one.
+    all real files, so that a file with two paths keeps its real one; one that leads out of all roots and their Git work
+    trees only with `selection.follow_links`.
 
     selection: patterns of files to read besides those of known kinds, or not to read.
     unread: filled with the number of files of other kinds, by suffix.
@@ -93,9 +94,11 @@ class _Walk:
         self._above = base.as_posix().rstrip("/") + "/"
         self.seen: set[tuple[int, int] | Path] = set()
         self.links: deque[_Entry] = deque()
+        self._allowed: list[Path] = []  # where links may lead: the roots and their Git work trees
 
     def files(self, roots: Sequence[Path]) -> Iterator[SourceFile]:
         """Yield the files under `roots`, then those behind links."""
+        self._allowed = [place for root in roots for place in places_around(root)]
         for root in roots:
             yield from self._below(self._top(root))
         while self.links:
@@ -169,7 +172,17 @@ class _Walk:
         if target == here or target in here.parents:
             self._report(path, f"is a link in a circle, to {target}", failed=False)
             return []
+        if not self.selection.follow_links and not any(target.is_relative_to(top) for top in self._allowed):
+            self._report(path, f"is a link out of what is ingested, to {target}; --follow-links reads it", failed=False)
+            return []
+        if not link.is_folder and not self._is_kind(target):
+            self._report(path, f"is a link to a file of another kind, {target}", failed=False)
+            return []
         return [link]
+
+    def _is_kind(self, target: Path) -> bool:
+        """Return whether the file behind a link would be read under its own name."""
+        return target.suffix.lower() in NAMED_SUFFIXES or self.selection.includes(self._stored(target))
 
     def _file(self, path: Path) -> SourceFile | None:
         try:

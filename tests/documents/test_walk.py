@@ -80,13 +80,42 @@ def test_links_are_followed_once_and_never_in_circles(tmp_path: Path) -> None:
     (docs / "other").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "self.md").symlink_to(tmp_path / "elsewhere" / "self.md")
     (docs / "gone.md").symlink_to(docs / "nowhere")
-    paths, problems = found(docs, base=docs)
+    problems: list[SkippedPath] = []
+    follow = Selection(follow_links=True)
+    paths = [file.path for file in walk([docs], base=docs, on_problem=problems.append, selection=follow)]
     assert paths == ["real/a.md", "other/b.md"]
     assert [(problem.path, problem.failed) for problem in problems] == [
         ("gone.md", True),
         ("real/up", False),
         ("other/self.md", True),
     ]
+
+
+def test_links_out_of_the_folders_are_skipped(tmp_path: Path) -> None:
+    """A link may lead into another root or the work tree around one; elsewhere it is skipped by name."""
+    grow(tmp_path, "docs/a.md", "more/b.md", "secret/c.md", "repo/docs/d.md", "repo/other/e.md", "docs/key.pem")
+    (tmp_path / "repo" / ".git").mkdir()
+    links = {
+        "docs/b.md": "more/b.md",
+        "docs/c": "secret",
+        "docs/c.md": "secret/c.md",
+        "repo/docs/e.md": "repo/other/e.md",
+    }
+    for name, target in {**links, "docs/key.md": "docs/key.pem", "docs/shadow.md": "secret/gone.md"}.items():
+        (tmp_path / name).symlink_to(tmp_path / target)
+    roots = [tmp_path / "docs", tmp_path / "repo" / "docs"]
+    problems: list[SkippedPath] = []
+    paths = [file.path for file in walk(roots, base=tmp_path, on_problem=problems.append)]
+    assert paths == ["docs/a.md", "repo/docs/d.md", "repo/docs/e.md"]
+    assert {problem.path for problem in problems} == {
+        f"docs/{name}" for name in ("b.md", "c", "c.md", "key.md", "shadow.md")
+    }
+    assert sum("--follow-links" in problem.message for problem in problems) == 3
+    paths = [file.path for file in walk([*roots, tmp_path / "more"], base=tmp_path, on_problem=[].append)]
+    assert "more/b.md" in paths
+    follow = Selection(follow_links=True)
+    paths = [file.path for file in walk(roots, base=tmp_path, on_problem=[].append, selection=follow)]
+    assert paths == ["docs/a.md", "repo/docs/d.md", "docs/b.md", "docs/c/c.md", "repo/docs/e.md"]
 
 
 def test_what_is_no_file_or_has_no_name_is_reported(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def print_results(
     """
     shown = places(config)
     if output is Format.table:
-        _print_tables(results, shown, explain=explain)
+        _print_tables(results, shown, explain=explain, links=config.settings.cli.links)
     else:
         from rag_search.render.formats import BATCH_FORMATS, FORMATS
 
@@ -86,7 +86,7 @@ def print_results(
         remember_hits(config, results[0], shown)
 
 
-def _print_tables(results: Sequence[SearchResult], shown: PathMapper, *, explain: bool) -> None:
+def _print_tables(results: Sequence[SearchResult], shown: PathMapper, *, explain: bool, links: str) -> None:
     from rich.text import Text
 
     from rag_search.render.table import print_table
@@ -95,7 +95,7 @@ def _print_tables(results: Sequence[SearchResult], shown: PathMapper, *, explain
     for result in results:
         if len(results) > 1:
             console.print(Text(f"\n{plain(result.query)}", style="bold"))
-        print_table(console, result, shown, explain=explain)
+        print_table(console, result, shown, explain=explain, links=links)
 
 
 def _print_notes(results: Sequence[SearchResult], shown: PathMapper) -> None:

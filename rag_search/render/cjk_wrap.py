@@ -8,28 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.cells import cell_len, get_character_cell_size
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.measure import Measurement
 from rich.text import Text
 
 NEVER_FIRST = frozenset("，。、；：？！）》】」』”’…%,.;:?!)]}")
 NEVER_LAST = frozenset("（《【「『“‘([{")
 
 
-class Wrapped:
-    """A renderable that breaks `text` into lines of the width available and keeps its styles."""
-
-    def __init__(self, text: Text) -> None:
-        self._text = text
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in self._text.divide(breaks(self._text.plain, options.max_width)):
-            line.rstrip()
-            line.no_wrap = True
-            yield line
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(2, options.max_width), min(cell_len(self._text.plain), options.max_width))
+def wrapped(text: Text, width: int) -> list[Text]:
+    """Return `text` as lines of at most `width` cells that keep its styles."""
+    lines = list(text.divide(breaks(text.plain, max(2, width))))
+    for line in lines:
+        line.rstrip()
+    return lines
 
 
 def breaks(text: str, width: int) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Print a search result: a rich table with rank, score, title > heading path, `path:line` and a snippet.
+"""Print a search result for people: rank, score, title > heading path, `path:line` and a snippet.
 
 All text of documents passes through `plain` and `rich.text.Text`: none of its escape sequences and markup reaches the
 terminal.
@@ -7,15 +7,15 @@ terminal.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
-from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
 from rag_search.records import Hit, SearchResult, StageScores
-from rag_search.render.cjk_wrap import Wrapped
+from rag_search.render.cjk_wrap import wrapped
+from rag_search.render.editors import link
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet
@@ -23,17 +23,27 @@ from rag_search.text.passages import body_of
 from rag_search.text.sanitize import plain
 
 SNIPPET_LINES = 3
-MARGIN = 18  # columns of rank and score, and those lost at line breaks
+NARROW = 60  # cells; a narrower terminal gets blocks instead of columns
+RANK_AND_SCORE, STAGES = 11, 18  # cells of the columns in front of a passage
 
 
-def print_table(console: Console, result: SearchResult, mapper: PathMapper, *, explain: bool = False) -> None:
-    """Print the hits of one query, or a line that there are none."""
+def print_table(
+    console: Console, result: SearchResult, mapper: PathMapper, *, explain: bool = False, links: str = "file"
+) -> None:
+    """Print the hits of one query, or a line that there are none.
+
+    Args:
+        console: where to print; its width decides between columns and blocks.
+        result: the hits, with the query to highlight.
+        mapper: shows stored paths.
+        explain: with the score of each stage, the models and the times.
+        links: address behind a path; see `rag_search.render.editors.link`.
+    """
     if result.hits:
-        console.print(_table(result.hits, result, mapper, width=console.width, explain=explain))
+        _print_hits(console, result.hits, result.query, mapper, explain=explain, links=links)
     elif result.near_misses:
         console.print(Text("No confident match. Nearest:", style="yellow"))
-        nearest = _table(result.near_misses, result, mapper, width=console.width, explain=explain)
-        console.print(nearest, style="dim")
+        _print_hits(console, result.near_misses, result.query, mapper, explain=explain, links=links, style="dim")
     else:
         console.print(Text("No confident match.", style="yellow"))
         for note in result.notes:
@@ -45,23 +55,49 @@ def print_table(console: Console, result: SearchResult, mapper: PathMapper, *, e
             console.print(Text(plain(note), style="dim"), soft_wrap=True)
 
 
-def _table(hits: Sequence[Hit], result: SearchResult, mapper: PathMapper, *, width: int, explain: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, expand=False, pad_edge=False, show_lines=False, header_style="bold")
-    table.add_column("#", justify="right", no_wrap=True, style="bold")
-    table.add_column("score", justify="right", no_wrap=True)
-    if explain:
-        table.add_column("stages", no_wrap=True, style="dim")
-    table.add_column("passage", overflow="fold", ratio=1)
+def _print_hits(
+    console: Console,
+    hits: Sequence[Hit],
+    query: str,
+    mapper: PathMapper,
+    *,
+    explain: bool,
+    links: str,
+    style: str = "",
+) -> None:
+    """Print hits in columns, or in blocks on a narrow terminal. A path is never broken, so that it is copied whole."""
+    blocks = console.width < NARROW
+    indent = 0 if blocks else RANK_AND_SCORE + (STAGES if explain else 0)
+    if not blocks:
+        head = f"{'#':>3}  {'score':>5} " + (f"{'stages':<{STAGES}}" if explain else "") + "passage"
+        console.print(Text(f"\n{head}\n{'─' * min(console.width, 100)}", style="bold"), soft_wrap=True)
     for hit in hits:
-        cells: list[RenderableType] = [Text(str(hit.rank)), _score(hit.score)]
-        if explain:
-            cells.append(_stages(hit.scores))
-        table.add_row(*cells, _passage(hit, result.query, mapper, width), end_section=False)
-    return table
+        if blocks:
+            console.print(Text.assemble(f"{hit.rank}  ", _score(hit.score)), style=style)
+        left = [] if blocks else _columns(hit, explain=explain)
+        right = _passage(hit, query, mapper, console.width - indent, links)
+        if blocks and explain:
+            right += _stages(hit.scores).split("\n")
+        for cell, line in zip_longest(left, right):
+            row = cell or Text()
+            row.pad_right(indent - row.cell_len)
+            console.print(row.append_text(line or Text()), style=style, soft_wrap=True)
+        console.print()
 
 
-def _passage(hit: Hit, query: str, mapper: PathMapper, width: int) -> Group:
-    lines: list[RenderableType] = [Wrapped(_heading(hit)), _place(hit, mapper), Wrapped(_snippet(hit, query, width))]
+def _columns(hit: Hit, *, explain: bool) -> list[Text]:
+    """Return the cells in front of a passage, line by line."""
+    score = _score(hit.score)
+    first = Text.assemble((f"{hit.rank:>3}", "bold"), " " * (7 - score.cell_len), score, " ")
+    if not explain:
+        return [first]
+    stages = [Text(line, style="dim") for line in _stages(hit.scores).plain.split("\n")]
+    return [first.append_text(stages[0]), *(Text(" " * RANK_AND_SCORE).append_text(stage) for stage in stages[1:])]
+
+
+def _passage(hit: Hit, query: str, mapper: PathMapper, width: int, links: str) -> list[Text]:
+    """Return the lines of a passage: headings, place, snippet and what else is known; only the place may be longer."""
+    lines = [*wrapped(_heading(hit), width), _place(hit, mapper, links), *wrapped(_snippet(hit, query, width), width)]
     if hit.exact:
         lines.append(Text(f"exact: {', '.join(map(plain, hit.exact))}", style="dim"))
     if hit.same_in:
@@ -69,7 +105,7 @@ def _passage(hit: Hit, query: str, mapper: PathMapper, width: int) -> Group:
     if hit.siblings:
         others = ", ".join(f":{other.line_start}" for other in hit.siblings[:4])
         lines.append(Text(f"also at {others}", style="dim"))
-    return Group(*lines, Text(""))
+    return lines
 
 
 def _heading(hit: Hit) -> Text:
@@ -79,16 +115,14 @@ def _heading(hit: Hit) -> Text:
     return heading
 
 
-def _place(hit: Hit, mapper: PathMapper) -> Text:
-    link = f"{mapper.absolute(hit.chunk.path).as_uri()}#L{hit.line}"
+def _place(hit: Hit, mapper: PathMapper, links: str) -> Text:
+    address = link(links, mapper.absolute(hit.chunk.path), hit.line)
     shown = f"{plain(mapper.shown(hit.chunk.path))}:{hit.line}"
-    return Text(shown, style=Style(color="green", link=link), overflow="fold")
+    return Text(shown, style=Style(color="green", link=address))
 
 
 def _snippet(hit: Hit, query: str, width: int) -> Text:
-    text = Text(
-        snippet(body_of(hit.chunk), query, sentence=hit.sentence, cells=SNIPPET_LINES * max(30, width - MARGIN))
-    )
+    text = Text(snippet(body_of(hit.chunk), query, sentence=hit.sentence, cells=SNIPPET_LINES * max(20, width - 2)))
     for start, stop in highlights(text.plain, query):
         text.stylize("bold yellow", start, stop)
     return text

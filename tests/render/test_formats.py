@@ -144,6 +144,31 @@ def test_the_table_fits_the_terminal(width: int) -> None:
     assert any("docs/a.md:3" in line for line in lines)
 
 
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_a_path_is_never_broken(width: int) -> None:
+    """A path that is longer than the line is still one line, so that it can be copied and clicked."""
+    path = "docs/" + "a-long-folder-name/" * 6 + "file.md"
+    hit = Hit(chunk("some text " * 30, path=path), 1, 0.9, StageScores())
+    lines = table(replace(result(), hits=(hit,)), width=width).split("\n")
+    assert sum(f"{path}:3" in line for line in lines) == 1
+    assert max(cell_len(line) for line in lines if path not in line) <= width
+
+
+def test_a_narrow_terminal_gets_blocks() -> None:
+    """Below 60 cells text begins at the left edge, and rank and score have a line of their own."""
+    lines = table(result("连接池配置 maxTotal 太小会导致连接超时。" * 5), width=40).split("\n")
+    assert lines[:3] == ["1  0.90", "Title › Part", "docs/a.md:3"]
+    assert lines[3].startswith("连接池配置")
+
+
+def test_paths_lead_to_the_editor() -> None:
+    """The setting cli.links chooses the address behind a path."""
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True, highlight=False, emoji=False, markup=False)
+    print_table(console, result("text"), MAPPER, links="vscode")
+    assert "vscode://file/srv/project/docs/a.md:3" in out.getvalue()
+
+
 def test_no_match_is_said_with_the_closest_passage() -> None:
     shown = table(
         result(confident=False, threshold=0.4, near_misses=(Hit(chunk("text"), 1, 0.12, StageScores()),)), width=80

@@ -49,6 +49,8 @@ def ask_server(
     from rag_search.server.discovery import find_server
 
     if find_server(config) is None:
+        if config.settings.cli.auto_serve:
+            _start_server(config)
         return None
     from rag_search.server import client  # imports http.client, which a query without a server does not need
 
@@ -63,3 +65,15 @@ def ask_server(
     if explain:
         stderr_console().print(f"answered by the server at {plain(server.url)}")
     return results
+
+
+def _start_server(config: Config) -> None:
+    """Start a server for the next query; this one does not wait for it."""
+    from rag_search.cli.daemon import start_daemon
+    from rag_search.errors import ServerError
+
+    profile = ["--profile", config.settings.profile] if config.settings.profile else []
+    try:
+        start_daemon(config, ["--port", "0", "--index", f"{config.index_dir}/", *profile], wait_s=0)
+    except (ServerError, OSError) as error:
+        stderr_console().print(f"the server could not be started: {plain(str(error))}", soft_wrap=True)

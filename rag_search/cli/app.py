@@ -24,7 +24,7 @@ EPILOG = 'Start with: ragsearch ingest ./docs, then: ragsearch query "how do I .
 COMMANDS = {
     "ingest": "ingest", "query": "query", "search": "query", "open": "open", "list": "documents", "get": "documents",
     "remove": "indexes",
-    "rerank": "rerank", "evaluate": "evaluate", "serve": "serve", "ui": "serve", "mcp": "serve",
+    "rerank": "rerank", "evaluate": "evaluate", "serve": "serve", "stop": "daemon", "ui": "serve", "mcp": "serve",
     "up": "up", "down": "up", "status": "health", "doctor": "health", "verify": "health",
     "trust": "trust",
 }  # fmt: skip

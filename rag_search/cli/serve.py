@@ -41,6 +41,8 @@ def serve(
     log_file: LogOption = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Batches that run at the same time.")] = None,
     max_batch: Annotated[int | None, typer.Option(min=1, help="Requests in one model call.")] = None,
+    daemon: Annotated[bool, typer.Option("--daemon", help="Start in the background; `stop` ends it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --daemon: print JSON.")] = False,
     index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -59,6 +61,11 @@ def serve(
         server__workers=workers,
         server__max_batch=max_batch,
     )
+    if daemon:
+        from rag_search.cli.daemon import serve_in_background
+
+        serve_in_background(config, as_json=as_json)
+        return
     page = importlib.util.find_spec("gradio") is not None
     if not page:
         stderr_console().print(

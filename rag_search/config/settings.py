@@ -133,6 +133,7 @@ class CliSettings(_Section):
     """The command line."""
 
     editor: str | None = _setting(None, "command that opens a hit; None: $VISUAL, else $EDITOR")
+    auto_serve: bool = _setting(False, "a query starts a server in the background when there is none")
     links: str = _setting("file", "address behind a path: file, vscode, cursor, windsurf, zed, idea, or a template")
 
 

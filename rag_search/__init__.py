@@ -7,10 +7,10 @@ Names are loaded on first use, so importing the package costs nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing is imported only where types are checked: a query must not wait for it
 if TYPE_CHECKING:
+    from typing import Any
+
     from rag_search.api import evaluate, ingest, query, searching
     from rag_search.errors import RagSearchError
     from rag_search.ingest import IngestReport
@@ -49,4 +49,6 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'rag_search' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rag_search.cli.common import stderr_console
+from rag_search.cli.terminal import SERVED, local_only
 from rag_search.text.sanitize import plain
 
 FEW_QUESTIONS = 10  # opening for few texts saves 50 ms and costs 3 ms a question
@@ -26,6 +27,7 @@ def search_here(
         options: for every question.
         meanwhile: runs while the engine loads.
     """
+    local_only()
     from rag_search.engines.open import make_searcher, reading
 
     with reading(config) as reader:
@@ -46,6 +48,20 @@ def ask_server(
     config: Config, questions: Sequence[str], options: SearchOptions, *, explain: bool
 ) -> list[SearchResult] | None:
     """Search through a running server of the same version, index and settings; None if there is none."""
+    served = SERVED.get()
+    reply = served.search(config, questions, options) if served else _search_by_server(config, questions, options)
+    if reply is None:
+        return None
+    results, url = reply
+    if explain:
+        stderr_console().print(f"answered by the server at {plain(url)}")
+    return results
+
+
+def _search_by_server(
+    config: Config, questions: Sequence[str], options: SearchOptions
+) -> tuple[list[SearchResult], str] | None:
+    """Return the results of a running server and its URL."""
     from rag_search.server.discovery import find_server
 
     if find_server(config) is None:
@@ -59,12 +75,7 @@ def ask_server(
     except client.OtherServerError as error:
         stderr_console().print(plain(error.message))
         return None
-    if reply is None:
-        return None
-    results, server = reply
-    if explain:
-        stderr_console().print(f"answered by the server at {plain(server.url)}")
-    return results
+    return (reply[0], reply[1].url) if reply else None
 
 
 def _start_server(config: Config) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rag_search.cli.terminal import SERVED, local_only
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -44,7 +46,9 @@ def load_config(*, ingested: Sequence[Path] = (), **flags: Any) -> Config:
     from rag_search.config import loading
 
     values = {name: value.value if isinstance(value, StrEnum) else value for name, value in flags.items()}
-    config = loading.load_config({name.replace("__", "."): value for name, value in values.items()}, ingested=ingested)
+    config = loading.load_config(
+        {name.replace("__", "."): value for name, value in values.items()}, cwd=working_folder(), ingested=ingested
+    )
     if config.project_file and str(config.project_file) in config.origins.values():
         _name_hosts(config)
     return config
@@ -58,7 +62,7 @@ def _name_hosts(config: Config) -> None:
 
     file = str(config.project_file)
     for key, host in remote_hosts(list(flatten_settings(config.settings)), config.origins, file):
-        typer.echo(plain(f"{key} is {host}, as {file} says"), err=True)
+        write_stderr(f"{plain(f'{key} is {host}, as {file} says')}\n")
 
 
 def read_text(name: str) -> str:
@@ -69,6 +73,7 @@ def read_text(name: str) -> str:
     """
     from rag_search.errors import InputError
 
+    local_only()
     try:
         return (sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")).removeprefix("\ufeff")
     except (OSError, UnicodeDecodeError) as error:
@@ -79,14 +84,34 @@ def stdout_console() -> Console:
     """Return the console for data. In a pipe it is plain and as wide as COLUMNS says, 80 without it."""
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False, markup=False)
+    served = SERVED.get()
+    return served.console(served.stdout) if served else Console(highlight=False, emoji=False, markup=False)
 
 
 def stderr_console() -> Console:
     """Return the console for progress, notes and warnings."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, emoji=False, markup=False)
+    served = SERVED.get()
+    return served.console(served.stderr) if served else Console(stderr=True, highlight=False, emoji=False, markup=False)
+
+
+def write_stdout(text: str) -> None:
+    """Write data to stdout as it is."""
+    served = SERVED.get()
+    (served.stdout if served else sys.stdout).write(text)
+
+
+def write_stderr(text: str) -> None:
+    """Write a note to stderr as it is."""
+    served = SERVED.get()
+    (served.stderr if served else sys.stderr).write(text)
+
+
+def working_folder() -> Path:
+    """Return the folder that the user is in."""
+    served = SERVED.get()
+    return served.folder if served else Path.cwd()
 
 
 def print_json(value: object) -> None:
@@ -98,4 +123,4 @@ def places(config: Config) -> PathMapper:
     """Return the mapping between stored paths and paths as shown in the working directory."""
     from rag_search.render.paths import PathMapper
 
-    return PathMapper.of(config)
+    return PathMapper.of(config, working_folder())

@@ -10,6 +10,7 @@ import typer
 
 from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, QuietOption, load_config, places
 from rag_search.cli.results import Format
+from rag_search.cli.terminal import local_only
 
 MAX_HITS = 1000
 
@@ -91,6 +92,8 @@ def query(
         options = replace(options, top_k=options.top_k + 1, below_threshold="all")
     else:
         query_ids, texts = zip(*questions.read_queries(words or [], batch), strict=True)
+    if trec or open_first:
+        local_only()
     if trec:
         questions.require_distinct(query_ids)
     found = answers.ask_server(config, texts, options, explain=explain) if server else None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rag_search.cli.common import read_text
+from rag_search.cli.terminal import local_only
 from rag_search.errors import InputError
 
 Query = tuple[str, str]  # id, text
@@ -34,6 +35,7 @@ def read_queries(words: Sequence[str], batch: Path | None) -> list[Query]:
 
 def _piped() -> str:
     """Return what is piped in; empty on a terminal."""
+    local_only()
     try:
         return "" if sys.stdin.isatty() else sys.stdin.read().removeprefix("\ufeff").strip()
     except (OSError, ValueError, AttributeError):  # stdin is closed

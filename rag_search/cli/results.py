@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_search.cli.common import places, stderr_console, stdout_console
+from rag_search.cli.common import places, stderr_console, stdout_console, write_stdout
+from rag_search.cli.terminal import local_only
 from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def print_results(
     else:
         from rag_search.render.formats import BATCH_FORMATS, FORMATS
 
-        sys.stdout.write((BATCH_FORMATS if many else FORMATS)[output.value](results, shown))
+        write_stdout((BATCH_FORMATS if many else FORMATS)[output.value](results, shown))
         if output in READ_BY_PEOPLE:
             _print_notes(results, shown)
     if output in READ_BY_PEOPLE and not many:
@@ -110,6 +110,7 @@ def _print_notes(results: Sequence[SearchResult], shown: PathMapper) -> None:
 
 def write_trec(path: Path, query_ids: Sequence[str], results: Sequence[SearchResult]) -> None:
     """Write a TREC run file of documents."""
+    local_only()
     from rag_search.evaluation.trec import trec_run
 
     runs = {query_id: _ranking(result) for query_id, result in zip(query_ids, results, strict=True)}

@@ -100,6 +100,7 @@ def _serve(
     config: Config, *, log_file: Path | None, page: bool, log_requests: bool = True, open_browser: bool = False
 ) -> None:
     try:
+        from rag_search.cli.served_query import mount_served_query
         from rag_search.server.run import serve as run
         from rag_search.server.ui.mount import PATH, mount_page
     except ModuleNotFoundError as error:
@@ -119,7 +120,7 @@ def _serve(
         config,
         log_file=log_file,
         log_requests=log_requests,
-        mounts=(mount_page,) if page else (),
+        mounts=(mount_served_query, mount_page) if page else (mount_served_query,),
         on_listening=on_listening,
     )
 

@@ -21,11 +21,11 @@ class PathMapper:
     cwd: Path
 
     @classmethod
-    def of(cls, config: Config) -> PathMapper:
-        """Return the mapper for the base folder of the settings and the working directory."""
+    def of(cls, config: Config, cwd: Path | None = None) -> PathMapper:
+        """Return the mapper for the base folder of the settings and a folder, by default the working directory."""
         from rag_search.engines.base_folder import base_folder  # loads settings, which a renderer does without
 
-        return cls(base_folder(config), Path.cwd())
+        return cls(base_folder(config), cwd or Path.cwd())
 
     def absolute(self, path: str) -> Path:
         """Return the file of a stored path."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from rag_search.server.middleware import OWN_USER
 
 LINGER_S = 2.0  # closing with unread bytes resets the connection, and the client may never see the reply
 REJECTIONS = 50  # connections that get a 503 beyond the limit; further ones are cut
@@ -34,6 +37,8 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the timer of the head, or refuse the connection if there are too many."""
+        if transport.get_extra_info("socket").family == getattr(socket, "AF_UNIX", None):
+            self.app_state = {**self.app_state, OWN_USER: True}
         super().connection_made(transport)  # type: ignore[arg-type]
         if len(self.connections) > self.max_connections + REJECTIONS:
             self.transport.abort()

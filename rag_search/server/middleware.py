@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LOGGER = logging.getLogger("ragsearch.access")
+OWN_USER = "own_user"  # key in the state of requests that came over the private socket
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 DRAIN_S, DRAIN_BODIES = 5.0, 4  # read on for so long, and so many times the limit, if a body is too large
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -121,11 +122,11 @@ class Guard:
             self._log(scope, request_id, status, time.perf_counter() - start)
 
     def _check(self, scope: Scope, headers: dict[str, str]) -> None:
-        rules = self._rules
+        rules, own = self._rules, is_own_user(scope)
         host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]").lower()
-        if rules.hosts is not None and host not in rules.hosts:
+        if not own and rules.hosts is not None and host not in rules.hosts:
             raise Rejected(421, "wrong_host", "this server does not answer for that Host name.")
-        if rules.api_key is not None and not _has_key(headers, rules.api_key):
+        if not own and rules.api_key is not None and not _has_key(headers, rules.api_key):
             raise Rejected(401, "unauthorized", "a valid API key is needed.", {"www-authenticate": _challenge(headers)})
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > rules.max_body:
@@ -169,6 +170,11 @@ class Guard:
         facts |= {"ms": round(seconds * 1000, 1), "client": (scope.get("client") or ("", 0))[0]}
         error = scope.get("state", {}).get("error")
         LOGGER.info(json.dumps({**facts, "error": error} if error else facts))
+
+
+def is_own_user(scope: Scope) -> bool:
+    """Return whether the request came over the private socket, which only the user of this server can open."""
+    return bool(scope.get("state", {}).get(OWN_USER))
 
 
 def _check_type(scope: Scope, headers: dict[str, str]) -> None:

@@ -25,6 +25,7 @@ from rag_search.server.connection import BoundedProtocol
 from rag_search.server.discovery import advertise
 from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.middleware import App
+from rag_search.server.own_socket import own_socket
 
 KEEP_ALIVE_S = 15
 SHUTDOWN_S = 10
@@ -50,9 +51,9 @@ def serve(
     logging.getLogger("ragsearch.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     listener, url = listen(config.settings.server.host, config.settings.server.port)
     app = make_app(LiveSearcher.load(config), mounts=mounts)
-    with advertise(config, url):
+    with advertise(config, url), own_socket() as private:
         on_listening(url)
-        run_app(app, listener, head_timeout_s=config.settings.server.body_timeout_s)
+        run_app(app, *private, listener, head_timeout_s=config.settings.server.body_timeout_s)
 
 
 def listen(host: str, port: int) -> tuple[socket.socket, str]:
@@ -89,13 +90,14 @@ def _remedy(error: OSError) -> str:
     return "Choose another --host or --port."
 
 
-def run_app(app: App, listener: socket.socket, *, head_timeout_s: float = BoundedProtocol.head_timeout_s) -> None:
+def run_app(app: App, *listeners: socket.socket, head_timeout_s: float = BoundedProtocol.head_timeout_s) -> None:
     """Answer requests until SIGINT or SIGTERM."""
     _collect_garbage_often()
     signal.signal(signal.SIGTERM, _stop)  # uvicorn raises it again at the end; the caller must still clean up
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            loop="asyncio",  # uvloop does not take the private socket
             http=type("Protocol", (BoundedProtocol,), {"head_timeout_s": head_timeout_s}),
             ws="none",  # there are no web socket routes
             log_config=None,
@@ -106,7 +108,7 @@ def run_app(app: App, listener: socket.socket, *, head_timeout_s: float = Bounde
             h11_max_incomplete_event_size=64 * 1024,
         )
     )
-    server.run(sockets=[listener])
+    server.run(sockets=list(listeners))
 
 
 def _collect_garbage_often() -> None:

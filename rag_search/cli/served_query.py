@@ -22,9 +22,9 @@ from rag_search.cli.terminal import SERVED, LocalOnlyError, Terminal
 from rag_search.config import Config
 from rag_search.errors import RagSearchError
 from rag_search.records import SearchOptions, SearchResult
+from rag_search.server.access import is_own_user
 from rag_search.server.discovery import find_server, server_record
 from rag_search.server.errors import OtherIndexError
-from rag_search.server.middleware import is_own_user
 from rag_search.server.service import Service
 from rag_search.server.thin_client import EXIT_CODE, ROUTE, settings_environment
 

@@ -107,6 +107,7 @@ class ServerSettings(_Section):
     """`ragsearch serve`, and where `query` looks for it."""
 
     host: str = "127.0.0.1"
+    hosts: tuple[str, ...] = _setting((), "further Host names of clients, such as host.docker.internal")
     port: int = _setting(7860, ge=0, le=65535)
     api_key: str | None = _secret()
     workers: int | None = _setting(None, "batches at the same time; None: one per core", ge=1)

@@ -14,10 +14,11 @@ from rag_search import __version__
 from rag_search.config import ServerSettings
 from rag_search.errors import ConfigError
 from rag_search.server import errors
+from rag_search.server.access import LOOPBACK, AccessRules
 from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.metrics import Metrics
-from rag_search.server.middleware import LOOPBACK, App, Guard, GuardRules
-from rag_search.server.routes.health import health_router
+from rag_search.server.middleware import App, Guard
+from rag_search.server.routes.health import health_router, root_router
 from rag_search.server.routes.rerank import rerank_router
 from rag_search.server.routes.search import search_router
 from rag_search.server.service import Service
@@ -54,6 +55,7 @@ def make_app(live_searcher: LiveSearcher, *, mounts: tuple[Mount, ...] = ()) -> 
     app.include_router(health_router(service, metrics))
     for mount in mounts:
         mount(app, service)
+    app.include_router(root_router())  # last: a page has `/` for itself
     return Guard(cast("App", app), rules, metrics.observe)
 
 
@@ -62,7 +64,7 @@ def _documented_keys() -> list[Depends]:
     return [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
 
 
-def make_rules(settings: ServerSettings) -> GuardRules:
+def make_rules(settings: ServerSettings) -> AccessRules:
     """Return the rules of the guard. Raises ConfigError unless the address is loopback or there is a key."""
     key = (settings.api_key or "").strip()  # as header values arrive
     if settings.host not in LOOPBACK and not key:
@@ -70,5 +72,5 @@ def make_rules(settings: ServerSettings) -> GuardRules:
             f"the address {settings.host} can be reached from other machines.",
             remedy="Set server.api_key, RAGSEARCH_SERVER__API_KEY or --api-key; or use --host 127.0.0.1.",
         )
-    hosts = LOOPBACK if settings.host in LOOPBACK else None
-    return GuardRules(key or None, hosts, int(settings.max_body_mb * 2**20), settings.body_timeout_s)
+    hosts = None if key else LOOPBACK | {host.lower() for host in settings.hosts}
+    return AccessRules(key or None, hosts, int(settings.max_body_mb * 2**20), settings.body_timeout_s)

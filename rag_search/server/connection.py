@@ -12,7 +12,7 @@ import socket
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from rag_search.server.middleware import OWN_USER
+from rag_search.server.access import OWN_USER, error_body
 
 LINGER_S = 2.0  # closing with unread bytes resets the connection, and the client may never see the reply
 REJECTIONS = 50  # connections that get a 503 beyond the limit; further ones are cut
@@ -102,7 +102,7 @@ class BoundedProtocol(H11Protocol):
         """Reply before there is a request, and close."""
         self._refused = True
         self.logger.warning("a connection was refused with %d", status)
-        body = json.dumps({"error": {"message": message, "type": kind, "code": status, "remedy": ""}}).encode()
+        body = json.dumps(error_body(status, kind, message)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         headers += [(b"connection", b"close"), (b"retry-after", b"2")]
         for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):

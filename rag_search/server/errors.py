@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,8 +12,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from rag_search.errors import ConfigError, IndexStoreError, InputError, RagSearchError
+from rag_search.server.access import error_body
 from rag_search.server.batching import BusyError, WaitedTooLongError
-from rag_search.server.schemas.requests import form_of
+from rag_search.server.documents import UnreadableDocumentError
+from rag_search.server.schemas.rerank_requests import form_of
 from rag_search.server.schemas.responses import ErrorReply, TextErrorReply
 
 RETRY_AFTER_S = 2
@@ -31,6 +34,7 @@ _STATUS: list[tuple[type[RagSearchError], int]] = [
     (WaitedTooLongError, 503),
     (TooManyPassagesError, 413),
     (OtherIndexError, 409),
+    (UnreadableDocumentError, 422),
     (InputError, 400),
     (ConfigError, 400),
     (IndexStoreError, 503),
@@ -48,6 +52,8 @@ _MEANING = {
     502: "The engine failed",
     503: "The request waited too long, or there is no index yet; see Retry-After",
 }
+_FIELD = re.compile(r"(?!(?:str|int|float|bool|dict|list|date)$)[a-z_][a-z_0-9]*")
+_FORMS = {"documents", "passages", "batch", "tei"}  # tags of schemas.rerank_requests.RerankRequest
 _WITHOUT_BODY = (400, 401, 421, 503)
 _TEI_TYPE = {429: "Overloaded", 500: "Backend", 502: "Backend", 503: "Unhealthy"}  # all others: Validation
 
@@ -89,8 +95,8 @@ async def _on_ragsearch_error(request: Request, error: Exception) -> JSONRespons
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     """Reply with the names of the fields, never with their values, which are the client's text."""
     problems, body = (error.errors(), error.body) if isinstance(error, RequestValidationError) else ([], None)
-    problem_list = "; ".join(f"{'.'.join(str(part) for part in p['loc'])}: {p['msg']}" for p in problems[:5])
-    if request.url.path == "/rerank":
+    problem_list = "; ".join(_worded(problems)[:5])
+    if request.url.path.endswith("/rerank"):
         request.state.text_errors = reads_text_errors(body)
     return _answer(request, 422, "invalid_request", problem_list)
 
@@ -98,7 +104,38 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return _answer(request, status, "http_error", str(getattr(error, "detail", "")), headers=headers)
+    message, remedy = str(getattr(error, "detail", "")), ""
+    if status == 404 and request.method == "POST":
+        message, remedy = _unknown_route(request.url.path)
+    return _answer(request, status, "http_error", message, remedy, headers)
+
+
+def _unknown_route(path: str) -> tuple[str, str]:
+    """Return the message and the remedy for a POST to no route: most such clients were given a wrong base URL."""
+    if re.search(r"/v[12]/(v[12]/)?(rerank|score|embeddings)/?$", path):
+        return f"there is no route {path}.", "Give this client the base URL without /v1 or /v2."
+    if path.endswith(("rerank", "reranking")):
+        return f"there is no route {path}.", "Set the base URL so that the client posts to /rerank or /v1/rerank."
+    return "there is no such route.", "See /openapi.json."
+
+
+def _worded(problems: Sequence[Any]) -> list[str]:
+    """Return one sentence for each wrong field, without the names of types and branches that pydantic tries."""
+    by_field: dict[tuple[str, ...], list[str]] = {}
+    for problem in problems:
+        field = tuple(str(part) for part in problem["loc"][1:] if isinstance(part, int) or _FIELD.fullmatch(part))
+        field = field[1:] if field[:1] and field[0] in _FORMS and len(field) > 1 else field
+        words = by_field.setdefault(field, [])
+        message = problem["msg"].removeprefix("Value error, ")
+        if message not in words:
+            words.append(message)
+    deepest = [f for f in by_field if not any(other[: len(f)] == f and other != f for other in by_field)]
+    return [f"{'.'.join(f)}: {_either(by_field[f])}" if f else _either(by_field[f]) for f in deepest]
+
+
+def _either(messages: Sequence[str]) -> str:
+    first, *others = messages
+    return " or ".join([first, *(message.removeprefix("Input should be ") for message in others)])
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
@@ -110,7 +147,8 @@ def _answer(
 ) -> JSONResponse:
     request.scope.setdefault("state", {})["error"] = kind  # for the log
     if request.scope["state"].get("text_errors"):
-        body: Any = {"error": f"{message} {remedy}".strip(), "error_type": _TEI_TYPE.get(status, "Validation")}
+        text = f"{message} {remedy}".strip()
+        body: Any = {"error": text, "error_type": _TEI_TYPE.get(status, "Validation"), "message": text, "detail": text}
     else:
-        body = {"error": {"message": message, "type": kind, "code": status, "remedy": remedy}}
+        body = error_body(status, kind, message, remedy)
     return JSONResponse(body, status, headers)

@@ -14,8 +14,9 @@ pytest.importorskip("fastapi")
 import uvicorn
 from uvicorn.server import ServerState
 
+from rag_search.server.access import Scope
 from rag_search.server.connection import BoundedProtocol
-from rag_search.server.middleware import Message, Receive, Scope, Send
+from rag_search.server.middleware import Message, Receive, Send
 
 BIG = 8 * 2**20  # more than the buffers of both sockets hold
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from rag_search.server.middleware import Guard, GuardRules, Message, Receive, Scope, Send
+from rag_search.server.middleware import AccessRules, Guard, Message, Receive, Scope, Send
 
-RULES = GuardRules(api_key=None, hosts=None, max_body=10, body_timeout_s=5)
+RULES = AccessRules(api_key=None, hosts=None, max_body=10, body_timeout_s=5)
 JSON = [(b"host", b"x"), (b"content-type", b"application/json")]
 
 
@@ -62,7 +62,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def guarded(rules: GuardRules = RULES) -> Guard:
+def guarded(rules: AccessRules = RULES) -> Guard:
     return Guard(app, rules, lambda route, status, seconds: None)
 
 
@@ -126,7 +126,7 @@ def test_any_key_works_in_every_header(key: str) -> None:
     ]
 
     async def scenario() -> None:
-        guard = guarded(GuardRules(key, None, 10, 5))
+        guard = guarded(AccessRules(key, None, 10, 5))
         for header in right:
             assert (await ask(guard, pieces(), headers=[*JSON, header]))[0]["status"] == 200
         for header in wrong:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from rag_search.server.schemas import responses
+from rag_search.server.schemas import rerank_responses, responses
 from tests.server.conftest import MakeClient
 
 TEXTS = ["redis timeout", "weather"]
@@ -18,13 +18,13 @@ ASKED = {"query": "redis", "documents": TEXTS}
     ("route", "body", "reply"),
     [
         ("/v1/search", {"query": "redis", "min_score": 0.0, "group": False}, responses.SearchReply),
-        ("/v1/rerank", ASKED, responses.RerankReply),
-        ("/v2/rerank", ASKED, responses.RerankReply),
-        ("/rerank", ASKED, responses.RerankReply),
-        ("/v1/rerank", {"query": "redis", "passages": TEXTS}, responses.RerankReply),
-        ("/v1/rerank", {"queries": ["redis", "x"], "passages_batch": [TEXTS, []]}, responses.RerankReply),
-        ("/rerank", {"query": "redis", "texts": TEXTS, "return_text": True}, list[responses.TeiRank]),
-        ("/v1/score", {"text_1": "redis", "text_2": TEXTS}, responses.ScoreReply),
+        ("/v1/rerank", ASKED, rerank_responses.RerankReply),
+        ("/v2/rerank", ASKED, rerank_responses.RerankReply),
+        ("/rerank", ASKED, rerank_responses.RerankReply),
+        ("/v1/rerank", {"query": "redis", "passages": TEXTS}, rerank_responses.RerankReply),
+        ("/v1/rerank", {"queries": ["redis", "x"], "passages_batch": [TEXTS, []]}, rerank_responses.RerankReply),
+        ("/rerank", {"query": "redis", "texts": TEXTS, "return_text": True}, list[rerank_responses.TeiRank]),
+        ("/v1/score", {"text_1": "redis", "text_2": TEXTS}, rerank_responses.ScoreReply),
         ("/v1/embeddings", {"input": TEXTS}, responses.EmbeddingsReply),
         ("/v1/embeddings", {"input": "redis", "encoding_format": "base64"}, responses.EmbeddingsReply),
         ("/v1/rerank", {}, responses.ErrorReply),
@@ -32,6 +32,11 @@ ASKED = {"query": "redis", "documents": TEXTS}
         ("/v1/search/batch", {"queries": ["redis", "dump"]}, responses.SearchBatchReply),
         ("/v1/models", None, responses.ModelsReply),
         ("/v1/status", None, responses.StatusReply),
+        ("/v1/ranking", {"query": {"text": "redis"}, "passages": [{"text": "x"}]}, rerank_responses.RankingReply),
+        ("/v1/rerank", {**ASKED, "top_k": 1, "return_documents": True}, rerank_responses.RerankReply),
+        ("/v1/models/any", None, responses.Model),
+        ("/info", None, responses.TeiInfo),
+        ("/version", None, responses.VersionReply),
         ("/health", None, responses.HealthReply),
         ("/ready", None, responses.ReadyReply),
         ("/meta", None, responses.MetaReply),
@@ -54,6 +59,7 @@ def test_openapi_lists_routes_once_and_the_key(make_client: MakeClient) -> None:
         "/v1/rerank",
         "/v2/rerank",
         "/rerank",
+        "/v1/ranking",
         "/v1/score",
         "/score",
         "/v1/embeddings",

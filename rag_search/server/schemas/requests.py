@@ -1,21 +1,17 @@
-"""Request bodies. The shapes of other servers ignore unknown fields, as those servers do; our own refuse them."""
+"""Bodies of search and embedding requests. Our own shapes refuse unknown fields."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     Strict,
     StrictBool,
-    Tag,
 )
 
 from rag_search.records import SearchOptions
@@ -44,86 +40,9 @@ def _no_number(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_encodable)]
 Query = Annotated[str, Field(max_length=20_000), BeforeValidator(_encodable)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
-AtMost = Annotated[int, Field(ge=0), BeforeValidator(_number)]  # 0: no limit, as in vLLM
 Depth = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_number)]
 Day = Annotated[date, BeforeValidator(_no_number)]
 Json = dict[str, Any]
-
-
-class DocumentText(BaseModel):
-    """A document given as an object."""
-
-    text: Text
-
-
-class _Rerank(BaseModel):
-    model: Text | None = None
-    top_n: AtMost | None = None
-    instruction: Text | None = None
-    max_tokens_per_doc: AtMost | None = None
-
-
-class DocumentsRequest(_Rerank):
-    """The shape of Cohere, Jina, vLLM, and Weaviate, whose client always sends `property`."""
-
-    query: Query
-    documents: list[Text | DocumentText]
-    return_documents: StrictBool | None = None
-
-
-class PassagesRequest(_Rerank):
-    """`passages` instead of `documents`: each result contains its `text`."""
-
-    query: Query
-    passages: list[Text]
-    documents: None = None
-
-
-class BatchRequest(_Rerank):
-    """Several queries, each with its own passages; the reply has one list of results per query."""
-
-    queries: list[Query] = Field(max_length=MAX_QUERIES)
-    passages_batch: list[list[Text]] = Field(max_length=MAX_QUERIES)
-
-
-class TeiRequest(BaseModel):
-    """The shape of text-embeddings-inference. Scores are probabilities, also with `raw_scores`."""
-
-    query: Query
-    texts: list[Text]
-    return_text: StrictBool = False
-    raw_scores: StrictBool = False
-    truncate: StrictBool | None = None
-
-
-def form_of(body: Any) -> Literal["documents", "passages", "batch", "tei"]:
-    """Return which of the four shapes a body has, by its fields; `documents` if none of the others."""
-    given = {name for name, value in body.items() if value is not None} if isinstance(body, Mapping) else set()
-    if given & {"queries", "passages_batch"}:
-        return "batch"
-    if "passages" in given:
-        return "passages"
-    return "tei" if "texts" in given and "documents" not in given else "documents"
-
-
-_Documents = Annotated[DocumentsRequest, Tag("documents")]
-_Passages = Annotated[PassagesRequest, Tag("passages")]
-_Batch = Annotated[BatchRequest, Tag("batch")]
-_Tei = Annotated[TeiRequest, Tag("tei")]
-RerankRequest = Annotated[_Documents | _Passages | _Batch, Discriminator(form_of)]
-AnyRerankRequest = Annotated[_Documents | _Passages | _Batch | _Tei, Discriminator(form_of)]
-
-
-class ScoreRequest(BaseModel):
-    """The shape of vLLM's /v1/score: one text against one or many, or the pairs of two lists of the same length.
-
-    `queries` and `documents` are other names for the two fields.
-    """
-
-    model: Text | None = None
-    text_1: Query | list[Query] = Field(validation_alias=AliasChoices("text_1", "queries"))
-    text_2: Text | list[Text] = Field(validation_alias=AliasChoices("text_2", "documents"))
-    instruction: Text | None = None
 
 
 class EmbeddingsRequest(BaseModel):

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rag_search.server.schemas.requests import DocumentText
 
+class Reply(BaseModel):
+    """A reply whose fields are all listed."""
 
-class _Reply(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Usage(_Reply):
+class Usage(Reply):
     """Tokens of the embedded texts, an estimate if the tokenizer is not on this machine.
 
     0 for reranked texts, whose tokens are not counted.
@@ -21,66 +21,10 @@ class Usage(_Reply):
 
     prompt_tokens: int
     total_tokens: int
+    completion_tokens: int = 0
 
 
-class Ranked(_Reply):
-    """One scored text. index: its 0-based position in the request. relevance_score: higher is better."""
-
-    index: int
-    relevance_score: float
-    document: DocumentText | None = None
-    text: str | None = None
-
-
-class Scored(_Reply):
-    """One score in the shape of Weaviate."""
-
-    document: str
-    score: float
-
-
-class RerankReply(_Reply):
-    """Ranked texts, best first; for `queries` one list per query.
-
-    scores: at /rerank only, in the order of the request.
-    """
-
-    id: str
-    model: str
-    results: list[Ranked] | list[list[Ranked]]
-    meta: dict[str, Any]
-    usage: Usage
-    query: str | None = None
-    scores: list[Scored] | None = None
-
-
-class TeiRank(_Reply):
-    """One scored text in the shape of TEI; the list is best first."""
-
-    index: int
-    score: float
-    text: str | None = None
-
-
-class Score(_Reply):
-    """One score in the shape of vLLM, in the order of the request."""
-
-    index: int
-    object: Literal["score"]
-    score: float
-
-
-class ScoreReply(_Reply):
-    """The reply of /v1/score."""
-
-    id: str
-    object: Literal["list"]
-    model: str
-    data: list[Score]
-    usage: Usage
-
-
-class Embedding(_Reply):
+class Embedding(Reply):
     """A unit vector, as numbers or as base64 of little-endian float32."""
 
     object: Literal["embedding"]
@@ -88,7 +32,7 @@ class Embedding(_Reply):
     embedding: list[float] | str
 
 
-class EmbeddingsReply(_Reply):
+class EmbeddingsReply(Reply):
     """The reply of /v1/embeddings."""
 
     object: Literal["list"]
@@ -97,23 +41,25 @@ class EmbeddingsReply(_Reply):
     usage: Usage
 
 
-class Model(_Reply):
+class Model(Reply):
     """One of the two models behind this server."""
 
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
+    model_type: Literal["rerank", "embedding"]
+    model_name: str
 
 
-class ModelsReply(_Reply):
+class ModelsReply(Reply):
     """The embedder and the reranker. The field `model` of a request is ignored."""
 
     object: Literal["list"]
     data: list[Model]
 
 
-class Engine(_Reply):
+class Engine(Reply):
     """The models and the index that answered."""
 
     embedder: str
@@ -121,7 +67,7 @@ class Engine(_Reply):
     index: str
 
 
-class Sibling(_Reply):
+class Sibling(Reply):
     """Another chunk of the same document."""
 
     line_start: int
@@ -129,7 +75,7 @@ class Sibling(_Reply):
     score: float
 
 
-class Scores(_Reply):
+class Scores(Reply):
     """The score of each stage, null if the stage did not see the chunk."""
 
     dense: float | None
@@ -138,7 +84,7 @@ class Scores(_Reply):
     rerank: float | None
 
 
-class Hit(_Reply):
+class Hit(Reply):
     """A chunk of a document. Lines are 1-based and inclusive."""
 
     rank: int
@@ -170,13 +116,13 @@ class SearchReply(BaseModel):
     near_misses: list[Hit]
 
 
-class SearchBatchReply(_Reply):
+class SearchBatchReply(Reply):
     """One reply for each question, in order."""
 
     results: list[SearchReply]
 
 
-class StatusReply(_Reply):
+class StatusReply(Reply):
     """The index and the models. warning: why an older index still answers, or empty."""
 
     version: str
@@ -203,14 +149,30 @@ class ReadyReply(HealthReply):
     remedy: str = ""
 
 
-class MetaReply(_Reply):
+class TeiInfo(BaseModel):
+    """The reply of /info, as text-embeddings-inference describes a reranker."""
+
+    model_id: str
+    model_type: dict[str, Any]
+    max_input_length: int
+    max_client_batch_size: int
+    version: str
+
+
+class VersionReply(Reply):
+    """The version of ragsearch."""
+
+    version: str
+
+
+class MetaReply(Reply):
     """The name and the fingerprint of the reranker."""
 
     model: str
     fingerprint: str
 
 
-class Problem(_Reply):
+class Problem(Reply):
     """An error. remedy: what to do about it."""
 
     message: str
@@ -219,14 +181,18 @@ class Problem(_Reply):
     remedy: str = ""
 
 
-class ErrorReply(_Reply):
-    """The reply of every error."""
+class ErrorReply(Reply):
+    """The reply of every error. message, detail: the same sentence, where other clients look for it."""
 
     error: Problem
+    message: str
+    detail: str
 
 
-class TextErrorReply(_Reply):
+class TextErrorReply(Reply):
     """An error in the shape that clients of TEI and Weaviate read."""
 
     error: str
     error_type: str
+    message: str
+    detail: str

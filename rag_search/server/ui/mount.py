@@ -23,7 +23,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from rag_search.runtime import telemetry
-from rag_search.server.middleware import Message, Receive, Scope, Send
+from rag_search.server.access import Scope
+from rag_search.server.middleware import Message, Receive, Send
 from rag_search.server.service import Service
 
 if TYPE_CHECKING:

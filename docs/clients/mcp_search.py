@@ -15,8 +15,7 @@ async def main() -> None:
     transport = TRANSPORT if isinstance(TRANSPORT, str) else mcp.stdio_client(TRANSPORT)
     async with mcp.Client(transport) as client:
         found = await client.call_tool("search", {"query": "如何解决Redis连接超时", "top_k": 1})
-        for hit in found.structured_content["hits"]:
-            print(f"{hit['score']:.3f} {hit['path']}:{hit['line_start']}")
+        print(found.content[0].text)
 
 
 asyncio.run(main())

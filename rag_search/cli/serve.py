@@ -155,6 +155,6 @@ def mcp(
     make_rules(config.settings.server)
     engine = LiveSearcher.load(config)
     if transport is Transport.stdio:
-        server.make_mcp(engine).run()
+        server.run_stdio(engine)
     else:
         server.run_http(engine)

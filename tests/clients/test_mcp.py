@@ -21,17 +21,23 @@ QUESTION = "如何解决Redis连接超时"
 
 async def use_tools(transport: Any) -> None:
     async with mcp.Client(transport) as client:
-        assert {tool.name for tool in (await client.list_tools()).tools} == {"search", "get_document", "status"}
+        assert {tool.name for tool in (await client.list_tools()).tools} == {
+            "search",
+            "get_document",
+            "list_documents",
+            "status",
+        }
         found = await client.call_tool("search", {"query": QUESTION, "top_k": 1})
-        (hit,) = found.structured_content["hits"]
-        assert (hit["path"], hit["rank"]) == ("docs/redis.md", 1)
-        document = await client.call_tool("get_document", {"path": hit["path"]})
-        assert hit["text"] in document.structured_content["text"]
+        head, passage = found.content[0].text.split("\n", 1)
+        assert head.startswith("1. docs/redis.md:")
+        document = await client.call_tool("get_document", {"path": "docs/redis.md"})
+        assert passage.split("\n\n")[0] in document.content[0].text
+        assert "docs/redis.md" in (await client.call_tool("list_documents", {})).content[0].text
         assert (await client.call_tool("status", {})).structured_content["documents"] == 3
         refused = await client.call_tool("get_document", {"path": "../../etc/passwd"})
         assert refused.is_error
         many = await asyncio.gather(*(client.call_tool("search", {"query": QUESTION}) for _ in range(16)))
-        assert {answer.structured_content["hits"][0]["path"] for answer in many} == {"docs/redis.md"}
+        assert {answer.content[0].text[: len(head)] for answer in many} == {head}
 
 
 def test_stdio(project: Project) -> None:

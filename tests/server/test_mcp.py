@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,11 @@ pytest.importorskip("mcp", reason="the mcp extra is not installed")
 import mcp
 
 from rag_search.config import Config, load_config
+from rag_search.render.formats import as_dict
+from rag_search.render.paths import PathMapper
 from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.mcp import make_mcp
+from rag_search.server.mcp_guard import MESSAGE, problem_of
 from tests.server.conftest import write_index
 from tests.support.fakes import OverlapReranker, WordEmbedder
 
@@ -30,6 +35,14 @@ class Tools:
         answer = self._call(name, arguments)
         assert not answer.is_error, answer.content
         return answer.structured_content  # type: ignore[no-any-return]
+
+    def text(self, name: str, **arguments: Any) -> str:
+        """Return the text of a tool that gives text alone: structured output would say it twice."""
+        answer = self._call(name, arguments)
+        assert not answer.is_error, answer.content
+        assert answer.structured_content is None
+        (content,) = answer.content
+        return str(content.text)
 
     def error(self, name: str, **arguments: Any) -> str:
         answer = self._call(name, arguments)
@@ -66,11 +79,64 @@ def tools(config: Config, folder: Path) -> Iterator[Tools]:
 
 
 def test_tools_answer(tools: Tools) -> None:
-    (hit,) = tools.call("search", query="redis connection timeout", top_k=1)["hits"]
-    assert (hit["path"], hit["score"]) == ("docs/redis.md", 1.0)
-    document = tools.call("get_document", path=hit["path"])
-    assert (document["title"], hit["text"] in document["text"]) == ("Redis", True)
+    head, passage = tools.text("search", query="redis connection timeout", top_k=1).split("\n", 1)
+    assert head == "1. docs/redis.md:1-3 (1.00) Redis"
+    assert passage == "# Redis\n\nRedis connection timeout: raise maxTotal of the pool."
+    head, document = tools.text("get_document", path="docs/redis.md").split("\n", 1)
+    assert re.sub(r"\d{4}-\d\d-\d\d", "DAY", head) == "docs/redis.md | Redis | lines 1-4 of 4 | updated DAY"
+    assert document == f"{passage}\n"
+    assert tools.text("list_documents") == "2 documents\ndocs/backup.md\ndocs/redis.md"
     assert tools.call("status")["documents"] == 2
+
+
+def test_lines_and_pages(tools: Tools, folder: Path) -> None:
+    """A range and a limit of lines, and a page of paths, say how to go on."""
+    assert tools.text("get_document", path="docs/redis.md", first_line=3, last_line=3).split("\n")[1:] == [
+        "Redis connection timeout: raise maxTotal of the pool."
+    ]
+    head, *lines = tools.text("get_document", path="docs/redis.md", limit=1).split("\n")
+    assert "| lines 1-1 of 4 |" in head
+    assert lines == ["# Redis", "[continue with first_line=2]"]
+    for first, last in ((0, None), (5, None), (3, 2), (-1, 2)):
+        said = tools.error("get_document", path="docs/redis.md", first_line=first, last_line=last)
+        assert "do not exist. The last line is 4." in said
+    assert tools.text("list_documents", limit=1) == "2 documents\ndocs/backup.md\n[1 more; continue with skip=1]"
+    assert tools.text("list_documents", limit=1, skip=1) == "2 documents\ndocs/redis.md"
+    assert tools.text("list_documents", path=["docs/red*"]) == "1 document\ndocs/redis.md"
+    assert tools.text("list_documents", path=["nowhere"]) == "0 documents"
+
+
+def test_search_takes_filters(tools: Tools) -> None:
+    """path, where and since, as on the command line."""
+    question = {"query": "redis pg_dump"}
+    assert places(tools.text("search", **question)) == {"docs/redis.md", "docs/backup.md"}
+    assert places(tools.text("search", **question, path=["docs/b*"])) == {"docs/backup.md"}
+    assert "no confident match" in tools.text("search", **question, where=["category=api"])
+    assert "no confident match" in tools.text("search", **question, since="2999-01-01")
+    assert "since is 'soon'. Write YYYY-MM-DD." in tools.error("search", **question, since="soon")
+    assert "is not KEY=VALUE" in tools.error("search", **question, where=["novalue"])
+
+
+def places(text: str) -> set[str]:
+    """Return the paths of the hits in a text."""
+    return set(re.findall(r"^\d+\. (.+?):\d+-", text, re.MULTILINE))
+
+
+def test_a_search_is_a_quarter_of_its_json(config: Config, folder: Path) -> None:
+    """Five hits, each with siblings, in bytes of the whole result beside JSON that is said twice."""
+    for number in range(5):
+        sections = "".join(f"## Part {i}\n\nredis timeout {'word ' * 100}\n\n" for i in range(6))
+        (folder / f"{number}.md").write_text(f"# Document {number}\n\n{sections}", "utf-8")
+    write_index(config, folder, WordEmbedder())
+    live_searcher = LiveSearcher(config, WordEmbedder(), OverlapReranker())
+    answer = Tools(live_searcher).text("search", query="redis timeout")
+    (result,) = live_searcher.search_many([("redis timeout", config.settings.search.options)])
+    as_json = json.dumps(as_dict(result, PathMapper.of(config)), indent=2)
+    assert len(result.hits) == 5
+    passages = sum(len(hit.chunk.text) for hit in result.hits)
+    assert len(answer) < passages + 5 * 100
+    assert len(answer) - passages < (2 * len(as_json) - 2 * passages) / 4
+    live_searcher.close()
 
 
 def test_search_is_as_the_settings_say(folder: Path, tmp_path: Path) -> None:
@@ -78,13 +144,13 @@ def test_search_is_as_the_settings_say(folder: Path, tmp_path: Path) -> None:
         config = load_config({**settings, "cache_dir": str(tmp_path / "cache")}, cwd=tmp_path)
         write_index(config, folder, WordEmbedder())
         engine = LiveSearcher(config, WordEmbedder(), OverlapReranker())
-        assert len(Tools(engine).call("search", query="redis pg_dump")["hits"]) == found
+        assert len(places(Tools(engine).text("search", query="redis pg_dump"))) == found
         engine.close()
 
 
 def test_schemas_name_limits_and_explain_every_field(tools: Tools) -> None:
     schemas = tools.schemas()
-    assert set(schemas) == {"search", "get_document", "status"}
+    assert set(schemas) == {"search", "get_document", "list_documents", "status"}
     assert (schemas["search"]["top_k"]["minimum"], schemas["search"]["top_k"]["maximum"]) == (1, 100)
     assert all("description" in field for fields in schemas.values() for field in fields.values())
 
@@ -133,11 +199,38 @@ def test_only_indexed_documents_are_read(tools: Tools, folder: Path, path: str) 
 def test_a_file_that_left_the_folder_is_still_what_was_indexed(tools: Tools, folder: Path) -> None:
     (folder / "redis.md").unlink()
     (folder / "redis.md").symlink_to("/etc/passwd")
-    assert tools.call("get_document", path="docs/redis.md")["title"] == "Redis"
+    assert "| Redis |" in tools.text("get_document", path="docs/redis.md")
 
 
 def test_without_an_index_every_tool_says_how_to_make_one(config: Config) -> None:
     engine = LiveSearcher(config, WordEmbedder(), OverlapReranker())
     tools = Tools(engine)
-    for name, arguments in (("search", {"query": "x"}), ("get_document", {"path": "x"}), ("status", {})):
+    for name, arguments in (
+        ("search", {"query": "x"}),
+        ("get_document", {"path": "x"}),
+        ("list_documents", {}),
+        ("status", {}),
+    ):
         assert "ragsearch ingest" in tools.error(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("body", "message_id"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"method":"x","params":{"q":"\\ud800"}}', 7),
+        (b'{"jsonrpc":"2.0","id":"a","method":"x\xff"}', None),  # not UTF-8, so the id cannot be read
+        (b'{"jsonrpc":"2.0","id":true,"method":"\\udfff"}', None),
+        (b'{"id":5,"method":' + b"[" * 100_000 + b'"\\ud800"', None),
+    ],
+)
+def test_text_that_is_not_unicode_is_answered(body: bytes, message_id: object) -> None:
+    """With an error for its id, before the SDK sees it."""
+    reply = problem_of(body)
+    assert reply is not None
+    assert (reply["id"], reply["error"]["message"]) == (message_id, MESSAGE)
+
+
+@pytest.mark.parametrize("body", [b'{"id":1,"q":"\\ud83d\\ude00"}', '{"q":"好"}'.encode(), b"{", b"[1]"])
+def test_valid_text_reaches_the_sdk(body: bytes) -> None:
+    """Pairs of surrogates are one character, and what is not JSON is for the SDK to answer."""
+    assert problem_of(body) is None

@@ -1,0 +1,68 @@
+"""Write what agents read: compact text, since every byte is a token that somebody pays for."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+
+from rag_search.errors import InputError
+from rag_search.records import Document, Hit, SearchResult
+from rag_search.render.notes import notes_of
+from rag_search.render.paths import PathMapper
+from rag_search.text.sanitize import plain
+
+SIBLINGS = 5
+
+
+def hits_text(result: SearchResult, mapper: PathMapper) -> str:
+    """Return each hit as one line with its place, score and headings, and its passage; then notes."""
+    blocks = [_hit_text(hit, mapper) for hit in result.hits]
+    if not blocks:
+        blocks = ["no confident match; try other words, or fewer filters"]
+    notes = [plain(note) for note in notes_of(result, mapper)]
+    return "\n\n".join([*blocks, *notes])
+
+
+def document_text(document: Document, path: str, first: int, last: int | None, limit: int) -> str:
+    """Return lines `first` to `last` of a document, at most `limit`, under one line that says which.
+
+    Raises InputError for lines that the document does not have.
+    """
+    lines = document.text.split("\n")
+    stop = min(len(lines), last or len(lines))
+    if first < 1 or first > len(lines) or stop < first:
+        raise InputError(
+            f"lines {first} to {last or 'the end'} do not exist.", remedy=f"The last line is {len(lines)}."
+        )
+    shown = lines[first - 1 : min(stop, first - 1 + limit)]
+    end = first - 1 + len(shown)
+    facts = [plain(path), plain(document.title), f"lines {first}-{end} of {len(lines)}"]
+    facts += [f"updated {document.updated}"] if document.updated else []
+    more = [f"[continue with first_line={end + 1}]"] if end < stop else []
+    return "\n".join([" | ".join(facts), *shown, *more])
+
+
+def paths_text(
+    documents: Sequence[str], mapper: PathMapper, *, patterns: Sequence[str], limit: int, skip: int = 0
+) -> str:
+    """Return paths, one a line, under their number. patterns: over stored paths; none for all."""
+    stored = [path for path in documents if not patterns or any(_matches(path, pattern) for pattern in patterns)]
+    page = stored[skip : skip + limit]
+    left = len(stored) - skip - len(page)
+    more = [f"[{left} more; continue with skip={skip + len(page)}]"] if left > 0 else []
+    head = f"{len(stored)} documents" if len(stored) != 1 else "1 document"
+    return "\n".join([head, *(plain(mapper.shown(path)) for path in page), *more])
+
+
+def _hit_text(hit: Hit, mapper: PathMapper) -> str:
+    chunk = hit.chunk
+    headings = " > ".join(plain(part) for part in (chunk.title, *chunk.heading_path) if part)
+    place = f"{plain(mapper.shown(chunk.path))}:{chunk.line_start}-{chunk.line_end}"
+    head = f"{hit.rank}. {place} ({hit.score:.2f}) {headings}".rstrip()
+    others = ", ".join(f"{sibling.line_start}-{sibling.line_end}" for sibling in hit.siblings[:SIBLINGS])
+    return "\n".join([head, chunk.text.strip("\n"), *([f"also lines {others}"] if others else [])])
+
+
+def _matches(path: str, pattern: str) -> bool:
+    pattern = pattern.rstrip("/")
+    return path == pattern or path.startswith(f"{pattern}/") or fnmatch.fnmatchcase(path, pattern)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ import typer
 
 from rag_search.cli.common import IndexOption, ProfileOption, load_config, stderr_console
 from rag_search.errors import MissingExtraError, pip_install
+from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -131,6 +133,9 @@ def _has_screen() -> bool:
 
 
 def mcp(
+    action: Annotated[
+        list[str] | None, typer.Argument(help="`install AGENT` enters the server into the settings of an agent.")
+    ] = None,
     transport: Annotated[Transport, typer.Option(help="stdio, or http at /mcp.")] = Transport.stdio,
     host: HostOption = None,
     port: PortOption = None,
@@ -140,10 +145,14 @@ def mcp(
 ) -> None:
     """Serve the index to agents over MCP.
 
-    Tools: search, get_document, status.
+    Tools: search, get_document, list_documents, status. `ragsearch mcp install AGENT` enters it into the settings of
+    claude-code, claude-desktop, codex, cursor, gemini, vscode or windsurf.
 
-    Example: ragsearch mcp --transport stdio
+    Example: ragsearch mcp install cursor
     """
+    if action:
+        _install_mcp(action, load_config(index=index))
+        return
     try:
         from rag_search.server import mcp as server
     except ModuleNotFoundError as error:
@@ -153,8 +162,21 @@ def mcp(
 
     config = load_config(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
     make_rules(config.settings.server)
-    engine = LiveSearcher.load(config)
+    live_searcher = LiveSearcher.load(config)
     if transport is Transport.stdio:
-        server.run_stdio(engine)
+        server.run_stdio(live_searcher)
     else:
-        server.run_http(engine)
+        server.run_http(live_searcher)
+
+
+def _install_mcp(action: Sequence[str], config: Config) -> None:
+    """Enter the MCP server into the settings of an agent. Raises InputError for any other action."""
+    from rag_search.errors import InputError
+    from rag_search.server.mcp_install import AGENTS, install
+
+    if len(action) != 2 or action[0] != "install" or action[1] not in AGENTS:
+        words = plain(" ".join(action))
+        raise InputError(f"{words!r} is not an action.", remedy=f"Run: ragsearch mcp install {' | '.join(AGENTS)}")
+    project = config.project_file.parent if config.project_file else Path.cwd()
+    file = install(action[1], index=config.index_dir.resolve(), project=project)
+    stderr_console().print(f"wrote {plain(str(file))}; restart {action[1]} to use it", soft_wrap=True)

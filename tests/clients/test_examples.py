@@ -59,6 +59,12 @@ def _needs(package: str) -> None:
 
 def _run(project: Project, name: str, *arguments: str) -> list[tuple[float, str]]:
     """Score and text of each line that the example prints."""
+    lines = _output(project, name, *arguments).splitlines()
+    return [(float(score), text) for score, text in (line.split(" ", 1) for line in lines)]
+
+
+def _output(project: Project, name: str, *arguments: str) -> str:
+    """What the example prints."""
     scripts = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # where `ragsearch` is
     command = [sys.executable, str(FOLDER / name), *arguments]
     environment = {**project.environment, "PATH": scripts}
@@ -67,4 +73,4 @@ def _run(project: Project, name: str, *arguments: str) -> list[tuple[float, str]
     )
     assert done.returncode == 0, done.stderr
     print(done.stdout)
-    return [(float(score), text) for score, text in (line.split(" ", 1) for line in done.stdout.splitlines())]
+    return done.stdout

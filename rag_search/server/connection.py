@@ -63,6 +63,14 @@ class BoundedProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE:
             self._stop_head_timer()  # uvicorn's keep-alive timeout applies now
 
+    def shutdown(self) -> None:
+        """Close the connection after its reply; one that is sending the head of a request gets a 503."""
+        if (self.cycle is None or self.cycle.response_complete) and self.conn.trailing_data[0] and not self._refused:
+            self._stop_head_timer()
+            self._refuse(503, "stopping", "the server is stopping.")
+        else:
+            super().shutdown()
+
     def pause_writing(self) -> None:
         """Start the timer that cuts a client which does not read."""
         super().pause_writing()

@@ -20,6 +20,7 @@ from typing import Any
 from rag_search.server.access import AccessRules, Rejected, Scope, check_access, error_body, too_large
 
 LOGGER = logging.getLogger("ragsearch.access")
+STOPPING = Rejected(503, "stopping", "the server is stopping.", {"retry-after": "2"}, remedy="Try again.")
 DRAIN_S, DRAIN_BODIES = 5.0, 4  # read on for so long, and so many times the limit, if a body is too large
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -85,6 +86,10 @@ class Guard:
                 await self._drain(receive)
             scope.setdefault("state", {})["error"] = rejected.kind
             await _reject(rejected, send_with_id)
+        except asyncio.CancelledError:  # the server stops and waits no longer; the task ends with this reply
+            scope.setdefault("state", {})["error"] = STOPPING.kind
+            if not status:
+                await _reject(STOPPING, send_with_id)
         finally:
             self._held -= body.size
             self._log(scope, request_id, status, time.perf_counter() - start)

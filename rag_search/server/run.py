@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import errno
 import gc
-import json
 import logging
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable
-from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,17 +16,17 @@ from typing import Any
 import uvicorn
 
 from rag_search.config import Config
-from rag_search.errors import ConfigError, ServerError
+from rag_search.errors import ServerError
 from rag_search.server.app import Mount, make_app, make_rules
 from rag_search.server.connection import BoundedProtocol
 from rag_search.server.discovery import advertise
 from rag_search.server.live_searcher import LiveSearcher
+from rag_search.server.logs import log_to, muted_prints
 from rag_search.server.middleware import App
 from rag_search.server.own_socket import own_socket
 
 KEEP_ALIVE_S = 15
 SHUTDOWN_S = 10
-FRAMES = 6  # of a traceback in the log
 
 
 def serve(
@@ -47,7 +44,7 @@ def serve(
     """
     make_rules(config.settings.server)  # refuse before the models are loaded
     signal.signal(signal.SIGTERM, _stop)  # while loading, before uvicorn handles signals
-    _log_to(log_file)
+    log_to(log_file)
     logging.getLogger("ragsearch.access").setLevel(logging.INFO if log_requests else logging.WARNING)
     listener, url = listen(config.settings.server.host, config.settings.server.port)
     app = make_app(LiveSearcher.load(config), mounts=mounts)
@@ -90,8 +87,17 @@ def _remedy(error: OSError) -> str:
     return "Choose another --host or --port."
 
 
-def run_app(app: App, *listeners: socket.socket, head_timeout_s: float = BoundedProtocol.head_timeout_s) -> None:
-    """Answer requests until SIGINT or SIGTERM."""
+def run_app(
+    app: App,
+    *listeners: socket.socket,
+    head_timeout_s: float = BoundedProtocol.head_timeout_s,
+    shutdown_s: int = SHUTDOWN_S,
+) -> None:
+    """Answer requests until SIGINT or SIGTERM.
+
+    Requests in flight are answered, those that are not ready after `shutdown_s` with a 503. Libraries cannot print
+    meanwhile: what they print may quote a request.
+    """
     _collect_garbage_often()
     signal.signal(signal.SIGTERM, _stop)  # uvicorn raises it again at the end; the caller must still clean up
     server = uvicorn.Server(
@@ -104,11 +110,12 @@ def run_app(app: App, *listeners: socket.socket, head_timeout_s: float = Bounded
             access_log=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=SHUTDOWN_S,
+            timeout_graceful_shutdown=shutdown_s,
             h11_max_incomplete_event_size=64 * 1024,
         )
     )
-    server.run(sockets=list(listeners))
+    with muted_prints():
+        server.run(sockets=list(listeners))
 
 
 def _collect_garbage_often() -> None:
@@ -124,35 +131,3 @@ def _collect_garbage_often() -> None:
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)
-
-
-def _log_to(log_file: Path | None) -> None:
-    """Log JSON lines: one for each request (see rag_search.server.middleware), and the warnings of libraries.
-
-    A log file that was moved away (logrotate) is opened again. Raises ConfigError if it cannot be written.
-    """
-    try:
-        handler = WatchedFileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
-    except OSError as error:
-        raise ConfigError(
-            f"the log {log_file} cannot be written: {error.strerror}.", remedy="Choose another --log-file."
-        ) from error
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("ragsearch.access").setLevel(logging.INFO)
-
-
-class JsonLines(logging.Formatter):
-    """Formats each record as one line with one JSON object."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record. A traceback is reduced to its places: its message may quote a document."""
-        head = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
-        if record.name == "ragsearch.access":  # its message is already a JSON object
-            return f"{json.dumps(head)[:-1]}, {record.getMessage()[1:]}"
-        line: dict[str, object] = {**head, "message": record.getMessage().strip()}
-        if record.exc_info and record.exc_info[0]:
-            frames = traceback.extract_tb(record.exc_info[2])[-FRAMES:]
-            at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-            line |= {"error": record.exc_info[0].__name__, "at": at}
-        return json.dumps(line)

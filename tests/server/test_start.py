@@ -15,7 +15,8 @@ import pytest
 pytest.importorskip("fastapi")
 
 from rag_search.errors import ServerError
-from rag_search.server.run import JsonLines, listen
+from rag_search.server.logs import JsonLines, muted_prints
+from rag_search.server.run import listen
 from tests.server.conftest import MakeClient
 
 
@@ -90,3 +91,17 @@ def test_the_log_names_the_kind_of_a_failure(make_client: MakeClient, caplog: py
         (415, "unsupported_media_type"),
         (200, None),
     ]
+
+
+def test_libraries_print_and_log_nothing_of_a_request(caplog: pytest.LogCaptureFixture) -> None:
+    """Their prints are dropped, and of their log records the arguments; where they come from is told."""
+    with muted_prints():
+        print("secret question\nforged line", file=sys.stderr)
+        print("secret question")
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["test_start.py"] * 2
+    assert "secret" not in caplog.text
+    record = logging.LogRecord("gradio", logging.ERROR, "x.py", 1, "failed at %s", ("secret\nquestion",), None)
+    line = JsonLines().format(record)
+    assert json.loads(line)["message"] == "failed at %s"
+    record = logging.LogRecord("rag_search.server", logging.ERROR, "x.py", 1, "a\nb %s", ("c\nd",), None)
+    assert "\n" not in JsonLines().format(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import httpx
@@ -122,3 +123,80 @@ def test_weaviate(url: str) -> None:
     body = httpx.Request("POST", url, json={"query": " ", "documents": TEXTS, "property": ""}).content
     refused = httpx.post(f"{url}/rerank", content=body)
     assert (refused.status_code, refused.json()["error"]) == (400, "the query is empty. Write a question.")
+
+
+def test_voyage(url: str, guarded: str) -> None:
+    """`data` is best first, and `top_k` limits."""
+    voyageai = pytest.importorskip("voyageai", reason="the Voyage SDK is not installed")
+    for address, key in ((url, "none"), (guarded, "secret")):
+        client = voyageai.Client(api_key=key, base_url=f"{address}/v1")
+        found = client.rerank(QUERY, TEXTS, model="any", top_k=2)
+        assert same([(row.index, row.relevance_score) for row in found.results], url)
+    with pytest.raises(voyageai.error.VoyageError):
+        voyageai.Client(api_key="wrong", base_url=f"{guarded}/v1").rerank(QUERY, TEXTS, model="any")
+
+
+def test_xinference(url: str) -> None:
+    """Its client asks for the model first, and reads `detail` of an error."""
+    xinference = pytest.importorskip("xinference_client", reason="the client of Xinference is not installed")
+    model = xinference.RESTfulClient(url).get_model("late interaction (builtin)")
+    found = model.rerank(TEXTS, QUERY, top_n=2, return_documents=True)["results"]
+    assert same([(row["index"], row["relevance_score"]) for row in found], url)
+    assert found[0]["document"]["text"] == TEXTS[BEST_FIRST[0]]
+    with pytest.raises(RuntimeError, match="the query is empty"):
+        model.rerank(TEXTS, " ")
+
+
+def test_haystack_with_nvidia(url: str) -> None:
+    """NIM's shape, whose logits are those of our scores."""
+    pytest.importorskip("haystack", reason="Haystack is not installed")
+    nvidia = pytest.importorskip("haystack_integrations.components.rankers.nvidia", reason="no nvidia-haystack")
+    from haystack import Document
+    from haystack.utils import Secret
+
+    ranker = nvidia.NvidiaRanker(model="any", api_url=f"{url}/v1", api_key=Secret.from_token("none"), top_k=2)
+    ranker.warm_up()
+    found = ranker.run(query=QUERY, documents=[Document(content=text) for text in TEXTS])["documents"]
+    scores = [1 / (1 + math.exp(-document.score)) for document in found]
+    assert same(ranking([document.content for document in found], scores), url)
+
+
+def test_haystack_with_jina(url: str) -> None:
+    """Its base URL is the whole address, and its error reads `detail`."""
+    pytest.importorskip("haystack", reason="Haystack is not installed")
+    jina = pytest.importorskip("haystack_integrations.components.rankers.jina", reason="no jina-haystack")
+    from haystack import Document
+    from haystack.utils import Secret
+
+    ranker = jina.JinaRanker(model="any", api_key=Secret.from_token("none"), base_url=f"{url}/v1/rerank", top_k=2)
+    documents = [Document(content=text) for text in TEXTS]
+    found = ranker.run(query=QUERY, documents=documents)["documents"]
+    assert same(ranking([document.content for document in found], [document.score for document in found]), url)
+    with pytest.raises(RuntimeError, match="the query is empty"):
+        ranker.run(query="  ", documents=documents)
+
+
+def test_langchain_with_nvidia(url: str) -> None:
+    """It asks for the models first."""
+    nvidia = pytest.importorskip("langchain_nvidia_ai_endpoints", reason="it is not installed")
+    from langchain_core.documents import Document
+
+    reranker = nvidia.NVIDIARerank(model="any", base_url=f"{url}/v1", api_key="none", top_n=2)
+    found = reranker.compress_documents([Document(page_content=text) for text in TEXTS], QUERY)
+    scores = [1 / (1 + math.exp(-document.metadata["relevance_score"])) for document in found]
+    assert same(ranking([document.page_content for document in found], scores), url)
+
+
+@pytest.mark.parametrize("model", ["hosted_vllm/any", "cohere/any"])
+def test_litellm(url: str, model: str) -> None:
+    """The providers that take an address; infinity's wants documents as strings, which is not claimed."""
+    litellm = pytest.importorskip("litellm", reason="LiteLLM is not installed")
+    found = litellm.rerank(model=model, query=QUERY, documents=TEXTS, top_n=2, api_base=url, api_key="none")
+    assert same([(row["index"], row["relevance_score"]) for row in found.results], url)
+
+
+def test_openai_models(url: str) -> None:
+    """`models.retrieve` of any id."""
+    openai = pytest.importorskip("openai", reason="the OpenAI SDK is not installed")
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
+    assert client.models.retrieve("any").id == "any"

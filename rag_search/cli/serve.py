@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,11 +96,17 @@ def ui(
         raise MissingExtraError("gradio", "ui")
     config = load_config(index=index, profile=profile, server__host=host, server__port=port, server__api_key=api_key)
     to_file = log_file is not None  # one view of the page is 60 requests: too many lines for a terminal
-    _serve(config, log_file=log_file, log_requests=to_file, page=True, open_browser=open_browser)
+    _serve(config, log_file=log_file, log_requests=to_file, page=True, preload=True, open_browser=open_browser)
 
 
 def _serve(
-    config: Config, *, log_file: Path | None, page: bool, log_requests: bool = True, open_browser: bool = False
+    config: Config,
+    *,
+    log_file: Path | None,
+    page: bool,
+    preload: bool = False,
+    log_requests: bool = True,
+    open_browser: bool = False,
 ) -> None:
     try:
         from rag_search.cli.served_query import mount_served_query
@@ -122,7 +129,7 @@ def _serve(
         config,
         log_file=log_file,
         log_requests=log_requests,
-        mounts=(mount_served_query, mount_page) if page else (mount_served_query,),
+        mounts=(mount_served_query, partial(mount_page, preload=preload)) if page else (mount_served_query,),
         on_listening=on_listening,
     )
 

@@ -85,6 +85,7 @@ class Watched:
     def open(self, url: str) -> Any:
         self.page.goto(f"{url}/", timeout=120_000)
         self.page.get_by_label("Question").wait_for(timeout=120_000)
+        self.page.locator(".start, .hits, .empty, .problem").first.wait_for(timeout=120_000)
         return self.page
 
     def search(self, query: str) -> Any:
@@ -94,6 +95,7 @@ class Watched:
         with page.expect_response("**/gradio_api/run/predict"):
             page.get_by_role("button", name="Search", exact=True).click()
         page.wait_for_function("!document.querySelector('.results .hint')")
+        page.evaluate("document.querySelectorAll('.more-facts').forEach(part => { part.open = true; })")
         return page
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +133,10 @@ def test_each_failure_is_one_message(watched: Watched, url: str) -> None:
     page = watched.search("   ")
     assert texts(page, ".problem b") == ["The query is empty."]
     page.get_by_role("button", name="Instruction and filters").click()
-    page.get_by_label("Updated since").fill("yesterday")
+    page.get_by_label("Front matter").fill("novalue")
     watched.search("redis")
-    page.wait_for_function("document.querySelector('.problem').innerText.includes('Since')")
-    page.get_by_label("Updated since").fill("")
+    page.wait_for_function("document.querySelector('.problem').innerText.includes('KEY=VALUE')")
+    page.get_by_label("Front matter").fill("")
     watched.search("sourdough")
     page.wait_for_selector(".empty")
     assert "No confident match" in texts(page, ".empty")[0]
@@ -193,3 +195,74 @@ def test_with_a_key_the_browser_asks_and_everything_is_guarded(browser: Any, pro
         page.wait_for_selector(".doc")
         assert seen.complaints == []
         context.close()
+
+
+def test_the_empty_page_offers_questions_and_folders(watched: Watched, url: str) -> None:
+    """A click on an example searches for it, one on a folder filters by it."""
+    page = watched.open(url)
+    examples = texts(page, ".example")
+    assert "Backups" in examples
+    assert texts(page, ".folder") == ["docs"]
+    page.get_by_role("button", name="Backups", exact=True).click()
+    page.wait_for_selector(".hits")
+    assert texts(page, ".title")[0] == "Backups"
+    assert page.get_by_label("Question").input_value() == "Backups"
+    page = watched.open(url)
+    page.locator(".folder").click()
+    page.wait_for_function("document.querySelector('.paths textarea').value === 'docs/'")
+
+
+def test_the_question_is_in_the_address(watched: Watched, url: str) -> None:
+    """A search writes it, and an address with it searches."""
+    watched.open(url)
+    page = watched.search("redis timeout 连接")
+    page.wait_for_function("new URLSearchParams(location.search).get('q') === 'redis timeout 连接'")
+    first = texts(page, ".title")
+    page.goto(page.url)
+    page.wait_for_selector(".hits")
+    assert texts(page, ".title") == first
+    assert page.get_by_label("Question").input_value() == "redis timeout 连接"
+
+
+def test_details_are_folded_and_a_path_can_be_copied(watched: Watched, url: str) -> None:
+    """Scores of the stages are behind a toggle; the editor's address has file and line."""
+    page = watched.open(url)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_label("Question").fill("redis timeout")
+    page.get_by_label("Question").press("Enter")
+    page.wait_for_selector(".hits")
+    assert not page.locator(".stages").first.is_visible()
+    page.locator(".hits .more-facts summary").first.click()
+    assert page.locator(".stages").first.is_visible()
+    page.get_by_role("button", name="copy path").first.click()
+    page.wait_for_selector("text=copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("docs/")
+    address = page.get_by_role("link", name="open in editor").first.get_attribute("href")
+    assert re.fullmatch(r"vscode://file/.*/docs/.*\.md:\d+", address)
+    assert address.endswith(copied.removeprefix("docs/"))
+
+
+def test_a_date_is_picked(watched: Watched, url: str) -> None:
+    """A day of the calendar filters."""
+    page = watched.open(url)
+    page.get_by_role("button", name="Instruction and filters").click()
+    page.locator(".since input").first.fill("2999-01-01")
+    page.locator(".since input").first.press("Enter")
+    page.get_by_label("Question").fill("redis")
+    page.get_by_label("Question").press("Enter")
+    page.wait_for_selector(".empty")
+    assert page.locator(".since button").count() >= 1  # opens the calendar
+
+
+def test_the_first_look_is_quick_when_gradio_is_loaded(browser: Any, url: str) -> None:
+    """From the address to a page that can be used: under 3 s of an idle machine."""
+    context = browser.new_context()
+    page = context.new_page()
+    start = time.perf_counter()
+    page.goto(f"{url}/ui/", timeout=120_000)
+    page.locator(".start").wait_for(timeout=120_000)
+    seconds = time.perf_counter() - start
+    context.close()
+    print(f"first look: {seconds:.2f} s")
+    assert seconds < 3 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

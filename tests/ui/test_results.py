@@ -110,3 +110,30 @@ def test_hostile_text_stays_text_everywhere() -> None:
 def test_any_text_gives_well_formed_html(text: str, query: str) -> None:
     visible_text(results.search_html(result(hit(text, title=query, path=text), query=query), MAPPER))
     visible_text(results.passages_html([RankedPassage(1, 0, 0.5, text)], query, facts=[query], notes=[text]))
+
+
+def test_places_can_be_copied_and_opened() -> None:
+    """The address of the editor is that of the settings; a page's own address is never one."""
+    shown = result(hit("x", path='docs/a "b".md'))
+    html = results.search_html(shown, MAPPER)
+    assert 'data-copy="docs/a &quot;b&quot;.md:3"' in html
+    assert 'href="vscode://file/srv/project/docs/a%20%22b%22.md:3"' in html
+    assert 'href="zed://file/srv/' in results.search_html(shown, MAPPER, editor="zed")
+    for form in (
+        "file",
+        "javascript://%0aalert(1)//{path}",
+        "https://evil.example/{path}",
+        "data:text/html,x",
+        '"><b>',
+    ):
+        assert "href" not in results.search_html(shown, MAPPER, editor=form)
+
+
+def test_the_start_offers_examples_and_folders() -> None:
+    """Titles and paths are text, also hostile ones."""
+    html = results.start_html(["How?", hostile.TITLE], {"docs/api": 1200})
+    assert 'data-question="How?"' in html
+    assert 'data-folder="docs/api"' in html
+    assert "docs/api 1,200" in visible_text(html)
+    assert "<script" not in html
+    assert "<h2>" not in results.start_html([], {})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import posixpath
 import time
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Any
 
@@ -20,6 +22,7 @@ from rag_search.server.ui import results
 from rag_search.server.ui.document import document_html
 from rag_search.text.query import parse_query, parse_where, split_passages
 
+EXAMPLES, FOLDERS = 4, 12  # on the empty page
 LOGGER = logging.getLogger(__name__)
 
 
@@ -35,7 +38,7 @@ async def html_or_error(work: Awaitable[str]) -> str:
 
 
 async def search(
-    service: Service, query: str, instruction: str, top_k: float | None, paths: str, where: str, since: str
+    service: Service, query: str, instruction: str, top_k: float | None, paths: str, where: str, since: str | None
 ) -> str:
     """Return the hits of a question.
 
@@ -50,14 +53,14 @@ async def search(
                 "instruction": instruction.strip() or None,
                 "paths": _lines(paths),
                 "where": parse_where(_lines(where)),
-                "since": since.strip() or None,
+                "since": (since or "").strip() or None,
             }
         )
     except ValidationError as error:
         problem = error.errors()[0]
         raise InputError(f"{problem['loc'][-1]}: {problem['msg']}.") from error
     result = await service.search(query, form.options(service.live_searcher.config.settings.search.options))
-    return await run_in_threadpool(results.search_html, result, _mapper(service))
+    return await run_in_threadpool(results.search_html, result, _mapper(service), editor=_editor(service))
 
 
 async def rerank(service: Service, raw: str, text: str) -> str:
@@ -95,6 +98,22 @@ async def document(service: Service, place: Any) -> str:
     return await run_in_threadpool(render)
 
 
+async def start(service: Service) -> str:
+    """Return what the page shows before the first question: examples from the index, and its folders."""
+
+    def render() -> str:
+        mapper = _mapper(service)
+        with service.live_searcher.reader() as reader:
+            paths = reader.documents()
+            step = max(1, len(paths) // EXAMPLES)
+            titles = [reader.document(path).title for path in paths[step // 2 :: step][:EXAMPLES]]
+        folders = Counter(posixpath.dirname(mapper.shown(path)) for path in paths)
+        largest = {path: count for path, count in folders.most_common(FOLDERS) if path}
+        return results.start_html(list(dict.fromkeys(titles)), dict(sorted(largest.items())))
+
+    return await run_in_threadpool(render)
+
+
 async def head(service: Service) -> str:
     """Return the head of the page: the index and the models, or an error message."""
     try:
@@ -119,3 +138,9 @@ def _mapper(service: Service) -> PathMapper:
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def _editor(service: Service) -> str:
+    """Return the form of editor addresses. A page cannot open file://, the default of the command line."""
+    form = service.live_searcher.config.settings.cli.links
+    return "vscode" if form == "file" else form

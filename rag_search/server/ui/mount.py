@@ -46,17 +46,23 @@ _ICON = (
 )
 
 
-def mount_page(app: FastAPI, service: Service) -> None:
-    """Add the page to the application at PATH, and redirect `/` there."""
+def mount_page(app: FastAPI, service: Service, *, preload: bool = False) -> None:
+    """Add the page to the application at PATH, and redirect `/` there.
+
+    preload: load Gradio at the start of the server instead of at the first visit.
+    """
     page = Page(service)
     outer = app.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
         async with outer(app) as state:
+            loading = asyncio.ensure_future(page.load()) if preload else None
             try:
                 yield state
             finally:
+                if loading is not None:
+                    await asyncio.wait([loading])
                 await page.close()
 
     async def redirect() -> RedirectResponse:
@@ -90,7 +96,7 @@ class Page:
         scope["headers"] = [(name, value) for name, value in headers.raw if name not in unwanted]
         nonce = secrets.token_urlsafe(16)
         guarded = _with_policy(send, nonce)
-        gradio = await self._load()
+        gradio = await self.load()
         if scope["method"] == "POST":
             receive = await _checked(receive, self._functions)
         await gradio(scope, receive, _rewritten(guarded, nonce) if route == "/" else guarded)
@@ -99,7 +105,8 @@ class Page:
         """Stop Gradio's own tasks."""
         await self._running.aclose()
 
-    async def _load(self) -> FastAPI:
+    async def load(self) -> FastAPI:
+        """Return Gradio's application, which is made at the first call."""
         async with self._loading:
             if self._gradio is None:
                 gradio, self._functions = await run_in_threadpool(_make_gradio, self._service)

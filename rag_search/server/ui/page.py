@@ -17,7 +17,6 @@ from rag_search.server.ui import handlers
 from rag_search.server.ui.results import error_html, head_html, hint_html
 
 STYLE = Path(__file__).with_name("page.css")
-SEARCH_HINT = "Type a question and press Enter. A leading [...] is an instruction."
 RERANK_HINT = "Every passage gets a score between 0 and 1; the best is first."
 EXAMPLE_QUERY = "如何解决Redis连接超时"
 EXAMPLE_PASSAGES = """Redis 是内存数据库，常用作缓存和消息队列。
@@ -31,7 +30,26 @@ Redis 连接超时多半是连接池耗尽：把 maxTotal 调大，maxWaitMillis
 Run pg_dump every night and copy the dump to object storage."""
 
 _OPEN_ON_CLICK = """
+const type = (field, text) => {
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), 'value').set.call(field, text);
+  field.dispatchEvent(new Event('input', {bubbles: true}));
+};
+const question = () => document.querySelector('.ask textarea, .ask input');
 element.addEventListener('click', event => {
+  const action = event.target.closest('[data-copy], [data-question], [data-folder]');
+  if (action && action.dataset.copy) {
+    navigator.clipboard.writeText(action.dataset.copy).then(() => { action.textContent = 'copied'; });
+  } else if (action && action.dataset.question) {
+    type(question(), action.dataset.question);
+    setTimeout(() => document.querySelector('.ask button').click(), 50);
+  } else if (action) {
+    const filters = document.querySelector('.filters > button');
+    if (!filters.classList.contains('open')) filters.click();
+    setTimeout(() => {
+      type(document.querySelector('.paths textarea, .paths input'), action.dataset.folder + '/');
+      question().focus();
+    }, 50);
+  }
   const button = event.target.closest('[data-document]');
   if (!button) return;
   element.querySelectorAll('.opened').forEach(hit => hit.classList.remove('opened'));
@@ -57,6 +75,13 @@ watch('value', () => {
   if (narrow.matches) element.scrollIntoView({block: 'start'});
 });
 """
+# the question is in the address, so that a search can be kept and sent to others
+_READ_ADDRESS = "() => new URLSearchParams(location.search).get('q') || ''"
+_WRITE_ADDRESS = """(question) => {
+  const address = new URL(location);
+  if (question.trim()) address.searchParams.set('q', question); else address.searchParams.delete('q');
+  history.replaceState(null, '', address);
+}"""
 _QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 _WAITING: dict[str, Any] = {**_QUIET, "show_progress": "minimal"}
 
@@ -68,7 +93,7 @@ def make_page(service: Service) -> gr.Blocks:
         head = gr.HTML(head_html(""), js_on_load=None, **_output("top"))
         with gr.Tabs():
             with gr.Tab("Search"):
-                _search_tab(service)
+                _search_tab(service, page)
             with gr.Tab("Rerank"):
                 _rerank_tab(service)
 
@@ -115,7 +140,7 @@ def make_theme() -> gr.themes.Base:
     )
 
 
-def _search_tab(service: Service) -> None:
+def _search_tab(service: Service, page: gr.Blocks) -> None:
     with gr.Row(elem_classes="ask"):
         query = _text("Question", "What do you want to know?", show_label=False, autofocus=True, scale=5)
         go = gr.Button("Search", variant="primary", scale=0, min_width=110)
@@ -124,15 +149,20 @@ def _search_tab(service: Service) -> None:
             instruction = _text("Instruction", "for engines that follow one", scale=3)
             top_k = gr.Number(service.live_searcher.config.settings.search.top_k, label="Results", scale=1)
         with gr.Row():
-            paths = _text("Paths, one per line", "docs/guide/*.md", lines=2)
+            paths = _text("Paths, one per line", "docs/guide/*.md", lines=2, elem_classes="paths")
             where = _text("Front matter, one per line", "category=api", lines=2)
-            since = _text("Updated since", "2024-01-31")
+            since = gr.DateTime(label="Updated since", include_time=False, type="string", elem_classes="since")
     with gr.Row(elem_classes="answer"):
-        hits = gr.HTML(hint_html(SEARCH_HINT), js_on_load=_OPEN_ON_CLICK, **_output("results"))
+        hits = gr.HTML(hint_html(""), js_on_load=_OPEN_ON_CLICK, **_output("results"))
         shown = gr.HTML("", js_on_load=_SHOW_PASSAGE, **_output("preview"))
 
     async def search(*typed: Any) -> tuple[str, str]:
         return await handlers.html_or_error(handlers.search(service, *typed)), ""
+
+    async def start(*typed: Any) -> tuple[str, str]:
+        if str(typed[0]).strip():
+            return await search(*typed)
+        return await handlers.html_or_error(handlers.start(service)), ""
 
     async def open_document(event: gr.EventData) -> str:
         return await handlers.html_or_error(handlers.document(service, event._data))
@@ -140,6 +170,8 @@ def _search_tab(service: Service) -> None:
     form = [query, instruction, top_k, paths, where, since]
     request = gr.on([go.click, query.submit], search, form, [hits, shown], **_WAITING)
     request.failure(None, None, hits, js=_no_answer_script(service), **_QUIET)
+    gr.on([go.click, query.submit], None, query, None, js=_WRITE_ADDRESS, **_QUIET)
+    page.load(None, None, query, js=_READ_ADDRESS, **_QUIET).then(start, form, [hits, shown], **_QUIET)
     hits.click(open_document, None, shown, **_QUIET)
 
 

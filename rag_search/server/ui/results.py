@@ -5,11 +5,13 @@ The style sheet is page.css. A button with `data-document` and lines opens the d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import pairwise
 
 from rag_search.records import Chunk, Hit, SearchResult, StageScores
+from rag_search.render.editors import link
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet_with_best
@@ -21,6 +23,7 @@ SNIPPET_CELLS = 320
 PASSAGE_CHARS = 4000  # of a passage in the sandbox; longer ones are cut on the page, not for the reranker
 FOLDED_CHARS = 320
 SIBLINGS = 4
+_EDITOR_ADDRESS = re.compile(r"(?!javascript|data|vbscript|file|https?)[a-z][a-z0-9+.-]*://")  # of programs, not pages
 
 Span = tuple[int, int]
 
@@ -30,10 +33,10 @@ def safe(text: str) -> str:
     return escape(plain(text), quote=True)
 
 
-def search_html(result: SearchResult, mapper: PathMapper) -> str:
+def search_html(result: SearchResult, mapper: PathMapper, *, editor: str = "vscode") -> str:
     """Return the hits of one query or 'No confident match', then notes, models and times."""
     if result.hits:
-        body = f'<ol class="hits">{"".join(_hit(hit, result.query, mapper) for hit in result.hits)}</ol>'
+        body = f'<ol class="hits">{"".join(_hit(hit, result.query, mapper, editor) for hit in result.hits)}</ol>'
         return body + _notes(notes_of(result, mapper)) + _engines(result)
     empty = '<div class="empty"><b>No confident match</b><p>Ask in other words, or loosen the filters.</p></div>'
     return empty + _notes(notes_of(result, mapper)) + _engines(result)
@@ -61,6 +64,25 @@ def hint_html(text: str) -> str:
     return f'<p class="hint">{safe(text)}</p>'
 
 
+def start_html(questions: Sequence[str], folders: Mapping[str, int]) -> str:
+    """Return what the page shows before the first question: examples to click, and the folders of the index.
+
+    folders: shown path -> number of documents.
+    """
+    examples = "".join(
+        f'<li><button type="button" class="example" data-question="{safe(text)}">{safe(text)}</button></li>'
+        for text in questions
+    )
+    places = "".join(
+        f'<li><button type="button" class="folder" data-folder="{safe(path)}">{safe(path)}</button> {count:,}</li>'
+        for path, count in folders.items()
+    )
+    parts = [hint_html("Type a question and press Enter. A leading [...] is an instruction.")]
+    parts += [f"<h2>For example</h2><ul>{examples}</ul>"] if examples else []
+    parts += [f'<h2>Search in a folder</h2><ul class="folders">{places}</ul>'] if places else []
+    return f'<div class="start">{"".join(parts)}</div>'
+
+
 def head_html(status: str) -> str:
     """Return the name and one line about the server. status: HTML."""
     return f'<h1>ragsearch</h1><span class="status">{status}</span>'
@@ -72,7 +94,7 @@ def status_html(status: Mapping[str, object]) -> str:
     return _joined([*parts, str(status["reranker"] or "no reranker")])
 
 
-def _hit(hit: Hit, query: str, mapper: PathMapper) -> str:
+def _hit(hit: Hit, query: str, mapper: PathMapper, editor: str) -> str:
     chunk = hit.chunk
     heading = "".join(f'<span class="under"> › {safe(part)}</span>' for part in chunk.heading_path)
     title = _opener(chunk, chunk.line_start, chunk.line_end, f"{safe(chunk.title)}{heading}", "title")
@@ -83,7 +105,7 @@ def _hit(hit: Hit, query: str, mapper: PathMapper) -> str:
         best = (0, 0)  # question and passage share no word, so no sentence is better than the others
     return (
         f'<li><div class="head"><b class="rank">{hit.rank}</b>{title}{_score(hit.score, "hit-score")}</div>'
-        f'<div class="place">{place}{_siblings(hit)}</div>'
+        f'<div class="place">{place}{_siblings(hit)}{_actions(hit, mapper, editor)}</div>'
         f'<p class="text">{_marked(text, best, words)}</p>{_stages(hit.scores)}</li>'
     )
 
@@ -111,7 +133,17 @@ def _score(score: float, kind: str) -> str:
 def _stages(scores: StageScores) -> str:
     named = (("dense", scores.dense), ("lexical", scores.lexical), ("fused", scores.fused), ("rerank", scores.rerank))
     cells = "".join(f"<span>{name} <b>{'–' if value is None else f'{value:.3f}'}</b></span>" for name, value in named)
-    return f'<div class="stages">{cells}</div>'
+    return f'<details class="more-facts"><summary>details</summary><div class="stages">{cells}</div></details>'
+
+
+def _actions(hit: Hit, mapper: PathMapper, editor: str) -> str:
+    """Return what can be done with the place of a hit: copy it, or open it in an editor."""
+    place = f"{mapper.shown(hit.chunk.path)}:{hit.chunk.line_start}"
+    copy = f'<button type="button" class="act" data-copy="{safe(place)}">copy path</button>'
+    address = link(editor, mapper.absolute(hit.chunk.path), hit.chunk.line_start)
+    if not _EDITOR_ADDRESS.match(address):
+        return copy
+    return f'{copy}<a class="act" href="{safe(address)}">open in editor</a>'
 
 
 def _passage(passage: RankedPassage, query: str) -> str:
@@ -158,7 +190,8 @@ def _engines(result: SearchResult) -> str:
     engine = result.engine
     facts = [f"instruction: {result.instruction}"] if result.instruction else []
     facts += [engine.embedder, engine.reranker or "no reranker", engine.index]
-    return f'<p class="facts">{times}<br>{_joined(facts)}</p>'
+    body = f'<p class="facts">{times}<br>{_joined(facts)}</p>'
+    return f'<details class="more-facts"><summary>details of this search</summary>{body}</details>'
 
 
 def _joined(facts: Iterable[str]) -> str:

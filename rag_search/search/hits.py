@@ -79,11 +79,11 @@ def preference_note(instruction: str) -> str:
     return f"{instruction!r} was read as an instruction: {way}; write \\[ for a bracket that is to be searched"
 
 
-def instruction_notes(query: Query, embedder: Embedder, reranker: Reranker | None) -> list[str]:
+def instruction_notes(query: Query, *engines: Embedder | Reranker | None) -> list[str]:
     """Return a note that names the engines which cannot follow the instruction, if there are any."""
     if query.instruction is None:
         return []
-    unable = [engine.name for engine in (embedder, reranker) if engine is not None and not engine.follows_instructions]
+    unable = [engine.name for engine in engines if engine is not None and not engine.follows_instructions]
     return [f"{' and '.join(unable)} cannot follow the instruction {query.instruction!r}"] if unable else []
 
 
@@ -95,9 +95,9 @@ def filter_note(options: SearchOptions, documents: int) -> str:
     return f"no document matches {' '.join(filters)}; {documents:,} are indexed"
 
 
-def truncation_notes(reranker: TruncatingReranker, hits: Sequence[Hit]) -> list[str]:
+def truncation_notes(reranker: TruncatingReranker, passages: Sequence[str]) -> list[str]:
     """Return a note on the number of passages that the reranker truncated, if there are any."""
-    truncated = reranker.count_truncated([hit.chunk.passage for hit in hits])
+    truncated = reranker.count_truncated(passages)
     if not truncated:
         return []
-    return [f"{truncated} of {len(hits)} passages were longer than the reranker reads and were cut"]
+    return [f"{truncated} of {len(passages)} passages were longer than the reranker reads and were cut"]

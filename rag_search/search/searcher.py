@@ -197,7 +197,7 @@ class Searcher:
         if candidates.request.text != query.text:
             notes.append(f"searched for {candidates.request.text!r}: the index does not have what was typed")
         if self._truncating is not None and reranker is not None:
-            notes += truncation_notes(self._truncating, hits)
+            notes += truncation_notes(self._truncating, [hit.chunk.passage for hit in hits])
         if candidates.request.allowed is not None and not hits:
             notes.insert(0, filter_note(candidates.request.options, self.index.counts.documents))
         return notes

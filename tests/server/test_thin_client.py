@@ -104,7 +104,8 @@ def test_every_option_counts(
     ]
     answers = set()
     for chosen in options:
-        thin, long = ask("backup 连接", *chosen), run("query", "backup 连接", *chosen)
+        question = ["backup 连接", "--format", "json", *chosen]
+        thin, long = ask(*question), run("query", *question)
         assert thin is not None
         assert (thin.code, timeless(thin.out), timeless(thin.err)) == (
             long.code,

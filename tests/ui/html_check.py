@@ -9,6 +9,8 @@ TAGS |= {"h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "table", "thead",
 TAGS |= {"b", "i", "s", "em", "strong", "button", "details", "summary"}
 VOID = {"br", "hr"}
 ATTRIBUTES = {"class", "title", "role", "type", "style", "data-document", "data-first", "data-last", "start"}
+ATTRIBUTES |= {"data-copy", "data-question", "data-folder"}
+ADDRESSES = ("http://", "https://", "vscode://file/")  # the last is the editor's
 
 
 class _Checker(HTMLParser):
@@ -21,7 +23,7 @@ class _Checker(HTMLParser):
         assert tag in TAGS, f"<{tag}>"
         for name, value in attrs:
             if name == "href":
-                assert (value or "").lower().startswith(("http://", "https://")), value
+                assert (value or "").lower().startswith(ADDRESSES), value
             elif name == "style":
                 assert (value or "").replace("text-align:", "width:").startswith("width:"), value
                 assert "url" not in (value or "")

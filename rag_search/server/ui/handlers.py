@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from rag_search.errors import InputError, RagSearchError
 from rag_search.render.paths import PathMapper
-from rag_search.rerank.base import Reranker, TruncatingReranker
+from rag_search.rerank.base import TruncatingReranker
 from rag_search.rerank.rank import order_passages
+from rag_search.search.hits import instruction_notes, truncation_notes
 from rag_search.server.schemas.requests import SearchRequest
 from rag_search.server.service import Service
 from rag_search.server.ui import results
@@ -74,7 +75,9 @@ async def rerank(service: Service, raw: str, text: str) -> str:
     facts += [f"instruction: {query.instruction}"] if query.instruction else []
 
     def render() -> str:
-        notes = _notes(service.reranker, passages, query.instruction)
+        notes = instruction_notes(query, service.reranker)
+        if isinstance(service.reranker, TruncatingReranker):
+            notes += truncation_notes(service.reranker, passages)
         return results.passages_html(order_passages(scores, passages), query.text, facts=facts, notes=notes)
 
     return await run_in_threadpool(render)
@@ -121,15 +124,6 @@ async def head(service: Service) -> str:
     except RagSearchError as error:
         status = results.safe(f"{error.message} {error.remedy}")
     return results.head_html(status)
-
-
-def _notes(reranker: Reranker, passages: list[str], instruction: str | None) -> list[str]:
-    notes = []
-    if instruction and not reranker.follows_instructions:
-        notes.append(f"{reranker.name} cannot follow the instruction {instruction!r}")
-    if isinstance(reranker, TruncatingReranker) and (cut := reranker.count_truncated(passages)):
-        notes.append(f"{cut} of {len(passages)} passages were longer than the reranker reads and were cut")
-    return notes
 
 
 def _mapper(service: Service) -> PathMapper:

@@ -118,7 +118,7 @@ def test_every_option_counts(
     thin, long = ask(QUESTION, "--format", "files"), run("query", QUESTION, "--format", "files")
     assert thin is not None
     assert thin.out == long.out
-    assert thin.out.splitlines()[0] == "redis.md:1"
+    assert thin.out.splitlines()[0].startswith("redis.md:")
 
 
 def test_only_the_command_does_the_rest(

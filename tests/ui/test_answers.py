@@ -54,7 +54,7 @@ def test_search_ranks_as_the_api_does(ask: Ask) -> None:
     text = visible_text(ask(search("redis connection timeout", top_k=1)))
     assert "Redis" in text
     assert "1.000" in text
-    assert "redis.md:1" in text
+    assert "redis.md:3" in text
     assert "backup.md" not in text
 
 

@@ -138,9 +138,9 @@ def _stages(scores: StageScores) -> str:
 
 def _actions(hit: Hit, mapper: PathMapper, editor: str) -> str:
     """Return what can be done with the place of a hit: copy it, or open it in an editor."""
-    place = f"{mapper.shown(hit.chunk.path)}:{hit.chunk.line_start}"
+    place = f"{mapper.shown(hit.chunk.path)}:{hit.line}"
     copy = f'<button type="button" class="act" data-copy="{safe(place)}">copy path</button>'
-    address = link(editor, mapper.absolute(hit.chunk.path), hit.chunk.line_start)
+    address = link(editor, mapper.absolute(hit.chunk.path), hit.line)
     if not _EDITOR_ADDRESS.match(address):
         return copy
     return f'{copy}<a class="act" href="{safe(address)}">open in editor</a>'

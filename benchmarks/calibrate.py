@@ -23,6 +23,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,9 @@ from scipy.optimize import OptimizeResult, minimize
 
 from rag_search.config import Config, load_config
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
+from rag_search.embed.builtin.network import Model
 from rag_search.engines import factory
+from rag_search.engines.table import DEFAULT_MODEL
 from rag_search.evaluation.cached_index import fill_index, index_of
 from rag_search.evaluation.dataset import Dataset, EvalQuery, load_dataset
 from rag_search.index import open_reader
@@ -299,7 +302,7 @@ def write(model: str, fingerprint: str, calibration: Calibration, report: Mappin
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", metavar="FOLDER:QRELS[:QUESTIONS]")
-    parser.add_argument("--model", default="docs-e5", choices=("zero-shot", "docs-e5"))
+    parser.add_argument("--model", default=DEFAULT_MODEL, choices=get_args(Model))
     parser.add_argument("--write", action="store_true", help="store the result beside the reranker")
     return parser.parse_args()
 

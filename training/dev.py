@@ -54,6 +54,7 @@ def standard_sets(root: Path) -> list[DevSet]:
         read_set(root / "python-docs", "faq", "python-docs faq (en)"),
         read_set(root / "scifact", "test", "scifact (en)"),
         read_set(root / "xquad-mixed", "same-lang", "xquad same language"),
+        read_set(root / "written-dev", "test", "written-dev"),
     ]
 
 
@@ -94,7 +95,9 @@ def quick_sets(root: Path) -> list[DevSet]:
 
     Nothing a model retrieved goes into the choice, so no model is favoured by it.
     """
-    documents = [quick(dev, queries=170, passages=1500) for dev in standard_sets(root)[:4]]
+    *documents, _xquad, written = standard_sets(root)
+    documents = [quick(dev, queries=170, passages=1500) for dev in documents]
+    documents.append(quick(written, queries=len(written.queries), passages=0))
     languages = [dev for dev in language_sets(root) if dev.name[-2:] in {"ar", "de", "ru", "vi"}]
     return documents + [quick(dev, queries=150, passages=240) for dev in languages]
 

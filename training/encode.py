@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from base import BaseTokenizer
 from model import Encoder, pad
 
 BATCH_TOKENS = 2048
+THREADS = 2  # one batch a thread, as in training
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,16 @@ def encode(encoder: Encoder, tokenizer: BaseTokenizer, texts: list[str], *, max_
     dense = np.zeros((len(ids), encoder.projection.shape[0]), np.float32)
     tokens: list[np.ndarray] = [np.zeros(0)] * len(ids)
     encoder.eval()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for rows in batches([len(row) for row in ids]):
+
+    def run(rows: list[int]) -> None:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             out = encoder(*pad([ids[i] for i in rows], pad_id))
-            dense[rows] = out.dense.float().numpy()
-            for i, vectors in zip(rows, out.tokens.float().numpy(), strict=True):
-                tokens[i] = vectors[: len(ids[i])].astype(np.float16)
+        dense[rows] = out.dense.float().numpy()
+        for i, vectors in zip(rows, out.tokens.float().numpy(), strict=True):
+            tokens[i] = vectors[: len(ids[i])].astype(np.float16)
+
+    with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as workers:
+        list(workers.map(run, batches([len(row) for row in ids])))
     return Vectors(dense, tokens)
 
 

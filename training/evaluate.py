@@ -19,8 +19,10 @@ from dev import DevSet, language_sets, late_scores, quick_sets, standard_sets
 from encode import Vectors, encode, to_int8
 from load import load_encoder
 from model import Encoder
+from pooling import pooled
 
 CANDIDATES = 50
+RATIO = 3  # token vectors pooled into one
 # Tokens before the content: <s> and `query: ` (four in all), <s> and `passage: ` (three).
 QUERY_PREFIX, PASSAGE_PREFIX = 4, 3
 
@@ -29,6 +31,7 @@ QUERY_PREFIX, PASSAGE_PREFIX = 4, 3
 class Outcome:
     """Per judged query, in order: the rank of the first relevant passage (0 when not among the candidates).
 
+    The share of `dense` above 0 is recall at 50. `late_pooled` has the passages' token vectors pooled three into one.
     Late interaction leaves out the vectors of special tokens and of the prefix, as the product does; `late_every_token`
     is there to show what that is worth.
     """
@@ -36,6 +39,7 @@ class Outcome:
     dense: list[int]
     late: list[int]
     late_int8: list[int]
+    late_pooled: list[int]
     late_every_token: list[int]
 
 
@@ -44,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--trained", type=Path, nargs="+", default=[], help="an export, or checkpoints to average")
+    parser.add_argument("--start", type=Path, help="the export that training went on from, for the blend")
     parser.add_argument("--blend", type=float, default=1.0, help="share kept of what training changed")
     parser.add_argument("--zero-shot", type=Path, required=True, help="zero-shot.npz")
     parser.add_argument("--max-tokens", type=int, default=256)
@@ -51,7 +56,7 @@ def main() -> None:
     parser.add_argument("--only", help="only sets whose name contains this")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    encoder = load_encoder(arguments.zero_shot, arguments.trained, blend=arguments.blend)
+    encoder = load_encoder(arguments.zero_shot, arguments.trained, start=arguments.start, blend=arguments.blend)
     scorer = Scorer(encoder, max_tokens=arguments.max_tokens)
     data = arguments.data
     sets = quick_sets(data) if arguments.quick else [*standard_sets(data), *language_sets(data)]
@@ -80,7 +85,8 @@ class Scorer:
         passages = self._vectors([f"passage: {text}" for text in dev.passages])
         queries = self._vectors([f"query: {text}" for text in dev.queries])
         ids = np.array(dev.passage_ids)
-        outcome = Outcome([], [], [], [])
+        outcome = Outcome([], [], [], [], [])
+        small: dict[int, np.ndarray] = {}  # pooled token vectors of the passages that were candidates
         for row, query_id in enumerate(dev.query_ids):
             relevant = np.isin(ids, list(dev.qrels[query_id]))
             top = order(passages.dense @ queries.dense[row])[:CANDIDATES]
@@ -89,6 +95,10 @@ class Scorer:
             outcome.dense.append(first(relevant[top]))
             outcome.late.append(reranked(content, relevant[top]))
             outcome.late_int8.append(reranked([to_int8(tokens) for tokens in content], relevant[top]))
+            for i, tokens in zip(top, content[1:], strict=True):
+                if i not in small:
+                    small[i] = pooled(tokens, RATIO)
+            outcome.late_pooled.append(reranked([content[0], *(small[i] for i in top)], relevant[top]))
             outcome.late_every_token.append(reranked(every, relevant[top]))
         return outcome
 
@@ -126,7 +136,8 @@ def top1(ranks: Sequence[int]) -> float:
 def summary(outcome: Outcome) -> str:
     """One line of Top-1 figures."""
     parts = (f"{name} {top1(ranks):.3f}" for name, ranks in asdict(outcome).items())
-    return f"n={len(outcome.dense)} " + " ".join(parts)
+    recall = float(np.mean(np.array(outcome.dense) > 0))
+    return f"n={len(outcome.dense)} " + " ".join(parts) + f" recall@50 {recall:.3f}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Write the trained network as the product reads it: one .npz with int8 matrices, a scale per output channel.
 
-    python export.py --checkpoints runs/docs/step-*.pt --zero-shot zero-shot.npz --blend 0.5 --out docs-e5.npz
+    python export.py --checkpoints runs/first/step-160.pt runs/second/step-110.pt --start docs-e5.npz --blend 0.6 \
+        --zero-shot zero-shot.npz --out docs-e5-2.npz
 
 Tensor names are those of the base file; word embeddings and the token type stay in the base.
 """
@@ -16,7 +17,8 @@ import numpy as np
 from base import base_path
 from load import load_encoder, to_base_names
 
-NAME, VERSION = "docs-e5", "1"
+LEVELS = 64  # rag_search.embed.builtin.onnx_graph multiplies with seven bits
+NAME, VERSION = "docs-e5-2", "2"
 
 
 def main() -> None:
@@ -24,21 +26,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="their mean is taken")
     parser.add_argument("--zero-shot", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="the export that the runs went on from, for the blend")
     parser.add_argument("--blend", type=float, default=1.0)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    encoder = load_encoder(arguments.zero_shot, arguments.checkpoints, blend=arguments.blend)
+    encoder = load_encoder(arguments.zero_shot, arguments.checkpoints, start=arguments.start, blend=arguments.blend)
     arrays = pack(to_base_names(encoder))
     np.savez(arguments.out, metadata=np.array(json.dumps(metadata(arrays))), **arrays)
     print(arguments.out, f"{arguments.out.stat().st_size / 1e6:.1f} MB", sha256(arguments.out))
 
 
 def pack(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Layer matrices (out, in) as int8 beside `<name>.scale` (out,); positions float16; the rest float32."""
+    """Return layer matrices (out, in) as int8 beside `<name>.scale` (out,), positions as float16, the rest as float32.
+
+    The values lie between -LEVELS and LEVELS, which the product's graph keeps as they are. Weights that are a small
+    step from an export must not be rounded to that export's own grid: most of the step is less than half of it.
+    """
     packed: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
         if name.startswith("l") and array.ndim == 2:
-            scale = np.abs(array).max(1) / 127
+            scale = np.maximum(np.abs(array).max(1), 1e-12) / LEVELS
             packed[name] = np.rint(array / scale[:, None]).astype(np.int8)
             packed[f"{name}.scale"] = scale.astype(np.float32)
         else:

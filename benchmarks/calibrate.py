@@ -1,6 +1,6 @@
 """Choose the reranker's blend and calibrate it to a probability, on dev sets.
 
-    python -m benchmarks.calibrate FOLDER:QRELS[:QUESTIONS] ... corpus: --model docs-e5 [--write]
+    python -m benchmarks.calibrate FOLDER:QRELS[:QUESTIONS] ... corpus: --model docs-e5-2 [--write]
 
 Of a set with splits (the bundled corpus) only the dev questions are read. Stage one is that of the product, over all
 documents of each set, in the index that `ragsearch evaluate` keeps in the cache (made if missing). Three steps follow:
@@ -23,7 +23,6 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,6 @@ from scipy.optimize import OptimizeResult, minimize
 
 from rag_search.config import Config, load_config
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
-from rag_search.embed.builtin.network import Model
 from rag_search.engines import factory
 from rag_search.engines.table import DEFAULT_MODEL
 from rag_search.evaluation.cached_index import fill_index, index_of
@@ -302,7 +300,7 @@ def write(model: str, fingerprint: str, calibration: Calibration, report: Mappin
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", metavar="FOLDER:QRELS[:QUESTIONS]")
-    parser.add_argument("--model", default=DEFAULT_MODEL, choices=get_args(Model))
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a packaged network, or the path of an .npz file")
     parser.add_argument("--write", action="store_true", help="store the result beside the reranker")
     return parser.parse_args()
 

@@ -161,7 +161,7 @@ PHASES = {"store": stored, "change": change, "query": query}
 
 def _world(arguments: argparse.Namespace) -> tuple[int, Path, BuiltinEmbedder, synthetic.Seeds]:
     (size,) = arguments.sizes
-    embedder = BuiltinEmbedder(cache_dir=arguments.work / "engine", model="docs-e5")
+    embedder = BuiltinEmbedder(cache_dir=arguments.work / "engine", model="docs-e5-2")
     return size, arguments.work / str(size), embedder, synthetic.load_seeds(arguments.folder, arguments.work, embedder)
 
 

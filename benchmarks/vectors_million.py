@@ -52,7 +52,7 @@ def main() -> None:
     """Measure and write the results."""
     arguments = _parse_arguments()
     place = arguments.work / str(arguments.chunks)
-    embedder = BuiltinEmbedder(cache_dir=arguments.work / "engine", model="docs-e5")
+    embedder = BuiltinEmbedder(cache_dir=arguments.work / "engine", model="docs-e5-2")
     arguments.work.mkdir(parents=True, exist_ok=True)
     seeds = synthetic.load_seeds(arguments.folder, arguments.work, embedder)
     if arguments.phase:

@@ -1,6 +1,6 @@
 """Export multilingual-e5-small as a folder that sentence-transformers loads, in float32, with its tokenizer.
 
-python -m benchmarks.peers.export FOLDER [--model zero-shot|docs-e5]
+python -m benchmarks.peers.export FOLDER [--model zero-shot|docs-e5-2]
 """
 
 from __future__ import annotations

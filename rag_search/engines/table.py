@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from rag_search.config import Settings
 from rag_search.embed.base import Embedder
 from rag_search.engines.addresses import EMBEDDING_MODEL, RERANKER_MODEL, address_of
-from rag_search.errors import ConfigError
 from rag_search.rerank.base import Reranker
 
 if TYPE_CHECKING:
-    from rag_search.embed.builtin.network import Model
+    pass
 
 Profile = Literal["builtin", "gpu", "served"]
 _Model = TypeVar("_Model")
 _Build = TypeVar("_Build")
 
-DEFAULT_MODEL = "docs-e5"
+DEFAULT_MODEL = "docs-e5-2"
 PROFILES: Mapping[Profile, tuple[str, str]] = {  # embedder and reranker, where the settings name none
     "builtin": ("builtin", "late-interaction"),
     "gpu": ("sentence-transformers", "vllm"),
@@ -72,19 +71,9 @@ def _builtin(settings: Settings, use: Use) -> Built[Embedder]:
     """Build the shipped encoder."""
     from rag_search.embed.builtin.embedder import BuiltinEmbedder
 
-    model, threads = _builtin_model(settings.embedder.model), settings.embedder.threads
+    model, threads = settings.embedder.model or DEFAULT_MODEL, settings.embedder.threads
     embedder = BuiltinEmbedder(cache_dir=settings.cache_dir, model=model, threads=threads, few_runs=use == "few texts")
     return Built(embedder, wait=embedder.wait_until_open)
-
-
-def _builtin_model(name: str | None) -> Model:
-    """Return the name of a shipped network. Raises ConfigError for any other name."""
-    from rag_search.embed.builtin.network import Model
-
-    for model in get_args(Model):
-        if model == (name or DEFAULT_MODEL):
-            return cast("Model", model)
-    raise ConfigError(f"unknown builtin model {name!r}.", remedy=f"Models: {', '.join(get_args(Model))}")
 
 
 def _sentence_transformers(settings: Settings, _: Use) -> Built[Embedder]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.builtin.convert import Converted, ensure_converted, fingerprint_of, verify_converted
-from rag_search.embed.builtin.network import TOKEN_DIM, Model, network_path
+from rag_search.embed.builtin.network import TOKEN_DIM, network_name, network_path
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_blocks, find_weights, verify_weights
 from rag_search.embed.token_pooling import pooled
@@ -37,16 +37,17 @@ OUTPUTS = ("dense", "units")  # of the network: the vector of a text, and a unit
 class BuiltinEmbedder:
     """An Embedder without torch and without a model hub; the model is converted into `cache_dir` on first use.
 
-    threads: texts encoded at the same time; None: one for each physical core. graph: an ONNX network to run instead of
-    the converted one. few_runs: open faster, for a process that encodes a few texts and ends. The network opens in
-    another thread; `wait_until_open` raises what went wrong there, and so does every method that needs it.
+    model: a packaged network, or the path of an .npz file. threads: texts encoded at the same time; None: one for each
+    physical core. graph: an ONNX network to run instead of the converted one. few_runs: open faster, for a process that
+    encodes a few texts and ends. The network opens in another thread; `wait_until_open` raises what went wrong there,
+    and so does every method that needs it.
     """
 
     def __init__(
         self,
         *,
         cache_dir: Path,
-        model: Model = "zero-shot",
+        model: str = "zero-shot",
         threads: int | None = None,
         graph: Path | None = None,
         few_runs: bool = False,
@@ -55,7 +56,7 @@ class BuiltinEmbedder:
         converted = ensure_converted(cache_dir, weights, network)
         self._verify: Callable[[], None] | None = partial(_verify, weights, converted)
         self._fingerprint = fingerprint_of(network)
-        self._model = model
+        self._model = network_name(network)
         self._file = E5File(weights)
         self._words = self._file.word_blocks()
         self._tokenizer = E5Tokenizer(self._file, converted.table)
@@ -87,7 +88,7 @@ class BuiltinEmbedder:
         return f"{base} (builtin, int8)"
 
     @property
-    def model(self) -> Model:
+    def model(self) -> str:
         """Name of the network: reranking scores are calibrated for each."""
         return self._model
 

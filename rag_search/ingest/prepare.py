@@ -6,13 +6,14 @@ It runs a group ahead of the encoder, in a background thread, so that the model 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rag_search.chunking import chunk_document
 from rag_search.documents import SourceFile, read_parsed
 from rag_search.documents.formats import ParsedText
-from rag_search.errors import InputError
+from rag_search.errors import InputError, RagSearchError, first_line
 from rag_search.index import FileState
 from rag_search.ingest.reports import Failure, IngestOptions
 from rag_search.records import Chunk, CountTokens, Document
@@ -83,15 +84,19 @@ def group_items(items: Iterable[Item]) -> Iterator[Group]:
 def prepare_files(
     sources: Sequence[SourceFile], *, count_tokens: CountTokens, options: IngestOptions
 ) -> Iterator[Item]:
-    """Read and chunk each file; one that cannot be read becomes a Failure."""
+    """Read and chunk each file; any error of one is its Failure, and the others go on.
+
+    Raises RagSearchError other than InputError: the tokenizer that all need.
+    """
     for source in sources:
-        try:
-            document, parsed = read_parsed(source, max_bytes=options.max_bytes)
-        except InputError as error:
-            yield Item(source.size, Failure.of(source.path, error))
-            continue
-        state = FileState(source.size, source.mtime_ns, document.content_hash)
-        yield Item(source.size, _prepare(document, state, count_tokens, options.max_tokens, parsed))
+        prepare = partial(_prepare_file, source, count_tokens, options)
+        yield Item(source.size, _or_failure(source.path, prepare))
+
+
+def _prepare_file(source: SourceFile, count_tokens: CountTokens, options: IngestOptions) -> Prepared:
+    document, parsed = read_parsed(source, max_bytes=options.max_bytes)
+    state = FileState(source.size, source.mtime_ns, document.content_hash)
+    return _prepare(document, state, count_tokens, options.max_tokens, parsed)
 
 
 def prepare_texts(
@@ -109,9 +114,26 @@ def prepare_texts(
             yield Item(len(text), None)
             continue
         document = Document(document_id, title, text, {}, "", digest)
-        prepared = _prepare(document, state, count_tokens, options.max_tokens)
-        lines = tuple(" ".join(terms(chunk.passage)) for chunk in prepared.chunks)  # an id is not the name of a file
-        yield Item(len(text), replace(prepared, terms=lines))
+        prepare = partial(_prepare_text, document, state, count_tokens, options)
+        yield Item(len(text), _or_failure(document_id, prepare))
+
+
+def _prepare_text(document: Document, state: FileState, count_tokens: CountTokens, options: IngestOptions) -> Prepared:
+    prepared = _prepare(document, state, count_tokens, options.max_tokens)
+    lines = tuple(" ".join(terms(chunk.passage)) for chunk in prepared.chunks)  # an id is not the name of a file
+    return replace(prepared, terms=lines)
+
+
+def _or_failure(path: str, prepare: Callable[[], Prepared]) -> Prepared | Failure:
+    """Return what `prepare` returns, or its error as the Failure of one document."""
+    try:
+        return prepare()
+    except InputError as error:
+        return Failure.of(path, error)
+    except RagSearchError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one file must not end the ingest of all others
+        return Failure.of(path, InputError(f"{path} cannot be processed: {type(error).__name__}: {first_line(error)}."))
 
 
 def _prepare(

@@ -75,9 +75,9 @@ class LexicalSearch:
     def _frequency(self, term: str) -> int:
         """Return the document frequency of a term. The recorded count of a frequent one may be slightly old."""
         recorded = self._frequent.get(folded(term))
-        return recorded if recorded and self._postings.occurs(term) else self._count(term)
+        return recorded if recorded and self._postings.occurs(term) else self.count(term)
 
-    def _count(self, term: str) -> int:
+    def count(self, term: str) -> int:
         """Count the chunks with the term. The count is cached."""
         if term not in self._counts:
             if len(self._counts) >= MAX_COUNTS:
@@ -102,7 +102,7 @@ class LexicalSearch:
         return self._cache[term]
 
     def _idf(self, term: str) -> float:
-        count = self._count(term)
+        count = self.count(term)
         return max(math.log((self._chunks - count + 0.5) / (count + 0.5)), LEAST_IDF)
 
     def _saturated(self, ids: Ids, frequencies: NDArray[np.int64]) -> NDArray[np.float64]:

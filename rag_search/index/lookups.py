@@ -7,7 +7,6 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
 
 import numpy as np
 
@@ -24,12 +23,6 @@ class Lookups(ABC):
     def _query(self) -> AbstractContextManager[sqlite3.Connection]:
         """Return the connection, for one thread at a time."""
 
-    @cached_property
-    def chunk_count(self) -> int:
-        """Number of chunks that can be found."""
-        with self._query() as database:
-            return int(database.execute("SELECT count(*) FROM chunks").fetchone()[0])
-
     def matching(self, alternatives: Sequence[Sequence[str]], limit: int) -> list[int]:
         """Return ids of chunks that have all terms of any alternative, ascending, at most `limit`."""
         parts = [" AND ".join(map(_quoted, terms)) for terms in alternatives[:MAX_ALTERNATIVES] if terms]
@@ -39,13 +32,6 @@ class Lookups(ABC):
         query = "SELECT rowid FROM lexical WHERE lexical MATCH ? ORDER BY rowid LIMIT ?"
         with self._query() as database:
             return [row for (row,) in database.execute(query, (expression, limit))]
-
-    def term_counts(self, terms: Sequence[str]) -> dict[str, int]:
-        """Return the number of chunks that have each term."""
-        query = "SELECT doc FROM lexical_vocab WHERE term = ?"
-        with self._query() as database:
-            rows = {term: database.execute(query, (_folded(term),)).fetchone() for term in dict.fromkeys(terms)}
-        return {term: row[0] if row else 0 for term, row in rows.items()}
 
     def terms_between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
         """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
@@ -87,8 +73,3 @@ class Lookups(ABC):
 def _quoted(term: str) -> str:
     """Return a term as a string of FTS5."""
     return '"' + term.replace('"', '""') + '"'
-
-
-def _folded(term: str) -> str:
-    """Return a term as FTS5's ascii tokenizer stores it."""
-    return "".join(char.lower() if char.isascii() else char for char in term)

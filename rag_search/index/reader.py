@@ -87,6 +87,11 @@ class IndexReader(Closing, Lookups):
         rows = self._vector_rows()
         return IndexCounts(documents, rows.live_count, len(rows.deleted), bytes_in(self.path))
 
+    @property
+    def chunk_count(self) -> int:
+        """Number of chunks that can be found."""
+        return self._vector_rows().live_count
+
     def is_stale(self) -> bool:
         """Return whether a newer generation can be opened. It takes some 20 microseconds: poll it."""
         inode = inode_of(self.path)
@@ -117,13 +122,13 @@ class IndexReader(Closing, Lookups):
     ) -> tuple[Ids, FloatVector]:
         """Return ids and BM25 scores of chunks with any of `terms`, best first, at most `top_k`."""
         with self._query() as database:
-            if self._lexical is None:
-                lengths = self._segments["lengths"].matrix()[:, 0]
-                frequent = state.read_frequent_terms(database)
-                deleted, file = self._vector_rows().deleted, state.read_derived(database, "postings")
-                postings = open_postings(database, file, self.path, rows=len(lengths), deleted=deleted)
-                self._lexical = LexicalSearch(postings, lengths, deleted, frequent=frequent)
-            return self._lexical.search(terms, top_k, allowed=allowed)
+            return self._lexical_search(database).search(terms, top_k, allowed=allowed)
+
+    def term_counts(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return the number of chunks that have each term; BM25 counts them too, and caches the counts."""
+        with self._query() as database:
+            search = self._lexical_search(database)
+            return {term: search.count(term) for term in dict.fromkeys(terms)}
 
     def select(
         self, *, path_glob: Sequence[str] = (), where: Mapping[str, str] | None = None, since: str | None = None
@@ -206,6 +211,15 @@ class IndexReader(Closing, Lookups):
             deleted, derived = state.read_deleted(database), state.read_derived(database, "vectors")
             self._rows = VectorRows(self._segments["vectors"], deleted, derived)
             return self._rows
+
+    def _lexical_search(self, database: sqlite3.Connection) -> LexicalSearch:
+        if self._lexical is None:
+            lengths = self._segments["lengths"].matrix()[:, 0]
+            frequent = state.read_frequent_terms(database)
+            deleted, file = self._vector_rows().deleted, state.read_derived(database, "postings")
+            postings = open_postings(database, file, self.path, rows=len(lengths), deleted=deleted)
+            self._lexical = LexicalSearch(postings, lengths, deleted, frequent=frequent)
+        return self._lexical
 
     def _vector_search(self) -> VectorSearch:
         search = self._vectors

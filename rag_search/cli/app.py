@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -22,7 +23,8 @@ HELP = "Put the passage that answers a question first, over any folder of docume
 EPILOG = 'Start with: ragsearch ingest ./docs, then: ragsearch query "how do I ..."'
 # command -> module below rag_search.cli; a command that is not in the order of use is not in the help
 COMMANDS = {
-    "ingest": "ingest", "query": "query", "search": "query", "open": "open", "list": "documents", "get": "documents",
+    "ingest": "ingest", "query": "query", "search": "query", "live": "live", "open": "open", "list": "documents",
+    "get": "documents",
     "remove": "indexes",
     "rerank": "rerank", "evaluate": "evaluate", "serve": "serve", "stop": "daemon", "ui": "serve", "mcp": "serve",
     "up": "up", "down": "up", "status": "health", "doctor": "health", "verify": "health",
@@ -74,6 +76,10 @@ def root(
     if trust_project:
         os.environ["RAGSEARCH_TRUST"] = "1"
     if context.invoked_subcommand is None:
+        if sys.stdin.isatty() and sys.stdout.isatty() and find_spec("textual"):
+            from rag_search.cli.live import live
+
+            live()
         typer.echo(context.get_help())
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,6 @@ def open_hit(
     Example: ragsearch open 2
     """
     from rag_search.errors import InputError
-    from rag_search.render.editors import editor_command
 
     config = load_config()
     hits = _last_hits(config)
@@ -41,20 +41,38 @@ def open_hit(
         message = f"hit {number} does not exist: the last query found {count(len(hits), 'hit')}."
         raise InputError(message, remedy="Run: ragsearch query WORDS")
     path, line = hits[number - 1]
-    if not Path(path).is_file():
+    command = command_at(config, Path(path), line)
+    if dry_run:
+        typer.echo(shlex.join(command))
+        return
+    raise typer.Exit(_run(command))
+
+
+def open_at(config: Config, path: Path, line: int) -> int:
+    """Open a file at a line and return the exit code of the editor. Raises InputError."""
+    return _run(command_at(config, path, line))
+
+
+def command_at(config: Config, path: Path, line: int) -> list[str]:
+    """Return the command that opens a file at a line. Raises InputError for a missing file, and without an editor."""
+    from rag_search.errors import InputError
+    from rag_search.render.editors import editor_command
+
+    if not path.is_file():
         raise InputError(f"{path} no longer exists.", remedy="Run: ragsearch ingest")
     editor = config.settings.cli.editor or os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
     if not editor:
         raise InputError("no editor is set.", remedy="Set EDITOR, or run: ragsearch config set cli.editor code")
-    command = editor_command(shlex.split(editor), Path(path), line)
-    if dry_run:
-        typer.echo(shlex.join(command))
-        return
+    return editor_command(shlex.split(editor), path, line)
+
+
+def _run(command: Sequence[str]) -> int:
+    from rag_search.errors import InputError
+
     try:
-        code = subprocess.run(command, check=False).returncode
+        return subprocess.run(command, check=False).returncode
     except OSError as error:
         raise InputError(f"the editor {command[0]!r} cannot be run: {error}.", remedy="Set EDITOR.") from error
-    raise typer.Exit(code)
 
 
 def remember_hits(config: Config, result: SearchResult, shown: PathMapper) -> None:

@@ -18,7 +18,7 @@ def test_words_need_no_quotes(indexed: Path, run: Run) -> None:
     quoted = run("query", "kafka consumer lag", "--format", "files", "--min-score", "0")
     assert run("query", *LAG, "--format", "files", "--min-score", "0").out == quoted.out
     assert run("search", *LAG, "--format", "files", "--min-score", "0").out == quoted.out
-    assert quoted.out.startswith("docs/deep/kafka.md:1\n")
+    assert quoted.out.startswith("docs/deep/kafka.md:3\n")
 
 
 def test_a_pipe_gets_one_line_per_hit(indexed: Path, run: Run) -> None:
@@ -26,7 +26,7 @@ def test_a_pipe_gets_one_line_per_hit(indexed: Path, run: Run) -> None:
     lines = run("query", *LAG).out.splitlines()
     assert lines
     assert all(re.fullmatch(r"docs/\S+\.md:\d+: \S.*\S", line) for line in lines)
-    assert re.match(r"docs/deep/kafka\.md:1:1: Add consumers", run("query", *LAG, "--vimgrep").out)
+    assert re.match(r"docs/deep/kafka\.md:3:1: Add consumers", run("query", *LAG, "--vimgrep").out)
 
 
 def test_without_a_hit_a_pipe_gets_nothing(indexed: Path, run: Run) -> None:
@@ -55,7 +55,7 @@ def test_stdin_is_the_question(indexed: Path, run: Run, monkeypatch: pytest.Monk
     """What is piped in is the question, with and without `-`."""
     for words in ([], ["-"]):
         monkeypatch.setattr(sys, "stdin", io.StringIO("kafka consumer lag\n"))
-        assert run("query", *words, "--format", "files").out.startswith("docs/deep/kafka.md:1\n")
+        assert run("query", *words, "--format", "files").out.startswith("docs/deep/kafka.md:3\n")
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert "give one question" in run("query").err
 
@@ -137,7 +137,7 @@ def test_open_runs_the_editor_at_the_line(indexed: Path, run: Run, monkeypatch: 
     run("query", *LAG, "--min-score", "0", "--no-server")
     monkeypatch.setenv("EDITOR", "code --wait")
     monkeypatch.delenv("VISUAL", raising=False)
-    assert run("open", "1", "--dry-run").out == f"code --wait -g {indexed}/docs/deep/kafka.md:1\n"
+    assert run("open", "1", "--dry-run").out == f"code --wait -g {indexed}/docs/deep/kafka.md:3\n"
     monkeypatch.setenv("VISUAL", "true")
     assert run("open", "1").code == 0
     assert "hit 9 does not exist: the last query found 3 hits." in run("open", "9").err

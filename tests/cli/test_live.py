@@ -1,0 +1,76 @@
+"""The live search, driven by keys: it answers after a pause, shows the passage and opens the editor at its line."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from rag_search.records import Chunk, EngineNames, Hit, SearchResult, StageScores
+from rag_search.render.paths import PathMapper
+
+pytest.importorskip("textual", reason="the live extra is not installed")
+
+MAPPER = PathMapper(Path("/srv"), Path("/srv"))
+
+
+def hit(rank: int, text: str) -> Hit:
+    chunk = Chunk(f"docs/{rank}.md", f"Title {rank}", 0, text, (), 0, len(text), rank, rank, text, rank)
+    return Hit(chunk, rank, 1 / rank, StageScores())
+
+
+def search(question: str) -> SearchResult:
+    """Answer any question by two passages that repeat it, `nothing` by none."""
+    hits = () if question == "nothing" else (hit(1, f"first {question}"), hit(2, f"second \x1b[31m{question}"))
+    return SearchResult(question, None, hits, EngineNames("e", "r", "i"), {"total": 3.0})
+
+
+def run_keys(*keys: str, size: tuple[int, int] = (100, 30)) -> tuple[str, str, list[int]]:
+    """Press keys, then return the state line, the preview, and the ranks that were opened."""
+    from textual.widgets import Label, Static
+
+    from rag_search.cli.live_app import PAUSE_S, LiveSearch
+
+    opened: list[int] = []
+
+    async def drive() -> tuple[str, str]:
+        app = LiveSearch(search=search, mapper=MAPPER, open_hit=lambda hit: opened.append(hit.rank))
+        app.suspend = _no_suspend  # type: ignore[method-assign]  # there is no terminal to hand over
+        async with app.run_test(size=size) as pilot:
+            for key in keys:
+                if key == "wait":
+                    await pilot.pause(PAUSE_S * 2)
+                    await app.workers.wait_for_complete()
+                    await pilot.pause()
+                else:
+                    await pilot.press(key)
+            await pilot.pause()
+            state, passage = app.query_one("#state", Label), app.query_one("#passage", Static)
+            return str(state.render()), str(passage.render())
+
+    return (*asyncio.run(drive()), opened)
+
+
+def _no_suspend() -> object:
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+def test_it_answers_while_one_types() -> None:
+    """The first passage is shown without Enter; control characters of documents are gone."""
+    state, passage, _ = run_keys(*"tea", "wait")
+    assert (state, passage) == ("3 ms", "first tea")
+    assert run_keys(*"tea", "wait", "down")[1] == "second tea"
+
+
+def test_enter_opens_the_chosen_hit() -> None:
+    assert run_keys(*"tea", "wait", "down", "enter", "up", "enter")[2] == [2, 1]
+
+
+def test_no_match_and_an_empty_question() -> None:
+    assert run_keys(*"nothing", "wait")[:2] == ("no confident match", "")
+    assert run_keys("x", "wait", "backspace", "wait")[:2] == ("", "")
+
+
+def test_narrow_terminals() -> None:
+    assert run_keys(*"tea", "wait", size=(40, 20))[1] == "first tea"

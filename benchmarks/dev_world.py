@@ -15,7 +15,7 @@ from rag_search.chunking import chunk_document
 from rag_search.chunking.passage import one_line
 from rag_search.documents import SourceFile, read_document, walk
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
-from rag_search.embed.builtin.network import Model, load_network, network_path
+from rag_search.embed.builtin.network import load_network, network_path
 from rag_search.embed.builtin.onnx_graph import build_graph
 from rag_search.embed.builtin.weights import E5File, find_weights
 from rag_search.evaluation.dataset import EvalQuery, load_dataset
@@ -102,7 +102,7 @@ class WideEmbedder(BuiltinEmbedder):
     A projection of them equals a projection inside the graph, so one pass serves every number of columns.
     """
 
-    def __init__(self, cache_dir: Path, model: Model) -> None:
+    def __init__(self, cache_dir: Path, model: str) -> None:
         network = load_network(E5File(find_weights()), network_path(model))
         self.projection = network.projection
         wide = replace(network, projection=np.eye(len(network.projection), dtype=np.float32))

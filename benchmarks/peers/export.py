@@ -11,12 +11,11 @@ import struct
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from rag_search.embed.builtin.network import Model, load_network, network_path
+from rag_search.embed.builtin.network import PACKAGED, load_network, network_path
 from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_blocks, find_weights
 from rag_search.records import FloatMatrix
 
@@ -29,7 +28,7 @@ MODULES = ("sentence_transformers.models.Transformer", "sentence_transformers.mo
            "sentence_transformers.models.Normalize")  # fmt: skip
 
 
-def export(folder: Path, model: Model = "zero-shot") -> Path:
+def export(folder: Path, model: str = "zero-shot") -> Path:
     """Return the exported folder; make it if it is missing."""
     if not (folder / "modules.json").is_file():
         file = E5File(find_weights())
@@ -40,7 +39,7 @@ def export(folder: Path, model: Model = "zero-shot") -> Path:
     return folder
 
 
-def bert_tensors(file: E5File, model: Model) -> dict[str, FloatMatrix]:
+def bert_tensors(file: E5File, model: str) -> dict[str, FloatMatrix]:
     """Return the weights under the names of transformers' BertModel."""
     shape, own = file.shape, load_network(file, network_path(model)).tensors
     tensors = {
@@ -131,7 +130,7 @@ def main() -> None:
     """Write one folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", choices=get_args(Model), default="zero-shot")
+    parser.add_argument("--model", choices=PACKAGED, default="zero-shot")
     arguments = parser.parse_args()
     print(export(arguments.folder, arguments.model))
 

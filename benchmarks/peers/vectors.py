@@ -22,7 +22,7 @@ import onnxruntime
 
 from benchmarks.peers.protocol import AUTHKEY
 from rag_search.embed.builtin.embedder import physical_cores
-from rag_search.embed.builtin.network import Model, load_network, network_path
+from rag_search.embed.builtin.network import load_network, network_path
 from rag_search.embed.builtin.normalise import translation, words
 from rag_search.embed.builtin.onnx_graph import build_graph
 from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
@@ -37,7 +37,7 @@ GROUP = 256  # texts embedded between two writes to the disk
 class Encoder:
     """The float32 graph in ONNX Runtime. Texts include the prefix; they are cut at 512 tokens, as transformers does."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: str) -> None:
         self._file = E5File(find_weights())
         graph = build_graph(load_network(self._file, network_path(model)), "fp32").SerializeToString()
         options = onnxruntime.SessionOptions()
@@ -66,11 +66,11 @@ class Encoder:
 class SharedVectors:
     """Text -> unit row, from the disk if it was embedded before."""
 
-    def __init__(self, path: Path, model: Model) -> None:
+    def __init__(self, path: Path, model: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, check_same_thread=False, timeout=300)
         self._database.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, row BLOB) WITHOUT ROWID")
-        self._model: Model = model
+        self._model = model
         self._encoder: Encoder | None = None
         self._lock = threading.Lock()
 

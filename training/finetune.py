@@ -164,6 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mixture", type=Path, required=True)
     parser.add_argument("--start", type=Path, required=True, help="an export to go on from")
+    parser.add_argument("--trained", type=Path, help="a checkpoint to go on from, instead of the export's weights")
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("mixture.toml"))
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings other than the file's")
@@ -173,7 +174,8 @@ def main() -> None:
     torch.manual_seed(settings.seed)
     arguments.run.mkdir(parents=True, exist_ok=True)
     mixture = Mixture(arguments.mixture)
-    trainer = Trainer(start_encoder(mixture, arguments.start, arguments.device), mixture, settings)
+    encoder = start_encoder(mixture, arguments.start, arguments.device, arguments.trained)
+    trainer = Trainer(encoder, mixture, settings)
     step = resume(arguments.run, trainer.encoder, trainer.optimizer)
     source = batches(mixture, settings)
     for _ in range(step):
@@ -200,11 +202,13 @@ def read_settings(config: Path, changes: list[str]) -> Settings:
     return Settings(**values)
 
 
-def start_encoder(mixture: Mixture, start: Path, device: str) -> Encoder:
-    """Return the encoder of an export over the mixture's own vocabulary."""
+def start_encoder(mixture: Mixture, start: Path, device: str, trained: Path | None = None) -> Encoder:
+    """Return the encoder of an export, or of a checkpoint, over the mixture's own vocabulary."""
     base = travelling_base(start, mixture.words)
     encoder = Encoder(base)
-    encoder.load_state_dict(read_export(start, base))
+    encoder.load_state_dict(
+        torch.load(trained, map_location="cpu", weights_only=True)["encoder"] if trained else read_export(start, base)
+    )
     return encoder.to(device).train()
 
 

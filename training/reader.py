@@ -125,9 +125,7 @@ def main() -> None:
     torch.manual_seed(settings.seed)
     arguments.run.mkdir(parents=True, exist_ok=True)
     mixture = Mixture(arguments.mixture)
-    encoder = start_encoder(mixture, arguments.start, arguments.device)
-    if arguments.trained:
-        encoder.load_state_dict(torch.load(arguments.trained, map_location="cpu", weights_only=True)["encoder"])
+    encoder = start_encoder(mixture, arguments.start, arguments.device, arguments.trained)
     reader = Reader(encoder, settings.layers, settings.frozen_layers).to(arguments.device)
     train(reader, mixture, settings, arguments.run)
 

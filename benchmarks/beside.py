@@ -30,7 +30,7 @@ from tests.support.machine import facts, line
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results")
 QUESTION = "如何解决Redis连接超时"
-WARM_QUESTIONS = 60
+WARM_QUESTIONS = 20
 ROWS = {  # key: what it is, unit
     "index_bytes": ("index of the bundled corpus", "bytes"),
     "ingest_s": ("ingest of the bundled corpus", "s"),

@@ -79,11 +79,17 @@ class LexicalSearch:
 
     def count(self, term: str) -> int:
         """Count the chunks with the term. The count is cached."""
-        if term not in self._counts:
-            if len(self._counts) >= MAX_COUNTS:
+        return self.counts([term])[term]
+
+    def counts(self, terms: Sequence[str]) -> dict[str, int]:
+        """Count the chunks with each term. The counts are cached."""
+        unknown = [term for term in dict.fromkeys(terms) if term not in self._counts]
+        if unknown:
+            if len(self._counts) + len(unknown) > MAX_COUNTS:
                 self._counts.clear()
-            self._counts[term] = self._postings.count(term)
-        return self._counts[term]
+                unknown = list(dict.fromkeys(terms))
+            self._counts |= self._postings.counts(unknown)
+        return {term: self._counts[term] for term in terms}
 
     def _gains(self, term: str) -> tuple[Ids, NDArray[np.float64]]:
         """Return the chunks with the term and what it adds to their scores.

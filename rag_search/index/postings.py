@@ -8,12 +8,13 @@ ones are left out. A list with a wrong checksum is read from FTS5, and so are al
 
 from __future__ import annotations
 
+import json
 import mmap
 import sqlite3
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,8 +44,8 @@ class Postings(Protocol):
         """Return whether any chunk has the term."""
         ...
 
-    def count(self, term: str) -> int:
-        """Return the number of chunks with the term."""
+    def counts(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return the number of chunks with each term."""
         ...
 
     def read(self, term: str) -> tuple[Ids, NDArray[np.int64]]:
@@ -63,10 +64,12 @@ class FtsPostings:
         query = "SELECT 1 FROM lexical_places WHERE term = ? LIMIT 1"
         return self.database.execute(query, (folded(term),)).fetchone() is not None
 
-    def count(self, term: str) -> int:
-        """Return the number of chunks with the term. FTS5 reads the whole posting list for it."""
-        row = self.database.execute("SELECT doc FROM lexical_vocab WHERE term = ?", (folded(term),)).fetchone()
-        return row[0] if row else 0
+    def counts(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return the number of chunks with each term. FTS5 reads whole posting lists for it."""
+        keys = {term: folded(term) for term in terms}
+        query = "SELECT term, doc FROM json_each(?) AS wanted JOIN lexical_vocab ON term = wanted.value"
+        rows = dict(self.database.execute(query, (json.dumps(sorted(set(keys.values()))),)).fetchall())
+        return {term: rows.get(key, 0) for term, key in keys.items()}
 
     def read(self, term: str) -> tuple[Ids, NDArray[np.int64]]:
         """Return the chunks with the term and how often it occurs.
@@ -90,10 +93,13 @@ class FilePostings:
 
     def occurs(self, term: str) -> bool:
         """Return whether any chunk has the term."""
-        return bool(self.count(term)) if self._all_live else len(self.read(term)[0]) > 0
+        return bool(self._count(term))
 
-    def count(self, term: str) -> int:
-        """Return the number of chunks with the term."""
+    def counts(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return the number of chunks with each term."""
+        return {term: self._count(term) for term in terms}
+
+    def _count(self, term: str) -> int:
         if not self._all_live:
             return len(self.read(term)[0])
         place = self._file.find(folded(term))

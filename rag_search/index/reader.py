@@ -127,8 +127,7 @@ class IndexReader(Closing, Lookups):
     def term_counts(self, terms: Sequence[str]) -> dict[str, int]:
         """Return the number of chunks that have each term; BM25 counts them too, and caches the counts."""
         with self._query() as database:
-            search = self._lexical_search(database)
-            return {term: search.count(term) for term in dict.fromkeys(terms)}
+            return self._lexical_search(database).counts(terms)
 
     def select(
         self, *, path_glob: Sequence[str] = (), where: Mapping[str, str] | None = None, since: str | None = None

@@ -7,6 +7,7 @@ then, and BM25 gives it little weight.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,6 +19,7 @@ NAME_KEYS = ("title", "aliases", "alias", "tags", "tag", "keywords", "descriptio
 MAX_NAME_CHARS = 400  # of one value: a description is a sentence or two
 MAX_VALUES = 50  # of one key
 FOLDERS = 6  # innermost folders
+_VERSION = re.compile(r"\d+(?:\.(?:\d+|x))+")
 
 
 def name_text(path: str, title: str, metadata: Mapping[str, Any]) -> str:
@@ -35,10 +37,11 @@ def chunk_terms(document: Document, passage: str) -> str:
 
 def _names(path: str, title: str, metadata: Mapping[str, Any]) -> Iterator[str]:
     place = PurePosixPath(path)
+    folders = () if place.is_absolute() else place.parts[-FOLDERS - 1 : -1]  # others say nothing of the document
     yield title
-    yield place.stem
-    if not place.is_absolute():  # folders above the base folder say nothing of the document
-        yield from place.parts[-FOLDERS - 1 : -1]
+    for name in (place.stem, *folders):
+        yield name
+        yield from (version for version in _VERSION.findall(name) if version != name)  # a term of its own
     for key in NAME_KEYS:
         yield from (value[:MAX_NAME_CHARS] for value in _values(metadata.get(key)))
 

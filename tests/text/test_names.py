@@ -7,8 +7,8 @@ from rag_search.text.names import chunk_terms, name_text
 def test_names_of_a_document() -> None:
     """File, folders and front matter name a document; other front matter does not."""
     front = {"aliases": ["kelp", "ADR-0042"], "tags": "decision", "id": 7, "author": "Mira", "description": None}
-    names = name_text("docs/v2.x/queue.md", "One queue", front).split("\n")
-    assert names == ["One queue", "queue", "docs", "v2.x", "kelp", "ADR-0042", "decision", "7"]
+    names = name_text("docs/version-2.x/queue.md", "One queue", front).split("\n")
+    assert names == ["One queue", "queue", "docs", "version-2.x", "2.x", "kelp", "ADR-0042", "decision", "7"]
 
 
 def test_folders_above_the_base_are_no_names() -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from rag_search.documents.formats import FORMATS
+from rag_search.documents.formats import FORMATS, OFFICE_SUFFIXES
 from rag_search.documents.ignore import Ignored, ignored_above, is_virtual_environment, places_around
 from rag_search.documents.selection import Selection
-from rag_search.errors import InputError
+from rag_search.errors import DISTRIBUTION, InputError
 
 NAMED_SUFFIXES = frozenset(FORMATS)
 SUFFIXES = NAMED_SUFFIXES - {".txt"}  # only when it is named: folders are full of robots.txt and LICENSE.txt
@@ -119,6 +119,9 @@ class _Walk:
                 return [_Entry(root, Ignored(), is_folder=False)]
             if self.selection.includes(self._stored(root)):
                 return [_Entry(root, Ignored(), is_folder=False)]
+            if root.suffix.lower() in OFFICE_SUFFIXES:
+                self._report(root, f"needs an extra. Run: pip install '{DISTRIBUTION}[office]'", failed=True)
+                return []
             kinds = " ".join(sorted(NAMED_SUFFIXES))
             self._report(root, f"is not of a known kind ({kinds}); --include reads it as text", failed=True)
             return []

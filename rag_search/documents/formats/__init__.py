@@ -1,4 +1,7 @@
-"""The file types that can be indexed. To add one: write its module, name it in ALL_FORMATS."""
+"""The file types that can be indexed. To add one: write its module, name it in ALL_FORMATS.
+
+FORMATS has those whose libraries are installed, by suffix.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from rag_search.documents.formats.base import Block, DecodingError, Edit, Format
 from rag_search.documents.formats.html_pages import Html
 from rag_search.documents.formats.markdown import Markdown, Mdx
 from rag_search.documents.formats.notebook import Notebook
+from rag_search.documents.formats.office import Docx, Pdf, Pptx
 from rag_search.documents.formats.org import Org
 from rag_search.documents.formats.plain_text import PlainText
 from rag_search.documents.formats.restructured_text import RestructuredText
@@ -17,6 +21,7 @@ from rag_search.documents.formats.restructured_text import RestructuredText
 __all__ = [
     "ALL_FORMATS",
     "FORMATS",
+    "OFFICE_SUFFIXES",
     "Block",
     "DecodingError",
     "Edit",
@@ -34,9 +39,15 @@ ALL_FORMATS: tuple[Format, ...] = (
     Html(),
     AsciiDoc(),
     Org(),
+    Pdf(),
+    Docx(),
+    Pptx(),
     PlainText(),
 )
-FORMATS: Mapping[str, Format] = {suffix: format_ for format_ in ALL_FORMATS for suffix in format_.suffixes}
+FORMATS: Mapping[str, Format] = {
+    suffix: format_ for format_ in ALL_FORMATS for suffix in format_.suffixes if format_.is_installed
+}
+OFFICE_SUFFIXES = Pdf.suffixes | Docx.suffixes | Pptx.suffixes
 
 
 def format_of(path: str) -> Format:

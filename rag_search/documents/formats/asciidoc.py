@@ -36,6 +36,7 @@ class AsciiDoc:
     name = "asciidoc"
     suffixes = frozenset({".adoc", ".asciidoc", ".asc"})
     is_markdown = False
+    is_installed = True
 
     def decode(self, content: bytes) -> str:
         """Decode UTF-8 or UTF-16."""

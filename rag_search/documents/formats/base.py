@@ -57,11 +57,17 @@ class Format(Protocol):
     name: stored with each document.
     suffixes: lower case, with the dot.
     is_markdown: the decoded text is Markdown, which the web page renders; it shows other text line by line.
+    is_installed: the libraries that the format needs are installed.
     """
 
     name: str
     suffixes: frozenset[str]
     is_markdown: bool
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the libraries that the format needs are installed."""
+        ...
 
     def decode(self, content: bytes) -> str:
         """Return the text in which offsets and lines are counted. Raise DecodingError if there is none."""

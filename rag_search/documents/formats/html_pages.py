@@ -50,6 +50,7 @@ class Html:
     name = "html"
     suffixes = frozenset({".html", ".htm", ".xhtml"})
     is_markdown = False
+    is_installed = True
 
     def decode(self, content: bytes) -> str:
         """Decode UTF-8 or UTF-16, and break very long lines before blocks."""

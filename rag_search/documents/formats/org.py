@@ -31,6 +31,7 @@ class Org:
     name = "org"
     suffixes = frozenset({".org"})
     is_markdown = False
+    is_installed = True
 
     def decode(self, content: bytes) -> str:
         """Decode UTF-8 or UTF-16."""

@@ -12,6 +12,7 @@ class PlainText:
     name = "text"
     suffixes = frozenset({".txt"})
     is_markdown = False
+    is_installed = True
 
     def decode(self, content: bytes) -> str:
         """Decode UTF-8 or UTF-16."""

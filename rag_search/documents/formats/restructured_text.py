@@ -57,6 +57,7 @@ class RestructuredText:
     name = "rst"
     suffixes = frozenset({".rst", ".rest"})
     is_markdown = False
+    is_installed = True
 
     def decode(self, content: bytes) -> str:
         """Decode UTF-8 or UTF-16."""

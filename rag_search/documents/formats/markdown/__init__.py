@@ -25,6 +25,7 @@ class Markdown:
     name = "markdown"
     suffixes = frozenset(_SUFFIXES.split())
     is_markdown = True
+    is_installed = True
     is_mdx = False
 
     def decode(self, content: bytes) -> str:

@@ -29,7 +29,7 @@ from rag_search.text.terms import terms
 SEEDS, QUESTIONS = 1900, 200
 QUESTION_CHARS = 60
 CHUNKS_PER_DOCUMENT, TERMS_PER_CHUNK = 8, 80
-TOKEN_ROWS = 32  # of a chunk; real ones have about 160, and a million of those would take 20 GB
+TOKEN_ROWS = 32  # of a chunk; real ones have about 40 after pooling
 MTIME_NS = 1_700_000_000 * 10**9
 
 Part = tuple[Document, list[Chunk], Encoded, list[str]]

@@ -16,6 +16,7 @@ import numpy as np
 from data import Pair, passage_text
 
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
+from rag_search.engines.table import DEFAULT_MODEL
 from rag_search.text.terms import terms
 
 # What the encoder reads of a passage to find neighbours: about 64 tokens in either script.
@@ -62,7 +63,7 @@ class Pool:
 
 def own_vectors(pairs: list[Pair], cache_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     """Question and passage vectors (n, 384) float32 unit rows of the encoder in the package."""
-    embedder = BuiltinEmbedder(cache_dir=cache_dir, model="docs-e5")
+    embedder = BuiltinEmbedder(cache_dir=cache_dir, model=DEFAULT_MODEL)
     questions = {text: row for row, text in enumerate(dict.fromkeys(pair.query for pair in pairs))}
     openings = [opening(pair) for pair in pairs]
     passages = {text: row for row, text in enumerate(dict.fromkeys(openings))}

@@ -1,0 +1,1 @@
+"""Tests of the training helpers; those that need PyTorch are skipped without it."""

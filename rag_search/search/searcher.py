@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -208,9 +208,12 @@ class Searcher:
             return ()
         text = candidates.request.text
         weights = rarity(self.index.term_counts(terms(text[:SENTENCE_CHARS])), self.index.chunk_count)
-        return tuple(self._with_sentence(candidates, hit, rank, weights) for rank, hit in enumerate(hits, 1))
-
-    def _with_sentence(self, candidates: Candidates, hit: Hit, rank: int, weights: Mapping[str, float]) -> Hit:
-        tokens = self.index.token_vectors([hit.chunk.chunk_id]) if self._token_reranker is not None else None
-        best = best_sentence(hit, candidates.query, candidates.request.text, tokens, weights)
-        return replace(hit, rank=rank, sentence=best.text if best else "", line_best=best.line if best else 0)
+        ids = [hit.chunk.chunk_id for hit in hits]
+        tokens = self.index.token_vectors(ids) if self._token_reranker is not None else None
+        shown = []
+        for row, hit in enumerate(hits):
+            own = tokens.part(row, row + 1) if tokens is not None else None
+            best = best_sentence(hit, candidates.query, text, own, weights)
+            line = best.line if best else 0
+            shown.append(replace(hit, rank=row + 1, sentence=best.text if best else "", line_best=line))
+        return tuple(shown)

@@ -6,6 +6,7 @@ A module of its own: the import takes 40 ms, and most queries run without a `RAG
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
 from typing import Any, get_type_hints
 
 from pydantic import ValidationError, create_model
@@ -21,11 +22,17 @@ class _Environment(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid")
 
 
-def read_environment() -> dict[str, Any]:
-    """Return the settings of the environment, nested. Raises ConfigError for a value that cannot be read."""
+@cache
+def _environment_model() -> type[BaseSettings]:
+    """Return a model with the fields of Settings. A server reads the environment for each query."""
     kinds = get_type_hints(Settings)
     sections: dict[str, Any] = {section.name: (kinds[section.name], None) for section in fields(Settings)}
+    return create_model("Environment", __base__=_Environment, **sections)
+
+
+def read_environment() -> dict[str, Any]:
+    """Return the settings of the environment, nested. Raises ConfigError for a value that cannot be read."""
     try:
-        return EnvSettingsSource(create_model("Environment", __base__=_Environment, **sections))()
+        return EnvSettingsSource(_environment_model())()
     except (ValueError, ValidationError) as error:
         raise ConfigError(f"the environment contains a value that cannot be read: {error}.") from error

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import platformdirs
 
 from rag_search.records import SearchOptions
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 ENV_PREFIX = "RAGSEARCH_"
 PATH_KEYS = frozenset({"cache_dir", "embedder.known_answers", "reranker.known_answers"})
@@ -159,9 +163,15 @@ def checked(values: Mapping[str, Any]) -> Settings:
     """Return settings with `values`, nested by section, in place of defaults. Raises pydantic's ValidationError."""
     if not values:
         return Settings()
+    return _settings_adapter().validate_python(values)
+
+
+@cache
+def _settings_adapter() -> TypeAdapter[Settings]:
+    """Return the validator. A server checks settings for each query, and making it takes 10 ms."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Settings).validate_python(values)
+    return TypeAdapter(Settings)
 
 
 def known_keys() -> list[str]:

@@ -194,7 +194,8 @@ class Hit:
     rank: from 1. score: the score that decided the order. siblings: further hits of the same document, grouped under
     its best one. exact: parts of the query that this chunk, and few others, contains to the letter. evidence: their
     share of the query, 0 to 1. same_in: paths of further documents with the same text. sentence, line_best: the
-    sentence that answers best and its 1-based line; "" and 0 if unknown.
+    sentence that answers best and its 1-based line; "" and 0 if unknown. changed: "changed" or "gone" if the file is
+    not what was ingested, else "".
     """
 
     chunk: Chunk
@@ -207,6 +208,7 @@ class Hit:
     same_in: tuple[str, ...] = ()
     sentence: str = ""
     line_best: int = 0
+    changed: str = ""
 
     @property
     def line(self) -> int:

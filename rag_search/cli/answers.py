@@ -28,7 +28,9 @@ def search_here(
         meanwhile: runs while the engine loads.
     """
     local_only()
+    from rag_search.engines.base_folder import base_folder
     from rag_search.engines.open import make_searcher, reading
+    from rag_search.search.freshness import mark_changed
 
     with reading(config) as reader:
         if not reader.counts.documents:
@@ -41,7 +43,9 @@ def search_here(
             use="few texts" if len(questions) <= FEW_QUESTIONS else "many texts",
             meanwhile=meanwhile,
         )
-        return searcher.search_many([(question, options) for question in questions])
+        base = base_folder(config)
+        results = searcher.search_many([(question, options) for question in questions])
+        return [mark_changed(result, reader, base) for result in results]
 
 
 def ask_server(

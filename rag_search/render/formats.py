@@ -62,6 +62,7 @@ def _hit(hit: Hit, mapper: PathMapper) -> dict[str, Any]:
         ],
         "exact": list(hit.exact),
         "same_in": [mapper.shown(path) for path in hit.same_in],
+        "changed": hit.changed,
     }
 
 

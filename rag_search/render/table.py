@@ -23,6 +23,7 @@ from rag_search.text.passages import body_of
 from rag_search.text.sanitize import plain
 
 SNIPPET_LINES = 3
+CHANGED = {"changed": "changed since ingest", "gone": "gone since ingest"}
 NARROW = 60  # cells; a narrower terminal gets blocks instead of columns
 RANK_AND_SCORE, STAGES = 11, 18  # cells of the columns in front of a passage
 
@@ -118,7 +119,8 @@ def _heading(hit: Hit) -> Text:
 def _place(hit: Hit, mapper: PathMapper, links: str) -> Text:
     address = link(links, mapper.absolute(hit.chunk.path), hit.line)
     shown = f"{plain(mapper.shown(hit.chunk.path))}:{hit.line}"
-    return Text(shown, style=Style(color="green", link=address))
+    place = Text(shown, style=Style(color="green", link=address))
+    return place.append(f"  {CHANGED[hit.changed]}", style="yellow") if hit.changed in CHANGED else place
 
 
 def _snippet(hit: Hit, query: str, width: int) -> Text:

@@ -12,11 +12,13 @@ from typing import Any
 from rag_search.config import Config
 from rag_search.embed.base import Embedder
 from rag_search.engines import factory
+from rag_search.engines.base_folder import base_folder
 from rag_search.engines.open import check_fingerprint, reading
 from rag_search.errors import RagSearchError
 from rag_search.index import ReadStore
 from rag_search.records import SearchOptions, SearchResult
 from rag_search.rerank.base import Reranker
+from rag_search.search.freshness import mark_changed
 from rag_search.search.searcher import Searcher
 
 Request = tuple[str, SearchOptions]
@@ -82,9 +84,11 @@ class LiveSearcher:
 
     def answers(self, requests: Sequence[Request]) -> Iterator[SearchResult]:
         """Yield what `search_many` returns, each result as soon as it is ready."""
-        with self.model_lock(), self.lease() as searcher:
-            for result in searcher.answers(requests):
-                yield replace(result, notes=(*result.notes, self._warning)) if self._warning else result
+        with self.model_lock(), self.reader() as reader:
+            base = base_folder(self.config)
+            for result in Searcher(reader, self.embedder, self.reranker).answers(requests):
+                marked = mark_changed(result, reader, base)
+                yield replace(marked, notes=(*marked.notes, self._warning)) if self._warning else marked
 
     @contextmanager
     def lease(self) -> Iterator[Searcher]:

@@ -164,3 +164,14 @@ def test_config_files(project: Path, run: Run) -> None:
         done = run("config", "set", *arguments)
         assert (done.code, message in done.err) == (2, True)
     assert json.loads(run("config", "show", "--json").out)["search.top_k"]["value"] == 7
+
+
+def test_a_hit_of_a_changed_file_says_so(indexed: Path, run: Run) -> None:
+    """Until the next ingest the old passage is marked, in the table and in JSON."""
+    (indexed / "docs" / "deep" / "kafka.md").write_text("# Kafka\n\nOther words.\n", "utf-8")
+    done = run("query", *LAG, "--min-score", "0", "--format", "table", "--no-server")
+    assert "docs/deep/kafka.md:3  changed since ingest\n" in done.out
+    (indexed / "docs" / "deep" / "kafka.md").unlink()
+    hits = json.loads(run("query", *LAG, "--min-score", "0", "--json").out)["hits"]
+    assert (hits[0]["path"], hits[0]["changed"]) == ("docs/deep/kafka.md", "gone")
+    assert {hit["changed"] for hit in hits[1:]} <= {""}

@@ -100,6 +100,7 @@ class Hit(Reply):
     siblings: list[Sibling]
     exact: list[str]
     same_in: list[str]
+    changed: str
 
 
 class SearchReply(BaseModel):

@@ -1,0 +1,50 @@
+"""Tell which hits no longer say what their file says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from rag_search.errors import InputError
+from rag_search.records import Document, Hit, SearchResult
+
+MAX_BYTES = 16 * 2**20  # a larger file is compared by nothing: reading it would take as long as the search
+
+
+class Documents(Protocol):
+    """What is asked of an index."""
+
+    def document(self, path: str) -> Document:
+        """Return an indexed document. Raises InputError."""
+        ...
+
+
+def mark_changed(result: SearchResult, documents: Documents, base: Path) -> SearchResult:
+    """Return the result with `changed` set on hits whose file changed or vanished since it was ingested.
+
+    Texts that were never in a file, such as those of a BEIR corpus, are left alone: their folder does not exist.
+    """
+    hits = [_marked(hit, documents, base) for hit in result.hits]
+    return replace(result, hits=tuple(hits)) if any(hit.changed for hit in hits) else result
+
+
+def _marked(hit: Hit, documents: Documents, base: Path) -> Hit:
+    file = base / hit.chunk.path
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            return hit
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        is_same = digest == documents.document(hit.chunk.path).content_hash
+    except FileNotFoundError:
+        return replace(hit, changed="gone") if file.suffix and _existed(file.parents) else hit
+    except (OSError, ValueError, InputError):  # unreadable, or removed from the index meanwhile
+        return hit
+    return hit if is_same else replace(hit, changed="changed")
+
+
+def _existed(folders: Sequence[Path]) -> bool:
+    """Return whether the folder of a file, or the one around it, is there."""
+    return any(folder.is_dir() for folder in folders[:2])

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 QUESTION ?= 如何解决Redis连接超时
 
 .PHONY: demo test check lint evaluate bench crash clean
@@ -35,12 +36,13 @@ $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.demo: $(VENV)/.venv pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu]'
+$(VENV)/.demo: $(VENV)/.venv pyproject.toml requirements/demo.txt
+	$(PIP) --require-hashes -r requirements/demo.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-$(VENV)/.test: $(VENV)/.demo
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,eval,test,lint]'
+$(VENV)/.test: $(VENV)/.demo requirements/test.txt
+	$(PIP) --require-hashes -r requirements/test.txt
 	touch $@
 
 clean:

@@ -1,8 +1,8 @@
 """Measure one tree from inside, for beside.py: it runs with PYTHONPATH set to that tree and prints one JSON object.
 
-    python benchmarks/beside_job.py warm INDEX QUESTIONS_FILE
-    python benchmarks/beside_job.py words FOLDER CHUNKS
-    python benchmarks/beside_job.py sync FOLDER FILES
+    beside_job.py warm INDEX QUESTIONS_FILE
+    beside_job.py words FOLDER CHUNKS
+    beside_job.py sync FOLDER FILES
 
 The imports fit commit c69ecab and later ones, whose modules have other places. Times are of the processor.
 """

@@ -1,4 +1,4 @@
-"""Write what agents read: compact text, since every byte is a token that somebody pays for."""
+"""Write what agents read: compact text, since every byte costs tokens."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """The commands as a person meets them, with the real builtin engine."""
 
+import hashlib
 import importlib.util
 import io
 import json
@@ -201,6 +202,9 @@ def test_doctor_sees_a_network_that_cannot_be_opened(indexed: Path, run: Run, mo
     assert run("query", "redis").code == 0
     (graph,) = (indexed / "cache").glob("*/encoder.onnx")
     graph.write_bytes(graph.read_bytes()[:1000])
+    digests = graph.with_name("sha256.json")  # a damage that its digest does not show
+    noted = json.loads(digests.read_text("utf-8")) | {graph.name: hashlib.sha256(graph.read_bytes()).hexdigest()}
+    digests.write_text(json.dumps(noted), "utf-8")
     done = run("doctor", "--json")
     states = {finding["check"]: finding["state"] for finding in json.loads(done.out)}
     assert (done.code, states["embedder"], states["reranker"]) == (2, "fail", "fail")

@@ -126,7 +126,8 @@ def test_long_passages_are_cut_and_counted(embedder: BuiltinEmbedder) -> None:
     assert embedder.passages_truncated == before + 2
     np.testing.assert_array_equal(longer.vectors[0], longer.vectors[1])  # the model reads the same 512 tokens
     assert longer.tokens is not None
-    assert int(longer.tokens.lengths[0]) == 512 - 4  # two special tokens, two of the prefix
+    assert int(longer.tokens.token_counts[0]) == 512 - 4  # two special tokens, two of the prefix
+    assert int(longer.tokens.lengths[0]) == (512 - 4) / 4  # pooled
     long, empty = embedder.encode_queries(["word " * 900, " "]).tokens or ()
     assert (long.shape, empty.shape) == ((512 - 5, 128), (0, 128))
 

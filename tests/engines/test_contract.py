@@ -114,13 +114,13 @@ def test_vectors_are_unit_rows_in_order(embedder: Embedder) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
     backwards = embedder.encode_documents(TEXTS[::-1]).vectors[::-1]
     np.testing.assert_allclose(vectors, backwards, atol=2e-3)
-    assert embedder.embed_queries([QUERY]).shape == (1, embedder.dim)
+    assert embedder.encode_queries([QUERY]).vectors.shape == (1, embedder.dim)
 
 
 def test_no_texts_give_no_rows(embedder: Embedder) -> None:
     """Nothing in, nothing out, with the right number of columns."""
     assert embedder.encode_documents([]).vectors.shape == (0, embedder.dim)
-    assert embedder.embed_queries([]).shape == (0, embedder.dim)
+    assert embedder.encode_queries([]).vectors.shape == (0, embedder.dim)
     assert embedder.count_tokens([]).shape == (0,)
 
 
@@ -140,7 +140,9 @@ def test_counts_and_facts_of_an_embedder(embedder: Embedder) -> None:
     assert isinstance(embedder, Embedder)
     assert embedder.name
     assert embedder.fingerprint == embedder.fingerprint != ""
-    plain, told = (embedder.embed_queries([QUERY], instruction=text)[0] for text in (None, "Find marine biology"))
+    plain, told = (
+        embedder.encode_queries([QUERY], instruction=text).vectors[0] for text in (None, "Find marine biology")
+    )
     assert (np.abs(plain - told).max() > 1e-6) == embedder.follows_instructions
 
 

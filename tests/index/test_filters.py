@@ -124,7 +124,7 @@ def test_the_largest_and_strangest_filters_are_answered(reader: IndexReader, con
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.from_regex(r"\A[-+]?[0-9]{1,9}([.:_eE][-+]?[0-9]{1,9})?\Z") | st.sampled_from(WORDS), min_size=1))
 def test_a_value_is_found_as_it_stands_in_the_file(folder: Path, values: list[str]) -> None:
-    metadata = yaml_fields("".join(f"k{i}: {value}\n" for i, value in enumerate(values)))
+    metadata = yaml_fields("".join(f"k{i}: {value}\n" for i, value in enumerate(values))).values
     with open_writer(folder, MANIFEST) as writer:
         put(writer, [item("a.md", ["text\n"], metadata=metadata)])
         writer.commit()

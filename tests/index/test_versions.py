@@ -46,7 +46,7 @@ def test_a_rebuild_keeps_roots_and_base(filled: Path, version: int) -> None:
     set_version(filled, version)
     with open_writer(filled, MANIFEST, rebuild=True) as writer:
         assert (writer.roots(), writer.base()) == (["docs"], before)
-        assert writer.files() == {}
+        assert dict(writer.files()) == {}
     assert verify(filled) == []
 
 

@@ -42,7 +42,7 @@ def test_a_batch_is_answered_as_one_by_one(make_client: MakeClient) -> None:
 
 
 def test_search_is_as_the_settings_say_unless_the_request_does(make_client: MakeClient) -> None:
-    for search, found in (({"top_k": 1}, 1), ({"candidates": 1}, 1), ({"min_score": 2.0}, 0), ({}, 2)):
+    for search, found in (({"top_k": 1}, 1), ({"candidates": 1, "top_k": 1}, 1), ({"min_score": 2.0}, 0), ({}, 2)):
         client = make_client(search=search)
         asked = {"query": "redis pg_dump"}
         assert len(client.post("/v1/search", json=asked).json()["hits"]) == found

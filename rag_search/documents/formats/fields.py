@@ -84,7 +84,7 @@ def _field_by_field(text: str) -> dict[str, Any]:
         try:
             fields.update(_mapping(yaml.load(match[0], Loader=_Loader)))
         except (yaml.YAMLError, ValueError, RecursionError):
-            key, value = match[1].strip("\"'"), match[2].strip()
+            key, value = match[1].strip("\"'"), (match[2] or "").strip()
             if value and (key in _TEXT_KEYS or value[0] not in "[{!&*|>"):
                 fields[key] = str(json_value(value.strip("\"'")))
     return fields

@@ -154,9 +154,13 @@ class TeiInfo(BaseModel):
     """The reply of /info, as text-embeddings-inference describes a reranker."""
 
     model_id: str
+    model_sha: str | None
+    model_dtype: str
     model_type: dict[str, Any]
     max_input_length: int
     max_client_batch_size: int
+    max_concurrent_requests: int
+    auto_truncate: bool
     version: str
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,6 +20,10 @@ from rag_search.cli.common import (
 )
 from rag_search.text.amounts import count
 from rag_search.text.sanitize import plain
+
+if TYPE_CHECKING:
+    from rag_search.config import Config
+    from rag_search.index import ReadStore
 
 
 def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
@@ -42,9 +46,30 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
             "chunks": counts.chunks,
             "dead": counts.deleted,
             "bytes": counts.bytes,
+            "pending": _pending(config, reader),
             **_servers(config.settings.cache_dir),
         }
     _print_facts(facts, as_json=as_json)
+
+
+def _pending(config: Config, reader: ReadStore) -> dict[str, int] | str:
+    """Return what the next ingest would do with the files of the roots, or why that cannot be told."""
+    from rag_search.documents import Selection
+    from rag_search.engines.base_folder import base_folder
+    from rag_search.errors import InputError
+    from rag_search.ingest import IngestOptions, known_roots, outdated, plan_sync
+
+    limits, base = config.settings.ingest, base_folder(config)
+    selection = Selection(tuple(limits.include), tuple(limits.exclude), follow_links=limits.follow_links)
+    options = IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20), selection=selection, allow_empty=True)
+    roots = known_roots(reader, base=base)
+    if not roots:
+        return {"new": 0, "changed": 0, "removed": 0}
+    try:
+        plan = plan_sync(outdated(reader.files(), reader.chunking(), options), roots, base=base, options=options)
+    except InputError as error:
+        return error.message
+    return {"new": len(plan.new), "changed": len(plan.changed), "removed": len(plan.removed)}
 
 
 def _servers(cache_dir: Path) -> dict[str, str]:
@@ -100,5 +125,19 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
         print_json(facts)
         return
     for name, value in facts.items():
+        if name == "pending":
+            _print_pending(value)
+            continue
         text = ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
         stdout_console().print(plain(f"{name:<14} {text}"), soft_wrap=True)
+
+
+def _print_pending(pending: dict[str, int] | str) -> None:
+    """Print what is missing in the index, and how to add it."""
+    if isinstance(pending, str):
+        text = pending
+    elif any(pending.values()):
+        text = ", ".join(f"{number:,} {name}" for name, number in pending.items()) + "; run: ragsearch ingest"
+    else:
+        text = "nothing: the index is up to date"
+    stdout_console().print(plain(f"{'pending':<14} {text}"), soft_wrap=True)

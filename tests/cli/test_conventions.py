@@ -175,3 +175,13 @@ def test_a_hit_of_a_changed_file_says_so(indexed: Path, run: Run) -> None:
     hits = json.loads(run("query", *LAG, "--min-score", "0", "--json").out)["hits"]
     assert (hits[0]["path"], hits[0]["changed"]) == ("docs/deep/kafka.md", "gone")
     assert {hit["changed"] for hit in hits[1:]} <= {""}
+
+
+def test_status_says_what_is_missing(indexed: Path, run: Run) -> None:
+    """It compares the folders with the index, as an ingest would."""
+    assert "nothing: the index is up to date" in run("status").out
+    (indexed / "docs" / "new.md").write_text("# New\n", "utf-8")
+    (indexed / "docs" / "backup.md").write_text("# Backups, in other words\n", "utf-8")
+    (indexed / "docs" / "redis.md").unlink()
+    assert json.loads(run("status", "--json").out)["pending"] == {"new": 1, "changed": 1, "removed": 1}
+    assert "1 new, 1 changed, 1 removed; run: ragsearch ingest" in run("status").out

@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 	$(BIN)/ragsearch query "$(QUESTION)"
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: lint test
 	$(BIN)/python -m pytest -m slow

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.asking import new_questions
+from rag_search.server.thin_client import ROUTE
 from tests.support import machine
 from tests.support.served import Served, serving
 
@@ -40,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, serving(arguments.index, log=Path(folder) / "log") as server:
         times = processes(arguments.index, arguments.repeats)
-        times["inside the server, for such a query"] = logged(server, "/v1/ragsearch/query")[1:]
+        times["inside the server, for such a query"] = logged(server, ROUTE)[1:]
         asked = new_questions(arguments.documents)[: 10 * arguments.repeats]
         stages = one_after_the_other(server, asked)
         stages["inside the server"] = logged(server, "/v1/search")

@@ -105,12 +105,11 @@ async def start(service: Service) -> str:
     """Return what the page shows before the first question: examples from the index, and its folders."""
 
     def render() -> str:
-        mapper = _mapper(service)
         with service.live_searcher.reader() as reader:
             paths = reader.documents()
             step = max(1, len(paths) // EXAMPLES)
             titles = [reader.document(path).title for path in paths[step // 2 :: step][:EXAMPLES]]
-        folders = Counter(posixpath.dirname(mapper.shown(path)) for path in paths)
+        folders = Counter(map(posixpath.dirname, paths))  # as the field `paths` takes them
         largest = {path: count for path, count in folders.most_common(FOLDERS) if path}
         return results.start_html(list(dict.fromkeys(titles)), dict(sorted(largest.items())))
 

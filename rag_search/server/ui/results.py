@@ -67,7 +67,7 @@ def hint_html(text: str) -> str:
 def start_html(questions: Sequence[str], folders: Mapping[str, int]) -> str:
     """Return what the page shows before the first question: examples to click, and the folders of the index.
 
-    folders: shown path -> number of documents.
+    folders: stored path -> number of documents.
     """
     examples = "".join(
         f'<li><button type="button" class="example" data-question="{safe(text)}">{safe(text)}</button></li>'

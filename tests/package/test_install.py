@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAX_WHEEL_MB = 20
+KEPT = ("LANG", "PIP_", "UV_", "SSL_", "HTTP", "NO_PROXY", "ALL_PROXY")  # how packages are found and fetched
 LISTENS = ("ragsearch serve", "ragsearch ui")
 pytestmark = pytest.mark.install
 
@@ -27,10 +28,9 @@ def sh(command: str, *, cwd: Path, env: dict[str, str]) -> str:
 
 def clean_environment(home: Path) -> dict[str, str]:
     """Return an environment without settings, whose home is empty."""
-    kept = {name: value for name, value in os.environ.items() if name in ("LANG", "PIP_CONFIG_FILE", "PIP_INDEX_URL")}
-    pip = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_"))}
+    kept = {name: value for name, value in os.environ.items() if name.upper().startswith(KEPT)}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**kept, **pip, "PATH": path, "HOME": str(home), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return {**kept, "PATH": path, "HOME": str(home), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 @pytest.fixture(scope="session")

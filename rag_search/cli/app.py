@@ -30,7 +30,7 @@ COMMANDS = {
     "up": "up", "down": "up", "status": "health", "doctor": "health", "verify": "health",
     "trust": "trust",
 }  # fmt: skip
-GROUPS = {"index": "indexes", "config": "settings"}
+GROUPS = {"index": "indexes", "store": "store", "config": "settings"}
 ALIASES = {"search": "query"}
 FUNCTIONS = {"list": "list_documents", "get": "get_document", "open": "open_hit", "search": "query"}
 

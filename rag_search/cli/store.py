@@ -14,7 +14,7 @@ from rag_search.text.sanitize import plain
 store_app = typer.Typer(help="Copy an index between this machine and a database.", no_args_is_help=True)
 
 Place = Annotated[
-    str, typer.Argument(help="Index name, path with a slash, or postgresql://host/database#NAME.", show_default=False)
+    str, typer.Argument(help="Index name, path/, `.` of this project, or postgresql://host/database#NAME.")
 ]
 
 
@@ -29,7 +29,7 @@ def copy(
 
     A password is taken from ~/.pgpass or PGPASSWORD: whatever is on a command line, other users can read.
 
-    Example: ragsearch store copy default postgresql://db.example/search
+    Example: ragsearch store copy . postgresql://db.example/search
     """
     from rag_search.engines.open import config_at, reading, writing_as
     from rag_search.index.copying import copy_store

@@ -86,12 +86,18 @@ def verify_index(config: Config) -> list[Problem]:
 
 
 def config_at(config: Config, place: str) -> Config:
-    """Return the configuration with another index: a name, a path, or postgresql://host/database#NAME."""
+    """Return the configuration with another index.
+
+    place: a name, a path with a slash, `.` for the index of this project, or postgresql://host/database#NAME.
+    """
     url, _, name = place.partition("#")
     is_remote = "://" in url
     store = replace(config.settings.store, url=url if is_remote else None)
+    if place == ".":
+        return replace(config, settings=replace(config.settings, store=store))
     index = (name or "default") if is_remote else place
-    return replace(config, settings=replace(config.settings, store=store, index=index))
+    settings = replace(config.settings, store=store, index=index)
+    return replace(config, settings=settings, origins={**config.origins, "index": "argument"})
 
 
 def _place(config: Config) -> Place:
@@ -101,7 +107,7 @@ def _place(config: Config) -> Place:
     store = config.settings.store
     if not (store.url or "").startswith(("postgresql://", "postgres://")):
         raise ConfigError("store.url is not an address of PostgreSQL.", remedy="Write it as postgresql://host/database")
-    return Place(store.url or "", config.settings.index, answer_s=store.timeout_s)
+    return Place(store.url or "", config.settings.index, vectors=store.vectors, answer_s=store.timeout_s)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.stores.harness import StoreUnderTest
-from tests.stores.servers import PostgresServer
+from tests.support.databases import LiteServer, MilvusServer, PostgresServer
 
 _NUMBERS = count()
 
@@ -37,13 +37,43 @@ def postgres(server_folder: Path) -> Iterator[PostgresServer]:
     server.stop()
 
 
-@pytest.fixture(params=["local", "postgres"])
+@pytest.fixture(scope="session")
+def lite(server_folder: Path) -> Iterator[LiteServer]:
+    """Milvus Lite for all tests; each test has a collection of its own."""
+    if not LiteServer.is_installed():
+        pytest.skip("milvus-lite is not installed: see .ci/stores.sh")
+    folder = server_folder / "lite"
+    folder.mkdir()
+    server = LiteServer(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus(server_folder: Path) -> Iterator[MilvusServer]:
+    """Milvus 2.3.5 for all tests."""
+    if not MilvusServer.is_installed():
+        pytest.skip("milvus is not installed, or this network has other addresses than loopback: see .ci/stores.sh")
+    folder = server_folder / "milvus"
+    folder.mkdir()
+    server = MilvusServer(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["local", "postgres", "postgres+lite", "postgres+milvus"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> StoreUnderTest:
     """An empty store of each kind."""
     if request.param == "local":
         return StoreUnderTest(tmp_path / "index")
+    number = next(_NUMBERS)
     server: PostgresServer = request.getfixturevalue("postgres")
-    return StoreUnderTest(tmp_path / "unused", server.url, f"test-{next(_NUMBERS)}")
+    vectors = None
+    if "+" in request.param:
+        vectors = f"{request.getfixturevalue(request.param.partition('+')[2]).url}_{number}"
+    return StoreUnderTest(tmp_path / "unused", server.url, f"test-{number}", vectors=vectors, answer_s=30.0)
 
 
 @pytest.fixture

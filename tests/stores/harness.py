@@ -29,6 +29,7 @@ class StoreUnderTest:
     url: str | None = None
     index: str = "default"
     answer_s: float = 10.0
+    vectors: str | None = None
 
     @property
     def place(self) -> Any:
@@ -37,7 +38,7 @@ class StoreUnderTest:
             return self.folder
         from rag_search.index.postgres.connection import Place
 
-        return Place(self.url, self.index, answer_s=self.answer_s)
+        return Place(self.url, self.index, self.vectors, answer_s=self.answer_s)
 
     def writer(self, manifest: IndexManifest = MANIFEST, *, rebuild: bool = False, lease_s: float = 600.0) -> Any:
         """Open the store for writing. lease_s: for stores on a server."""
@@ -67,15 +68,15 @@ class StoreUnderTest:
 
     def in_another_process(self, module: str, *arguments: object) -> subprocess.Popen[str]:
         """Start `python -m module SPEC ...`; `of_spec` makes this store of SPEC again."""
-        spec = json.dumps([str(self.folder), self.url, self.index])
+        spec = json.dumps([str(self.folder), self.url, self.index, self.answer_s, self.vectors])
         command = [sys.executable, "-m", module, spec, *map(str, arguments)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     @classmethod
     def of_spec(cls, spec: str) -> StoreUnderTest:
         """Return the store that another process was started for."""
-        folder, url, index = json.loads(spec)
-        return cls(Path(folder), url, index)
+        folder, *others = json.loads(spec)
+        return cls(Path(folder), *others)
 
 
 def half(item: Item) -> Item:

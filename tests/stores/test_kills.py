@@ -19,7 +19,7 @@ import pytest
 from rag_search.errors import IndexLockedError, IndexMissingError, StoreUnavailableError
 from tests.index.world import Item, assert_holds
 from tests.stores.harness import StoreUnderTest, operation
-from tests.stores.servers import PostgresServer
+from tests.support.databases import PostgresServer
 
 KILLS = int(os.environ.get("RAGSEARCH_STORE_KILLS", "12"))
 BUSY_S = 0.6  # longest time between the start of a writer and the kill

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rag_search.index.bm25 import POSTINGS
 from tests.index.world import Item, put, random_unit
 from tests.stores.harness import StoreUnderTest, item
+from tests.support.databases import PostgresServer
 
 WORDS = ["redis", "timeout", "pool", "连接", "超时", "Error_Code", "max-idle", "c++", "a.b", "the", "of"]
 METADATA: list[Mapping[str, Any]] = [
@@ -191,3 +192,26 @@ def test_metadata_comes_back(store: StoreUnderTest) -> None:
         writer.commit()
     with store.reader() as reader:
         assert json.dumps(dict(reader.document("a.md").metadata)) == json.dumps(metadata)
+
+
+def test_approximate_index_with_filters(postgres: PostgresServer, reference: StoreUnderTest) -> None:
+    """The HNSW index finds what a scan finds here, and a filtered search is complete."""
+    store = filled(StoreUnderTest(Path("unused"), postgres.url, "hnsw"))
+    with store.writer() as writer:
+        writer.maintain(exact_rows=10)
+    queries = random_unit(10, seed=3)
+    with store.reader() as reader, reference.reader() as local:
+        assert reader.kind == "pgvector HNSW"
+        for conditions in [{}, *FILTERS]:
+            allowed, local_allowed = reader.select(**conditions), local.select(**conditions)
+            ids, scores = reader.search_dense(queries, 20, allowed=allowed)
+            local_ids, local_scores = local.search_dense(queries, 20, allowed=local_allowed)
+            np.testing.assert_allclose(scores, local_scores, atol=1e-6)
+            for row, local_row in zip(ids, local_ids, strict=True):
+                assert places(reader, row[row >= 0]) == places(local, local_row[local_row >= 0]), conditions
+    with store.writer() as writer:  # rows that come later are found, too
+        put(writer, [item("late.md", ["late words\n"])])
+        writer.commit()
+    with store.reader() as reader:
+        late = item("late.md", ["late words\n"]).encoded.vectors
+        assert places(reader, reader.search_dense(late, 1)[0][0]) == [("late.md", 0)]

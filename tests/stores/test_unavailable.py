@@ -12,7 +12,7 @@ import pytest
 from rag_search.errors import IndexLockedError, IndexStoreError, StoreUnavailableError
 from tests.index.world import MANIFEST, assert_holds, put, random_unit
 from tests.stores.harness import StoreUnderTest, item
-from tests.stores.servers import PostgresServer, free_port
+from tests.support.databases import PostgresServer, free_port
 
 A = item("a.md", ["redis timeout\n"])
 B = item("b.md", ["other text\n"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pgvector import HalfVector
@@ -40,23 +40,31 @@ def check_path(path: str) -> None:
         raise InputError(f"{path!r} holds the character NUL, which a path in PostgreSQL cannot.")
 
 
-def replace_documents(connection: Connection, pending: Sequence[Pending], segment: SegmentBuilder) -> None:
+class Removed(NamedTuple):
+    """Documents and chunks that were removed."""
+
+    documents: int = 0
+    chunks: Sequence[int] = ()
+
+
+def replace_documents(connection: Connection, pending: Sequence[Pending], segment: SegmentBuilder) -> Removed:
     """Write documents in place of their older versions, and their postings to `segment`."""
-    delete_documents(connection, [each.document.path for each in pending], segment)
+    removed = delete_documents(connection, [each.document.path for each in pending], segment)
     chunks = sum(len(each.chunks) for each in pending)
     ids = [n for (n,) in connection.execute("SELECT nextval('chunk_ids') FROM generate_series(1, %s)", (chunks,))]
     insert_chunks(connection, pending, insert_documents(connection, pending), ids)
     for number, line in zip(ids, (line for each in pending for line in each.terms), strict=True):
         segment.add(number, line, sign=1)
     add_totals(connection, documents=len(pending), chunks=chunks)
+    return removed
 
 
-def delete_documents(connection: Connection, paths: Sequence[str], segment: SegmentBuilder) -> int:
-    """Remove documents and their chunks; paths that are not there are left out. Return how many documents went."""
+def delete_documents(connection: Connection, paths: Sequence[str], segment: SegmentBuilder) -> Removed:
+    """Remove documents and their chunks; paths that are not there are left out."""
     hashes = [path_hash(path) for path in paths]
     ids = [n for (n,) in connection.execute("SELECT id FROM documents WHERE path_hash = ANY(%s)", (hashes,))]
     if not ids:
-        return 0
+        return Removed()
     gone = connection.execute("SELECT id, terms FROM chunks WHERE document = ANY(%s)", (ids,), binary=True).fetchall()
     for number, line in gone:
         segment.add(number, bytes(line).decode(), sign=-1)
@@ -64,7 +72,7 @@ def delete_documents(connection: Connection, paths: Sequence[str], segment: Segm
     connection.execute("DELETE FROM chunks WHERE document = ANY(%s)", (ids,))
     connection.execute("DELETE FROM documents WHERE id = ANY(%s)", (ids,))
     add_totals(connection, documents=-len(ids), chunks=-len(gone), removed=len(gone))
-    return len(ids)
+    return Removed(len(ids), [number for number, _ in gone])
 
 
 def add_totals(

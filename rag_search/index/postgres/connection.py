@@ -27,11 +27,12 @@ _LOST = "Check that the database runs and can be reached, then run the command a
 class Place:
     """A database and the name of an index in it. `url` may hold a password: show `str(place)` to people.
 
-    answer_s: longest wait for one answer of the server.
+    vectors: address of the store that searches the vectors, None: this database. answer_s: longest wait for one answer.
     """
 
     url: str
     index: str = "default"
+    vectors: str | None = None
     answer_s: float = ANSWER_S
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ HNSW = "vectors_hnsw"
 EXACT_ROWS = 20_000  # vectors; up to here a scan is as fast as the index and misses nothing
 MAX_HNSW_DIM = 4000  # of pgvector
 SMALL_SELECTION = 20_000  # chunks; up to here a filtered search looks at each of them
+MAX_ASKED = 16_384  # rows of one search in Milvus
 _SPARE = 50
 
 Ids = NDArray[np.int64]
@@ -56,6 +58,44 @@ def nearest(
         count *= 2
 
 
+def nearest_of(
+    connection: Connection,
+    query: FloatVector,
+    top_k: int,
+    ask: Callable[[int], Ids],
+    *,
+    selection: Selection | None,
+) -> tuple[Ids, FloatVector, Found]:
+    """Return what `nearest` returns, of rows that another store found near.
+
+    ask: returns the ids of that many rows. Rows that this snapshot does not know are dropped; when too few are left,
+    the store is asked for more, and at last the selection is searched here.
+    """
+    if selection is not None and _is_small(connection, selection):
+        return nearest(connection, query, top_k, selection=selection, hnsw=False)
+    count = min(top_k + _SPARE, MAX_ASKED)
+    while True:
+        ids = ask(count)
+        rows = _known(connection, ids, selection)
+        if len(rows) >= top_k or len(ids) < count:
+            break
+        if count == MAX_ASKED:
+            return nearest(connection, query, top_k, selection=selection, hnsw=False)
+        count = min(count * 4, MAX_ASKED)
+    found = {number: vector.to_numpy().astype(np.float32) for number, vector in rows}
+    return *top(np.fromiter(found, np.int64, len(found)), _scores(found, query), top_k), found
+
+
+def _known(connection: Connection, ids: Ids, selection: Selection | None) -> list[tuple[Any, ...]]:
+    """Return those of the rows that this snapshot and the selection have."""
+    statement, values = "SELECT vectors.id, embedding FROM vectors", [ids.tolist()]
+    if selection is None:
+        return connection.execute(f"{statement} WHERE id = ANY(%s)", values, binary=True).fetchall()
+    statement += f""" JOIN chunks USING (id) JOIN documents ON documents.id = document
+        WHERE vectors.id = ANY(%s) AND {selection.condition}"""
+    return connection.execute(statement, [*values, *selection.values], binary=True).fetchall()
+
+
 def _scores(found: Found, query: FloatVector) -> FloatVector:
     if not found:
         return np.empty(0, np.float32)
@@ -84,6 +124,6 @@ def _rows(
 def _is_small(connection: Connection, selection: Selection) -> bool:
     """Return whether a filtered search can look at every chunk."""
     statement = f"""SELECT count(*) FROM (SELECT FROM documents JOIN chunks ON document = documents.id
-        WHERE {selection.condition} LIMIT {SMALL_SELECTION + 1}) AS some"""
+        WHERE {selection.condition} LIMIT {SMALL_SELECTION + 1}) AS few"""
     row = connection.execute(statement, selection.values).fetchone()
     return row is not None and int(row[0]) <= SMALL_SELECTION

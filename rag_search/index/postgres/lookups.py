@@ -17,8 +17,8 @@ from rag_search.index.postgres.snapshot import Snapshot
 from rag_search.index.store.layout import IndexCounts
 from rag_search.records import Chunk, Document, DocumentFacts
 
-_RANGE = """SELECT term, sum(sign * count) FROM postings WHERE term >= %s AND term < %s
-    GROUP BY term HAVING sum(sign * count) > 0 ORDER BY term LIMIT %s"""
+_RANGE = """SELECT term, sum(count)::bigint FROM postings WHERE term >= %s AND term < %s
+    GROUP BY term HAVING sum(count) > 0 ORDER BY term LIMIT %s"""
 _OUTSIDE = "documents.id NOT IN (SELECT document FROM chunks WHERE chunks.id = ANY(%s))"
 
 

@@ -11,25 +11,44 @@ from rag_search.index.postgres import state
 from rag_search.index.postgres.connection import Connection, Place, connect, database_errors
 from rag_search.index.postgres.lease import LEASE_S, Lease
 from rag_search.index.postgres.reader import PostgresReader
+from rag_search.index.postgres.session import Session
 from rag_search.index.postgres.snapshot import Snapshot
+from rag_search.index.postgres.vectors import VectorCopy, VectorStore, name_of, open_vectors, require_recorded
 from rag_search.index.postgres.writer import PostgresWriter
 from rag_search.index.store.layout import IndexManifest
 
 _DROP_WAIT = "200ms"
 
 
-def open_reader(place: Place) -> PostgresReader:
-    """Open the newest generation. Raises IndexMissingError, StoreUnavailableError, IndexStoreError."""
-    return PostgresReader(Snapshot(place))
+def open_reader(place: Place, *, vectors: VectorStore | None = None) -> PostgresReader:
+    """Open the newest generation.
+
+    vectors: searches the vectors, None: what the place names. Raises IndexMissingError, StoreUnavailableError,
+    IndexStoreError, and ConfigError when the place names another store of vectors than the index has.
+    """
+    snapshot = Snapshot(place)
+    try:
+        with snapshot.connection() as connection:
+            require_recorded(connection, place)
+        return PostgresReader(snapshot, vectors or open_vectors(place, snapshot.head.edition))
+    except BaseException:
+        snapshot.close()
+        raise
 
 
 def open_writer(
-    place: Place, manifest: IndexManifest, *, rebuild: bool = False, lease_s: float = LEASE_S
+    place: Place,
+    manifest: IndexManifest,
+    *,
+    rebuild: bool = False,
+    lease_s: float = LEASE_S,
+    vectors: VectorStore | None = None,
 ) -> PostgresWriter:
-    """Open an index for writing, or make an empty one. rebuild: start an empty edition; its readers see it at once.
+    """Open an index for writing, or make an empty one.
 
-    Raises IndexLockedError while another writer has the lease, FingerprintError when the index was made with another
-    manifest, StoreUnavailableError, IndexStoreError.
+    rebuild: start an empty edition; its readers see it at once. vectors: as in `open_reader`. Raises IndexLockedError
+    while another writer has the lease, FingerprintError when the index was made with another manifest, ConfigError,
+    StoreUnavailableError, IndexStoreError.
     """
     lease = Lease(place, lease_s)
     with database_errors(place):
@@ -45,8 +64,10 @@ def open_writer(
                 head = _start(connection, place, manifest, lease, after=head)
             state.enter(connection, place, head.edition)
             state.read_manifest(connection, place).require_match(manifest, path=place)
+            require_recorded(connection, place)
+            copy = _vector_copy(connection, vectors or open_vectors(place, head.edition), manifest.dim)
             _drop_former(connection, place, head.edition)
-            return PostgresWriter(place, manifest, connection, lease=lease)
+            return PostgresWriter(place, manifest, Session(connection, lease), vectors=copy)
         except BaseException:
             with suppress(psycopg.Error):
                 if not connection.closed:
@@ -54,6 +75,16 @@ def open_writer(
                     lease.release(connection)
             connection.close()
             raise
+
+
+def _vector_copy(connection: Connection, store: VectorStore | None, dim: int) -> VectorCopy | None:
+    """Prepare the store of the vectors for a writer."""
+    if store is None:
+        return None
+    store.create(dim)
+    copy = VectorCopy(store)
+    copy.sweep(connection)
+    return copy
 
 
 def _start(
@@ -67,6 +98,7 @@ def _start(
         roots, base = state.read_roots(connection), state.read_meta(connection, "base")
     connection.execute("BEGIN")
     head = state.start_edition(connection, place, manifest, after=after)
+    state.write_meta(connection, "vectors", name_of(place))
     state.write_roots(connection, roots)
     if base is not None:
         state.write_meta(connection, "base", base)
@@ -87,3 +119,6 @@ def _drop_former(connection: Connection, place: Place, edition: int) -> None:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+            if former := open_vectors(place, int(name.rpartition(".")[2])):
+                former.drop()
+                former.close()

@@ -7,8 +7,9 @@ when it is time to open a new one; until then the database keeps old rows for it
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import psycopg
@@ -21,6 +22,7 @@ from rag_search.index.postgres.connection import Connection, connect
 from rag_search.index.postgres.filters import Selection
 from rag_search.index.postgres.lookups import Lookups
 from rag_search.index.postgres.snapshot import Snapshot
+from rag_search.index.postgres.vectors import BOUND_S, Consistency, VectorStore
 from rag_search.index.store.closing import Closing
 from rag_search.index.store.layout import REBUILD, FileState, IndexCounts
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
@@ -33,9 +35,11 @@ _FILTER_BATCH = 2000  # chunks whose documents are looked at together
 class PostgresReader(Closing, Lookups):
     """Made by `opening.open_reader`; use it in a `with` block. Safe for many threads at once."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, vectors: VectorStore | None = None) -> None:
         self.path = snapshot.place
         self._snapshot = snapshot
+        self._vectors = vectors
+        self._bounded_at = time.monotonic() + BOUND_S - snapshot.head.age_s
         self._lock = threading.Lock()
         self._kept_chunks: dict[int, Chunk] = {}
         self._kept_vectors: dict[int, FloatVector] = {}
@@ -56,10 +60,14 @@ class PostgresReader(Closing, Lookups):
         self._snapshot.close()
         if self._watch is not None:
             self._watch.close()
+        if self._vectors is not None:
+            self._vectors.close()
 
     @property
     def kind(self) -> str:
         """How vectors are searched, for people."""
+        if self._vectors is not None:
+            return "Milvus"
         return "pgvector HNSW" if self._hnsw else "pgvector exact"
 
     @cached_property
@@ -98,10 +106,19 @@ class PostgresReader(Closing, Lookups):
         scores = np.full((len(queries), top_k), -np.inf, np.float32)
         with self._snapshot.connection() as connection:
             for number, query in enumerate(queries):
-                found, values, read = dense.nearest(connection, query, top_k, selection=allowed, hnsw=self._hnsw)
+                if self._vectors is None:
+                    found, values, read = dense.nearest(connection, query, top_k, selection=allowed, hnsw=self._hnsw)
+                else:
+                    ask = partial(self._vectors.search, query, consistency=self._consistency)
+                    found, values, read = dense.nearest_of(connection, query, top_k, ask, selection=allowed)
                 ids[number, : len(found)], scores[number, : len(found)] = found, values
                 self._keep_vectors(read)
         return ids, scores
+
+    @property
+    def _consistency(self) -> Consistency:
+        """Strong costs a fifth of a second, and is needed only for rows that were written a moment ago."""
+        return "Bounded" if time.monotonic() > self._bounded_at else "Strong"
 
     def search_lexical(
         self, terms: Sequence[str], top_k: int, *, allowed: Selection | None = None

@@ -1,11 +1,12 @@
 """The tables of an index in PostgreSQL.
 
     schema "ragsearch_NAME"    one index; lives as long as it
-      head                     format, current edition, generation: what a commit changes last
+      head                     format, current edition, generation: what a commit changes last; `swept` is the last
+                               chunk id that a commit has covered
       lease                    who may write, and until when
       chunk_ids                sequence of chunk ids; an id is never given out twice
     schema "ragsearch_NAME.N"  one edition: what one `ingest --rebuild` started
-      meta, roots, totals, documents, chunks, vectors, segments, postings
+      meta, roots, totals, buried (see `vectors`), documents, chunks, vectors, segments, postings
 
 A rebuild fills a new edition and then points `head` to it: dropping tables would have to wait for every reader. The
 former edition is dropped by a later writer, when no reader uses it any more.
@@ -24,7 +25,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")  # PostgreSQL cuts identifiers after 
 INDEX_TABLES = (
     """CREATE TABLE head (
         one boolean PRIMARY KEY DEFAULT true CHECK (one),
-        format integer NOT NULL, edition bigint NOT NULL, generation bigint NOT NULL)""",
+        format integer NOT NULL, edition bigint NOT NULL, generation bigint NOT NULL,
+        committed timestamptz NOT NULL DEFAULT clock_timestamp(), swept bigint NOT NULL DEFAULT 0)""",
     # pid and started: the session of the holder, which the server knows to be alive or gone.
     """CREATE TABLE lease (
         one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -38,6 +40,7 @@ INDEX_TABLES = (
 # asks for, as JSON.
 EDITION_TABLES = (
     "CREATE TABLE meta (key text PRIMARY KEY, value text NOT NULL)",
+    "CREATE TABLE buried (id bigint PRIMARY KEY, generation bigint NOT NULL)",
     'CREATE TABLE roots (path text COLLATE "C" PRIMARY KEY)',
     """CREATE TABLE totals (
         one boolean PRIMARY KEY DEFAULT true CHECK (one), documents bigint NOT NULL DEFAULT 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import psycopg
@@ -15,15 +15,19 @@ from rag_search.index.postgres.connection import Connection, Place, search_in
 from rag_search.index.postgres.schema import EDITION_TABLES, FORMAT, INDEX_TABLES, edition_namespace, namespace
 from rag_search.index.store.layout import REBUILD, IndexManifest
 
-MetaKey = Literal["manifest", "base", "chunking"]
+MetaKey = Literal["manifest", "base", "chunking", "vectors"]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a commit changes last: edition and generation tell two states of an index apart."""
+    """What a commit changes last: edition and generation tell two states of an index apart.
+
+    age_s: seconds since the commit, when the head was read.
+    """
 
     edition: int
     generation: int
+    age_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,9 @@ def has_index(connection: Connection, place: Place) -> bool:
 
 def read_head(connection: Connection, place: Place) -> Head:
     """Return the newest head. Raises IndexMissingError, and FingerprintError for tables of another version."""
-    query = sql.SQL("SELECT format, edition, generation FROM {}").format(sql.Identifier(namespace(place.index), "head"))
+    query = sql.SQL(
+        "SELECT format, edition, generation, extract(epoch FROM clock_timestamp() - committed)::float8 FROM {}"
+    ).format(sql.Identifier(namespace(place.index), "head"))
     try:
         row = connection.execute(query).fetchone()
     except psycopg.errors.UndefinedTable:
@@ -53,7 +59,7 @@ def read_head(connection: Connection, place: Place) -> Head:
         raise IndexMissingError(f"there is no index at {place}.", remedy="Run: ragsearch ingest PATH")
     if row[0] != FORMAT:
         raise FingerprintError(f"{place} has tables of format {row[0]}, not {FORMAT}.", remedy="Use its own version.")
-    return Head(row[1], row[2])
+    return Head(row[1], row[2], row[3])
 
 
 def enter(connection: Connection, place: Place, edition: int) -> None:
@@ -87,6 +93,14 @@ def start_edition(connection: Connection, place: Place, manifest: IndexManifest,
     write_meta(connection, "manifest", json.dumps(asdict(manifest)))
     connection.execute("UPDATE head SET edition = %s, generation = generation + 1", (edition,))
     return Head(edition, after.generation + 1)
+
+
+def count_generation(connection: Connection) -> None:
+    """Make the next generation of what the open transaction has written."""
+    connection.execute(
+        "UPDATE head SET generation = generation + 1, committed = clock_timestamp(),"
+        " swept = (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM chunk_ids)"
+    )
 
 
 def former_editions(connection: Connection, place: Place, current: int) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from contextlib import closing
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from rag_search.index.postgres import postings, rows, state
 from rag_search.index.postgres.connection import Connection, Place
 from rag_search.index.postgres.snapshot import Snapshot
+from rag_search.index.postgres.vectors import VectorStore, open_vectors, require_recorded
 from rag_search.index.store.encodings import row_checksums
 from rag_search.index.store.layout import IndexManifest
 from rag_search.index.store.rows import passage_hash
@@ -30,7 +32,10 @@ def verify(place: Place) -> list[Problem]:
     snapshot = Snapshot(place)
     try:
         with snapshot.connection() as connection:
-            return list(islice(_problems(connection, place), MAX_PROBLEMS))
+            require_recorded(connection, place)
+            vectors = open_vectors(place, snapshot.head.edition)
+            problems = chain(_problems(connection, place), _copy_problems(connection, vectors) if vectors else ())
+            return list(islice(problems, MAX_PROBLEMS))
     finally:
         snapshot.close()
 
@@ -63,6 +68,16 @@ def _count_problems(connection: Connection) -> Iterator[Problem]:
         row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
         if row is None or row[0] != known:
             yield Problem(table, f"has {row[0] if row else 0} rows, totals says {known}")
+
+
+def _copy_problems(connection: Connection, vectors: VectorStore) -> Iterator[Problem]:
+    """Every vector is in the store that searches them."""
+    with closing(vectors), connection.cursor(name="copies") as cursor:
+        cursor.execute("SELECT id FROM vectors ORDER BY id")
+        while rows := cursor.fetchmany(_BATCH):
+            ids = [number for (number,) in rows]
+            if (found := vectors.visible(ids)) != len(ids):
+                yield Problem(vectors.place, f"has {found} of the {len(ids)} vectors from {ids[0]} to {ids[-1]}")
 
 
 def _chunk_problems(

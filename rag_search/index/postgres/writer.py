@@ -8,17 +8,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
-from psycopg.pq import TransactionStatus
-
-from rag_search.errors import IndexStoreError, StoreUnavailableError
 from rag_search.index.postgres import changes, dense, rows, state
-from rag_search.index.postgres.connection import Connection, Place, database_errors
-from rag_search.index.postgres.lease import Lease
+from rag_search.index.postgres.connection import Connection, Place
 from rag_search.index.postgres.postings import SegmentBuilder
+from rag_search.index.postgres.session import Session
+from rag_search.index.postgres.vectors import VectorCopy
 from rag_search.index.store.closing import Closing
 from rag_search.index.store.layout import OUTDATED, FileState, IndexManifest
 from rag_search.index.store.rows import check_document
@@ -35,25 +32,26 @@ class PostgresWriter(Closing):
     block drops what was not committed.
     """
 
-    def __init__(self, place: Place, manifest: IndexManifest, connection: Connection, *, lease: Lease) -> None:
+    def __init__(
+        self, place: Place, manifest: IndexManifest, session: Session, *, vectors: VectorCopy | None = None
+    ) -> None:
         self.path = place
         self.manifest = manifest
-        self._connection = connection
-        self._lease = lease
+        self._session = session
+        self._vectors = vectors
         self._pending: dict[str, changes.Pending] = {}
         self._segment = SegmentBuilder()
         self._changed = False
-        self._failed = False
 
     def files(self) -> Iterator[tuple[str, FileState]]:
         """Iterate over the paths of all documents, sorted, with the state of their files."""
-        with self._transaction() as connection:
+        with self._session.transaction() as connection:
             self._flush(connection)
             yield from rows.iterate_files(connection)
 
     def stored(self, passages: Sequence[str]) -> dict[str, Encoded]:
         """Return what the embedder made of those of `passages` that some document holds: one row each."""
-        with self._transaction() as connection:
+        with self._session.transaction() as connection:
             self._flush(connection)
             return rows.load_encoded(connection, passages, self.manifest.token_bytes)
 
@@ -71,13 +69,13 @@ class PostgresWriter(Closing):
         encoded: one row per chunk. terms: the terms of each chunk, joined by spaces. Raises InputError for text that
         cannot be stored and ValueError for parts that do not fit together; nothing is written then.
         """
-        self._refuse_after_failure()
+        self._session.refuse_after_failure()
         check_document(document, chunks, encoded, terms, manifest=self.manifest)
         changes.check_path(document.path)
         self._pending.pop(document.path, None)
         self._pending[document.path] = changes.Pending(document, tuple(chunks), encoded, tuple(terms), state)
         if sum(len(each.chunks) for each in self._pending.values()) >= FLUSH_CHUNKS:
-            with self._transaction() as connection:
+            with self._session.transaction() as connection:
                 self._flush(connection)
 
     def touch(self, path: str, state: FileState) -> None:
@@ -90,13 +88,13 @@ class PostgresWriter(Closing):
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove documents; a path that is not there is not an error."""
-        with self._transaction() as connection:
+        with self._session.transaction() as connection:
             self._flush(connection)
-            self._changed |= changes.delete_documents(connection, list(paths), self._segment) > 0
+            self._removed(changes.delete_documents(connection, list(paths), self._segment))
 
     def roots(self) -> list[str]:
         """Return the folders that this index is kept equal to."""
-        with self._transaction() as connection:
+        with self._session.transaction() as connection:
             return state.read_roots(connection)
 
     def set_roots(self, roots: Iterable[str]) -> None:
@@ -108,7 +106,7 @@ class PostgresWriter(Closing):
 
     def base(self) -> str | None:
         """Return what `set_base` recorded, None if no writer has."""
-        with self._transaction() as connection:
+        with self._session.transaction() as connection:
             return state.read_meta(connection, "base")
 
     def set_base(self, base: Path) -> None:
@@ -119,7 +117,7 @@ class PostgresWriter(Closing):
 
     def chunking(self) -> str | None:
         """Return the rules of `set_chunking`, None if no writer has set any."""
-        with self._transaction() as connection:
+        with self._session.transaction() as connection:
             return state.read_meta(connection, "chunking")
 
     def set_chunking(self, rules: str) -> None:
@@ -133,15 +131,18 @@ class PostgresWriter(Closing):
 
     def commit(self) -> None:
         """Make everything since the last commit durable and visible to new readers, or nothing of it."""
-        with self._transaction() as connection:
+        with self._session.transaction() as connection:
             self._flush(connection)
             if not self._changed:
                 connection.execute("ROLLBACK")
                 return
             self._segment.write(connection)
             changes.add_totals(connection, terms=self._segment.terms)
-            self._lease.renew(connection)
-            connection.execute("UPDATE head SET generation = generation + 1")
+            if self._vectors:
+                self._vectors.publish(connection)
+                self._vectors.purge(connection)
+            self._session.lease.renew(connection)
+            state.count_generation(connection)
             connection.execute("COMMIT")
             self._segment, self._changed = SegmentBuilder(), False
 
@@ -152,21 +153,21 @@ class PostgresWriter(Closing):
         than `exact_rows` vectors, and renews the planner's statistics.
         """
         self.commit()
-        with self._transaction() as connection:
+        with self._session.transaction() as connection:
             totals = state.read_totals(connection)
             if totals.removed > _COMPACT_SHARE * (totals.chunks + totals.removed):
                 self.compact()
-            due = totals.chunks > exact_rows and self.manifest.dim <= dense.MAX_HNSW_DIM
+            due = not self._vectors and totals.chunks > exact_rows and self.manifest.dim <= dense.MAX_HNSW_DIM
             if due and not dense.has_hnsw(connection):
                 self.build_index()
-        with self._patiently() as connection:
+        with self._session.patiently() as connection:
             connection.execute("ANALYZE documents, chunks, vectors, postings")
             connection.execute("COMMIT")
 
     def compact(self) -> None:
         """Write the postings anew, without those of removed chunks. Chunk ids stay as they are."""
         self.commit()
-        with self._patiently() as connection:
+        with self._session.patiently() as connection:
             connection.execute("DELETE FROM postings")
             connection.execute("DELETE FROM segments")
             for segment in changes.segments_of_all(connection):
@@ -178,70 +179,33 @@ class PostgresWriter(Closing):
     def build_index(self) -> None:
         """Build the approximate index over all vectors."""
         self.commit()
-        with self._patiently() as connection:
+        with self._session.patiently() as connection:
             dense.build_hnsw(connection)
             self._changed = True
             self.commit()
 
     def close(self) -> None:
         """Drop what was not committed and let the next writer in."""
-        with suppress(psycopg.Error):
-            self._rollback()
-            self._lease.release(self._connection)
-        self._connection.close()
+        self._session.close()
+        if self._vectors:
+            self._vectors.store.close()
 
     def _flush(self, connection: Connection) -> None:
         """Send the documents that `put` was given, inside the open transaction."""
         if self._pending:
             pending, self._pending = list(self._pending.values()), {}
-            changes.replace_documents(connection, pending, self._segment)
+            self._removed(changes.replace_documents(connection, pending, self._segment))
             self._changed = True
+
+    def _removed(self, removed: changes.Removed) -> None:
+        """Note what went, inside the open transaction."""
+        self._changed |= removed.documents > 0
+        if self._vectors and removed.chunks:
+            self._vectors.bury(self._session.connection, removed.chunks)
 
     @contextmanager
     def _changing(self) -> Iterator[Connection]:
-        with self._transaction() as connection:
+        with self._session.transaction() as connection:
             self._flush(connection)
             yield connection
             self._changed = True
-
-    @contextmanager
-    def _patiently(self) -> Iterator[Connection]:
-        """A transaction whose statements may take any time."""
-        with self._transaction() as connection:
-            connection.answer_s = None
-            try:
-                yield connection
-            finally:
-                connection.answer_s = self.path.answer_s
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """Enter the open transaction, or a new one.
-
-        Any failure closes this writer for good: what the server has done of a request that failed is unknown, so
-        writing resumes only from the committed state.
-        """
-        self._refuse_after_failure()
-        connection = self._connection
-        try:
-            with database_errors(self.path):
-                if connection.info.transaction_status == TransactionStatus.IDLE:
-                    connection.execute("BEGIN")
-                yield connection
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            self._failed = True
-            with suppress(psycopg.Error):
-                self._rollback()
-            if isinstance(error, StoreUnavailableError) and self._lease.was_taken():
-                raise self._lease.lost() from error
-            raise
-
-    def _rollback(self) -> None:
-        if not self._connection.closed and self._connection.info.transaction_status != TransactionStatus.IDLE:
-            self._connection.execute("ROLLBACK")
-
-    def _refuse_after_failure(self) -> None:
-        if self._failed:
-            raise IndexStoreError(f"the last write to {self.path} failed.", remedy="Open a new writer.")

@@ -1,0 +1,168 @@
+"""Vectors in Milvus, beside the same PostgreSQL: rows that never change, under ids that the database gives out.
+
+Milvus cannot commit several rows at once, and it carries out requests of a writer that is dead already. So it is only
+asked which ids are near: the database knows which of them exist, and has the vectors to compute the scores from. A row
+that nobody knows does no harm, and a row that is missing costs a candidate.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.errors import ConfigError, IndexStoreError, MissingExtraError, StoreUnavailableError, first_line
+from rag_search.records import FloatMatrix, FloatVector
+
+try:
+    import grpc
+    from pymilvus import DataType, MilvusClient, MilvusException
+except ImportError as error:
+    raise MissingExtraError(error.name or "pymilvus", "milvus") from error
+
+# After the import, which sets levels of its own: each refused call would print a traceback of 20 lines.
+for _name in [name for name in logging.root.manager.loggerDict if name.startswith("pymilvus")]:
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+
+MAX_RESULTS = 16_384  # of one search; a server refuses more
+_ROWS_BYTES = 8 << 20  # of one request; a server refuses 64 MiB
+_IDS = 5_000  # of one filter
+_NO_CONNECTION, _NOT_LOADED = 2, 101
+_RETRY_S = 0.3
+_LOST = "Check that Milvus runs and can be reached, then run the command again: what was committed is kept."
+
+
+class MilvusVectors:
+    """The vectors of one edition of an index, in a collection of their own. Safe for many threads."""
+
+    def __init__(self, url: str, edition: int, *, timeout_s: float) -> None:
+        """Connect. url: milvus://[user:password@]host:port/collection. Raises StoreUnavailableError, ConfigError."""
+        parts = urlsplit(url)
+        collection = collection_of(url)
+        self.place = f"milvus://{parts.hostname}:{parts.port or 19530}/{collection}"
+        self.collection = f"{collection}_{edition}"
+        self._timeout = timeout_s
+        token = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
+        with self._errors():
+            self._client = MilvusClient(
+                f"http://{parts.hostname}:{parts.port or 19530}", token=token, timeout=timeout_s
+            )
+
+    def create(self, dim: int) -> None:
+        """Make the collection unless it is there."""
+        with self._errors():
+            if self._client.has_collection(self.collection, timeout=self._timeout):
+                return
+            schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+            schema.add_field("id", DataType.INT64, is_primary=True)
+            schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+            index = MilvusClient.prepare_index_params()
+            index.add_index("vector", index_type="AUTOINDEX", metric_type="IP")
+            self._client.create_collection(
+                self.collection, schema=schema, index_params=index, consistency_level="Bounded", timeout=self._timeout
+            )
+
+    def add(self, ids: Sequence[int], vectors: FloatMatrix) -> None:
+        """Write rows; a row that is there already is written again."""
+        step = max(1, _ROWS_BYTES // (vectors.shape[1] * 4 + 16))
+        for start in range(0, len(ids), step):
+            rows = [
+                {"id": number, "vector": vector}
+                for number, vector in zip(ids[start : start + step], vectors[start : start + step], strict=True)
+            ]
+            self._call("upsert", data=rows)
+
+    def visible(self, ids: Sequence[int]) -> int:
+        """Return how many of the rows every later search finds."""
+        total = 0
+        for start in range(0, len(ids), _IDS):
+            total += int(self._count(f"id in {list(map(int, ids[start : start + _IDS]))}"))
+        return total
+
+    def _count(self, condition: str) -> int:
+        found = self._call("query", filter=condition, output_fields=["count(*)"], consistency_level="Strong")
+        return int(found[0]["count(*)"])
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove rows; ids that are not there are left out."""
+        for start in range(0, len(ids), _IDS):
+            self._call("delete", ids=list(map(int, ids[start : start + _IDS])))
+
+    def delete_range(self, first: int, last: int) -> None:
+        """Remove the rows of a writer that did not commit: ids from `first` to `last`."""
+        if first <= last:
+            self._call("delete", filter=f"id >= {first} and id <= {last}")
+
+    def search(self, query: FloatVector, top_k: int, *, consistency: Literal["Strong", "Bounded"]) -> NDArray[np.int64]:
+        """Return the ids of the nearest rows, nearest first; at most MAX_RESULTS."""
+        (hits,) = self._call(
+            "search",
+            data=[query],
+            limit=min(top_k, MAX_RESULTS),
+            search_params={"metric_type": "IP"},
+            consistency_level=consistency,
+        )
+        return np.fromiter((hit["id"] for hit in hits), np.int64, len(hits))
+
+    def drop(self) -> None:
+        """Remove the collection."""
+        with self._errors():
+            self._client.drop_collection(self.collection, timeout=self._timeout)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with suppress(MilvusException, grpc.RpcError):
+            self._client.close()
+
+    def _call(self, method: str, **arguments: Any) -> Any:
+        """Call a method of the client on the collection.
+
+        Every call may be repeated, so one that met a broken connection is; a collection that a restart has unloaded is
+        loaded first.
+        """
+        call = getattr(self._client, method)
+        with self._errors():
+            try:
+                return call(self.collection, timeout=self._timeout, **arguments)
+            except MilvusException as error:
+                if error.code == _NOT_LOADED:
+                    self._client.load_collection(self.collection, timeout=self._timeout)
+                elif error.code == _NO_CONNECTION:
+                    time.sleep(_RETRY_S)
+                else:
+                    raise
+                return call(self.collection, timeout=self._timeout, **arguments)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn errors of the client into ours."""
+        try:
+            yield
+        except MilvusException as error:
+            if error.code == _NO_CONNECTION:
+                raise StoreUnavailableError(f"{self.place} does not answer.", remedy=_LOST) from error
+            raise IndexStoreError(f"{self.place}: {first_line(error)}.", remedy="Run: ragsearch verify") from error
+        except grpc.RpcError as error:  # a time limit, a message that is too large
+            raise StoreUnavailableError(f"{self.place} does not answer: {_details(error)}.", remedy=_LOST) from error
+
+
+def collection_of(url: str) -> str:
+    """Return the collection that a URL names. Raises ConfigError."""
+    parts = urlsplit(url)
+    name = parts.path.strip("/")
+    if parts.scheme != "milvus" or not parts.hostname or not name.isidentifier() or not name.isascii():
+        raise ConfigError(
+            "store.vectors is not an address of Milvus.", remedy="Write it as milvus://host:19530/collection"
+        )
+    return name
+
+
+def _details(error: grpc.RpcError) -> str:
+    details = getattr(error, "details", None)
+    return str(details() if callable(details) else error).split("\n")[0].rstrip(".")

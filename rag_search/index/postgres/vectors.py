@@ -1,0 +1,136 @@
+"""A store that searches the vectors of an index beside the database, and what the writer does to keep it equal.
+
+The database has every vector and is the only commit point. The other store has a copy of those rows under the same ids:
+they are written and counted before the commit, and removed two generations after it. What a writer left behind that
+never committed has ids that no commit has covered, and goes when the next writer opens the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_search.errors import ConfigError, StoreUnavailableError
+from rag_search.index.postgres import state
+from rag_search.index.postgres.connection import Connection, Place
+from rag_search.records import FloatMatrix, FloatVector
+
+Consistency = Literal["Strong", "Bounded"]
+KEPT_GENERATIONS = 2  # readers of older ones may miss candidates
+BOUND_S = 10.0  # after this time a bounded search finds what was written; Milvus promises 5 s
+_BATCH = 2000
+
+
+class VectorStore(Protocol):
+    """Rows of one edition of an index. Every method may be repeated; ids come from the database."""
+
+    place: str
+
+    def create(self, dim: int) -> None:
+        """Make the collection unless it is there."""
+        ...
+
+    def add(self, ids: Sequence[int], vectors: FloatMatrix) -> None:
+        """Write rows; a row that is there already is written again."""
+        ...
+
+    def visible(self, ids: Sequence[int]) -> int:
+        """Return how many of the rows a strong search finds."""
+        ...
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove rows; ids that are not there are left out."""
+        ...
+
+    def delete_range(self, first: int, last: int) -> None:
+        """Remove the rows with ids from `first` to `last`."""
+        ...
+
+    def search(self, query: FloatVector, top_k: int, *, consistency: Consistency) -> NDArray[np.int64]:
+        """Return the ids of the nearest rows, nearest first."""
+        ...
+
+    def drop(self) -> None:
+        """Remove the collection."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+def open_vectors(place: Place, edition: int) -> VectorStore | None:
+    """Connect to the store that the settings name, None without one. Raises ConfigError, StoreUnavailableError."""
+    if not place.vectors:
+        return None
+    from rag_search.index.postgres.milvus import MilvusVectors
+
+    return MilvusVectors(place.vectors, edition, timeout_s=place.answer_s)
+
+
+def name_of(place: Place) -> str:
+    """Return what an index records of the store of its vectors; "" without one. Raises ConfigError."""
+    if not place.vectors:
+        return ""
+    from rag_search.index.postgres.milvus import collection_of
+
+    return f"milvus {collection_of(place.vectors)}"
+
+
+def require_recorded(connection: Connection, place: Place) -> None:
+    """Raise ConfigError unless the index has its vectors where the settings say."""
+    recorded = state.read_meta(connection, "vectors") or ""
+    if recorded != name_of(place):
+        here, there = recorded or "this database alone", name_of(place) or "this database alone"
+        raise ConfigError(
+            f"{place} has its vectors in {here}, and the settings say {there}.",
+            remedy="Change store.vectors, or run: ragsearch ingest --rebuild",
+        )
+
+
+@dataclass(frozen=True)
+class VectorCopy:
+    """Keeps a vector store equal to the table of vectors."""
+
+    store: VectorStore
+
+    def sweep(self, connection: Connection) -> None:
+        """Remove the rows of a writer that did not commit."""
+        row = connection.execute("SELECT swept, last_value FROM head, chunk_ids").fetchone()
+        if row is not None:
+            self.store.delete_range(row[0] + 1, row[1])
+
+    def publish(self, connection: Connection) -> None:
+        """Write the new rows of the open transaction, and wait until strong searches find them.
+
+        Raises StoreUnavailableError when they do not: nothing may be committed then.
+        """
+        query = "SELECT id, embedding FROM vectors WHERE id > %s ORDER BY id LIMIT %s"
+        row = connection.execute("SELECT swept FROM head").fetchone()
+        last = row[0] if row else 0
+        while rows := connection.execute(query, (last, _BATCH), binary=True).fetchall():
+            ids = [number for number, _ in rows]
+            self.store.add(ids, np.array([vector.to_numpy() for _, vector in rows], np.float32))
+            if self.store.visible(ids) != len(ids):
+                raise StoreUnavailableError(
+                    f"{self.store.place} does not show rows that it has taken.", remedy="Run the command again."
+                )
+            last = ids[-1]
+
+    def bury(self, connection: Connection, ids: Sequence[int]) -> None:
+        """Note removed rows, which readers of this generation still search."""
+        connection.execute(
+            "INSERT INTO buried (id, generation) SELECT unnest(%s::bigint[]), generation FROM head", (list(ids),)
+        )
+
+    def purge(self, connection: Connection) -> None:
+        """Remove rows that were buried KEPT_GENERATIONS ago."""
+        old = "generation <= (SELECT generation FROM head) - %s"
+        rows = connection.execute(f"SELECT id FROM buried WHERE {old}", (KEPT_GENERATIONS,)).fetchall()
+        if rows:
+            self.store.delete([number for (number,) in rows])
+            connection.execute(f"DELETE FROM buried WHERE {old}", (KEPT_GENERATIONS,))

@@ -32,20 +32,20 @@ def with_headings(blocks: Sequence[Block], text: str, starts: Sequence[int], con
     """Return the blocks with plain text in headings, HTML headings as headings, and outlines opened."""
     if _is_outline(blocks):
         blocks = [inner for block in blocks for inner in _opened(block)]
+    bounds = [*starts, len(text)]
     found: list[Block] = []
     for block in blocks:
         if block.kind == "heading":
             found.append(replace(block, content=plain_inline(block.content, context=context)))
         elif block.kind in ("html", "paragraph"):
-            found += _split_html(block, text, starts, context)
+            found += _split_html(block, text, bounds, context)
         else:
             found.append(block)
-    return list(_with_levels(found, text, starts))
+    return list(_with_levels(found, text, bounds))
 
 
-def _with_levels(blocks: Sequence[Block], text: str, starts: Sequence[int]) -> Iterator[Block]:
+def _with_levels(blocks: Sequence[Block], text: str, bounds: Sequence[int]) -> Iterator[Block]:
     """Give each `<summary>` a level: that of the heading before it, one more if that heading has no text of its own."""
-    bounds = [*starts, len(text)]
     level, has_text, after_summary = 1, True, False
     for block in blocks:
         if block.kind != "heading":
@@ -58,13 +58,15 @@ def _with_levels(blocks: Sequence[Block], text: str, starts: Sequence[int]) -> I
         yield block
 
 
-def _split_html(block: Block, text: str, starts: Sequence[int], context: Context) -> Iterator[Block]:
-    """Yield the parts of a block of HTML: each `<h2>..</h2>` with lines of its own is a heading."""
-    bounds = [*starts, len(text)]
+def _split_html(block: Block, text: str, bounds: Sequence[int], context: Context) -> Iterator[Block]:
+    """Yield the parts of a block of HTML: each `<h2>..</h2>` with lines of its own is a heading.
+
+    bounds: starts of the lines and the length of the text; made once, since a copy for each block would be quadratic.
+    """
     start, end = bounds[block.start], bounds[block.end]
     line = block.start
     for match in _html_headings(text, start, end):
-        first, last = line_of(starts, match.start()), line_of(starts, max(match.start(), match.end() - 1)) + 1
+        first, last = line_of(bounds, match.start()), line_of(bounds, max(match.start(), match.end() - 1)) + 1
         content = plain_inline(LINE_END.sub(" ", match[match.lastindex or 0]), context=context)
         if first < line or not content:
             continue

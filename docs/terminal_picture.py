@@ -1,6 +1,6 @@
 """Draw docs/terminal.svg: the real answer of `ragsearch query` to the question of the README.
 
-python docs/terminal_picture.py      (after `make demo`)
+    python docs/terminal_picture.py [COLUMNS]      (after `make demo`)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rag_search.render.paths import PathMapper
 from rag_search.render.table import print_table
 from rag_search.search.searcher import SearchOptions
 
-QUESTION = "如何解决Redis连接超时"
+QUESTION = "too many connections in mysql"
 CELL = 12.2  # units that rich gives a cell
 TARGET = Path(__file__).with_name("terminal.svg")
 
@@ -32,8 +32,8 @@ def main() -> None:
         file=io.StringIO(), record=True, width=100, force_terminal=True, highlight=False, emoji=False, markup=False
     )
     with searching() as searcher:
-        result = searcher.search(QUESTION, SearchOptions(top_k=3))
-    console.print(Text(f'$ ragsearch query "{QUESTION}" -k 3', style="bold"))
+        result = searcher.search(QUESTION, SearchOptions(top_k=2))
+    console.print(Text(f"$ ragsearch query {QUESTION} -n 2", style="bold"))
     print_table(console, result, PathMapper.of(config))
     TARGET.write_text(_mended(console.export_svg(title="ragsearch")), "utf-8")
 

@@ -81,5 +81,5 @@ def test_a_long_query_makes_small_batches(checkpoints: Path) -> None:
     reranker.score(query, passages, instruction="brief " * 500)
     assert len(sizes) > 1
     assert max(sizes) <= _BATCH_TOKENS
-    (whole,) = batches(reranker._cut(["a", "b"], around=_TEMPLATE_TOKENS)[1], max_tokens=_BATCH_TOKENS)
+    (whole,) = batches(reranker._truncate(["a", "b"], around=_TEMPLATE_TOKENS)[1], max_tokens=_BATCH_TOKENS)
     assert len(whole) == 2

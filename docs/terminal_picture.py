@@ -1,6 +1,6 @@
 """Draw docs/terminal.svg: the real answer of `ragsearch query` to the question of the README.
 
-    python docs/terminal_picture.py [COLUMNS]      (after `make demo`)
+python docs/terminal_picture.py [COLUMNS]      (after `make demo`)
 """
 
 from __future__ import annotations

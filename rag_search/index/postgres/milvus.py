@@ -2,7 +2,7 @@
 
 Milvus cannot commit several rows at once, and it carries out requests of a writer that is dead already. So it is only
 asked which ids are near: the database knows which of them exist, and has the vectors to compute the scores from. A row
-that nobody knows does no harm, and a row that is missing costs a candidate.
+that no snapshot knows does no harm, and a row that is missing costs a candidate.
 """
 
 from __future__ import annotations

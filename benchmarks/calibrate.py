@@ -36,8 +36,9 @@ from rag_search.evaluation.cached_index import fill_index, index_of
 from rag_search.evaluation.dataset import Dataset, EvalQuery, load_dataset
 from rag_search.index import open_reader
 from rag_search.records import EncodedQuery, FloatVector, Hit, TokenVectors
+from rag_search.rerank.calibration import CALIBRATION, RIVALS, Calibration, rival_level
 from rag_search.rerank.features import columns
-from rag_search.rerank.late_interaction import CALIBRATION, RIVALS, Calibration, rival_level, stored_features
+from rag_search.rerank.late_interaction import stored_features
 from rag_search.search.searcher import Searcher, SearchOptions
 
 WEIGHTS = ("late", "dense", "lexical", "length", "untranslated")

@@ -205,16 +205,6 @@ def _members(text: bytes, at: int) -> tuple[frozenset[int], int]:
     return (frozenset(_ANY - members) if negated else frozenset(members)), at
 
 
-def _class_end(text: bytes, at: int) -> int:
-    """Return where a class such as [:digit:] at `at` ends; 0 if there is none. Raises _MalformedError."""
-    if text[at : at + 2] != b"[:":
-        return 0
-    end = text.find(b"]", at + 2)
-    if end == -1:
-        raise _MalformedError
-    return end if end > at + 2 and text[end - 1 : end] == b":" else 0
-
-
 def _byte(text: bytes, at: int) -> tuple[int, int]:
     """Return the byte at `at`, past a backslash, and its place. Raises _MalformedError at the end of the text."""
     at += text[at : at + 1] == b"\\"

@@ -23,14 +23,9 @@ from rag_search.records import (
     TokenVectors,
 )
 from rag_search.rerank.base import Reranker, TokenVectorReranker
+from rag_search.rerank.calibration import Calibration, load_calibration, rival_level
 from rag_search.rerank.features import columns, features, is_of_another_year, readability
-from rag_search.rerank.late_interaction import (
-    Calibration,
-    LateInteractionReranker,
-    late_interaction,
-    load_calibration,
-    rival_level,
-)
+from rag_search.rerank.late_interaction import LateInteractionReranker, late_interaction
 
 DIM = 16
 AXES = rotate(np.eye(DIM, dtype=np.float32))

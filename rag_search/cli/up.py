@@ -44,13 +44,15 @@ def up(
 
     config = load_config()
     cards = [] if cpu else find_cards()
-    if not cards and not cpu:
+    if not cards and not cpu and not dry_run:
         raise EngineError(
             "this machine has no NVIDIA GPU.", remedy="Use the built-in engine, or --cpu with small models."
         )
     commands = plan_servers(config.settings, cards, size=size.value, extra=extra or [])
     if dry_run:
         _print_commands(commands, as_json=as_json)
+        if not cards and not cpu:
+            stderr_console().print("no NVIDIA GPU here: on a machine with one, shares of its memory are added")
         return
     folder = servers_folder(config.settings.cache_dir)
     console = stderr_console()

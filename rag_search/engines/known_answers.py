@@ -25,6 +25,7 @@ from rag_search.embed.prompts import POOLING_REMEDY
 from rag_search.errors import ConfigError, KnownAnswerError
 from rag_search.records import FloatMatrix, FloatVector
 from rag_search.rerank.base import Reranker, check_scores
+from rag_search.rerank.qwen3 import DEAF_REMEDY
 from rag_search.runtime.files import write_atomically
 
 PUBLISHED_TOLERANCE = 0.03  # bfloat16 and FP8 move a cosine by up to 0.02
@@ -94,7 +95,7 @@ def check_embedder(embedder: Embedder, answers: Answers, *, model: str = "", who
     _alike(single, passages[:3], embedder.name)
     if embedder.follows_instructions:
         told = embedder.encode_queries(answers.queries[:1], instruction="Find passages about marine biology").vectors
-        _changed(float(1 - told[0] @ queries[0]), embedder.name)
+        _changed(float(1 - told[0] @ queries[0]), embedder.name, remedy=FIRST_REMEDY)
     matrix = queries @ passages.T
     if answers.reference is not None:
         _near(matrix, answers.reference, REFERENCE_TOLERANCE, embedder.name, _POOLING)
@@ -117,7 +118,7 @@ def check_reranker(reranker: Reranker, answers: Answers, *, listwise: bool = Fal
         _alike(single[:, None], matrix[0, :3, None], reranker.name)
     if reranker.follows_instructions:
         told = reranker.score(answers.queries[0], answers.passages, instruction="Find passages about marine biology")
-        _changed(float(np.abs(told - matrix[0]).max()), reranker.name)
+        _changed(float(np.abs(told - matrix[0]).max()), reranker.name, remedy=DEAF_REMEDY)
     if answers.reference is not None:
         _near(matrix, answers.reference, REFERENCE_TOLERANCE, reranker.name, _TEMPLATE)
         return
@@ -155,11 +156,11 @@ def _alike(single: FloatMatrix, batched: FloatMatrix, name: str) -> None:
         )
 
 
-def _changed(difference: float, name: str) -> None:
+def _changed(difference: float, name: str, *, remedy: str) -> None:
     """Raise KnownAnswerError if the instruction changed nothing."""
     if difference < 1e-6:
         raise KnownAnswerError(
-            f"{name} ignores the instruction, so its prompt is not that of the model.", remedy=FIRST_REMEDY
+            f"{name} ignores the instruction, so its prompt is not that of the model.", remedy=remedy
         )
 
 

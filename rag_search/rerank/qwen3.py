@@ -15,8 +15,11 @@ from pathlib import Path
 
 from rag_search.embed.prompts import QWEN3_END
 from rag_search.errors import KnownAnswerError
+from rag_search.text.amounts import count
 
 TEMPLATE = Path(__file__).with_name("qwen3_reranker.jinja")
+TEMPLATE_REMEDY = f"Serve it with: --chat-template {TEMPLATE}"
+DEAF_REMEDY = f"{TEMPLATE_REMEDY} (the template in the model's own folder drops the instruction)"
 TAIL = (151667, 271, 151668, 271)  # <think> \n\n </think> \n\n
 OVERRIDES = (
     '{"architectures":["Qwen3ForSequenceClassification"],'
@@ -42,23 +45,24 @@ def check_tail(tokens: Sequence[int], name: str) -> None:
         raise KnownAnswerError(
             f"{name} loses the last newline of the prompt, so every score is wrong: vLLM's qwen3_reranker.jinja has "
             "this fault.",
-            remedy=f"Serve it with: --chat-template {TEMPLATE}",
+            remedy=TEMPLATE_REMEDY,
         )
     raise KnownAnswerError(
         f"{name} does not put query and document into the model's template (its prompt ends in tokens {tail}).",
-        remedy=f"Serve it with: --chat-template {TEMPLATE}",
+        remedy=TEMPLATE_REMEDY,
     )
 
 
 def check_prompt_length(tokens: int, name: str) -> None:
-    """Raise KnownAnswerError if the prompt of PROBE has another length.
+    """Raise KnownAnswerError if the prompt of PROBE has another length: then it was not made by the model's template.
 
-    A server without /tokenize reports nothing else about its prompts.
+    tokens: what /rerank reports as its usage. /tokenize may use the template of the model's own folder where /rerank
+    concatenates query and document.
     """
     if tokens != PROBE_TOKENS:
         raise KnownAnswerError(
-            f"{name} read {tokens} tokens where the model's template makes {PROBE_TOKENS}.",
-            remedy=f"Serve it with: --chat-template {TEMPLATE}",
+            f"{name} read {count(tokens, 'token')} where the model's template makes {PROBE_TOKENS}.",
+            remedy=TEMPLATE_REMEDY,
         )
 
 

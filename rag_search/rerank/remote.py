@@ -102,18 +102,20 @@ class ApiReranker:
             raise not_a_classifier(self.name, end_token=self._appends_end())
         messages = [{"role": role, "content": text} for role, text in zip(("query", "document"), PROBE, strict=True)]
         tokens = tokens_of(self.remote.probe("/tokenize", {"messages": messages}))
-        if tokens is not None:
+        body = {"model": self.model, "query": PROBE[0], "documents": [PROBE[1]]}
+        if tokens is not None:  # of the tokenizer's own template, which /rerank of vLLM does not use
             check_tail(tokens, self.name)
             self._check_room()
-            return
-        reply = self.remote.post("/rerank", {"model": self.model, "query": PROBE[0], "documents": [PROBE[1]]})
-        read = prompt_tokens_of(reply)
-        if read is None:
-            raise KnownAnswerError(
-                f"{self.name} does not report how it prompts the model.",
-                remedy="Serve it by vLLM (ragsearch up), or set reranker.check to false if you are sure.",
-            )
-        check_prompt_length(read, self.name)
+            read = prompt_tokens_of(self.remote.probe("/v1/rerank", body))
+        else:
+            read = prompt_tokens_of(self.remote.post("/rerank", body))
+            if read is None:
+                raise KnownAnswerError(
+                    f"{self.name} does not report how it prompts the model.",
+                    remedy="Serve it by vLLM (ragsearch up), or set reranker.check to false if you are sure.",
+                )
+        if read is not None:
+            check_prompt_length(read, self.name)
 
     def _check_room(self) -> None:
         """Raise KnownAnswerError if a passage of the allowed length and its prompt are too long for the server."""

@@ -108,7 +108,8 @@ class CrossEncoderReranker:
     @property
     def _longest(self) -> int:
         """Largest number of tokens of a prompt."""
-        return self._model.max_length or sys.maxsize
+        newer = getattr(self._model, "max_seq_length", None)  # sentence-transformers 6.2 warns of max_length
+        return newer or self._model.max_length or sys.maxsize
 
     def _truncate(
         self, passages: Sequence[str], *, around: int

@@ -302,3 +302,16 @@ def test_a_filter_that_selects_nothing_is_named(indexed: Path, run: Run) -> None
     done = run("query", "redis", "--path", "nowhere", "--format", "table")
     assert done.code == 1
     assert "no document matches --path nowhere" in done.out
+
+
+def test_up_prints_its_commands_without_a_card(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flags are the same on any machine; a card adds its shares of memory."""
+    monkeypatch.setenv("PATH", "")  # no nvidia-smi
+    done = run("up", "--dry-run")
+    embedder, reranker = done.out.strip().split("\n")
+    assert "--runner pooling" in embedder
+    assert "--chat-template" in reranker
+    assert "--gpu-memory-utilization" not in done.out
+    assert "no NVIDIA GPU here" in done.err
+    refused = run("up")
+    assert (refused.code, "no NVIDIA GPU" in refused.err) == (2, True)

@@ -15,6 +15,7 @@ from rag_search.embed.prompts import PROMPTS
 from rag_search.engines.known_answers import Answers, check_embedder, check_reranker, load_answers, once
 from rag_search.errors import ConfigError, EngineError, KnownAnswerError
 from rag_search.records import FloatMatrix, FloatVector
+from rag_search.rerank.qwen3 import TEMPLATE
 from tests.support.fakes import OverlapReranker, WordEmbedder, word_vector
 
 WORDS = Answers(tuple((f"topic{i} word{i}", f"topic{i} word{i} other{i}") for i in range(12)))
@@ -88,8 +89,9 @@ class Deaf(OverlapReranker):
 
 
 def test_a_reranker_that_ignores_the_instruction_fails() -> None:
-    with pytest.raises(KnownAnswerError, match="ignores the instruction"):
+    with pytest.raises(KnownAnswerError, match="ignores the instruction") as caught:
         check_reranker(Deaf(), WORDS)
+    assert f"--chat-template {TEMPLATE}" in caught.value.remedy
 
 
 def test_reference_file(tmp_path: Path) -> None:

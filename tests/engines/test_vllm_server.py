@@ -18,6 +18,7 @@ from rag_search.engines.vllm_server.gpus import Card, Size, needed_gb, parse_car
 from rag_search.engines.vllm_server.processes import read_servers, start_all, state_of, stop_all
 from rag_search.errors import ConfigError, EngineError
 from rag_search.rerank.qwen3 import OVERRIDES, TEMPLATE
+from rag_search.runtime.processes import is_port_taken
 
 DOCS = Path(__file__).parents[2] / "docs"
 FAKE = Path(__file__).with_name("fake_server.py")
@@ -161,6 +162,39 @@ def test_a_server_that_dies(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="CUDA out of memory"):
         start_all(commands, tmp_path)
     assert read_servers(tmp_path) == []
+
+
+def test_a_port_that_is_bound_and_silent_is_refused(tmp_path: Path) -> None:
+    """Another server binds its port minutes before it listens: started beside it, ours would die at the end."""
+    wanted = command("embedder")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", int(wanted.args[2])))
+        with pytest.raises(EngineError, match=f"another program has port {wanted.args[2]}") as caught:
+            start_all([wanted], tmp_path)
+    assert "embedder.url" in caught.value.remedy
+    assert read_servers(tmp_path) == []
+
+
+def test_a_port_of_ended_connections_is_free(tmp_path: Path) -> None:
+    """`down` ends connections from the server's side, and `up` right after it must not wait a minute."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert is_port_taken("127.0.0.1", port)
+        client = socket.create_connection(("127.0.0.1", port))
+        server.accept()[0].close()
+        client.close()
+    assert not is_port_taken("127.0.0.1", port)
+
+
+def test_two_servers_on_one_port(tmp_path: Path) -> None:
+    """Two names of this machine are one port."""
+    urls = {"embedder": {"url": "http://localhost:8100/v1"}, "reranker": {"url": "http://127.0.0.1:8100/v1"}}
+    with pytest.raises(ConfigError, match="same port"):
+        plan_servers(checked(urls), [card(80)])
 
 
 def test_a_taken_port_is_refused(tmp_path: Path) -> None:

@@ -166,6 +166,16 @@ def test_a_tokenizer_of_another_kind_tells_nothing(tokenized: Any) -> None:
         answering({"/tokenize": tokenized, "/v1/embeddings": {}}).check_structure()
 
 
+def test_a_right_tail_does_not_hide_a_missing_template() -> None:
+    """The published folders have a template of their own: /tokenize uses it, /rerank concatenates query and document."""
+    routes = {"/tokenize": {"tokens": [1, *TAIL]}, "/v1/rerank": {"usage": {"prompt_tokens": 1}}}
+    with pytest.raises(KnownAnswerError, match="read 1 token where the model's template makes 74") as caught:
+        answering(routes).check_structure()
+    assert caught.value.remedy == f"Serve it with: --chat-template {TEMPLATE}"
+    routes["/v1/rerank"] = {"usage": {"prompt_tokens": 74}}
+    answering(routes).check_structure()
+
+
 @pytest.mark.parametrize("models", [None, [], {"data": None}, {"data": ["m"]}, {"data": [{"max_model_len": "8k"}]}])
 def test_a_list_of_models_of_another_kind_tells_nothing(models: Any) -> None:
     answering({"/tokenize": {"tokens": [1, *TAIL]}, "/v1/models": models}).check_structure()

@@ -2,8 +2,8 @@
 
     python -m tests.vllm.checkpoints FOLDER TOKENIZER_FOLDER
 
-writes FOLDER/qwen3-embedding and FOLDER/qwen3-reranker, and two broken embedders: one with mean pooling, one whose
-tokenizer appends no end token.
+writes FOLDER/qwen3-embedding and FOLDER/qwen3-reranker, two broken embedders (one with mean pooling, one whose tokenizer
+appends no end token), and FOLDER/published-qwen3-reranker, which has the files that are published since April 2026.
 """
 
 from __future__ import annotations
@@ -21,6 +21,25 @@ from rag_search.rerank.qwen3 import TEMPLATE
 
 YES, NO, END = 9693, 2152, 151643
 TASK = "Given a web search query, retrieve relevant passages that answer the query"
+PUBLISHED_TEMPLATE = """\
+{%- set instruction = messages | selectattr("role", "eq", "system") | map(attribute="content") | first \
+| default("Given a web search query, retrieve relevant passages that answer the query") -%}
+{%- set query_text = messages | selectattr("role", "eq", "query") | map(attribute="content") | first -%}
+{%- set document_text = messages | selectattr("role", "eq", "document") | map(attribute="content") | first -%}
+<|im_start|>system
+Judge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the answer \
+can only be "yes" or "no".<|im_end|>
+<|im_start|>user
+<Instruct>: {{ instruction }}
+<Query>: {{ query_text }}
+<Document>: {{ document_text }}<|im_end|>
+<|im_start|>assistant
+<think>
+
+</think>
+
+
+"""
 SPREAD = 1.5  # standard deviation of yes - no
 
 
@@ -67,6 +86,33 @@ def make_reranker(folder: Path, tokenizer: Path) -> Path:
     _spread_scores(model, PreTrainedTokenizerFast(tokenizer_file=str(tokenizer / "tokenizer.json")))
     model.save_pretrained(folder)
     _write_tokenizer(folder, tokenizer, end_token=False)
+    return folder
+
+
+def publish_reranker(reranker: Path, folder: Path) -> Path:
+    """The reranker in a folder as it is published: its own template, and the modules of sentence-transformers.
+
+    The template takes the instruction as a message of the role system, which vLLM never sends.
+    """
+    shutil.copytree(reranker, folder)
+    (folder / "chat_template.jinja").write_text(PUBLISHED_TEMPLATE, "utf-8")
+    settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    _write(folder / "tokenizer_config.json", {**settings, "chat_template": PUBLISHED_TEMPLATE})
+    kinds = {"": "base.modules.transformer.Transformer", "1_LogitScore": "cross_encoder.modules.logit_score.LogitScore"}
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.{kind}"}
+        for i, (path, kind) in enumerate(kinds.items())
+    ]
+    _write(folder / "modules.json", modules)
+    score = {"true_token_id": YES, "false_token_id": NO, "module_input_name": "causal_logits"}
+    _write(folder / "1_LogitScore" / "config.json", score)
+    form = {"method": "forward", "method_output_name": "logits"}
+    modalities = {"text": form, "message": {**form, "format": "flat"}}
+    transformer = {"transformer_task": "text-generation", "modality_config": modalities}
+    _write(folder / "sentence_bert_config.json", {**transformer, "module_output_name": "causal_logits"})
+    whole = {"activation_fn": "torch.nn.modules.linear.Identity", "default_prompt_name": "query"}
+    whole |= {"model_type": "CrossEncoder", "prompts": {"query": TASK}}
+    _write(folder / "config_sentence_transformers.json", whole)
     return folder
 
 
@@ -154,7 +200,7 @@ def make_all(folder: Path, tokenizer: Path) -> None:
     make_embedder(folder / "qwen3-embedding", tokenizer)
     make_embedder(folder / "mean-qwen3-embedding", tokenizer, pooling="mean")
     make_embedder(folder / "endless-qwen3-embedding", tokenizer, end_token=False)
-    make_reranker(folder / "qwen3-reranker", tokenizer)
+    publish_reranker(make_reranker(folder / "qwen3-reranker", tokenizer), folder / "published-qwen3-reranker")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The real servers of these tests: right ones with and without a prefix cache, and five with one fault each."""
+"""The real servers of these tests: right ones with and without a prefix cache, and seven with one fault each."""
 
 from __future__ import annotations
 
@@ -46,19 +46,23 @@ class Server:
 
 
 def plan(checkpoints: Path, folder: Path) -> dict[str, list[str]]:
-    """Name of each server and its arguments; the last five have one fault each."""
+    """Name of each server and its arguments; the last seven have one fault each."""
     stock = folder / "stock.jinja"
     stock.write_text(
         TEMPLATE.read_text("utf-8").replace('{{ "\\n\\n" }}', "\n"), "utf-8"
     )  # jinja trims the last newline
     reranker, overrides = ["qwen3-reranker"], ["--hf-overrides", OVERRIDES]
     template = ["--chat-template", str(TEMPLATE)]
+    published, own = ["published-qwen3-reranker"], checkpoints / "published-qwen3-reranker" / "chat_template.jinja"
     uncached = "--no-enable-prefix-caching"
     models = {
         "embedder": ["qwen3-embedding"],
         "reranker": [*reranker, *overrides, *template],
         "uncached-embedder": ["qwen3-embedding", uncached],
         "uncached-reranker": [*reranker, *overrides, *template, uncached],
+        "published": [*published, *overrides, *template],
+        "published-no-template": [*published, *overrides],
+        "published-own-template": [*published, *overrides, "--chat-template", str(own)],
         "no-template": [*reranker, *overrides],
         "lost-newline": [*reranker, *overrides, "--chat-template", str(stock)],
         "no-overrides": [*reranker, *template],

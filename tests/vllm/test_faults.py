@@ -26,6 +26,7 @@ def settings(
     max_tokens_per_doc: int = 800,
 ) -> Settings:
     """Settings of the served profile for the servers named."""
+    name = servers[reranker].model
     return checked(
         {
             "profile": "served",
@@ -37,7 +38,7 @@ def settings(
             },
             "reranker": {
                 "url": servers[reranker].url,
-                "model": "qwen3-reranker",
+                "model": name if "rerank" in name else "qwen3-reranker",
                 "known_answers": answers["reranker"],
                 "max_tokens_per_doc": max_tokens_per_doc,
             },
@@ -54,10 +55,17 @@ def test_right_servers_pass_once(servers, answers, tmp_path: Path) -> None:
     assert len(list((tmp_path / "known-answers").iterdir())) == 2
 
 
+def test_the_published_folder_is_right_with_our_template(servers, answers, tmp_path: Path) -> None:
+    right = settings(servers, answers, tmp_path, reranker="published")
+    assert factory.make_reranker(right, None) is not None
+
+
 @pytest.mark.parametrize(
     ("server", "fault", "said", "remedy"),
     [
         ("no-template", "no template", "template", f"--chat-template {TEMPLATE}"),
+        ("published-no-template", "no template, published folder", "read 1 token ", f"--chat-template {TEMPLATE}"),
+        ("published-own-template", "the published template", "ignores the instruction", f"--chat-template {TEMPLATE}"),
         ("lost-newline", "vLLM's own template", "last newline", f"--chat-template {TEMPLATE}"),
         ("no-overrides", "no overrides", "cosines", f"--hf-overrides '{OVERRIDES}'"),
         ("embedder", "rerank URL of the embedding server", "embedding server", "reranker.url"),

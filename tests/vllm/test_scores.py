@@ -164,6 +164,17 @@ def test_cross_encoder(checkpoints, reference, findings) -> None:
     np.testing.assert_allclose(limited.score(QUERY, [long]), wanted, rtol=0, atol=1e-5)
 
 
+def test_cross_encoder_of_the_published_folder(checkpoints, reference) -> None:
+    """Its modules are those of sentence-transformers; the scores are the same, with an instruction, too."""
+    from rag_search.rerank.sentence_transformers import CrossEncoderReranker
+
+    reranker = CrossEncoderReranker(str(checkpoints / "published-qwen3-reranker"))
+    reranker.check_structure()
+    for told in (None, INSTRUCTION):
+        wanted = reference.scores(QUERY, SAFE, *([told] if told else []))
+        np.testing.assert_allclose(reranker.score(QUERY, PASSAGES, instruction=told), wanted, rtol=0, atol=1e-5)
+
+
 IN_PROCESS = """
 import json, sys
 from rag_search.errors import EngineError

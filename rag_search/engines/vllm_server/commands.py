@@ -56,8 +56,9 @@ def plan_servers(
         "embedder": settings.embedder.model or f"Qwen/Qwen3-Embedding-{size}",
         "reranker": settings.reranker.model or f"Qwen/Qwen3-Reranker-{size}",
     }
-    if urls["embedder"] == urls["reranker"]:
-        raise ConfigError("both servers have the same URL.", remedy="Set embedder.url and reranker.url to two ports.")
+    first, second = (urlsplit(url).port for url in urls.values())
+    if first is not None and first == second:
+        raise ConfigError("both servers have the same port.", remedy="Set embedder.url and reranker.url to two ports.")
     shares = shares_for(size, cards) if cards else None
     commands = []
     for number, name in enumerate(("embedder", "reranker")):

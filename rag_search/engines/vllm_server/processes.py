@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -19,7 +20,7 @@ from rag_search.errors import EngineError, pip_install
 from rag_search.runtime import telemetry
 from rag_search.runtime.files import write_atomically
 from rag_search.runtime.http import root_of, uses_proxy
-from rag_search.runtime.processes import process_start
+from rag_search.runtime.processes import is_port_taken, process_start
 
 START_S = 1800.0  # the first start downloads up to 32 GB of weights
 _END_S = 20.0
@@ -155,12 +156,13 @@ def _require_same(server: RunningServer, command: ServerCommand) -> None:
 
 
 def _refuse_taken(command: ServerCommand) -> None:
-    """Raise EngineError if another server answers at the address."""
+    """Raise EngineError if another server answers at the address, or another program has its port."""
+    remedy = f"Stop it, or set {command.name}.url to another port."
     if RunningServer(command.name, command.model, command.url, 0, "", "").healthy:
-        raise EngineError(
-            f"another server answers at {command.url} already.",
-            remedy=f"Stop it, or set {command.name}.url to another port.",
-        )
+        raise EngineError(f"another server answers at {command.url} already.", remedy=remedy)
+    parts = urlsplit(command.url)
+    if parts.hostname and parts.port and is_port_taken(parts.hostname, parts.port):
+        raise EngineError(f"another program has port {parts.port}; it may be a server that is starting.", remedy=remedy)
 
 
 def _tail(server: RunningServer) -> str:

@@ -167,7 +167,7 @@ def test_a_tokenizer_of_another_kind_tells_nothing(tokenized: Any) -> None:
 
 
 def test_a_right_tail_does_not_hide_a_missing_template() -> None:
-    """The published folders have a template of their own: /tokenize uses it, /rerank concatenates query and document."""
+    """The published folders have a template of their own: /tokenize uses it, /rerank concatenates the two texts."""
     routes = {"/tokenize": {"tokens": [1, *TAIL]}, "/v1/rerank": {"usage": {"prompt_tokens": 1}}}
     with pytest.raises(KnownAnswerError, match="read 1 token where the model's template makes 74") as caught:
         answering(routes).check_structure()

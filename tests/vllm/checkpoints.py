@@ -2,8 +2,8 @@
 
     python -m tests.vllm.checkpoints FOLDER TOKENIZER_FOLDER
 
-writes FOLDER/qwen3-embedding and FOLDER/qwen3-reranker, two broken embedders (one with mean pooling, one whose tokenizer
-appends no end token), and FOLDER/published-qwen3-reranker, which has the files that are published since April 2026.
+writes FOLDER/qwen3-embedding and FOLDER/qwen3-reranker, two broken embedders (one with mean pooling, one whose
+tokenizer appends no end token), and FOLDER/published-qwen3-reranker, with the files published since April 2026.
 """
 
 from __future__ import annotations

@@ -213,15 +213,39 @@ def test_the_empty_page_offers_questions_and_folders(watched: Watched, url: str)
 
 
 def test_the_question_is_in_the_address(watched: Watched, url: str) -> None:
-    """A search writes it, and an address with it searches."""
+    """A search writes it where no request repeats it, and an address with it searches."""
     watched.open(url)
     page = watched.search("redis timeout 连接")
-    page.wait_for_function("new URLSearchParams(location.search).get('q') === 'redis timeout 连接'")
+    page.wait_for_function("new URLSearchParams(location.hash.slice(1)).get('q') === 'redis timeout 连接'")
     first = texts(page, ".title")
-    page.goto(page.url)
-    page.wait_for_selector(".hits")
-    assert texts(page, ".title") == first
-    assert page.get_by_label("Question").input_value() == "redis timeout 连接"
+    address = page.url
+    for again in (address, f"{url}/ui/?q=redis%20timeout%20连接"):
+        page.goto("about:blank")
+        page.goto(again)
+        page.wait_for_selector(".hits")
+        assert texts(page, ".title") == first
+        assert page.get_by_label("Question").input_value() == "redis timeout 连接"
+
+
+def test_no_request_repeats_the_question(watched: Watched, url: str) -> None:
+    """Lines of access logs have addresses, so a question must not be in one."""
+    page = watched.open(url)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    watched.search("redis")
+    page.wait_for_function("location.hash === '#q=redis'")
+    watched.search("walrus")
+    page.wait_for_function("location.hash === '#q=walrus'")
+    assert len(asked) >= 2
+    assert not [address for address in asked if "redis" in address or "walrus" in address]
+
+
+def test_another_question_in_the_address_searches(watched: Watched, url: str) -> None:
+    """A person types over the fragment: the browser loads nothing by itself then."""
+    watched.open(url)
+    page = watched.search("redis")
+    page.evaluate("location.hash = '#q=pg_dump'")
+    page.wait_for_function("document.querySelector('.title')?.innerText === 'Backups'")
 
 
 def test_details_are_folded_and_a_path_can_be_copied(watched: Watched, url: str) -> None:

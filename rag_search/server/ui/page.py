@@ -75,11 +75,18 @@ watch('value', () => {
   if (narrow.matches) element.scrollIntoView({block: 'start'});
 });
 """
-# the question is in the address, so that a search can be kept and sent to others
-_READ_ADDRESS = "() => new URLSearchParams(location.search).get('q') || ''"
+# The question is in the fragment of the address, which can be kept and sent to others and is never sent to a server:
+# Gradio repeats the query string in the path of every request. `?q=` is what earlier versions wrote.
+_READ_ADDRESS = """() => {
+  if (!window.readsFragment) addEventListener('hashchange', () => location.reload());
+  window.readsFragment = true;
+  const given = name => new URLSearchParams(name).get('q');
+  return given(location.hash.slice(1)) ?? given(location.search) ?? '';
+}"""
 _WRITE_ADDRESS = """(question) => {
   const address = new URL(location);
-  if (question.trim()) address.searchParams.set('q', question); else address.searchParams.delete('q');
+  address.searchParams.delete('q');
+  address.hash = question.trim() ? new URLSearchParams({q: question}) : '';
   history.replaceState(null, '', address);
 }"""
 _QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}

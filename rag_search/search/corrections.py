@@ -1,13 +1,14 @@
 """Correct typing errors of a query by the words of the index: Latin words one letter off, Chinese homophones.
 
 A word is touched only if the index does not have it, and a Latin one only if the tokenizer needs more pieces for it
-than for its correction: `refuse` is a word, `conection` is not. Whether a Chinese character is wrong shows in its pairs
-with both neighbours: a wrong one makes two unknown pairs, and a homophone makes a word. Characters that are words by
-themselves are left alone, since they stand beside anything.
+than for its correction, or as many for a frequent one: `refuse` is a word, `conection` is not. Whether a Chinese
+character is wrong shows in its pairs with both neighbours: a wrong one makes two unknown pairs, and a homophone makes
+a word. Characters that are words by themselves are left alone, since they stand beside anything.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +21,14 @@ MIN_WORD = 5  # letters of a Latin word
 MAX_WORD = 20
 MAX_CHECKED = 40  # words and characters of one query
 KNOWN = 2  # chunks that have a correction, at least
-ASSOCIATION = 10.0  # a pair of characters is a word if it is so many times as frequent as by chance
-MAX_SUSPECTS = 3  # characters of a query; where more are unknown, it is in another language than the index
+FREQUENT = 10  # chunks that have a correction which takes the tokenizer as many pieces as what was typed
+ASSOCIATION = 10.0  # times as frequent as by chance: a word, if the typed character is not in more chunks
+SURE = 5.5  # of any other homophone: log of the chunks with its word, times log of that frequency
+MAX_UNKNOWN = 4  # Latin words of a query; where more are unknown, it is in another language than the index
+HEAD = 3  # letters that a word has in common with most words that are one edit away
+ENDINGS = ("s", "d", "r", "y")
+MAX_NEAR = 5000  # terms with the same beginning that are looked at
+MAX_SUSPECTS = 6  # characters of a query; where more are unknown, it is in another language than the index
 WORDS = frozenset(  # the most frequent Chinese characters, which are words by themselves
     "的一是了我不在人有他这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能对小多然于心学么之都好看起发当没成只"
     "如事把还用第样道想作种开美总从无情己面最女但现前些所同日手又行意动方期它头经长儿回位分爱老因很给名法间知世什两次使身者被高已亲其进此话常与"
@@ -44,6 +51,10 @@ class Vocabulary(Protocol):
 
     def term_counts(self, terms: Sequence[str]) -> dict[str, int]:
         """Return the number of chunks that have each term."""
+        ...
+
+    def terms_between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
         ...
 
 
@@ -77,28 +88,48 @@ def _latin(index: Vocabulary, query: str, count_tokens: CountTokens) -> Iterator
         if MIN_WORD <= len(match[0]) <= MAX_WORD and (match[0].islower() or match[0].istitle())
     ][:MAX_CHECKED]
     known = index.term_counts([match[0].lower() for match in words]) if words else {}
-    for match in words:
-        word = match[0].lower()
-        if known[word]:
-            continue
-        counts = index.term_counts(list(_one_edit_away(word)))
-        meant = max(counts, key=lambda term: (counts[term], term))
-        if counts[meant] >= KNOWN and not _is_inflected(word, meant):
-            pieces, fewer = count_tokens([word, meant]).tolist()
-            if pieces <= fewer:
-                continue
-            yield Correction(match.start(), match.end(), match[0], meant)
+    unknown = [match for match in words if not known[match[0].lower()]]
+    if not unknown or len(unknown) > MAX_UNKNOWN:
+        return
+    pieces = count_tokens([match[0].lower() for match in unknown]).tolist()
+    for match, length in zip(unknown, pieces, strict=True):
+        meant, count = _nearest(index, match[0].lower()) if length > 1 else ("", 0)
+        if count >= KNOWN and not _is_inflected(match[0].lower(), meant):
+            shorter = length - int(count_tokens([meant])[0])
+            if shorter > 0 or (shorter == 0 and count >= FREQUENT):
+                yield Correction(match.start(), match.end(), match[0], meant)
+
+
+def _nearest(index: Vocabulary, word: str) -> tuple[str, int]:
+    """Return the most frequent term of the index that is one edit away from a word, and the number of its chunks.
+
+    Terms that begin with the same letters are read in one pass; a look-up for every edit takes ten times as long.
+    """
+    edits = set(_one_edit_away(word))
+    same = word[:HEAD]
+    near = {term: count for term, count in index.terms_between(same, _after(same), MAX_NEAR) if term in edits}
+    counts = near | index.term_counts(sorted(edit for edit in edits if not edit.startswith(same)))
+    meant = max(counts, key=lambda term: (counts[term], term))
+    return meant, counts[meant]
+
+
+def _after(text: str) -> str:
+    """Return the first text, in the order of code points, that is after every text that begins with `text`."""
+    return text[:-1] + chr(ord(text[-1]) + 1)
 
 
 def _one_edit_away(word: str) -> Iterator[str]:
-    """Yield the words that one letter left out, added, changed or swapped with the next makes of `word`."""
+    """Yield the words that one letter left out, added, changed or swapped with the next makes of `word`.
+
+    No letter is added before the first, which is not changed either: it is seldom wrong.
+    """
     for place in range(len(word) + 1):
         head, tail = word[:place], word[place:]
         if tail:
             yield head + tail[1:]
         if len(tail) > 1 and tail[0] != tail[1]:
             yield head + tail[1] + tail[0] + tail[2:]
-        for letter in string.ascii_lowercase:
+        for letter in string.ascii_lowercase if head else "":
             yield head + letter + tail
             if tail and letter != tail[0]:
                 yield head + letter + tail[1:]
@@ -107,7 +138,8 @@ def _one_edit_away(word: str) -> Iterator[str]:
 def _is_inflected(word: str, meant: str) -> bool:
     """Return whether two words are forms of one word, which the models know: `streams` and `stream`."""
     short, long = sorted((word, meant), key=len)
-    return long.startswith(short) and long[len(short) :] in ("s", "d", "r", "y")
+    same = short if len(short) < len(long) else short[:-1]
+    return long.startswith(same) and all(word.removeprefix(same) in ("", *ENDINGS) for word in (short, long))
 
 
 def _chinese(index: Vocabulary, query: str) -> Iterator[Correction]:
@@ -136,16 +168,29 @@ def _suspects(run: str, known: Mapping[str, int]) -> Iterator[int]:
 
 
 def _homophone(index: Vocabulary, before: str, char: str, after: str) -> str:
-    """Return the homophone of a character that makes the most frequent word with a neighbour; "" without one."""
+    """Return the homophone of a character that makes the surest words with its neighbours; "" without one."""
     from rag_search.text.pinyin import homophones  # here, since reading the table of readings takes long
 
-    alike = sorted(homophones(char))
-    pairs = {pair: other for other in alike for pair in (before + other, other + after) if len(pair) == 2}
-    counts = index.term_counts([char, before, after, *alike, *pairs])
-    words = [
-        pair
-        for pair in pairs
-        if counts[pair] >= max(KNOWN, counts[char])
-        and counts[pair] * index.chunk_count >= ASSOCIATION * counts[pair[0]] * counts[pair[1]]
-    ]
-    return pairs[max(words, key=lambda pair: (counts[pair], pair))] if words else ""
+    alike = homophones(char)
+    left, right = dict[str, int](), dict[str, int]()
+    if before:  # in one pass: a look-up for every homophone takes ten times as long
+        known = index.terms_between(before, _after(before), MAX_NEAR)
+        left = {pair[1]: count for pair, count in known if len(pair) == 2 and pair[1] in alike}
+    if after:
+        known_pairs = index.term_counts([other + after for other in sorted(alike)])
+        right = {pair[0]: count for pair, count in known_pairs.items() if count}
+    counts = index.term_counts([part for part in (char, before, after, *left, *right) if part])
+
+    def words(other: str) -> list[tuple[int, float]]:
+        """Return in how many chunks the pair with each neighbour is, and how much more often than by chance."""
+        pairs = (before, left.get(other, 0)), (after, right.get(other, 0))
+        return [(n, n * index.chunk_count / (counts[beside] * counts[other])) for beside, n in pairs if n]
+
+    def sureness(other: str) -> float:
+        return sum(math.log1p(count) * math.log1p(association) for count, association in words(other))
+
+    best = max(sorted({*left, *right}), key=sureness, default="")
+    if not best:
+        return ""
+    is_rarer = any(n >= max(KNOWN, counts[char]) and association >= ASSOCIATION for n, association in words(best))
+    return best if is_rarer or sureness(best) >= SURE else ""

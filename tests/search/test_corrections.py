@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rag_search.records import SearchOptions
-from rag_search.search.corrections import corrected, find_corrections
+from rag_search.search.corrections import FREQUENT, corrected, find_corrections
 from rag_search.search.searcher import Searcher
 from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder
 
@@ -41,6 +41,8 @@ def index() -> MemoryIndex:
         ("kubernetes operator", "kubernetes operator"),  # unknown, and nothing is near
         ("--conection", "--conection"),  # an identifier
         ("pools", "pools"),  # a word that the index does not have
+        ("replicatiod", "replication"),
+        ("xeplication lag", "xeplication lag"),  # the first letter is seldom wrong
         ("conn timeout", "conn timeout"),  # too short to tell
     ],
 )
@@ -54,3 +56,19 @@ def test_a_corrected_query_finds_and_tells() -> None:
     assert found.query == "连街数太多"
     assert found.hits[0].chunk.text == "连接数太多"
     assert found.notes == ("searched for '连接数太多': the index does not have what was typed",)
+
+
+@pytest.mark.parametrize("chunks", [FREQUENT - 1, FREQUENT])
+def test_a_frequent_name_is_meant_by_what_is_near(chunks: int) -> None:
+    """The tokenizer needs as many pieces for a name that it does not know as for a slip of it."""
+    index = MemoryIndex({f"{n}.md": ["karmada"] for n in range(chunks)}, WordEmbedder())
+    expected = "karmada" if chunks == FREQUENT else "kermada"
+    assert corrected("kermada", find_corrections(index, "kermada", count_tokens=count_tokens)) == expected
+
+
+def test_a_common_character_is_corrected_by_sure_words_only() -> None:
+    """副 is in more chunks than 复杂, which is a word far beyond chance; 复制 is one chunk in many."""
+    texts = ["主副本"] * 20 + ["复杂度高"] * 12 + [f"别的内容{n}" for n in range(300)]
+    index = MemoryIndex({f"{n}.md": [text] for n, text in enumerate([*texts, "复制"])}, WordEmbedder())
+    assert corrected("口令副杂度", find_corrections(index, "口令副杂度", count_tokens=count_tokens)) == "口令复杂度"
+    assert find_corrections(index, "可以副制吗", count_tokens=count_tokens) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,6 +55,9 @@ def query(
     open_first: Annotated[bool, typer.Option("-o", "--open", help="Open the first hit in the editor.")] = False,
     batch: Annotated[Path | None, typer.Option(help="Answer every query of a file: one a line, or JSON lines.")] = None,
     trec: Annotated[Path | None, typer.Option(help="Also write a TREC run file.")] = None,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Without an index, ingest the folder first if it is small; do not ask.")
+    ] = False,
     server: Annotated[bool, typer.Option("--server/--no-server", help="Use a running `ragsearch serve`.")] = True,
     index: IndexOption = None,
     profile: ProfileOption = None,
@@ -67,6 +71,7 @@ def query(
     """
     from rag_search.cli import answers, questions, results
     from rag_search.cli.like import passage_at, without_document
+    from rag_search.errors import IndexMissingError
     from rag_search.text.dates import parse_since
     from rag_search.text.query import parse_where
 
@@ -98,7 +103,14 @@ def query(
         questions.require_distinct(query_ids)
     found = answers.ask_server(config, texts, options, explain=explain) if server else None
     if found is None:
-        found = answers.search_here(config, texts, options, meanwhile=lambda: results.import_printer(form))
+        search = partial(answers.search_here, config, texts, options, meanwhile=lambda: results.import_printer(form))
+        try:
+            found = search()
+        except IndexMissingError as error:
+            from rag_search.cli.first_ingest import ingest_first
+
+            ingest_first(config, error, yes=yes)
+            found = search()
     if like:
         found = without_document(found, document, top_k=options.top_k - 1)
     if trec:

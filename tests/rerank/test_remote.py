@@ -38,7 +38,7 @@ def test_tei_gets_small_requests() -> None:
     passages = [f"redis {i}" for i in range(70)]
     scores = make(server, shape="tei", root="http://m").score("redis 69", passages)
     np.testing.assert_allclose(scores, shared("redis 69", passages))
-    assert [len(body["texts"]) for _, body in server.requests] == [32, 32, 6]
+    assert sorted(len(body["texts"]) for _, body in server.requests) == [6, 32, 32]  # sent at the same time
 
 
 @pytest.mark.parametrize("root", ["http://m", "http://m/v1"])

@@ -127,6 +127,6 @@ def test_serve_without_gradio_says_so_in_one_line_and_serves(tmp_path: Path, mod
             ]
             assert httpx.get(f"{url}/health").status_code == 200
             assert httpx.get(f"{url}/ui/").status_code == 404
-            assert httpx.get(f"{url}/").status_code == 404
+            assert httpx.get(f"{url}/").json()["name"] == "ragsearch"
         finally:
             process.terminate()

@@ -18,7 +18,7 @@ from rag_search.server.access import LOOPBACK, AccessRules
 from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.metrics import Metrics
 from rag_search.server.middleware import App, Guard
-from rag_search.server.routes.health import health_router, root_router
+from rag_search.server.routes.health import probe_router, root_router, status_router
 from rag_search.server.routes.rerank import rerank_router
 from rag_search.server.routes.search import search_router
 from rag_search.server.service import Service
@@ -45,14 +45,14 @@ def make_app(live_searcher: LiveSearcher, *, mounts: tuple[Mount, ...] = ()) -> 
         title="ragsearch",
         version=__version__,
         lifespan=lifespan,
-        dependencies=_documented_keys() if rules.api_key else None,
         docs_url=None,  # both load their scripts from another host
         redoc_url=None,
     )
     errors.install(app)
-    app.include_router(rerank_router(service))
-    app.include_router(search_router(service))
-    app.include_router(health_router(service, metrics))
+    keys = _documented_keys() if rules.api_key else None
+    for router in (rerank_router(service), search_router(service), status_router(service, metrics)):
+        app.include_router(router, dependencies=keys)
+    app.include_router(probe_router())
     for mount in mounts:
         mount(app, service)
     app.include_router(root_router())  # last: a page has `/` for itself

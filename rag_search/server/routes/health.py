@@ -15,8 +15,8 @@ from rag_search.server.schemas import responses
 from rag_search.server.service import Service
 
 
-def health_router(service: Service, metrics: Metrics) -> APIRouter:
-    """Return the router of /v1/models, /v1/status, /health, /ready and /metrics."""
+def status_router(service: Service, metrics: Metrics) -> APIRouter:
+    """Return the router of /v1/models, /v1/status, /ready and /metrics, which need the key."""
     router = APIRouter(tags=["health"])
 
     @router.get("/v1/models", responses=documented(responses.ModelsReply, reads_body=False))
@@ -41,13 +41,6 @@ def health_router(service: Service, metrics: Metrics) -> APIRouter:
     async def status() -> Response:
         return JSONResponse({"version": __version__, **await run_in_threadpool(service.live_searcher.status)})
 
-    @router.head("/health", include_in_schema=False)
-    @router.get("/health", responses=documented(responses.HealthReply, reads_body=False))
-    @router.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
-    @router.api_route("/ping", methods=["GET", "HEAD"], include_in_schema=False)
-    async def health() -> Response:
-        return JSONResponse({"status": "ok"})
-
     @router.get(
         "/ready", responses=documented(responses.ReadyReply, reads_body=False) | {503: {"model": responses.ReadyReply}}
     )
@@ -63,6 +56,20 @@ def health_router(service: Service, metrics: Metrics) -> APIRouter:
     async def show_metrics() -> Response:
         metrics.gather(service)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def probe_router() -> APIRouter:
+    """Return the router of /health, which probes of containers ask without the key."""
+    router = APIRouter(tags=["health"])
+
+    @router.head("/health", include_in_schema=False)
+    @router.get("/health", responses=documented(responses.HealthReply, reads_body=False))
+    @router.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
+    @router.api_route("/ping", methods=["GET", "HEAD"], include_in_schema=False)
+    async def health() -> Response:
+        return JSONResponse({"status": "ok"})
 
     return router
 

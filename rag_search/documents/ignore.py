@@ -13,7 +13,9 @@ SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    folder: Path
+    """Rules of one folder. above: characters of an absolute path that are its folder's."""
+
+    above: int
     rules: IgnoreRules
 
 
@@ -30,19 +32,22 @@ class Ignored:
             OSError, UnicodeError: an ignore file cannot be read.
         """
         files = [_read(folder / name) for name in IGNORE_FILES]
-        return Ignored(self.levels + tuple(_Level(folder, rules) for rules in files if rules))
+        above = len(str(folder).rstrip("/")) + 1
+        return Ignored(self.levels + tuple(_Level(above, rules) for rules in files if rules))
 
     def without_rules_against(self, folder: Path) -> Ignored:
         """Drop the rules that would exclude `folder` itself: naming a folder overrides ignore files above it."""
-        return Ignored(tuple(level for level in self.levels if not Ignored((level,)).covers(folder, is_folder=True)))
+        return Ignored(
+            tuple(level for level in self.levels if not Ignored((level,)).covers(str(folder), is_folder=True))
+        )
 
-    def covers(self, path: Path, *, is_folder: bool) -> bool:
-        """Return whether the rules exclude `path`, which is in the folder of these rules."""
-        if path.name.startswith(".") or (is_folder and path.name in SKIPPED_FOLDERS):
+    def covers(self, path: str, *, is_folder: bool) -> bool:
+        """Return whether the rules exclude the absolute `path`, which is in the folder of these rules."""
+        name = path.rpartition("/")[2]
+        if name.startswith(".") or (is_folder and name in SKIPPED_FOLDERS):
             return True
         for level in reversed(self.levels):
-            name = path.relative_to(level.folder).as_posix()
-            if (decision := level.rules.decide(name, is_folder=is_folder)) is not None:
+            if (decision := level.rules.decide(path[level.above :], is_folder=is_folder)) is not None:
                 return decision
         return False
 
@@ -80,7 +85,7 @@ def is_ignored(path: Path, *, root: Path) -> bool:
     rules, place = ignored_above(root), root
     for part in path.relative_to(root).parts:
         rules, place = rules.inside(place), place / part
-        if rules.covers(place, is_folder=place.is_dir()) or is_virtual_environment(place):
+        if rules.covers(str(place), is_folder=place.is_dir()) or is_virtual_environment(place):
             return True
     return False
 

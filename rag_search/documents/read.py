@@ -7,8 +7,8 @@ import os
 import shlex
 
 from rag_search.documents.formats import DecodingError, Format, ParsedText, format_of
+from rag_search.documents.found import SourceFile
 from rag_search.documents.metadata import title_of, updated_on
-from rag_search.documents.walk import SourceFile
 from rag_search.errors import InputError
 from rag_search.records import Document
 

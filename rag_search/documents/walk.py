@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from rag_search.documents.formats import FORMATS, OFFICE_SUFFIXES
+from rag_search.documents.found import SkippedPath, SourceFile
 from rag_search.documents.ignore import Ignored, ignored_above, is_virtual_environment, places_around
 from rag_search.documents.selection import Selection
 from rag_search.errors import DISTRIBUTION, InputError
@@ -20,36 +21,10 @@ SUFFIXES = NAMED_SUFFIXES - {".txt"}  # only when it is named: folders are full 
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file to index.
-
-    path: as in `records.Document.path`. absolute: where to read it. mtime_ns: nanoseconds since the epoch.
-    """
-
-    path: str
-    absolute: Path
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedPath:
-    """A file or a whole folder that was skipped.
-
-    path: as stored.
-    failed: the corpus is incomplete without it (unreadable, broken); a link in a circle is skipped by choice.
-    """
-
-    path: str
-    message: str
-    failed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Entry:
-    """A path to visit, and the ignore rules of its folder."""
+    """An absolute path to visit, and the ignore rules of its folder."""
 
-    absolute: Path
+    place: str
     rules: Ignored
     is_folder: bool
     is_link: bool = False
@@ -90,9 +65,10 @@ class _Walk:
     def __init__(
         self, base: Path, on_problem: Callable[[SkippedPath], None], selection: Selection, unread: Counter[str]
     ) -> None:
-        self.base, self.on_problem, self.selection, self.unread = base, on_problem, selection, unread
-        self._above = base.as_posix().rstrip("/") + "/"
-        self.seen: set[tuple[int, int] | Path] = set()
+        self.on_problem, self.selection, self.unread = on_problem, selection, unread
+        self._base = str(base)
+        self._above = self._base.rstrip("/") + "/"
+        self.seen: set[tuple[int, int] | str] = set()
         self.links: deque[_Entry] = deque()
         self._allowed: list[Path] = []  # where links may lead: the roots and their Git work trees
 
@@ -110,15 +86,15 @@ class _Walk:
             entry = waiting.pop()
             if entry.is_folder:
                 waiting.extend(reversed(self._children(entry)))
-            elif file := self._file(entry.absolute):
+            elif file := self._file(entry.place):
                 yield file
 
     def _top(self, root: Path) -> list[_Entry]:
         if not root.is_dir():
             if root.suffix.lower() in NAMED_SUFFIXES:
-                return [_Entry(root, Ignored(), is_folder=False)]
-            if self.selection.includes(self._stored(root)):
-                return [_Entry(root, Ignored(), is_folder=False)]
+                return [_Entry(str(root), Ignored(), is_folder=False)]
+            if self.selection.includes(self._stored(str(root))):
+                return [_Entry(str(root), Ignored(), is_folder=False)]
             if root.suffix.lower() in OFFICE_SUFFIXES:
                 self._report(root, f"needs an extra. Run: pip install '{DISTRIBUTION}[office]'", failed=True)
                 return []
@@ -126,19 +102,19 @@ class _Walk:
             self._report(root, f"is not of a known kind ({kinds}); --include reads it as text", failed=True)
             return []
         try:
-            return [_Entry(root, ignored_above(root), is_folder=True)]
+            return [_Entry(str(root), ignored_above(root), is_folder=True)]
         except (OSError, ValueError) as error:
             self._report(root, f"an ignore file above it cannot be used: {error}", failed=True)
             return []
 
     def _children(self, entry: _Entry) -> list[_Entry]:
         """Return the entries of a folder to visit, sorted by name; links are kept for later."""
-        folder = entry.absolute
+        folder = Path(entry.place)
         try:
-            if not self._is_new(folder, folder.stat()):
+            if not self._is_new(entry.place, folder.stat()):
                 return []
             rules = entry.rules.inside(folder)
-            with os.scandir(folder) as entries:
+            with os.scandir(entry.place) as entries:
                 children = sorted(entries, key=lambda child: child.name)
         except (OSError, ValueError) as error:  # ValueError: an ignore file that is not UTF-8, or a bad pattern
             self._report(folder, f"the folder cannot be read: {_reason(error)}", failed=True)
@@ -148,24 +124,24 @@ class _Walk:
         return [visit for visit in visits if not visit.is_link]
 
     def _visited(self, child: os.DirEntry[str], rules: Ignored) -> _Entry | None:
-        path = Path(child.path)
+        path = child.path
         try:
             is_folder = child.is_dir()
         except OSError:  # a link to itself: looked at again when links are followed
             is_folder = False
-        suffix = path.suffix.lower()
+        suffix = _suffix(child.name)
         if not is_folder and suffix not in SUFFIXES and not self.selection.includes(self._stored(path)):
             if not child.name.startswith("."):
                 self.unread[suffix or "no suffix"] += 1
             return None
-        if self.selection.excludes(self._stored(path), is_folder=is_folder):
+        if self.selection.exclude and self.selection.excludes(self._stored(path), is_folder=is_folder):
             return None
-        if rules.covers(path, is_folder=is_folder) or (is_folder and is_virtual_environment(path)):
+        if rules.covers(path, is_folder=is_folder) or (is_folder and is_virtual_environment(Path(path))):
             return None
         return _Entry(path, rules, is_folder, child.is_symlink())
 
     def _followed(self, link: _Entry) -> list[_Entry]:
-        path = link.absolute
+        path = Path(link.place)
         try:
             target = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, up to Python 3.12
@@ -185,39 +161,38 @@ class _Walk:
 
     def _is_kind(self, target: Path) -> bool:
         """Return whether the file behind a link would be read under its own name."""
-        return target.suffix.lower() in NAMED_SUFFIXES or self.selection.includes(self._stored(target))
+        return target.suffix.lower() in NAMED_SUFFIXES or self.selection.includes(self._stored(str(target)))
 
-    def _file(self, path: Path) -> SourceFile | None:
+    def _file(self, place: str) -> SourceFile | None:
         try:
-            info = path.stat()
+            info = os.stat(place)  # noqa: PTH116 (a Path for each file takes half the time of a walk)
         except FileNotFoundError:
-            self._report(path, "vanished while the folder was read", failed=False)
+            self._report(place, "vanished while the folder was read", failed=False)
             return None
         except OSError as error:
-            self._report(path, f"cannot be read: {_reason(error)}", failed=True)
+            self._report(place, f"cannot be read: {_reason(error)}", failed=True)
             return None
         if not stat.S_ISREG(info.st_mode):
-            self._report(path, "is not a regular file", failed=True)
-        elif not _is_unicode(path):
-            self._report(path, "has a name that is not UTF-8", failed=True)
-        elif self._is_new(path, info):
-            return SourceFile(self._stored(path), path, info.st_size, info.st_mtime_ns)
+            self._report(place, "is not a regular file", failed=True)
+        elif not _is_unicode(place):
+            self._report(place, "has a name that is not UTF-8", failed=True)
+        elif self._is_new(place, info):
+            return SourceFile(self._stored(place), place, info.st_size, info.st_mtime_ns)
         return None
 
-    def _is_new(self, path: Path, info: os.stat_result) -> bool:
+    def _is_new(self, place: str, info: os.stat_result) -> bool:
         """Return whether this is the first visit under any name. Some file systems have no inode numbers."""
-        identity = (info.st_dev, info.st_ino) if info.st_ino else path
+        identity = (info.st_dev, info.st_ino) if info.st_ino else place
         if identity in self.seen:
             return False
         self.seen.add(identity)
         return True
 
-    def _stored(self, path: Path) -> str:
-        # as text: `relative_to` takes a third of the time of a walk
-        return "." if path == self.base else path.as_posix().removeprefix(self._above)
+    def _stored(self, place: str) -> str:
+        return "." if place == self._base else place.removeprefix(self._above)
 
-    def _report(self, path: Path, message: str, *, failed: bool) -> None:
-        name = self._stored(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    def _report(self, place: Path | str, message: str, *, failed: bool) -> None:
+        name = self._stored(str(place)).encode("utf-8", "backslashreplace").decode("utf-8")
         self.on_problem(SkippedPath(name, message, failed))
 
 
@@ -226,12 +201,18 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (Path.absolute keeps `..`, resolve follows links)
 
 
-def _is_unicode(path: Path) -> bool:
+def _is_unicode(name: str) -> bool:
     try:
-        str(path).encode("utf-8")
+        name.encode("utf-8")
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _suffix(name: str) -> str:
+    """Return the suffix of a file's name as `Path.suffix` does, in lower case."""
+    dot = name.rfind(".")
+    return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
 
 
 def _reason(error: Exception) -> str:

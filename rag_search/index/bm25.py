@@ -67,15 +67,17 @@ class LexicalSearch:
 
     def _selective(self, terms: Sequence[str]) -> list[str]:
         """Return the terms to look up, rarest first."""
-        counts = {term: self._frequency(term) for term in dict.fromkeys(terms)}
+        distinct = dict.fromkeys(terms)
+        recorded = {term: count for term in distinct if (count := self._recorded(term))}
+        counts = recorded | self.counts([term for term in distinct if term not in recorded])
         present = sorted((term for term in counts if counts[term]), key=lambda term: (counts[term], term))
         read = np.cumsum([counts[term] for term in present])
         return present[: max(1, min(MAX_TERMS, int((read <= POSTINGS).sum())))]
 
-    def _frequency(self, term: str) -> int:
-        """Return the document frequency of a term. The recorded count of a frequent one may be slightly old."""
-        recorded = self._frequent.get(folded(term))
-        return recorded if recorded and self._postings.occurs(term) else self.count(term)
+    def _recorded(self, term: str) -> int:
+        """Return the recorded document frequency of a frequent term, which may be slightly old; 0 for others."""
+        recorded = self._frequent.get(folded(term), 0)
+        return recorded if recorded and self._postings.occurs(term) else 0
 
     def count(self, term: str) -> int:
         """Count the chunks with the term. The count is cached."""

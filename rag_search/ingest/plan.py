@@ -148,7 +148,7 @@ def _without_sources(
     return [
         top
         for top in dict.fromkeys(absolute(roots))
-        if top not in reported and top.is_dir() and not _holds(top, (source.absolute for source in sources))
+        if top not in reported and top.is_dir() and not _holds(top, (source.place for source in sources))
     ]
 
 
@@ -157,10 +157,10 @@ def _emptied(top: Path, lost: int, base: Path) -> SkippedPath:
     return SkippedPath((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
 
 
-def _holds(top: Path, files: Iterable[Path]) -> bool:
+def _holds(top: Path, files: Iterable[str]) -> bool:
     """Return whether any file is under `top`, by its own name or by that of the folder it links to."""
     above = tuple(f"{folder.as_posix().rstrip('/')}/" for folder in (top, top.resolve()))
-    return any(file.as_posix().startswith(above) for file in files)
+    return any(file.startswith(above) for file in files)
 
 
 class _Removal:

@@ -18,7 +18,7 @@ def read(tmp_path: Path, content: str | bytes, *, name: str = "file.md", max_byt
     path = tmp_path / name
     path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
     os.utime(path, ns=(0, 31 * DAY_NS))
-    return read_document(SourceFile(name, path, path.stat().st_size, 31 * DAY_NS), max_bytes=max_bytes)
+    return read_document(SourceFile(name, str(path), path.stat().st_size, 31 * DAY_NS), max_bytes=max_bytes)
 
 
 def test_text_is_kept_exactly(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_binary_and_large_files_are_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone.md cannot be read: No such file"):
-        read_document(SourceFile("gone.md", tmp_path / "gone.md", 1, 0))
+        read_document(SourceFile("gone.md", str(tmp_path / "gone.md"), 1, 0))
 
 
 def test_a_file_that_keeps_changing_is_read_whole_or_refused(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_file_that_keeps_changing_is_read_whole_or_refused(tmp_path: Path) -> 
     try:
         for _ in range(20):
             try:
-                text = read_document(SourceFile("busy.md", path, 100_000, 0)).text
+                text = read_document(SourceFile("busy.md", str(path), 100_000, 0)).text
             except InputError as error:
                 assert "changes while it is read" in str(error)
             else:

@@ -34,7 +34,7 @@ def write(folder: Path) -> list[SourceFile]:
     for name, text in (("a.md", "# A\n\nfine"), ("b.md", "# B\n\nboom"), ("c.md", "# C\n\nfine")):
         (folder / name).write_text(text, "utf-8")
         info = (folder / name).stat()
-        sources.append(SourceFile(name, folder / name, info.st_size, info.st_mtime_ns))
+        sources.append(SourceFile(name, str(folder / name), info.st_size, info.st_mtime_ns))
     return sources
 
 
@@ -73,7 +73,7 @@ def test_front_matter_of_any_tag(tmp_path: Path, front_matter: str) -> None:
     sources = write(tmp_path)
     (tmp_path / "a.md").write_text(f"---\n{front_matter}\n---\n# A\n\nfine", "utf-8")
     info = (tmp_path / "a.md").stat()
-    sources[0] = SourceFile("a.md", tmp_path / "a.md", info.st_size, info.st_mtime_ns)
+    sources[0] = SourceFile("a.md", str(tmp_path / "a.md"), info.st_size, info.st_mtime_ns)
     items = list(prepare_files(sources[::2], count_tokens=failing(ValueError()), options=OPTIONS))
     assert len(items) == 2
     assert isinstance(items[1].outcome, Prepared)

@@ -46,7 +46,9 @@ def test_token_vectors_needed_and_not_made() -> None:
     settings = checked({"embedder": {"backend": "openai"}, "reranker": {"backend": "late-interaction"}})
     with pytest.raises(ConfigError, match="token vectors") as caught:
         choose_backends(settings)
-    assert caught.value.remedy == "Set reranker.backend to vllm, rerank-api, cross-encoder or none."
+    *others, last = [name for name, row in RERANKERS.items() if row is None or not row.token_vectors]
+    assert caught.value.remedy == f"Set reranker.backend to {', '.join(others)} or {last}."
+    assert "vllm" in others and last == "none"
 
 
 def test_no_standalone_reranker_where_it_is_off() -> None:

@@ -1,0 +1,169 @@
+"""Measure every dev set with the product, and print one table of what each stage is worth.
+
+    python -m benchmarks.quality FOLDER[:QRELS[:SPLIT]] ... [--limit N]
+    python -m benchmarks.quality --show
+
+Every set is measured as `ragsearch evaluate` measures it, over all of its documents. Sets that an earlier run measured
+stay in the JSON, so a long run may be done in parts; a set measured again replaces its figures. A difference is
+rerank - hybrid with its 95 % interval, the questions won and lost, and p of a sign-flip test. Milliseconds are the
+median CPU time of a query in a warm process, all threads together. Results: quality.md and quality.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from rag_search import api
+from rag_search.evaluation.evaluate import Evaluation
+from rag_search.evaluation.report import as_dict
+from rag_search.records import System
+from tests.support import machine
+
+RESULTS = Path(__file__).with_name("results")
+SYSTEMS: tuple[System, ...] = ("bm25", "dense", "hybrid", "rerank")
+FEW = 20  # questions; a group with fewer says too little for a row
+
+
+@dataclass
+class Clock:
+    """The CPU time at which each question was answered, as `api.evaluate` reports its progress."""
+
+    asked: list[float] = field(default_factory=list)
+
+    def __call__(self, phase: str, _done: int, _total: int) -> None:
+        """Note the time of one answer."""
+        if phase == "asking":
+            self.asked.append(time.process_time())
+
+    def median_ms(self, systems: Sequence[str]) -> dict[str, float]:
+        """Return the median of each system; the first question of each also pays for opening the index."""
+        each = len(self.asked) // len(systems)
+        parts = [self.asked[number * each : (number + 1) * each] for number in range(len(systems))]
+        taken = [[1000 * (after - before) for before, after in pairwise(part)] for part in parts]
+        return {
+            name: round(statistics.median(times), 1) if times else 0.0
+            for name, times in zip(systems, taken, strict=True)
+        }
+
+
+def main() -> None:
+    """Measure the sets named, keep the others, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="*", metavar="FOLDER[:QRELS[:SPLIT]]")
+    parser.add_argument("--limit", type=int, help="only the first questions of each set")
+    parser.add_argument("--show", action="store_true", help="write the tables of what was measured before")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    if not arguments.sets and not arguments.show:
+        parser.error("name a set, or pass --show")
+    path = arguments.out / "quality.json"
+    results = json.loads(path.read_text("utf-8")) if path.exists() else {"schema": 1, "sets": {}}
+    for wanted in arguments.sets:
+        name, row = measure(wanted, limit=arguments.limit)
+        results["sets"][name] = row | {"facts": machine.facts()}
+        path.write_text(json.dumps(results, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8")
+        print(f"{name}: {row['queries']} questions", flush=True)
+    text = "\n".join(lines(results)) + "\n"
+    (arguments.out / "quality.md").write_text(text, "utf-8")
+    print(text)
+
+
+def measure(wanted: str, *, limit: int | None) -> tuple[str, dict[str, Any]]:
+    """Return the name of a set and its figures."""
+    folder, qrels, split = [*wanted.split(":"), "", ""][:3]
+    clock = Clock()
+    evaluation = api.evaluate(
+        folder, qrels=qrels or None, split=split or None, systems=SYSTEMS, limit=limit, on_progress=clock
+    )
+    name = " ".join([evaluation.dataset.name, *(part for part in (qrels, split) if part and part != "test")])
+    return name, as_dict(evaluation) | {"cpu_ms": clock.median_ms(SYSTEMS), "right": _right(evaluation)}
+
+
+def _right(evaluation: Evaluation) -> dict[str, dict[str, str]]:
+    """Return of each group of each grouping the questions as digits: 1 for each system whose first hit is right."""
+    groups: dict[str, dict[str, list[str]]] = {"kind": defaultdict(list), "language": defaultdict(list)}
+    for query in evaluation.dataset.judged:
+        digits = "".join(str(int(result.values["top1"][query.query_id])) for result in evaluation.systems)
+        groups["kind"][query.kind].append(digits)
+        groups["language"][query.lang].append(digits)
+    return {grouping: {name: " ".join(rows) for name, rows in found.items()} for grouping, found in groups.items()}
+
+
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the tables as Markdown."""
+    sets = results["sets"]
+    yield from ["# Quality on every dev set", "", "Top-1 by system; measured by `python -m benchmarks.quality`.", ""]
+    yield f"| set | questions | {' | '.join(SYSTEMS)} | rerank, 95 % | rerank - hybrid | R@50 | nDCG@10 | CPU ms |"
+    yield "|---|---:|" + "---:|" * len(SYSTEMS) + "---|---|---:|---:|---:|"
+    for name, row in sets.items():
+        yield _row(name, row)
+    yield _mean_row(sets)
+    for grouping in ("language", "kind"):
+        yield from ["", f"## By {grouping}", "", f"| {grouping} | questions | {' | '.join(SYSTEMS)} |"]
+        yield "|---|---:|" + "---:|" * len(SYSTEMS)
+        yield from _groups(sets, grouping)
+    yield ""
+    yield from (machine.line(facts) for facts in _different(row["facts"] for row in sets.values()))
+
+
+def _row(name: str, row: Mapping[str, Any]) -> str:
+    systems = {each["system"]: each for each in row["systems"]}
+    top1 = " | ".join(f"{systems[system]['metrics']['top1']:.3f}" for system in SYSTEMS)
+    low, high = systems["rerank"]["top1_ci"]
+    test, metrics = row["significance"]["rerank vs hybrid"], systems["rerank"]["metrics"]
+    difference = (
+        f"{test['difference']:+.3f} ({test['ci'][0]:+.3f} to {test['ci'][1]:+.3f}), "
+        f"{test['wins']}/{test['losses']}, p {test['p_value']:.2g}"
+    )
+    return (
+        f"| {name} | {row['queries']:,} | {top1} | {low:.3f}-{high:.3f} | {difference} | {metrics['r@50']:.3f} "
+        f"| {metrics['ndcg@10']:.3f} | {row['cpu_ms']['rerank']:.1f} |"
+    )
+
+
+def _mean_row(sets: Mapping[str, Any]) -> str:
+    """Return the means over sets, each counted once."""
+
+    def mean(metric: str, system: str) -> float:
+        found = [each["metrics"][metric] for row in sets.values() for each in row["systems"]
+                 if each["system"] == system]  # fmt: skip
+        return sum(found) / max(1, len(found))
+
+    top1 = [mean("top1", system) for system in SYSTEMS]
+    questions = sum(row["queries"] for row in sets.values())
+    cells = " | ".join(f"{value:.3f}" for value in top1)
+    return (
+        f"| mean of the sets | {questions:,} | {cells} | | {top1[-1] - top1[-2]:+.3f} | {mean('r@50', 'rerank'):.3f} "
+        f"| {mean('ndcg@10', 'rerank'):.3f} | |"
+    )
+
+
+def _groups(sets: Mapping[str, Any], grouping: str) -> Iterator[str]:
+    """Yield a row for each group of questions over all sets, the largest first."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in sets.values():
+        for name, digits in row["right"][grouping].items():
+            found[name] += digits.split()
+    for name, rows in sorted(found.items(), key=lambda each: (-len(each[1]), each[0])):
+        if len(rows) >= FEW:
+            shares = [sum(digits[number] == "1" for digits in rows) / len(rows) for number in range(len(SYSTEMS))]
+            yield f"| {name} | {len(rows):,} | {' | '.join(f'{share:.3f}' for share in shares)} |"
+
+
+def _different(facts: Iterator[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Yield each command's facts once."""
+    seen = {each["command"]: each for each in facts}
+    yield from seen.values()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ import typer
 from rag_search import __version__
 from rag_search.cli.common import FAILED
 from rag_search.errors import RagSearchError
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import one_line, plain
 
 _TEARDOWN = {"vllm", "torch", "faiss"}  # libraries that must end their own processes, threads and device contexts
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, which typer does not export
@@ -144,9 +144,10 @@ def _run_command() -> int:
 
 def _complain(message: str, remedy: str = "") -> None:
     """Print an error on stderr, sanitised: it may quote a server's reply or the content of a file."""
-    typer.echo(f"error: {plain(message)}", err=True)
+    quoted = plain(message).replace("\n", "\n| ")  # a path or a log cannot look like a remedy
+    typer.echo(f"error: {quoted}", err=True)
     if remedy:
-        typer.echo(f"  {plain(remedy)}", err=True)
+        typer.echo(f"  {one_line(remedy)}", err=True)
 
 
 if __name__ == "__main__":

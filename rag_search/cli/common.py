@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rag_search.cli.terminal import SERVED, local_only
+from rag_search.text.sanitize import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,7 +116,7 @@ def working_folder() -> Path:
 
 def print_json(value: object) -> None:
     """Print a value as indented JSON on stdout."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    typer.echo(json_text(value, indent=2))
 
 
 def places(config: Config) -> PathMapper:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_search.cli.common import FOUND, NOTHING, IndexOption, JsonOption, load_config, places, print_json
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import plain, visible
 
 if TYPE_CHECKING:
     from rag_search.index import ReadStore
@@ -40,7 +40,7 @@ def list_documents(
     if as_json:
         print_json(paths)
     else:
-        sys.stdout.write("".join(f"{plain(path)}\n" for path in paths))
+        sys.stdout.write("".join(f"{visible(path)}\n" for path in paths))
     raise typer.Exit(FOUND if paths else NOTHING)
 
 
@@ -100,7 +100,7 @@ def find_lines(reader: ReadStore, shown: PathMapper, place: str) -> tuple[Docume
             except InputError:
                 continue
             return document, *_checked_range(document, place, first, last)
-    raise InputError(f"{plain(place)!r} is not an indexed document.", remedy="Run: ragsearch list")
+    raise InputError(f"{visible(place)!r} is not an indexed document.", remedy="Run: ragsearch list")
 
 
 def _checked_range(document: Document, place: str, first: int, last: int) -> tuple[int, int]:
@@ -111,6 +111,6 @@ def _checked_range(document: Document, place: str, first: int, last: int) -> tup
     lines = document.text.count("\n") + 1
     if first < 1 or first > lines or (last and last < first):
         raise InputError(
-            f"{plain(place)!r} names lines that do not exist.", remedy=f"The document has {count(lines, 'line')}."
+            f"{visible(place)!r} names lines that do not exist.", remedy=f"The document has {count(lines, 'line')}."
         )
     return first, last

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import ProfileOption, stderr_console, stdout_console
+from rag_search.cli.common import ProfileOption, print_json, stderr_console, stdout_console
 
 if TYPE_CHECKING:
     from rag_search.evaluation.evaluate import Evaluation
@@ -65,7 +64,7 @@ def evaluate(
     if out_dir:
         _save(evaluation, out_dir)
     if as_json or output is Format.json:
-        typer.echo(json.dumps(as_dict(evaluation), ensure_ascii=False, indent=2))
+        print_json(as_dict(evaluation))
     elif output is Format.md:
         typer.echo(to_markdown(evaluation))
     else:

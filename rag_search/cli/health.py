@@ -19,7 +19,7 @@ from rag_search.cli.common import (
     stdout_console,
 )
 from rag_search.text.amounts import count
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import one_line, plain
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -93,9 +93,9 @@ def doctor(as_json: JsonOption = False, index: IndexOption = None, profile: Prof
         if not as_json:
             colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.state]
             line = Text(f"{finding.state:<5}", style=colour).append(f"{finding.check:<10}", style="bold")
-            console.print(line.append(plain(finding.detail)), soft_wrap=True)
+            console.print(line.append(one_line(finding.detail)), soft_wrap=True)
             if finding.remedy:
-                console.print(Text(f"     {plain(finding.remedy)}"), soft_wrap=True)
+                console.print(Text(f"     {one_line(finding.remedy)}"), soft_wrap=True)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     if any(finding.state == "fail" for finding in findings):
@@ -112,7 +112,7 @@ def verify(as_json: JsonOption = False, index: IndexOption = None) -> None:
         print_json([asdict(problem) for problem in problems])
     else:
         for problem in problems:
-            stdout_console().print(plain(str(problem)), soft_wrap=True)
+            stdout_console().print(one_line(str(problem)), soft_wrap=True)
     if problems:
         stderr_console().print(count(len(problems), "problem"))
         raise typer.Exit(FAILED)

@@ -12,7 +12,7 @@ import typer
 
 from rag_search.cli.common import IndexOption, JsonOption, load_config, places, print_json, stderr_console
 from rag_search.text.amounts import count, human_bytes
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import one_line, visible
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -32,7 +32,7 @@ def list_indexes(as_json: JsonOption = False) -> None:
         mark = "*" if row["index"] == here else " "
         size = human_bytes(row["bytes"])
         documents = "unreadable" if row["documents"] is None else count(row["documents"], "document")
-        sys.stdout.write(f"{mark} {plain(row['name'])}  {documents}, {size}\n")
+        sys.stdout.write(f"{mark} {visible(row['name'])}  {documents}, {size}\n")
     if not rows:
         stderr_console().print("there is no index yet. Run: ragsearch ingest PATH")
 
@@ -64,7 +64,7 @@ def remove_index(
         lock.release()
     if _is_of_project(folder):
         shutil.rmtree(folder.parent)
-    sys.stdout.write(f"removed the index of {plain(label)}\n")
+    sys.stdout.write(f"removed the index of {visible(label)}\n")
 
 
 def remove(
@@ -101,9 +101,9 @@ def remove(
     sys.stdout.write(f"removed {count(len(removed), 'document')}\n")
     inside = [path for path in stored if any(_is_in(path, root) for root in kept)]
     if inside:
-        again = ", ".join(shown.shown(path) for path in inside)
+        again = ", ".join(shown.printed(path) for path in inside)
         line = f"{again}: the next ingest of the folder around it adds it again, unless .ragsearchignore lists it"
-        stderr_console().print(plain(line), soft_wrap=True)
+        stderr_console().print(one_line(line), soft_wrap=True)
 
 
 def _is_in(path: str, folder: str) -> bool:
@@ -165,4 +165,4 @@ def _confirmed(question: str) -> bool:
 
     if not sys.stdin.isatty():
         raise InputError("there is no terminal to ask on.", remedy="Pass --yes.")
-    return typer.confirm(plain(question), err=True)
+    return typer.confirm(one_line(question), err=True)

@@ -22,7 +22,7 @@ from rag_search.cli.common import (
 )
 from rag_search.cli.progress import ingest_progress
 from rag_search.cli.reports import print_interrupted, print_plan, print_report
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import visible
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -85,7 +85,7 @@ def ingest(
         from rag_search.cli.watch import follow
 
         stderr_console().print(
-            f"watching {plain(', '.join(str(root) for root in roots))}; Ctrl-C ends it", soft_wrap=True
+            f"watching {visible(', '.join(str(root) for root in roots))}; Ctrl-C ends it", soft_wrap=True
         )
         follow(
             roots,

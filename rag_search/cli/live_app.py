@@ -20,7 +20,7 @@ from rag_search.records import Hit, SearchResult
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights
 from rag_search.text.passages import body_of
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import one_line, plain
 
 PAUSE_S = 0.15  # without a key before a search starts
 NARROW = 80  # cells; below, the preview is under the hits
@@ -102,8 +102,8 @@ class LiveSearch(App[None]):
         self._preview()
 
     def _row(self, hit: Hit) -> Text:
-        place = f"{plain(self._mapper.shown(hit.chunk.path))}:{hit.line}"
-        return Text.assemble((f"{hit.score:.2f} ", "green"), (plain(hit.chunk.title), "bold"), "\n", (place, "dim"))
+        place = f"{self._mapper.printed(hit.chunk.path)}:{hit.line}"
+        return Text.assemble((f"{hit.score:.2f} ", "green"), (one_line(hit.chunk.title), "bold"), "\n", (place, "dim"))
 
     def on_list_view_highlighted(self, _: ListView.Highlighted) -> None:
         """Show the passage of the hit that is chosen."""

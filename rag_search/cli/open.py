@@ -14,6 +14,7 @@ import typer
 
 from rag_search.cli.common import load_config
 from rag_search.text.amounts import count
+from rag_search.text.sanitize import visible
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -43,7 +44,7 @@ def open_hit(
     path, line = hits[number - 1]
     command = command_at(config, Path(path), line)
     if dry_run:
-        typer.echo(shlex.join(command))
+        typer.echo(visible(shlex.join(command)))
         return
     raise typer.Exit(_run(command))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import typer
 
 from rag_search.cli.common import stderr_console, stdout_console
 from rag_search.text.amounts import count, human_bytes, human_seconds
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import json_text, one_line, plain, visible
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -30,11 +29,11 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
         "failed": [f"{failure.path}: {failure.reason}" for failure in plan.failed],
     }
     if as_json:
-        typer.echo(json.dumps({**groups, "unchanged": plan.unchanged}, ensure_ascii=False))
+        typer.echo(json_text({**groups, "unchanged": plan.unchanged}))
         return
     for name, paths in groups.items():
         for path in paths:
-            typer.echo(f"{name:<8} {plain(path)}")
+            typer.echo(f"{name:<8} {visible(path)}")
     counts = ", ".join(f"{len(paths)} {name}" for name, paths in groups.items())
     typer.echo(f"would change: {counts}; {plan.unchanged} unchanged")
 
@@ -42,24 +41,24 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 def print_report(report: IngestReport, config: Config, shown: PathMapper, *, as_json: bool, quiet: bool) -> None:
     """Print failures on stderr, and the counts, the totals and the next step."""
     if as_json:
-        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+        typer.echo(json_text(asdict(report)))
         return
     console = stderr_console()
     for failure in report.failed:
-        line = f"failed  {plain(shown.shown(failure.path))}: {plain(failure.reason)}"
+        line = f"failed  {shown.printed(failure.path)}: {one_line(failure.reason)}"
         console.print(line, style="red", soft_wrap=True)
     if quiet:
         return
     for skipped in report.skipped:
-        line = f"skipped {plain(shown.shown(skipped.path))}: {plain(skipped.reason)}"
+        line = f"skipped {shown.printed(skipped.path)}: {one_line(skipped.reason)}"
         console.print(line, style="dim", soft_wrap=True)
     for warning in report.warnings:
-        line = f"partly  {plain(shown.shown(warning.path))}: {plain(warning.reason)}"
+        line = f"partly  {shown.printed(warning.path)}: {one_line(warning.reason)}"
         console.print(line, style="yellow", soft_wrap=True)
     if report.unread:
         console.print(f"skipped {_unread(report.unread)}", style="dim", soft_wrap=True)
     for path in report.empty:
-        console.print(f"empty   {plain(shown.shown(path))}", style="yellow", soft_wrap=True)
+        console.print(f"empty   {shown.printed(path)}", style="yellow", soft_wrap=True)
     rate = report.tokens / report.seconds if report.seconds else 0.0
     stdout_console().print(
         f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
@@ -72,7 +71,7 @@ def print_report(report: IngestReport, config: Config, shown: PathMapper, *, as_
 
 def _unread(kinds: Mapping[str, int]) -> str:
     """Describe the files of kinds that are not read: `41 files: .rst 30, .png 11`."""
-    shown = ", ".join(f"{plain(kind)} {number:,}" for kind, number in list(kinds.items())[:UNREAD_KINDS])
+    shown = ", ".join(f"{visible(kind)} {number:,}" for kind, number in list(kinds.items())[:UNREAD_KINDS])
     more = f", {len(kinds) - UNREAD_KINDS} more kinds" if len(kinds) > UNREAD_KINDS else ""
     remedy = " (--include '*.txt' reads .txt)" if ".txt" in kinds else ""
     return f"{count(sum(kinds.values()), 'file')}: {shown}{more}{remedy}"

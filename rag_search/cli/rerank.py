@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import FOUND, JsonOption, ProfileOption, load_config, read_text, stdout_console
+from rag_search.cli.common import FOUND, JsonOption, ProfileOption, load_config, print_json, read_text, stdout_console
 
 
 def rerank(
@@ -35,7 +34,7 @@ def rerank(
     if as_json:
         rows = [{"rank": r.rank, "index": r.index, "score": r.score, "text": r.text} for r in ranked]
         document = {"schema": 1, "query": parsed.text, "instruction": parsed.instruction, "reranker": reranker.name}
-        typer.echo(json.dumps({**document, "results": rows}, ensure_ascii=False, indent=2))
+        print_json({**document, "results": rows})
     else:
         from rag_search.render.passages import passages_table
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rag_search.cli.common import places, stderr_console, stdout_console, write_stdout
 from rag_search.cli.terminal import local_only
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import one_line
 
 if TYPE_CHECKING:
     from rag_search.config import Config
@@ -94,7 +94,7 @@ def _print_tables(results: Sequence[SearchResult], shown: PathMapper, *, explain
     console = stdout_console()
     for result in results:
         if len(results) > 1:
-            console.print(Text(f"\n{plain(result.query)}", style="bold"))
+            console.print(Text(f"\n{one_line(result.query)}", style="bold"))
         print_table(console, result, shown, explain=explain, links=links)
 
 
@@ -105,7 +105,7 @@ def _print_notes(results: Sequence[SearchResult], shown: PathMapper) -> None:
     for result in results:
         if not result.hits:
             for line in ("no confident match", *notes_of(result, shown)):
-                stderr_console().print(plain(line), soft_wrap=True)
+                stderr_console().print(one_line(line), soft_wrap=True)
 
 
 def write_trec(path: Path, query_ids: Sequence[str], results: Sequence[SearchResult]) -> None:

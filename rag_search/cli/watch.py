@@ -14,7 +14,7 @@ from rag_search.cli.common import stderr_console
 from rag_search.documents import IGNORE_FILES, SUFFIXES, is_ignored
 from rag_search.errors import IndexLockedError, InputError
 from rag_search.ingest.roots import absolute
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import one_line
 
 if TYPE_CHECKING:
     import threading
@@ -143,11 +143,11 @@ def _sync_patiently(sync: Callable[[], object], retry_s: float) -> None:
             sync()
         except IndexLockedError as error:
             if not is_waiting:
-                stderr_console().print(f"{plain(error.message)} Waiting until it is done.", soft_wrap=True)
+                stderr_console().print(f"{one_line(error.message)} Waiting until it is done.", soft_wrap=True)
             is_waiting = True
             time.sleep(retry_s)
         except InputError as error:
-            message = f"{plain(error.message)} Waiting for the next change."
+            message = f"{one_line(error.message)} Waiting for the next change."
             stderr_console().print(message, style="yellow", soft_wrap=True)
             return
         else:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import quote
 
 import numpy as np
+
+from rag_search.text.sanitize import visible
 
 
 def trec_run(run: Mapping[str, Sequence[tuple[str, float]]], tag: str) -> Iterator[str]:
@@ -22,5 +25,9 @@ def trec_run(run: Mapping[str, Sequence[tuple[str, float]]], tag: str) -> Iterat
 
 
 def trec_token(text: str) -> str:
-    """Replace white space in an id, which would split the line into other fields."""
-    return "%20".join(text.split())
+    """Percent-encode white space in an id, which would split the line, and what a terminal would obey."""
+    return "".join(quote(char, safe="", errors="surrogatepass") if _needs_quotes(char) else char for char in text)
+
+
+def _needs_quotes(char: str) -> bool:
+    return char.isspace() or visible(char) != char

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,9 +12,10 @@ from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import snippet
 from rag_search.text.passages import body_of
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import json_text, one_line, plain
 
 SCHEMA = 1
+_FORMULA_SIGNS = tuple("=+-@\t\n＝＋－＠")
 CSV_FIELDS = ("query", "rank", "score", "path", "line_start", "line_end", "title", "heading_path", "text")
 
 
@@ -69,22 +69,18 @@ def _hit(hit: Hit, mapper: PathMapper) -> dict[str, Any]:
 def to_json(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """Write the document of the only query."""
     (result,) = results
-    return json.dumps(as_dict(result, mapper), ensure_ascii=False, indent=2) + "\n"
+    return json_text(as_dict(result, mapper), indent=2) + "\n"
 
 
 def to_json_list(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """Write a list of documents, also for one query."""
-    return json.dumps([as_dict(result, mapper) for result in results], ensure_ascii=False, indent=2) + "\n"
+    return json_text([as_dict(result, mapper) for result in results], indent=2) + "\n"
 
 
 def to_jsonl(results: Sequence[SearchResult], mapper: PathMapper) -> str:
-    """Write one line for each hit, with its query. U+2028 and the like are escaped, so that it stays one line."""
-    lines = []
-    for result in results:
-        for hit in result.hits:
-            line = json.dumps({"query": result.query, **_hit(hit, mapper)}, ensure_ascii=False)
-            lines.append(line.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085"))
-    return "".join(line + "\n" for line in lines)
+    """Write one line for each hit, with its query."""
+    rows = ({"query": result.query, **_hit(hit, mapper)} for result in results for hit in result.hits)
+    return "".join(json_text(row) + "\n" for row in rows)
 
 
 def to_csv(results: Sequence[SearchResult], mapper: PathMapper) -> str:
@@ -94,17 +90,18 @@ def to_csv(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     writer.writerow(CSV_FIELDS)
     for result in results:
         for hit in result.hits:
-            row = {**_hit(hit, mapper), "query": result.query, "heading_path": " > ".join(hit.chunk.heading_path)}
+            row = {**_hit(hit, mapper), "query": result.query, "path": mapper.printed(hit.chunk.path)}
+            row["heading_path"] = " > ".join(hit.chunk.heading_path)
             writer.writerow([_cell(row[name]) for name in CSV_FIELDS])
     return out.getvalue()
 
 
 def _cell(value: Any) -> Any:
-    """Return a cell that a spreadsheet does not run as a formula, without NUL bytes."""
+    """Return plain text that a spreadsheet does not run as a formula."""
     if not isinstance(value, str):
         return value
-    value = value.replace("\x00", "")
-    return "'" + value if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    value = plain(value)
+    return "'" + value if value.startswith(_FORMULA_SIGNS) else value
 
 
 def to_markdown(results: Sequence[SearchResult], mapper: PathMapper) -> str:
@@ -115,26 +112,26 @@ def to_markdown(results: Sequence[SearchResult], mapper: PathMapper) -> str:
         if not result.hits:
             lines.append("no confident match\n")
         for hit in result.hits:
-            where = f"{mapper.shown(hit.chunk.path)}:{hit.line}"
+            where = f"{mapper.printed(hit.chunk.path)}:{hit.line}"
             heading = _md(" > ".join((hit.chunk.title, *hit.chunk.heading_path)))
-            lines.append(f"{hit.rank}. {heading} — `{plain(where).replace('`', '')}` ({hit.score:.2f})")
+            lines.append(f"{hit.rank}. {heading} — `{where.replace('`', '')}` ({hit.score:.2f})")
             lines.append(f"   > {_md(snippet(body_of(hit.chunk), result.query, sentence=hit.sentence))}\n")
     return "\n".join(lines) + "\n"
 
 
 def _md(text: str) -> str:
     """Escape document text for Markdown: none of its links, emphasis and HTML is active."""
-    return "".join("\\" + char if char in "\\`*_[]<>#|~" else char for char in plain(text))
+    return "".join("\\" + char if char in "\\`*_[]<>#|~" else char for char in one_line(text))
 
 
 def to_files(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """Write `path:line` of each hit, for editors and xargs."""
-    return "".join(f"{plain(mapper.shown(hit.chunk.path))}:{hit.line}\n" for result in results for hit in result.hits)
+    return "".join(f"{mapper.printed(hit.chunk.path)}:{hit.line}\n" for result in results for hit in result.hits)
 
 
 def to_paths(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """Return the path of each document once, best first, for xargs."""
-    paths = (plain(mapper.shown(hit.chunk.path)) for result in results for hit in result.hits)
+    paths = (mapper.printed(hit.chunk.path) for result in results for hit in result.hits)
     return "".join(f"{path}\n" for path in dict.fromkeys(paths))
 
 
@@ -150,7 +147,7 @@ def to_vimgrep(results: Sequence[SearchResult], mapper: PathMapper) -> str:
 
 def _grep(results: Sequence[SearchResult], mapper: PathMapper, *, column: str) -> str:
     return "".join(
-        f"{plain(mapper.shown(hit.chunk.path))}:{hit.line}:{column} "
+        f"{mapper.printed(hit.chunk.path)}:{hit.line}:{column} "
         f"{snippet(body_of(hit.chunk), result.query, sentence=hit.sentence)}\n"
         for result in results
         for hit in result.hits

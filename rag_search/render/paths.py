@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag_search.text.sanitize import visible
+
 if TYPE_CHECKING:
     from rag_search.config import Config
 
@@ -34,6 +36,10 @@ class PathMapper:
     def shown(self, path: str) -> str:
         """Return the path relative to `cwd` if the file is below it, else the absolute one, in POSIX spelling."""
         return _below(self.absolute(path), self.cwd)
+
+    def printed(self, path: str) -> str:
+        """Return the shown path for text: one line, with control characters and the like as escapes."""
+        return visible(self.shown(path))
 
     def stored(self, shown: str) -> str:
         """Return the stored path of one that `shown` returned. `..` and links are not resolved."""

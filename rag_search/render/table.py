@@ -20,7 +20,7 @@ from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet
 from rag_search.text.passages import body_of
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import one_line, plain
 
 SNIPPET_LINES = 3
 CHANGED = {"changed": "changed since ingest", "gone": "gone since ingest"}
@@ -48,12 +48,12 @@ def print_table(
     else:
         console.print(Text("No confident match.", style="yellow"))
         for note in result.notes:
-            console.print(Text(plain(note), style="dim"), soft_wrap=True)
+            console.print(Text(one_line(note), style="dim"), soft_wrap=True)
     if explain:
         _print_explanation(console, result, mapper)
     elif result.instruction and result.hits:
         for note in result.notes:
-            console.print(Text(plain(note), style="dim"), soft_wrap=True)
+            console.print(Text(one_line(note), style="dim"), soft_wrap=True)
 
 
 def _print_hits(
@@ -100,9 +100,9 @@ def _passage(hit: Hit, query: str, mapper: PathMapper, width: int, links: str) -
     """Return the lines of a passage: headings, place, snippet and what else is known; only the place may be longer."""
     lines = [*wrapped(_heading(hit), width), _place(hit, mapper, links), *wrapped(_snippet(hit, query, width), width)]
     if hit.exact:
-        lines.append(Text(f"exact: {', '.join(map(plain, hit.exact))}", style="dim"))
+        lines.append(Text(f"exact: {', '.join(map(one_line, hit.exact))}", style="dim"))
     if hit.same_in:
-        lines.append(Text(f"same in {', '.join(plain(mapper.shown(path)) for path in hit.same_in)}", style="dim"))
+        lines.append(Text(f"same in {', '.join(map(mapper.printed, hit.same_in))}", style="dim"))
     if hit.siblings:
         others = ", ".join(f":{other.line_start}" for other in hit.siblings[:4])
         lines.append(Text(f"also at {others}", style="dim"))
@@ -110,15 +110,15 @@ def _passage(hit: Hit, query: str, mapper: PathMapper, width: int, links: str) -
 
 
 def _heading(hit: Hit) -> Text:
-    heading = Text(plain(hit.chunk.title), style="bold cyan")
+    heading = Text(one_line(hit.chunk.title), style="bold cyan")
     for part in hit.chunk.heading_path:
-        heading.append(" › ", style="dim").append(plain(part), style="cyan")
+        heading.append(" › ", style="dim").append(one_line(part), style="cyan")
     return heading
 
 
 def _place(hit: Hit, mapper: PathMapper, links: str) -> Text:
     address = link(links, mapper.absolute(hit.chunk.path), hit.line)
-    shown = f"{plain(mapper.shown(hit.chunk.path))}:{hit.line}"
+    shown = f"{mapper.printed(hit.chunk.path)}:{hit.line}"
     place = Text(shown, style=Style(color="green", link=address))
     return place.append(f"  {CHANGED[hit.changed]}", style="yellow") if hit.changed in CHANGED else place
 
@@ -145,8 +145,8 @@ def _print_explanation(console: Console, result: SearchResult, mapper: PathMappe
     names = f"embedder: {engine.embedder}\nreranker: {engine.reranker or 'none'}\nindex: {engine.index}"
     console.print(Text(plain(names)))  # names come from settings and servers
     if result.instruction:
-        console.print(Text(f"instruction: {plain(result.instruction)}"))
+        console.print(Text(f"instruction: {one_line(result.instruction)}"))
     timings = ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items())
     console.print(Text(plain(timings), style="dim"))
     for note in notes_of(result, mapper):
-        console.print(Text(f"note: {plain(note)}", style="yellow"))
+        console.print(Text(f"note: {one_line(note)}", style="yellow"))

@@ -8,13 +8,13 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from rag_search.errors import ConfigError, IndexStoreError, InputError, RagSearchError
 from rag_search.server.access import error_body
 from rag_search.server.batching import BusyError, WaitedTooLongError
 from rag_search.server.documents import UnreadableDocumentError
+from rag_search.server.json_reply import JSONReply
 from rag_search.server.schemas.rerank_requests import form_of
 from rag_search.server.schemas.responses import ErrorReply, TextErrorReply
 
@@ -85,14 +85,14 @@ def reads_text_errors(body: Any) -> bool:
     return form_of(body) == "tei" or (isinstance(body, Mapping) and "property" in body)
 
 
-async def _on_ragsearch_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_ragsearch_error(request: Request, error: Exception) -> JSONReply:
     known = error if isinstance(error, RagSearchError) else RagSearchError(str(error))
     status = next(status for kind, status in _STATUS if isinstance(known, kind))
     headers = {"retry-after": str(RETRY_AFTER_S)} if status in (429, 503) else {}
     return _answer(request, status, type(error).__name__, known.message, known.remedy, headers)
 
 
-async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+async def _on_invalid(request: Request, error: Exception) -> JSONReply:
     """Reply with the names of the fields, never with their values, which are the client's text."""
     problems, body = (error.errors(), error.body) if isinstance(error, RequestValidationError) else ([], None)
     problem_list = "; ".join(_worded(problems)[:5])
@@ -101,7 +101,7 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     return _answer(request, 422, "invalid_request", problem_list)
 
 
-async def _on_http(request: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> JSONReply:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     message, remedy = str(getattr(error, "detail", "")), ""
@@ -138,17 +138,17 @@ def _either(messages: Sequence[str]) -> str:
     return " or ".join([first, *(message.removeprefix("Input should be ") for message in others)])
 
 
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+async def _on_bug(request: Request, error: Exception) -> JSONReply:
     return _answer(request, 500, "internal_error", f"an internal error ({type(error).__name__}).")
 
 
 def _answer(
     request: Request, status: int, kind: str, message: str, remedy: str = "", headers: dict[str, str] | None = None
-) -> JSONResponse:
+) -> JSONReply:
     request.scope.setdefault("state", {})["error"] = kind  # for the log
     if request.scope["state"].get("text_errors"):
         text = f"{message} {remedy}".strip()
         body: Any = {"error": text, "error_type": _TEI_TYPE.get(status, "Validation"), "message": text, "detail": text}
     else:
         body = error_body(status, kind, message, remedy)
-    return JSONResponse(body, status, headers)
+    return JSONReply(body, status, headers)

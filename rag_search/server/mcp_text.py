@@ -9,7 +9,7 @@ from rag_search.errors import InputError
 from rag_search.records import Document, Hit, SearchResult
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import one_line, plain, visible
 
 SIBLINGS = 5
 
@@ -19,7 +19,7 @@ def hits_text(result: SearchResult, mapper: PathMapper) -> str:
     blocks = [_hit_text(hit, mapper) for hit in result.hits]
     if not blocks:
         blocks = ["no confident match; try other words, or fewer filters"]
-    notes = [plain(note) for note in notes_of(result, mapper)]
+    notes = [one_line(note) for note in notes_of(result, mapper)]
     return "\n\n".join([*blocks, *notes])
 
 
@@ -36,10 +36,10 @@ def document_text(document: Document, path: str, first: int, last: int | None, l
         )
     shown = lines[first - 1 : min(stop, first - 1 + limit)]
     end = first - 1 + len(shown)
-    facts = [plain(path), plain(document.title), f"lines {first}-{end} of {len(lines)}"]
+    facts = [visible(path), one_line(document.title), f"lines {first}-{end} of {len(lines)}"]
     facts += [f"updated {document.updated}"] if document.updated else []
     more = [f"[continue with first_line={end + 1}]"] if end < stop else []
-    return "\n".join([" | ".join(facts), *shown, *more])
+    return "\n".join([" | ".join(facts), *map(_plain_line, shown), *more])
 
 
 def paths_text(
@@ -51,16 +51,22 @@ def paths_text(
     left = len(stored) - skip - len(page)
     more = [f"[{left} more; continue with skip={skip + len(page)}]"] if left > 0 else []
     head = f"{len(stored)} documents" if len(stored) != 1 else "1 document"
-    return "\n".join([head, *(plain(mapper.shown(path)) for path in page), *more])
+    return "\n".join([head, *map(mapper.printed, page), *more])
 
 
 def _hit_text(hit: Hit, mapper: PathMapper) -> str:
     chunk = hit.chunk
-    headings = " > ".join(plain(part) for part in (chunk.title, *chunk.heading_path) if part)
-    place = f"{plain(mapper.shown(chunk.path))}:{chunk.line_start}-{chunk.line_end}"
+    headings = " > ".join(one_line(part) for part in (chunk.title, *chunk.heading_path) if part)
+    place = f"{mapper.printed(chunk.path)}:{chunk.line_start}-{chunk.line_end}"
     head = f"{hit.rank}. {place} ({hit.score:.2f}) {headings}".rstrip()
     others = ", ".join(f"{sibling.line_start}-{sibling.line_end}" for sibling in hit.siblings[:SIBLINGS])
-    return "\n".join([head, chunk.text.strip("\n"), *([f"also lines {others}"] if others else [])])
+    text = "\n".join(map(_plain_line, chunk.text.strip("\n").split("\n")))
+    return "\n".join([head, text, *([f"also lines {others}"] if others else [])])
+
+
+def _plain_line(line: str) -> str:
+    """Return a line without control characters; it stays one line, so that line numbers hold."""
+    return plain(line).replace("\n", " ")
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from rag_search.errors import InputError
 from rag_search.evaluation.dataset import guess_language, load_dataset, read_corpus
-from rag_search.evaluation.trec import trec_run
+from rag_search.evaluation.trec import trec_run, trec_token
 
 DOCS = [{"_id": 1, "title": "One", "text": "alpha"}, {"_id": 2, "text": "beta"}]
 QUERIES = [{"_id": 7, "text": "alpha?"}, {"_id": 8, "text": "beta?"}]
@@ -115,3 +115,13 @@ def test_languages_by_script() -> None:
         "other",
         "other",
     ]
+
+
+@pytest.mark.parametrize("char", [*" \t\n\r\x1b\x85\x9b\u202e\u2028\u3000\udcff"])
+def test_an_id_is_one_field_of_one_line(char: str) -> None:
+    """Whatever a path or a question's name holds, the line has six fields, and other ids stay other ids."""
+    (line,) = trec_run({f"q{char}1": [(f"a{char}1 Q0 forged{char}{char}b", 0.5)]}, "tag")
+    assert len(line.splitlines()) == 1
+    assert len(line.split()) == 6
+    assert trec_token(f"a{char}b") != trec_token(f"a{char}{char}b") != trec_token("ab")
+    line.encode("utf-8")

@@ -12,11 +12,12 @@ from rich.console import Console
 
 from rag_search.chunking import chunk_document
 from rag_search.records import Chunk, Document, EngineNames, Hit, SearchResult, StageScores
-from rag_search.render.formats import BATCH_FORMATS, CSV_FIELDS, FORMATS
+from rag_search.render.formats import BATCH_FORMATS, CSV_FIELDS, FORMATS, as_dict
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet, snippet_with_best
 from rag_search.render.table import print_table
 from rag_search.text.passages import body_of
+from rag_search.text.sanitize import plain
 from tests.chunking.counting import count_tokens
 
 MAPPER = PathMapper(Path("/srv/project"), Path("/srv/project"))
@@ -110,12 +111,16 @@ def test_jsonl_stays_one_line_a_hit_and_csv_reads_back(text: str) -> None:
     assert len(lines.splitlines()) == 1
     assert json.loads(lines)["text"] == text
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result(text)], MAPPER), newline="")))
-    assert rows[0]["text"].removeprefix("'") == text.replace("\x00", "").removeprefix("'")
+    assert rows[0]["text"].removeprefix("'") == plain(text).removeprefix("'")
 
 
-def test_a_cell_is_never_a_formula() -> None:
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result('=HYPERLINK("http://x")')], MAPPER), newline="")))
-    assert rows[0]["text"].startswith("'=")
+@pytest.mark.parametrize("sign", "=+-@\t\n\r\u2028＝＋－＠")
+@pytest.mark.parametrize("hidden", ["", "\u200b", "\ufeff", "\x1b[1m", "\x00"])
+def test_a_cell_is_never_a_formula(sign: str, hidden: str) -> None:
+    """A sign behind a character that is removed comes first in the cell."""
+    text = f'{hidden}{sign}HYPERLINK("http://x")'
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]([result(text)], MAPPER), newline="")))
+    assert rows[0]["text"].startswith("'")
 
 
 @pytest.mark.parametrize("name", ["md", "files"])
@@ -123,6 +128,55 @@ def test_hostile_text_stays_text_in_files(name: str) -> None:
     text = FORMATS[name]([result(HOSTILE)], MAPPER)
     assert not set(text) & {"\x1b", "\x07", "\x9b", "\u202e"}
     assert "<script>" not in text
+
+
+OBEYED = [
+    *map(chr, (*range(0x20), *range(0x7F, 0xA0))),
+    *"\u061c\u200b\u200e\u200f\u2028\u2029\u202e\u2066\u2069\ufeff\ud800\udcff\U000e0041",
+    "\x1b]0;t\x07",
+    "\r\n",
+]
+
+
+def hostile_result(char: str) -> SearchResult:
+    """Return a hit with `char` in its path, titles, text, and in the query; and a near miss."""
+    forged = f"a{char}docs/forged.md:1:1: text{char}"
+    hostile = replace(chunk(f"{forged} redis", path=forged, title=forged), heading_path=(forged,))
+    hit = Hit(hostile, 1, 0.9, StageScores(), exact=(forged,), same_in=(forged,))
+    found = replace(result(), query=f"redis {char}", hits=(hit,), notes=(forged,))
+    return replace(found, near_misses=(hit,), threshold=0.5)
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_no_format_holds_what_a_terminal_obeys(name: str) -> None:
+    """Not in its path, titles, text or query; nor does a line feed in a path make a line that looks like a hit."""
+    for char in OBEYED:
+        found = hostile_result(char)
+        text = FORMATS[name]([found], MAPPER)
+        ends = text.replace("\r\n", "\n") if name == "csv" else text
+        assert plain(ends) == ends, ascii(char)
+        text.encode("utf-8")
+        if name in ("files", "paths", "lines", "vimgrep", "jsonl"):
+            assert len(text.splitlines()) == 1, ascii(char)
+        if name == "json":
+            assert json.loads(text) == as_dict(found, MAPPER)
+
+
+def test_no_line_of_a_table_is_forged() -> None:
+    """The table of a hit with a hostile path, titles and note has the lines of one with harmless ones."""
+    harmless = table(hostile_result("_"), width=200, explain=True).splitlines()
+    for char in (char for char in OBEYED if char not in "\ud800\udcff"):  # no index holds those in a path
+        shown = table(hostile_result(char), width=200, explain=True)
+        assert plain(shown) == shown, ascii(char)
+        assert len(shown.splitlines()) == len(harmless), ascii(char)
+
+
+def test_paths_stay_different() -> None:
+    """What a terminal would obey is shown as an escape, so no path looks like that of another file."""
+    paths = ["a.md", "a\u200b.md", "a\n.md", "a\r.md", "a\x9b.md", "a\u202e.md", "a\udcff.md"]
+    shown = [MAPPER.printed(path) for path in paths]
+    assert shown == ["a.md", r"a\u200b.md", r"a\n.md", r"a\r.md", r"a\x9b.md", r"a\u202e.md", r"a\udcff.md"]
+    assert MAPPER.printed("文档/über é.md") == "文档/über é.md"
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from rag_search import __version__
 from rag_search.errors import RagSearchError
 from rag_search.server.errors import documented
+from rag_search.server.json_reply import JSONReply
 from rag_search.server.metrics import Metrics
 from rag_search.server.schemas import responses
 from rag_search.server.service import Service
@@ -23,23 +23,23 @@ def status_router(service: Service, metrics: Metrics) -> APIRouter:
     async def models() -> Response:
         live = service.live_searcher
         names = [live.embedder.name, *([live.reranker.name] if live.reranker else [])]
-        return JSONResponse({"object": "list", "data": [_model(service, name) for name in names]})
+        return JSONReply({"object": "list", "data": [_model(service, name) for name in names]})
 
     @router.get("/v1/models/{model_id:path}", responses=documented(responses.Model, reads_body=False))
     async def model(model_id: str) -> Response:
-        return JSONResponse(_model(service, model_id))
+        return JSONReply(_model(service, model_id))
 
     @router.get("/info", responses=documented(responses.TeiInfo, reads_body=False))
     async def info() -> Response:
-        return JSONResponse(_tei_info(service))
+        return JSONReply(_tei_info(service))
 
     @router.get("/version", responses=documented(responses.VersionReply, reads_body=False))
     async def version() -> Response:
-        return JSONResponse({"version": __version__})
+        return JSONReply({"version": __version__})
 
     @router.get("/v1/status", responses=documented(responses.StatusReply, reads_body=False))
     async def status() -> Response:
-        return JSONResponse({"version": __version__, **await run_in_threadpool(service.live_searcher.status)})
+        return JSONReply({"version": __version__, **await run_in_threadpool(service.live_searcher.status)})
 
     @router.get(
         "/ready", responses=documented(responses.ReadyReply, reads_body=False) | {503: {"model": responses.ReadyReply}}
@@ -49,8 +49,8 @@ def status_router(service: Service, metrics: Metrics) -> APIRouter:
             await run_in_threadpool(service.live_searcher.status)
         except RagSearchError as error:
             problem = {"status": "not ready", "message": error.message, "remedy": error.remedy}
-            return JSONResponse(problem, 503)
-        return JSONResponse({"status": "ready"})
+            return JSONReply(problem, 503)
+        return JSONReply({"status": "ready"})
 
     @router.get("/metrics", include_in_schema=False)
     async def show_metrics() -> Response:
@@ -69,7 +69,7 @@ def probe_router() -> APIRouter:
     @router.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
     @router.api_route("/ping", methods=["GET", "HEAD"], include_in_schema=False)
     async def health() -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONReply({"status": "ok"})
 
     return router
 
@@ -80,7 +80,7 @@ def root_router() -> APIRouter:
 
     @router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def root() -> Response:
-        return JSONResponse({"name": "ragsearch", "version": __version__, "api": "/openapi.json"})
+        return JSONReply({"name": "ragsearch", "version": __version__, "api": "/openapi.json"})
 
     return router
 

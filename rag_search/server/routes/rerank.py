@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from rag_search.errors import InputError
 from rag_search.records import FloatVector
 from rag_search.rerank.rank import RankedPassage, order_passages
 from rag_search.server.documents import document_texts, text_of
 from rag_search.server.errors import documented, reads_text_errors
+from rag_search.server.json_reply import JSONReply
 from rag_search.server.schemas import rerank_responses as responses
 from rag_search.server.schemas import responses as general
 from rag_search.server.schemas.requests import Json
@@ -43,9 +43,9 @@ def rerank_router(service: Service) -> APIRouter:
     ) -> Response:
         if isinstance(body, TeiRequest):
             request.state.text_errors = True
-            return JSONResponse(await _tei(service, body))
+            return JSONReply(await _tei(service, body))
         reply = await _rerank(service, body, return_documents=return_documents, input_order=input_order)
-        return JSONResponse(reply)
+        return JSONReply(reply)
 
     @router.post("/v1/rerank", responses=RERANKED)
     async def rerank_v1(request: Request, body: RerankRequest) -> Response:
@@ -66,7 +66,7 @@ def rerank_router(service: Service) -> APIRouter:
     @router.post("/reranking", include_in_schema=False)
     @router.post("/v1/retrieval/{model:path}/reranking", include_in_schema=False)
     async def ranking(body: RankingRequest) -> Response:
-        return JSONResponse(await _ranking(service, body))
+        return JSONReply(await _ranking(service, body))
 
     @router.post("/score", responses=documented(responses.ScoreReply))
     @router.post("/v1/score", responses=documented(responses.ScoreReply))
@@ -74,7 +74,7 @@ def rerank_router(service: Service) -> APIRouter:
         scores = np.concatenate(await service.score_lists(_pairs(body), instruction=body.instruction))
         data = [{"index": i, "object": "score", "score": float(s)} for i, s in enumerate(scores)]
         head = {"id": _new_id("score"), "object": "list", "model": service.reranker.name}
-        return JSONResponse({**head, "data": data, "usage": NO_TOKENS_COUNTED})
+        return JSONReply({**head, "data": data, "usage": NO_TOKENS_COUNTED})
 
     @router.get("/.well-known/live", status_code=204, responses=documented(reads_body=False))
     @router.get("/.well-known/ready", status_code=204, responses=documented(reads_body=False))
@@ -83,7 +83,7 @@ def rerank_router(service: Service) -> APIRouter:
 
     @router.get("/meta", responses=documented(general.MetaReply, reads_body=False))
     async def meta() -> Response:
-        return JSONResponse({"model": service.reranker.name, "fingerprint": service.reranker.fingerprint})
+        return JSONReply({"model": service.reranker.name, "fingerprint": service.reranker.fingerprint})
 
     return router
 

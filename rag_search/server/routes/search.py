@@ -10,7 +10,6 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Header, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 
 from rag_search.errors import InputError
 from rag_search.records import FloatVector, SearchOptions, SearchResult
@@ -20,6 +19,7 @@ from rag_search.server.client import EXPECT_HEADER
 from rag_search.server.codec import pack_result
 from rag_search.server.discovery import server_record
 from rag_search.server.errors import OtherIndexError, documented
+from rag_search.server.json_reply import JSONReply
 from rag_search.server.schemas import responses
 from rag_search.server.schemas.requests import (
     EmbeddingsRequest,
@@ -43,13 +43,13 @@ def search_router(service: Service) -> APIRouter:
     @router.post("/v1/search", responses=documented(responses.SearchReply))
     async def search(body: SearchRequest) -> Response:
         result = await service.search(body.query, body.options(defaults))
-        return JSONResponse(as_dict(result, PathMapper.of(config)))
+        return JSONReply(as_dict(result, PathMapper.of(config)))
 
     @router.post("/v1/search/batch", responses=documented(responses.SearchBatchReply))
     async def search_batch(body: SearchBatchRequest) -> Response:
         mapper = PathMapper.of(config)
         results = await _search_all(service, body.queries, body.options(defaults))
-        return JSONResponse({"results": [as_dict(result, mapper) for result in results]})
+        return JSONReply({"results": [as_dict(result, mapper) for result in results]})
 
     @router.post("/v1/ragsearch/query", include_in_schema=False)
     async def query(body: QueryRequest, expect: Annotated[str, Header(alias=EXPECT_HEADER)] = "") -> Json:
@@ -71,7 +71,7 @@ def search_router(service: Service) -> APIRouter:
         ]
         tokens = int((await run_in_threadpool(embedder.count_tokens, texts)).sum())
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return JSONResponse({"object": "list", "data": data, "model": embedder.name, "usage": usage})
+        return JSONReply({"object": "list", "data": data, "model": embedder.name, "usage": usage})
 
     return router
 

@@ -96,7 +96,7 @@ async def document(service: Service, place: Any) -> str:
     def render() -> str:
         with service.live_searcher.reader() as reader:
             indexed = reader.document(path)
-        return document_html(indexed, _mapper(service).shown(path), first, last)
+        return document_html(indexed, _mapper(service).printed(path), first, last)
 
     return await run_in_threadpool(render)
 

@@ -98,7 +98,7 @@ def _hit(hit: Hit, query: str, mapper: PathMapper, editor: str) -> str:
     chunk = hit.chunk
     heading = "".join(f'<span class="under"> › {safe(part)}</span>' for part in chunk.heading_path)
     title = _opener(chunk, chunk.line_start, chunk.line_end, f"{safe(chunk.title)}{heading}", "title")
-    place = f"{safe(mapper.shown(chunk.path))}:{hit.line}"
+    place = f"{safe(mapper.printed(chunk.path))}:{hit.line}"
     text, best = snippet_with_best(body_of(chunk), query, cells=SNIPPET_CELLS, sentence=hit.sentence)
     words = _words(text, query)
     if not any(best[0] <= start < best[1] for start, _ in words):
@@ -138,7 +138,7 @@ def _stages(scores: StageScores) -> str:
 
 def _actions(hit: Hit, mapper: PathMapper, editor: str) -> str:
     """Return what can be done with the place of a hit: copy it, or open it in an editor."""
-    place = f"{mapper.shown(hit.chunk.path)}:{hit.line}"
+    place = f"{mapper.printed(hit.chunk.path)}:{hit.line}"
     copy = f'<button type="button" class="act" data-copy="{safe(place)}">copy path</button>'
     address = link(editor, mapper.absolute(hit.chunk.path), hit.line)
     if not _EDITOR_ADDRESS.match(address):

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from rag_search.text.dates import day_in_name
+from rag_search.text.sanitize import plain
 
 DATE_KEYS = ("updated", "lastmod", "last_update.date", "last_modified_at", "ms.date", "modified", "date")
 _US_KEYS = ("ms.date",)  # written as 01/31/2024
@@ -29,7 +31,13 @@ def title_of(name: str, *, path: str) -> str:
         return shown
     file = PurePosixPath(path)
     is_folder_page = file.stem.split(".")[0].lower() in _FOLDER_PAGES and file.parent.name
-    return file.parent.name if is_folder_page else file.stem
+    return file.parent.name if is_folder_page else _file_title(file.stem)
+
+
+def _file_title(stem: str) -> str:
+    """Return the name that a file name spells with `___` for a slash (Logseq) or with `%3A` for a colon (wikis)."""
+    decoded = " ".join(plain(unquote(stem)).split())
+    return stem if "\ufffd" in decoded or not decoded else decoded.replace("___", "/")
 
 
 def updated_on(metadata: Mapping[str, Any], *, path: str, mtime_ns: int) -> tuple[str, str]:

@@ -143,6 +143,39 @@ PAGES = {
         f"![curve](data:image/png;base64,{'QUJD' * 2000})\n\n<img alt=\"shelf\" src=\"data:image/png;base64,{'QUJD' * 2000}\">\n\n"
         f"[a]: data:image/png;base64,{'QUJD' * 50}\n\nEnd.\n",
         "file", "curve\nshelf\nEnd."),
+    "GitBook": Page(
+        '{% embed url="https://a.example/v0%2Fb" %}\n\n{% columns %}\n{% column width="50%" %}\nLeft.\n{% endcolumn %}\n'
+        "{% endcolumns %}\n\n{% hint style=\"info\" %}\nMind it.\n{% endhint %}\n", "file", "Left.\nMind it."),
+    "Markdown within components": Page(
+        "---\ntitle: Setup\n---\n<Steps>\n  <Step title=\"One\">\n    Run **it**:\n    ```sh\n    kiln up\n    ```\n"
+        "    - first\n    - *second*\n  </Step>\n  <Card\n    title=\"More\"\n    href=\"/x\"\n  >\n    Text [a](b).\n  </Card>\n"
+        "</Steps>\n\n<Note>Kept</Note> here.\n\n<>\nEnd.\n</>\n",
+        "Setup", "One\nRun it:\n```sh\nkiln up\n```\n- first\n- second\nMore\nText a.\nKept here.\nEnd.", "docs/setup.mdx"),
+    "components that Markdown imports": Page(
+        "import Tabs from '@theme/Tabs';\n\n# Tabs\n\n<Tabs>\n  <Item label=\"npm\">\n    ```sh\n    npm i\n    ```\n  </Item>\n</Tabs>\n",
+        "Tabs", "npm\n```sh\nnpm i\n```"),
+    "code by indent stays code in Markdown": Page("<div>\n\n    *code*\n\n</div>\n", "file", "*code*"),
+    "Logseq references": Page(
+        "type:: [[Feature]]\n\n## Usage\n\t- Make ((5fbf4fbf-82c5-4d81-ba82-b66726b00000))one of **these**\n"
+        "\t\t- {{embed [[Other page]]}}{{embed ((60acdeb9-aa65-492b-8398-d4d65c1631c1))}} and {{value}}\n",
+        "Board/Action bar", "- Make one of these\n- Other page and {{value}}", "pages/Board___Action bar.md"),
+    "a note with fields is called by its file": Page(
+        "---\ntags: [people]\n---\n## Notes\n\nTide.\n", "Mira Okonkwo", "Tide.", "Vault/Mira Okonkwo.md"),
+    "escaped file names of wikis": Page("Text.\n", "How to: build", "Text.", "wiki/How to%3A build.md"),
+    "formulas": Page(
+        "# T\n\n$$\ny = \\sum_{t=0}^\\infty b_t * c_t\n$$\n\nLet $x_{i}*y*z$ be *it*, for $5 *or* $10.\n", "T",
+        "$$\ny = \\sum_{t=0}^\\infty b_t * c_t\n$$\nLet $x_{i}*y*z$ be it, for $5 or $10."),
+    "MyST cells": Page(
+        "# T\n\n+++\n\n```{index} single: X\n```\n\n```{code-cell} ipython3\n---\nmystnb:\n  a: b\n---\nx = 1\n```\n\n"
+        "```{toctree}\n:maxdepth: 2\nother\n```\n", "T", "```{code-cell} ipython3\nx = 1\n```"),
+    "MyST exercises and options": Page(
+        "```{exercise}\n:label: q1\nSolve **it**.\n```\n\n```{prf:theorem} Of pools\n:label: t\nPools *end*.\n```\n\n"
+        ":::{tip} New here?\n:class: dropdown\nRead on.\n:::\n",
+        "file", "Exercise\nSolve it.\nOf pools\nPools end.\nNew here?\nRead on."),
+    "languages of code spans": Page(
+        "Set `search: false{:js}` or `{:.no}` in `a{:b c}`.\n", "file", "Set search: false or {:.no} in a{:b c}."),
+    "comments of MDX over blank lines": Page(
+        "# T\n\n{/*\nhidden\n\nstill hidden\n*/}\n\nText {/* note */}stays.\n", "T", "Text stays.", "a/b.mdx"),
     "quote lines": Page("> a\n>\n> - b\n>   > c\n>\n> ```\n> > code\n> ```\n", "file", "a\n- b\nc\n```\n> code\n```"),
 }  # fmt: skip
 

@@ -117,6 +117,11 @@ def test_headings_agree_with_docutils() -> None:
     assert headings == titles
 
 
+def test_targets_of_restructured_text() -> None:
+    text = "See :doc:`/quickstart` and :doc:`the guide </guide>`.\n\n__ https://a.example\n"
+    assert seen(text, "a.rst") == "See quickstart and the guide."
+
+
 ADOC = f"""\
 = Doc Title
 Me <me@a.example>
@@ -161,6 +166,33 @@ def test_asciidoc() -> None:
     assert format_of("a.adoc").parse(ADOC).metadata == {"keywords": "a, b"}
 
 
+ADOC_SEEN = {
+    "= Doc {product}\n:product: Kiln\n:about: All of {product}.\n\n{about} See {url-x}/a[the book], {other}.\n":
+        "All of Kiln. See the book, {other}.",
+    "xref:how-to:build.adoc[], xref:a.adoc#x.part-b[], xref:a.adoc[the `page`], link:x.html[Text,window=_blank]\n":
+        "build, x.part-b, the page, Text",
+    "javadoc:org.x.Foo[], javadoc:org.x.Bar[format=annotation], configprop:kiln.heat[], https://a.example[]\n":
+        "org.x.Foo, org.x.Bar, kiln.heat, https://a.example",
+    "Fragments::\nText std::foo[1], ``<mark>`` and \"`words`\".\n":
+        "Fragments\nText std::foo[1], <mark> and \"words\".",
+    "include-code::Foo[]\n\n[cols=2]\n|===\n^| a\n5+^| b\na| c\n|===\n": "| a\n| b\n| c",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ADOC_SEEN)
+def test_macros_and_attributes_of_asciidoc(text: str) -> None:
+    assert seen(text, "kiln.adoc") == ADOC_SEEN[text]
+
+
+def test_attributes_in_a_title_of_asciidoc() -> None:
+    text = f"= Doc {{product}}\n:product: Kiln\n\n{LONG}\n\n== Heat the {{product}}\n\n{LONG}\n"
+    chunks = chunks_of(text, "a.adoc")
+    assert [(chunk.title, chunk.heading_path) for chunk in chunks] == [
+        ("Doc Kiln", ()),
+        ("Doc Kiln", ("Heat the Kiln",)),
+    ]
+
+
 ORG = f"""\
 #+TITLE: Org title
 #+DATE: 2024-03-01
@@ -198,6 +230,12 @@ def test_org() -> None:
     assert "Intro it verb text a/b/c." in chunks[0].passage
     assert chunks[1].passage.endswith("- a\n- b\n\n```python\nx = *1*\n```")
     assert "| a | b |\n| 1 | 2 |\nA sentence" in chunks[2].passage.replace("\n\n", "\n")
+
+
+def test_state_of_a_task_is_not_in_its_name() -> None:
+    """Priorities and counters of Org headlines are in no heading path."""
+    text = f"#+TITLE: T\n* TODO [#A] Paint [1/2]\n{LONG}\n* Fire [50%] the kiln\n{LONG}\n"
+    assert [chunk.heading_path for chunk in chunks_of(text, "a.org")] == [("TODO Paint",), ("Fire the kiln",)]
 
 
 HTML = f"""\
@@ -238,6 +276,11 @@ def test_html() -> None:
     lines = [" ".join(line.split()) for line in chunks[1].passage.split("\n")[2:] if line.strip()]
     assert lines == ["- one", "- two <b>", "x < 1", "y", "a b", "Alt text"]
     assert format_of("a.html").parse(HTML).metadata == {"description": "About & more", "keywords": ["a", "b"]}
+
+
+def test_the_only_heading_of_a_part_of_a_page_is_its_title() -> None:
+    assert chunks_of("<h4>Dragging</h4>\n<p>text</p>\n", "dragging-20.html")[0].title == "Dragging"
+    assert chunks_of("<h4>One</h4>\n<h4>Two</h4>\n<p>text</p>\n", "dragging-20.html")[0].title == "dragging-20"
 
 
 def test_html_in_one_line_is_broken_at_its_blocks() -> None:

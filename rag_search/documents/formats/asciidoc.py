@@ -3,30 +3,60 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from rag_search.documents.formats.base import ParsedText, decode_text
+from rag_search.documents.formats.base import Edit, ParsedText, decode_text
 from rag_search.documents.formats.line_text import LineText, shown
 
 _TITLE = re.compile(r"(={1,6})[ \t]+(\S.*?)(?:[ \t]+=+)?[ \t]*$")
+_REFERENCE = re.compile(r"\\?\{([a-z0-9][\w-]{0,60})\}")
 _ATTRIBUTE = re.compile(r":!?([\w-]{1,60})!?:(?:[ \t]+(.*))?$")
 _DELIMITER = re.compile(r"(?:-{4,}|\.{4,}|\+{4,}|/{4,}|={4,}|\*{4,}|_{4,}|--|```[\w-]*|[|,:!]={3,})[ \t]*$")
 _HIDDEN_LINE = re.compile(
-    r"\[\[[^\]]*\]\]$|\[[^\]]*\]$|//(?!/).*$|\+$|(?:include|ifdef|ifndef|ifeval|endif|toc)::.*$|'{3,}$|<{3,}$"
+    r"\[\[[^\]]*\]\]$|\[[^\]]*\]$|//(?!/).*$|\+$|(?:ifdef|ifndef|ifeval|endif)::.*$|'{3,}$|<{3,}$"
+    r"|(?!image|video|audio)[a-z][\w-]{0,40}::[^\s\[]*\[.*\]$"
 )
 _BLOCK_TITLE = re.compile(r"\.(?=[^\s.])")
 _PICTURE = re.compile(r"(?:image|video|audio)::?[^\s\[]{0,500}\[([^\],\r\n]*)[^\]\r\n]*\]$")
 _ITEM = re.compile(r"[ \t]*(?:[*-]{1,6}|\.{1,6}|\d{1,4}\.)[ \t]")
-_MARKS = re.compile(
-    r"(?:link|xref|mailto|kbd|btn|menu|pass|stem|latexmath|icon|footnote|anchor):{1,2}[^\s\[\]]{0,500}\[(?P<macro>[^\[\]\r\n]{0,300})\]"
-    r"|https?://[^\s\[\]<>]{1,500}\[(?P<link>[^\[\]\r\n]{1,300})\]"
-    r"|<<[^<>,\r\n]{1,200},[ \t]*(?P<cross>[^<>\r\n]{1,200})>>|<<(?P<id>[^<>,\r\n]{1,200})>>"
-    r"|image:[^\s\[:][^\s\[]{0,500}\[(?P<alt>[^\[\],\r\n]{0,300})[^\[\]\r\n]{0,300}\]"
-    r"|\[\[[\w:.-]{1,100}\]\]|\[[.#][\w.#-]{1,100}\](?=[*_`#])|\(\(\([^()\r\n]{1,300}\)\)\)"
-    r"|(?<![\w`])`\+?(?P<code>[^`\s](?:[^`\r\n]{0,500}?[^`\s])?)\+?`(?![\w`])"
+_CELL = re.compile(r"[ \t]*(?:\d{0,3}(?:\.\d{1,3})?[+*])?[<^>]?(?:\.[<^>])?[a-z]?(?=\|[^=])")
+_TERM = re.compile(r"[ \t]*\S.{0,200}?(:{2,4}|;;)(?=[ \t]|$)")
+_LABEL = r"(?:,[ \t]*[\w-]+=[^\[\]\r\n]{0,200})?\]"  # attributes after the text of a macro
+_NO_TEXT = r"\[(?:[\w-]+=[^\[\]\r\n]{0,200})?\]"
+_FORMATS = (
+    r"(?<![\w`])(?P<ticks>``?)\+?(?P<code>[^`\s](?:[^`\r\n]{0,500}?[^`\s])?)\+?(?P=ticks)(?![\w`])"
     r"|(?<![\w*])\*(?P<strong>[^*\s](?:[^*\r\n]{0,500}?[^*\s])?)\*(?![\w*])"
     r"|(?<![\w_])_(?P<emphasis>[^_\s](?:[^_\r\n]{0,500}?[^_\s])?)_(?![\w_])"
 )
+_FORMAT_MARKS = re.compile(_FORMATS)
+_MARKS = re.compile(
+    r"(?:anchor|icon|indexterm2?):[^\s\[\]]{0,200}\[[^\[\]\r\n]{0,300}\]"
+    r"|image:[^\s\[:][^\s\[]{0,500}\[(?P<alt>[^\[\],\r\n]{0,300})[^\[\]\r\n]{0,300}\]"
+    rf"|(?:xref|link):(?:[^\s\[\]#]{{0,300}}#(?P<part>[^\s\[\]#]{{1,200}})|(?:[^\s\[\]#]{{0,300}}[/:])?"
+    rf"(?P<page>[^\s\[\]#/:]{{1,200}}?)(?:\.adoc)?#?){_NO_TEXT}"
+    rf"|(?:https?:/|(?<![\w:])[a-z][a-z-]{{1,30}}:(?=[^\s:])|\{{[\w-]{{1,60}}\}})[^\s\[\]<>]{{0,500}}"
+    rf"\[(?P<text>(?!\w+=)[^\[\]\r\n]{{1,300}}?){_LABEL}"
+    rf"|(?P<address>https?://[^\s\[\]<>]{{1,500}}){_NO_TEXT}"
+    rf"|(?<![\w:])[a-z][a-z-]{{1,30}}:(?P<target>[^\s\[\]:][^\s\[\]]{{0,500}}){_NO_TEXT}"
+    r"|<<[^<>,\r\n]{1,200},[ \t]*(?P<cross>[^<>\r\n]{1,200})>>|<<(?P<id>[^<>,\r\n]{1,200})>>"
+    r"|\[\[[\w:.-]{1,100}\]\]|\[[.#][\w.#-]{1,100}\](?=[*_`#])|\(\(\([^()\r\n]{1,300}\)\)\)"
+    rf"|{_FORMATS}"
+)
+_NESTING = frozenset({"text", "cross"})
+_BUILT_IN = {
+    "nbsp": " ",
+    "sp": " ",
+    "empty": "",
+    "blank": "",
+    "plus": "+",
+    "amp": "&",
+    "lt": "<",
+    "gt": ">",
+    "vbar": "|",
+}
+MAX_VALUE_CHARS = 300  # of an attribute where it is referred to
 _CODE = frozenset("-.+`")
 
 
@@ -46,8 +76,9 @@ class AsciiDoc:
         """Return sections, blocks and the marks that a reader does not see."""
         reader = _Reader(text)
         reader.read()
-        title = next((block.content for block in reader.blocks if block.kind == "heading"), "")
-        return ParsedText(title, reader.metadata, reader.blocks, reader.edits)
+        blocks = [replace(block, content=reader.with_values(block.content)) for block in reader.blocks]
+        title = next((block.content for block in blocks if block.kind == "heading"), "")
+        return ParsedText(title, reader.metadata, blocks, [*reader.edits, *reader.value_edits()])
 
 
 class _Reader(LineText):
@@ -84,7 +115,7 @@ class _Reader(LineText):
         self.replace(line, 0, title.start(2))
         self.replace(line, title.end(2), len(self.lines[line]))
         self.add_heading(line, line + 1, len(title[1]), shown(title[2], _MARKS))
-        self.hide_marks(_MARKS, line, line + 1)
+        self._hide_inline(line, line + 1)
         if line or len(title[1]) > 1:
             return line + 1
         following = line + 1
@@ -122,9 +153,45 @@ class _Reader(LineText):
             end += 1
         if title := _BLOCK_TITLE.match(self.lines[line]):
             self.replace(line, 0, title.end())
+        for inner in range(line, end):
+            if cell := _CELL.match(self.lines[inner]):
+                self.replace(inner, 0, cell.end())
+            elif term := _TERM.match(self.lines[inner]):
+                self.replace(inner, term.start(1), term.end(1))
         self.add("paragraph", line, end)
-        self.hide_marks(_MARKS, line, end)
+        self._hide_inline(line, end)
         return end
+
+    def _hide_inline(self, first: int, last: int) -> None:
+        """Hide marks in the lines [first, last), also those in the text of links."""
+        start, end = self.bounds[first], self.bounds[last]
+        self.hide_marks(_MARKS, first, last)
+        for match in _MARKS.finditer(self.text, start, end):
+            if match.lastgroup in _NESTING:
+                self.hide_marks_between(_FORMAT_MARKS, *match.span(match.lastgroup))
+
+    def with_values(self, text: str) -> str:
+        """Return a line with the values of the attributes that it refers to."""
+        return _REFERENCE.sub(lambda found: self._value(found[1]) or found[0], text)
+
+    def value_edits(self) -> Iterator[Edit]:
+        """Yield edits that show the values of attributes outside of code."""
+        for block in self.blocks if "{" in self.text else ():
+            if block.kind not in ("paragraph", "heading"):
+                continue
+            for reference in _REFERENCE.finditer(self.text, self.bounds[block.start], self.bounds[block.end]):
+                value = self._value(reference[1])
+                if value is not None and not reference[0].startswith("\\"):
+                    yield Edit(*reference.span(), value)
+
+    def _value(self, name: str) -> str | None:
+        """Return the text of an attribute that the document sets; None for others, as a component sets them."""
+        if name in _BUILT_IN:
+            return _BUILT_IN[name]
+        value = self.metadata.get(name)
+        if not isinstance(value, str):
+            return None
+        return _REFERENCE.sub(lambda inner: str(self.metadata.get(inner[1], inner[0])), value)[:MAX_VALUE_CHARS]
 
     def _continues(self, content: str) -> bool:
         starts_other = _TITLE.match(content) or _DELIMITER.match(content) or _HIDDEN_LINE.match(content)

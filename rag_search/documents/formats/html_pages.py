@@ -67,8 +67,10 @@ class Html:
         edits += [Edit(tags[i].start, tags[j].end) for i, j in pairs.items() if _is_hidden(tags[i])]
         visible = VisibleText(text, edits)
         blocks = list(_blocks(text, tags, pairs, visible))
-        heading = next((block.content for block in blocks if block.kind == "heading" and block.level == 1), "")
-        return ParsedText(heading or _title(text, tags, pairs), _metadata(tags), blocks, edits)
+        headings = [block for block in blocks if block.kind == "heading"]
+        first = next((block.content for block in headings if block.level == 1), "")
+        only = headings[0].content if len(headings) == 1 else ""  # a part of a page
+        return ParsedText(first or _title(text, tags, pairs) or only, _metadata(tags), blocks, edits)
 
 
 def _tags(text: str) -> tuple[list[_Tag], list[Edit]]:

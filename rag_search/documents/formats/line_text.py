@@ -39,7 +39,11 @@ class LineText:
 
     def hide_marks(self, marks: re.Pattern[str], first: int, last: int) -> None:
         """Hide what `marks` matches in the lines [first, last), but for the text in the group that matched."""
-        for match in marks.finditer(self.text, self.bounds[first], self.bounds[last]):
+        self.hide_marks_between(marks, self.bounds[first], self.bounds[last])
+
+    def hide_marks_between(self, marks: re.Pattern[str], start: int, end: int) -> None:
+        """Do the same between two offsets."""
+        for match in marks.finditer(self.text, start, end):
             if match.lastgroup is None:
                 self.edits.append(Edit(*match.span()))
             else:

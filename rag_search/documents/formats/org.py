@@ -9,6 +9,7 @@ from rag_search.documents.formats.base import ParsedText, decode_text
 from rag_search.documents.formats.line_text import LineText, shown
 
 _HEADLINE = re.compile(r"(\*{1,20})[ \t]+(\S.*?)(?:[ \t]+:[\w@#%:]+:)?[ \t]*$")
+_STATE = re.compile(r"\[#[A-Z0-9]\][ \t]+|[ \t]*\[\d*(?:/\d*|%)\]")
 _KEYWORD = re.compile(r"[ \t]*#\+([\w-]{1,60})(?:\[[^\]]*\])?:[ \t]*(.*)$")
 _BEGIN = re.compile(r"[ \t]*#\+begin_(\w+)", re.IGNORECASE)
 _DRAWER = re.compile(r"[ \t]*:[\w-]+:[ \t]*$")
@@ -63,7 +64,7 @@ class _Reader(LineText):
             elif headline := _HEADLINE.match(content):
                 self.replace(line, 0, headline.start(2))
                 self.replace(line, headline.end(2), len(content))
-                self.add_heading(line, line + 1, min(6, len(headline[1])), shown(headline[2], _MARKS))
+                self.add_heading(line, line + 1, min(6, len(headline[1])), _name(headline[2]))
                 self.hide_marks(_MARKS, line, line + 1)
                 line += 1
             elif begin := _BEGIN.match(content):
@@ -130,3 +131,8 @@ class _Reader(LineText):
         return bool(content.strip()) and not (
             _HEADLINE.match(content) or _COMMENT.match(content) or _DRAWER.match(content) or _ITEM.match(content)
         )
+
+
+def _name(headline: str) -> str:
+    """Return the text of a headline without its priority and its counter of tasks."""
+    return shown(_STATE.sub("", headline).strip() or headline, _MARKS)

@@ -40,7 +40,7 @@ _VERSIONS = {
 _MARKS = re.compile(
     r"\\(?P<escaped>[^\w\s])|\\(?=\s)"
     r"|``(?P<literal>[^`\r\n](?:[^\r\n]{0,500}?[^`\r\n])?)``"
-    r"|(?::[A-Za-z][\w:+.-]{0,40}:)?`[~!]?(?P<named>[^`<>]{1,300}?)\s*(?:<[^<>`]{1,500}>)?`(?::[\w:+.-]{1,40}:|__?)?"
+    r"|(?::[A-Za-z][\w:+.-]{0,40}:)?`[~!]?(?:(?<=:doc:`)/)?(?P<named>[^`<>]{1,300}?)\s*(?:<[^<>`]{1,500}>)?`(?::[\w:+.-]{1,40}:|__?)?"
     r"|(?::[A-Za-z][\w:+.-]{0,40}:)`<?(?P<bare>[^`<>]{1,300})>?`"
     r"|\*\*(?P<strong>[^*\s](?:[^*\r\n]{0,500}[^*\s])?)\*\*"
     r"|(?<![\w*])\*(?P<emphasis>[^*\s](?:[^*\r\n]{0,500}[^*\s])?)\*(?![\w*])"
@@ -102,7 +102,7 @@ class _Reader(LineText):
         is_top = not self.metadata and all(block.kind == "heading" for block in self.blocks)
         if is_top and _FIELD.match(content):
             return self._fields(line)
-        if content.strip() == "__" or _ADORNMENT.match(content):
+        if content.startswith("__ ") or content.strip() == "__" or _ADORNMENT.match(content):
             self.hide(line, line + 1)
             self.add("rule", line, line + 1)
             return line + 1

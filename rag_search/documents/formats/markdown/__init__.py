@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rag_search.documents.formats.base import Block, Edit, ParsedText, decode_text
-from rag_search.documents.formats.markdown.blocks import iter_blocks
+from rag_search.documents.formats.markdown.blocks import Grammar, iter_blocks
 from rag_search.documents.formats.markdown.context import context_of
 from rag_search.documents.formats.markdown.directives import with_open_directives
 from rag_search.documents.formats.markdown.edits import document_edits
-from rag_search.documents.formats.markdown.front_matter import front_matter, front_matter_text
+from rag_search.documents.formats.markdown.front_matter import begins_with_properties, front_matter, front_matter_text
 from rag_search.documents.formats.markdown.headings import title_of, with_headings
 from rag_search.documents.formats.markdown.regions import data_uris, hidden_lines, masked
 from rag_search.documents.formats.visible import VisibleText
@@ -40,7 +40,8 @@ class Markdown:
         hidden = hidden_lines(text, starts, first_line, is_mdx=self.is_mdx)
         source = masked(text, hidden) if hidden else text
         labels: set[str] = set()
-        raw: list[Block] = list(iter_blocks(source, first_line=first_line, labels=labels))
+        grammar = self._grammar(text, hidden)
+        raw: list[Block] = list(iter_blocks(source, first_line=first_line, labels=labels, grammar=grammar))
         if "{" in source:
             raw = with_open_directives(raw, LINE_END.split(source))
         context = context_of(text, labels, is_mdx=self.is_mdx)
@@ -51,8 +52,17 @@ class Markdown:
             *data_uris(text),
             Edit(0, body, front_matter_text(fields.values)),
         ]
-        title = _field_title(fields.values) or _heading_title(blocks, text, starts, edits, body)
+        # programs name a page that has fields, or is all bullets, by its field or its file, not by a section of it
+        has_title = "title" in fields.values or "Title" in fields.values
+        is_note = (body > 0 and not has_title) or text.lstrip().startswith(("- ", "* "))
+        title = _field_title(fields.values) or _heading_title(blocks, text, starts, edits, body, is_note=is_note)
         return ParsedText(title, fields.values, blocks, edits, fields.problem)
+
+    def _grammar(self, text: str, hidden: Sequence[Edit]) -> Grammar:
+        """Return the grammar of blocks: that of MDX also for Markdown that imports components and uses them."""
+        if self.is_mdx or any(text.startswith("import ", edit.start) for edit in hidden):
+            return "mdx"
+        return "outline" if begins_with_properties(text) else "commonmark"
 
 
 class Mdx(Markdown):
@@ -71,10 +81,13 @@ def _field_title(values: Mapping[str, Any]) -> str:
     return str(title).replace("`", "").strip()
 
 
-def _heading_title(blocks: Sequence[Block], text: str, starts: Sequence[int], edits: Sequence[Edit], body: int) -> str:
+def _heading_title(
+    blocks: Sequence[Block], text: str, starts: Sequence[int], edits: Sequence[Edit], body: int, *, is_note: bool
+) -> str:
     if not any(block.kind == "heading" for block in blocks):
         return ""
-    return title_of(blocks, list(_visible_before(blocks, VisibleText(text, edits), starts)), starts, body)
+    visible_chars = list(_visible_before(blocks, VisibleText(text, edits), starts))
+    return title_of(blocks, visible_chars, starts, body, lowest=1 if is_note else 6)
 
 
 def _visible_before(blocks: Sequence[Block], visible: VisibleText, starts: Sequence[int]) -> Iterator[int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.ruler import RuleOptionsType
@@ -20,12 +21,14 @@ from markdown_it.rules_block.table import table
 from markdown_it.token import Token
 
 from rag_search.documents.formats.base import Block
-from rag_search.documents.formats.markdown.rules import admonition, cjk_heading
+from rag_search.documents.formats.markdown.rules import admonition, cjk_heading, jsx_tags, loose_paragraph
 from rag_search.text.lines import LINE_END
 
 MAX_NESTING = 40  # a list takes two; deeper than anything people write, shallow enough for recursion
 MAX_LINES = 2_000_000
 DEFINITION_LINES = 50
+
+Grammar = Literal["commonmark", "outline", "mdx"]
 
 _KINDS = {
     "heading_open": "heading",
@@ -43,17 +46,20 @@ _KINDS = {
 }
 
 
-def iter_blocks(text: str, *, first_line: int = 0, labels: set[str] | None = None) -> Iterator[Block]:
+def iter_blocks(
+    text: str, *, first_line: int = 0, labels: set[str] | None = None, grammar: Grammar = "commonmark"
+) -> Iterator[Block]:
     """Yield the top-level blocks in order, from `first_line` on. Blank lines between blocks are in none of them.
 
     The content of a heading still has its inline marks.
     labels: filled with the names of link definitions, normalised as in `label_key`.
+    grammar: in "outline" and "mdx" an indent does not make code; in "mdx" lines of tags have Markdown between them.
     """
     source = LINE_END.sub("\n", text).replace("\0", "\ufffd")
     if source.count("\n") > MAX_LINES:
         yield from _paragraphs_only(source, first_line)
         return
-    parser = _parser()
+    parser = _parser(grammar)
     state = StateBlock(source, parser, {}, [])
     rules = parser.block.ruler.getRules("")
     line = first_line
@@ -73,7 +79,7 @@ def label_key(label: str) -> str:
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _parser(grammar: Grammar) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING, "html": True})
     parser.enable("table")
     parser.block.ruler.at("table", _whole_table, {"alt": ["paragraph", "reference"]})
@@ -81,6 +87,11 @@ def _parser() -> MarkdownIt:
     interrupting: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     parser.block.ruler.before("fence", "admonition", admonition, interrupting)
     parser.block.ruler.before("heading", "cjk_heading", cjk_heading)
+    if grammar != "commonmark":
+        parser.disable("code")
+        parser.block.ruler.at("paragraph", loose_paragraph)
+    if grammar == "mdx":
+        parser.block.ruler.at("html_block", jsx_tags, interrupting)
     return parser
 
 

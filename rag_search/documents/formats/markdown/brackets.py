@@ -17,9 +17,16 @@ _WIKI_LINK = re.compile(r"(!?)\[\[(?=[^\s\[\]])([^\[\]\r\n|]{1,300})(?:\|([^\[\]
 _FILE = re.compile(
     r"\.(?:png|jpe?g|gif|svg|webp|avif|bmp|mp4|webm|mov|mp3|wav|ogg|pdf|canvas|excalidraw)$", re.IGNORECASE
 )
+_BLOCK_REFERENCE = re.compile(r"\(\([0-9a-f]{8}-[0-9a-f-]{27}\)\)")
+_MACRO = re.compile(
+    r"\{\{(?:embed|query|renderer|video|youtube|tweet|function)\b[ \t]*"
+    r"(?:\[\[([^\[\]\r\n]{1,300})\]\])?[^{}]{0,1000}\}\}"
+)
 _BLOCK_ID = re.compile(r"#\^[\w-]*$")
 _CONTENTS = re.compile(r"_?(?:toc|tosp)_?$", re.IGNORECASE)
 
+MAX_LANGUAGE_CHARS = 24
+_LANGUAGE = re.compile(r"\{:\.?[a-z][\w.-]*\}$")
 _ATTRIBUTE = (
     r"""(?:[#.][\w:-]{1,100}|:[\w.-]*|[\w:@-]{1,60}=(?:"[^"{}\r\n]{0,300}"|'[^'{}\r\n]{0,300}'|[^\s"'{}]{1,100}))"""
 )
@@ -28,6 +35,7 @@ _ANCHOR = re.compile(r"\{[ \t]?[#.:][^{}\r\n]{0,200}\}")
 _ROLE = re.compile(r"\{([A-Za-z][\w:+.-]{0,40})\}(`{1,3})(?!`)([^`]{1,300})\2(?!`)")
 _ROLE_TARGET = re.compile(r"\s*<[^<>]*>$")
 _EXPRESSION = re.compile(r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}+\}){0,500}+\}){0,1000}+\}")
+_MATH = re.compile(r"\$\$[^$`]{1,4000}\$\$|\$(?![\s$])(?:[^$`\\\r\n]|\\.){1,500}(?<!\s)\$(?!\d)")
 _STRING = re.compile(r"""\{\s*(?:"([^"{}]*)"|'([^'{}]*)'|`([^`{}$]*)`)\s*\}""")
 
 
@@ -49,6 +57,30 @@ def _wiki_text(target: str, alias: str | None, *, is_embed: bool) -> str:
     if alias is not None and alias.strip():
         return alias.strip()
     return " > ".join(part for part in _BLOCK_ID.sub("", target).split("#") if part.strip())
+
+
+def read_block_reference(text: str, start: int, end: int) -> Replacement | None:
+    """Return the end of a Logseq block reference at `start`, an id without text, None if there is none."""
+    match = _BLOCK_REFERENCE.match(text, start, end)
+    return (match.end(), "") if match else None
+
+
+def read_macro(text: str, start: int, end: int) -> Replacement | None:
+    """Return the end of a Logseq macro at `start` and the page that it shows, None if there is none."""
+    match = _MACRO.match(text, start, end)
+    return (match.end(), match[1] or "") if match else None
+
+
+def read_math(text: str, start: int, end: int) -> int:
+    """Return where a formula `$...$` or `$$...$$` at `start` ends, 0 if there is none. It is shown as it is."""
+    match = _MATH.match(text, start, end)
+    return match.end() if match else 0
+
+
+def language_start(text: str, start: int, end: int) -> int:
+    """Return where the language at the end of a code span begins, as in `x = 1{:js}`; `end` if there is none."""
+    opening = text.rfind("{:", max(start, end - MAX_LANGUAGE_CHARS), end)
+    return opening if opening > start and _LANGUAGE.match(text, opening, end) else end
 
 
 def closing_parenthesis(text: str, opening: int, end: int) -> int:
@@ -76,6 +108,17 @@ def read_attributes(text: str, start: int, end: int) -> int:
     """Return where `{#id .class key="value"}` at `start` ends, 0 if these are not attributes."""
     match = _ATTRIBUTES.match(text, start, end) or _ANCHOR.match(text, start, end)
     return match.end() if match else 0
+
+
+def may_be_attributes(text: str, stretch: int, start: int, end: int) -> bool:
+    """Return whether text[start:end], `{...}`, can be attributes.
+
+    They begin with `.#:`, follow what they belong to without a blank, or have a line of their own.
+    """
+    first = text[start + 1 : start + 3].lstrip()[:1]
+    before = text[start - 1] if start > stretch else "\n"
+    is_line = before in "\r\n" and text[end : end + 1] in ("\r", "\n", "")
+    return first in ("#", ".", ":") or before in ")]}*_`" or is_line
 
 
 def read_role(text: str, start: int, end: int) -> list[Edit]:

@@ -31,7 +31,7 @@ def with_open_directives(blocks: Sequence[Block], lines: Sequence[str], *, depth
     found: list[Block] = []
     for block in blocks:
         opening = _OPENING.match(lines[block.start]) if block.kind == "fence" and depth else None
-        if opening and opening[2] in _WITH_BODY and block.end - block.start > 2:
+        if opening and (opening[2] in _WITH_BODY or opening[2].startswith("prf:")) and block.end - block.start > 2:
             found.append(_box(block, lines, depth))
         else:
             found.append(block)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from rag_search.documents.formats.base import Block, Edit
 from rag_search.documents.formats.markdown.context import Context
 from rag_search.documents.formats.markdown.inline import inline_edits, plain_inline
-from rag_search.documents.formats.markdown.whole_lines import TRIGGER, read_line
+from rag_search.documents.formats.markdown.whole_lines import EMPTY_DIRECTIVES, TRIGGER, read_line
 
 _LIST_MARKS = r"(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*"
 _CONTENT = re.compile(rf"(?:[ \t>]*{_LIST_MARKS})*")
@@ -18,8 +18,10 @@ _HEADING_PREFIX = re.compile(rf"(?:[ \t>]*{_LIST_MARKS})*#{{1,6}}[ \t]*")
 _TABLE_EDGE = re.compile(r"[ \t]*\|")
 _PADDING = re.compile(r"(?<=[ \t])[ \t]+")
 _OPTION = re.compile(r"[ \t]*(?:#\||//\||:[\w-]+:)")  # of a Quarto cell or a MyST directive
+_OPTION_BLOCK = re.compile(r"[ \t]*---$")  # options of a MyST directive in YAML, up to the same line again
+_COLON_DIRECTIVE = re.compile(r"[ \t>]*:{3,}[ \t]*\{")
 _RUST_HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")  # mdBook compiles these lines and does not show them
-_DIRECTIVE_INFO = re.compile(r"[ \t>]*[`~:]{3,}[ \t]*\{")
+_DIRECTIVE_INFO = re.compile(r"[ \t>]*[`~:]{3,}[ \t]*\{([\w:.-]*)")
 _RUST_INFO = re.compile(r"[ \t>]*[`~]{3,}[ \t]*rust\b")
 
 _Line = tuple[int, int]  # offsets of a line without its line end and the blanks before it
@@ -84,21 +86,33 @@ def _quote_prefix(depth: int) -> re.Pattern[str]:
 
 
 def _whole_line_edits(text: str, lines: Iterable[_Line], context: Context) -> Iterator[Edit]:
+    in_options = False
     for start, end in lines:
+        in_options = bool(in_options and _OPTION.match(text, start, end))
+        if in_options:
+            yield Edit(start, end)
+            continue
         content = _CONTENT.match(text, start, end)
         begin = content.end() if content else start
         if shown := read_line(text[begin:end]):
             yield Edit(begin + shown[0], end, plain_inline(shown[1], context=context))
+            in_options = bool(_COLON_DIRECTIVE.match(text, start, end))
 
 
 def _fence_edits(text: str, lines: Sequence[_Line]) -> Iterator[Edit]:
     """Hide options at the top of a directive or a notebook cell, and lines of Rust that mdBook hides."""
     begin, end = lines[0]
     first = text[begin:end]
-    if _DIRECTIVE_INFO.match(first):
+    if directive := _DIRECTIVE_INFO.match(first):
+        if directive[1] in EMPTY_DIRECTIVES:
+            yield Edit(begin, lines[-1][1])
+            return
+        in_block = False
         for line, following in pairwise(lines[1:]):
-            if not _OPTION.match(text, *line):
+            is_border = bool(_OPTION_BLOCK.match(text, *line)) and (in_block or line == lines[1])
+            if not (in_block or is_border or _OPTION.match(text, *line)):
                 break
+            in_block = in_block != is_border
             yield Edit(line[0], following[0])
     elif _RUST_INFO.match(first):
         for line, following in pairwise(lines[1:]):

@@ -67,6 +67,11 @@ def front_matter(text: str) -> FrontMatter:
     return _no()
 
 
+def begins_with_properties(text: str) -> bool:
+    """Return whether `text` begins with `key:: value`, as pages of Logseq do."""
+    return _PROPERTIES.match(text) is not None
+
+
 def front_matter_text(values: Mapping[str, Any]) -> str:
     """Return the text of a home page that VitePress makes from front matter: `hero` and `features`."""
     hero = values.get("hero")

@@ -113,7 +113,9 @@ def _opened(block: Block) -> Iterator[Block]:
             yield Block("list", item.start, item.end, children=[item])
 
 
-def title_of(blocks: Sequence[Block], visible_chars: Sequence[int], starts: Sequence[int], body: int) -> str:
+def title_of(
+    blocks: Sequence[Block], visible_chars: Sequence[int], starts: Sequence[int], body: int, *, lowest: int = 6
+) -> str:
     """Return the heading that names the document, "" if none does.
 
     That is the first of level 1, unless much text precedes it. One of a lower level names the document if nothing
@@ -121,12 +123,13 @@ def title_of(blocks: Sequence[Block], visible_chars: Sequence[int], starts: Sequ
 
     visible_chars: for each block, the visible characters before it.
     body: offset of the text after the front matter.
+    lowest: level of the lowest heading that may name the document.
     """
     headings = [(block, before) for block, before in zip(blocks, visible_chars, strict=True) if block.kind == "heading"]
     headings = [(block, before) for block, before in headings if block.content]
-    if not headings:
+    top = min((block.level for block, _ in headings), default=lowest + 1)
+    if top > lowest:
         return ""
-    top = min(block.level for block, _ in headings)
     block, before = next(pair for pair in headings if pair[0].level == top)
     is_only = sum(other.level == top for other, _ in headings) == 1
     limit = INTRODUCTION_CHARS if is_only else BADGE_CHARS

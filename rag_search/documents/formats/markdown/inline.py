@@ -15,9 +15,14 @@ from rag_search.documents.formats.base import Edit
 from rag_search.documents.formats.markdown.blocks import label_key
 from rag_search.documents.formats.markdown.brackets import (
     closing_parenthesis,
+    language_start,
+    may_be_attributes,
     read_attributes,
+    read_block_reference,
     read_bracket,
     read_expression,
+    read_macro,
+    read_math,
     read_role,
 )
 from rag_search.documents.formats.markdown.context import Context
@@ -25,7 +30,9 @@ from rag_search.documents.formats.markdown.tags import Replacement, read_braces,
 
 MAX_TARGET_CHARS = 4_000
 
-_MARKS = re.compile(r"\\|`+|\*+|_+|~~+|!?\[|\]|<|&|\{|==|%%|:(?=(?:material|octicons|fontawesome|simple)-)")
+_MARKS = re.compile(
+    r"\\|`+|\*+|_+|~~+|!?\[|\]|<|&|\{|==|%%|\$|\(\((?=[0-9a-f]{8}-)|:(?=(?:material|octicons|fontawesome|simple)-)"
+)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _LABEL = re.compile(r"\[([^\[\]]{0,999})\]")
 _MARKED = re.compile(r"==(?=[^\s=])[^=\r\n]{1,500}(?<!\s)==(?!=)")
@@ -91,6 +98,10 @@ class _Scan:
                 return self._brace(start)
             case "=" | "%":
                 return self._pair(start, end)
+            case "$":
+                return read_math(self.text, start, self.end) or start + 1
+            case "(":
+                return self._apply(read_block_reference(self.text, start, self.end), start, end)
             case ":":
                 return self._apply(self._matched(_ICON, start), start, start + 1)
             case _:
@@ -119,7 +130,8 @@ class _Scan:
         if following == len(runs):
             return end
         self._edit(start, end)
-        return self._edit(runs[following], runs[following] + end - start)
+        closing = runs[following]
+        return self._edit(language_start(self.text, end, closing), closing + end - start)
 
     def _emphasis(self, start: int, end: int) -> int:
         before = self.text[start - 1] if start else " "
@@ -207,10 +219,12 @@ class _Scan:
             return self._through("*/}", start)
         if replacement := read_braces(text, start, end, self.context):
             return self._edit(start, *replacement)
+        if text.startswith("{{", start) and (macro := read_macro(text, start, end)):
+            return self._edit(start, *macro)
         if role := read_role(text, start, end):
             self.edits += role
             return role[-1].end
-        if (closing := read_attributes(text, start, end)) and _may_be_attributes(text, self.start, start, closing):
+        if (closing := read_attributes(text, start, end)) and may_be_attributes(text, self.start, start, closing):
             return self._edit(start, closing)
         if self.context.is_mdx:
             return self._apply(read_expression(text, start, end), start, start + 1)
@@ -233,14 +247,3 @@ class _Scan:
         if entity := _ENTITY.match(self.text, start, self.end):
             return self._edit(start, entity.end(), html.unescape(entity.group()))
         return start + 1
-
-
-def _may_be_attributes(text: str, stretch: int, start: int, end: int) -> bool:
-    """Return whether text[start:end], `{...}`, can be attributes.
-
-    They begin with `.#:`, follow what they belong to without a blank, or have a line of their own.
-    """
-    first = text[start + 1 : start + 3].lstrip()[:1]
-    before = text[start - 1] if start > stretch else "\n"
-    is_line = before in "\r\n" and text[end : end + 1] in ("\r", "\n", "")
-    return first in ("#", ".", ":") or before in ")]}*_`" or is_line

@@ -29,7 +29,8 @@ def hidden_lines(text: str, starts: Sequence[int], first_line: int, *, is_mdx: b
 
     In a text that is not MDX, an import is hidden only if the text has a tag of a name that it imports.
     """
-    if "\nimport " not in text and "\nexport " not in text and "%%" not in text and not text.startswith("import "):
+    marks = ("\nimport ", "\nexport ", "%%", *(("{/*",) if is_mdx else ()))
+    if not text.startswith("import ") and not any(mark in text for mark in marks):
         return []
     lines = [text[start:end].rstrip() for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
     hidden: list[tuple[int, int]] = []
@@ -42,7 +43,7 @@ def hidden_lines(text: str, starts: Sequence[int], first_line: int, *, is_mdx: b
             end = _statement_end(lines, line)
             hidden.append((line, end))
             line = end - 1
-        elif not fence and content == "%%" and (end := _comment_end(lines, line)):
+        elif not fence and (end := _comment_end(lines, line, is_mdx=is_mdx)):
             hidden.append((line, end))
             line = end - 1
         line += 1
@@ -69,8 +70,15 @@ def _statement_end(lines: Sequence[str], start: int) -> int:
     return next((line for line in range(start + 1, len(lines)) if not lines[line]), len(lines))
 
 
-def _comment_end(lines: Sequence[str], start: int) -> int:
-    return next((line + 1 for line in range(start + 1, len(lines)) if lines[line] == "%%"), 0)
+def _comment_end(lines: Sequence[str], start: int, *, is_mdx: bool) -> int:
+    """Return the line after a comment that has its lines for itself, 0 if none begins at `start`."""
+    if lines[start] == "%%":
+        return next((line + 1 for line in range(start + 1, len(lines)) if lines[line] == "%%"), 0)
+    if not is_mdx or not lines[start].lstrip().startswith("{/*"):
+        return 0
+    reach = range(start, min(len(lines), start + MAX_STATEMENT_LINES))
+    end = next((line for line in reach if "*/" in lines[line]), -1)
+    return end + 1 if end >= 0 and lines[end].endswith("*/}") else 0
 
 
 def masked(text: str, hidden: Sequence[Edit]) -> str:

@@ -1,17 +1,21 @@
-"""Block rules that CommonMark does not have: admonitions and tabs with an indented body, headings without a blank."""
+"""Block rules that CommonMark does not have: indented admonitions and tabs, CJK headings, JSX."""
 
 from __future__ import annotations
 
 import re
 
 from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block.html_block import html_block
 
+from rag_search.documents.formats.markdown.tags import JSX, TAG
 from rag_search.text.scripts import CJK
 
 BODY_INDENT = 4
 
 _ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]+[\w-]|===[+!]?[ \t]+[\"']")
 _CJK_HEADING = re.compile(rf"(#{{1,6}})(?=[{CJK}])([^\r\n#]+)#*[ \t]*$")
+_WHOLE_ELEMENT = re.compile(r"<(?:[!?]|(?:script|style|pre|textarea|h[1-6]|summary)\b)", re.IGNORECASE)
+_FRAGMENT = re.compile(r"</?>")
 _HASHTAG = re.compile(r"[ \t]#\S")
 
 
@@ -64,6 +68,51 @@ def cjk_heading(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     state.push("inline", "", 0).content = match[2].strip()
     state.push("heading_close", opening.tag, -1)
     return True
+
+
+def jsx_tags(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Parse lines that have nothing but tags, as MDX does: what follows is Markdown, with or without a blank line."""
+    position = state.bMarks[start] + state.tShift[start]
+    if not state.src.startswith("<", position):
+        return False
+    if _WHOLE_ELEMENT.match(state.src, position):
+        return html_block(state, start, end, silent)
+    limit = state.eMarks[end - 1]
+    while position < limit and state.src[position] == "<":
+        tag = JSX.match(state.src, position, limit) or TAG.match(state.src, position, limit)
+        tag = tag or _FRAGMENT.match(state.src, position, limit)
+        if tag is None:
+            return False
+        position = _after_blanks(state.src, tag.end(), limit)
+    if position < limit and state.src[position] != "\n":
+        return False
+    if silent:
+        return True
+    state.line = start + 1 + state.src.count("\n", state.bMarks[start], position)
+    state.push("html_block", "", 0).map = [start, state.line]
+    return True
+
+
+def loose_paragraph(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: ARG001 (a rule)
+    """Parse a paragraph that ends at any block, however far that is indented."""
+    rules = state.md.block.ruler.getRules("paragraph")
+    outer, state.parentType = state.parentType, "paragraph"
+    line = start + 1
+    while line < state.lineMax and not state.isEmpty(line):
+        if state.sCount[line] >= 0 and any(rule(state, line, state.lineMax, True) for rule in rules):
+            break
+        line += 1
+    state.parentType = outer
+    state.line = line
+    state.push("paragraph_open", "p", 1).map = [start, line]
+    state.push("paragraph_close", "p", -1)
+    return True
+
+
+def _after_blanks(text: str, position: int, limit: int) -> int:
+    while position < limit and text[position] in " \t":
+        position += 1
+    return position
 
 
 def _line(state: StateBlock, line: int) -> str:

@@ -22,11 +22,11 @@ _ALT = re.compile(r"""[ \t\r\n]alt=["']([^"'<>]*)["']""")
 _ATTRIBUTES = (
     rf"""(?:[^<>{{}}"'=]|=?"[^"<]*+"|=?'[^'<]*+'|=|=?\{{(?:[^{{}}]|\{{[^{{}}]*+\}})*+\}}){{0,{MAX_TAG_CHARS}}}+"""
 )
-_TAG = re.compile(rf"</?([A-Za-z][\w.:-]{{0,60}})((?:[ \t\r\n/][^<>]{{0,{MAX_TAG_CHARS}}})?)>")
-_JSX = re.compile(rf"<([A-Za-z][\w.:-]{{0,60}})([ \t\r\n]{_ATTRIBUTES})>")
+TAG = re.compile(rf"</?([A-Za-z][\w.:-]{{0,60}})((?:[ \t\r\n/][^<>]{{0,{MAX_TAG_CHARS}}})?)>")
+JSX = re.compile(rf"<([A-Za-z][\w.:-]{{0,60}})([ \t\r\n]{_ATTRIBUTES})>")
 
 _SHORTCODE = re.compile(r"\{\{[<%][ \t]*/?[ \t]*([\w./-]+)([^{}]{0,1000}?)/?[ \t]*[>%]\}\}")
-_LIQUID = re.compile(r"\{%-?[ \t]*([\w-]+)([^{}%]{0,1000}?)-?%\}")
+_LIQUID = re.compile(r"\{%-?[ \t]*([\w-]+)((?:[^{}%]|%(?!\})){0,1000}?)-?%\}")
 _INCLUDE = re.compile(r"\{\{#[a-z_]+[^{}\r\n]{0,300}\}\}")  # mdBook
 _POSITIONAL = re.compile(r"^\s*\"([^\"]*)\"|^\s*'([^']*)'")
 _TITLED = frozenset({"tab", "details", "expand", "collapse", "callout", "admonition", "card", "accordion", "step"})
@@ -39,8 +39,8 @@ Replacement = tuple[int, str]  # end of the tag, and the text that a reader sees
 
 def read_tag(text: str, start: int, end: int, context: Context) -> Replacement | None:
     """Return the end and the visible text of the tag at `start`, None if it is not a tag."""
-    tag = _TAG.match(text, start, end)
-    jsx = None if tag and "{" not in tag[2] and tag[2].count('"') % 2 == 0 else _JSX.match(text, start, end)
+    tag = TAG.match(text, start, end)
+    jsx = None if tag and "{" not in tag[2] and tag[2].count('"') % 2 == 0 else JSX.match(text, start, end)
     if not (match := jsx or tag):
         return None
     name, attributes = match[1], match[2]

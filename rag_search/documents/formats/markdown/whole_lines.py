@@ -13,6 +13,7 @@ _HIDDEN = re.compile(
     r"|<<<[ \t]*[@./~\w].*$"  # VitePress snippet
     r"|\[!(?:INCLUDE|VIDEO|CODE)\b.{0,500}\]$"
     r"|>>>$"  # GitLab quote
+    r"|\+\+\+(?:[ \t]*\{.*\})?$"  # MyST: the border of two cells
     r"|(?:id|collapsed|logseq\.[\w.-]+|background-color|heading)::(?:[ \t].*)?$",
     re.IGNORECASE,
 )
@@ -31,7 +32,7 @@ _STRUCTURE = frozenset(
 
 _DIRECTIVE = re.compile(r"[`~]{3,}\{([\w:.-]+)\}[ \t]*(.*)$")
 
-TRIGGER = re.compile(r"\)=|TO[CS]|8<|<<<|\[!|>>>|::|!!!|\?\?\?|===|[ \t]\^|[`~]{3,}\{", re.IGNORECASE)
+TRIGGER = re.compile(r"\)=|\+\+\+|TO[CS]|8<|<<<|\[!|>>>|::|!!!|\?\?\?|===|[ \t]\^|[`~]{3,}\{", re.IGNORECASE)
 
 Shown = tuple[int, str]  # offset within the line from which it is replaced, and the visible text
 
@@ -78,6 +79,12 @@ def _container_text(head: str) -> str:
     return "" if name in _STRUCTURE else " ".join(filter(None, (name, rest)))
 
 
-BOXES = frozenset(
-    {"admonition", "attention", "caution", "danger", "error", "hint", "important", "note", "seealso", "tip", "warning"}
-)
+_BOX_NAMES = "admonition attention caution danger error exercise hint important note seealso solution tip warning"
+BOXES = frozenset(_BOX_NAMES.split())
+
+# directives of which the page shows nothing, or what is written elsewhere
+_EMPTY_NAMES = """
+bibliography contents exercise-end exercise-start index include literalinclude raw solution-end solution-start
+tableofcontents toctree
+"""
+EMPTY_DIRECTIVES = frozenset(_EMPTY_NAMES.split())

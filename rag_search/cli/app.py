@@ -8,11 +8,12 @@ import sys
 import traceback
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rag_search import __version__
+from rag_search.cli.commands import ALIASES, COMMANDS, GROUPS, Command
 from rag_search.cli.common import FAILED
 from rag_search.errors import RagSearchError
 from rag_search.text.sanitize import one_line, plain
@@ -21,22 +22,14 @@ _TEARDOWN = {"vllm", "torch", "faiss"}  # libraries that must end their own proc
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, which typer does not export
 HELP = "Put the passage that answers a question first, over any folder of documents."
 EPILOG = 'Start with: ragsearch ingest ./docs, then: ragsearch query "how do I ..."'
-# command -> module below rag_search.cli; a command that is not in the order of use is not in the help
-COMMANDS = {
-    "ingest": "ingest", "query": "query", "search": "query", "live": "live", "open": "open", "list": "documents",
-    "get": "documents",
-    "remove": "indexes",
-    "rerank": "rerank", "evaluate": "evaluate", "serve": "serve", "stop": "daemon", "ui": "serve", "mcp": "serve",
-    "up": "up", "down": "up", "status": "health", "doctor": "health", "verify": "health",
-    "trust": "trust",
-}  # fmt: skip
-GROUPS = {"index": "indexes", "store": "store", "config": "settings"}
-ALIASES = {"search": "query"}
-FUNCTIONS = {"list": "list_documents", "get": "get_document", "open": "open_hit", "search": "query"}
 
 
-def make_app(only: str | None = None) -> typer.Typer:
-    """Return the command line. `only` leaves out all commands but one: building each takes a millisecond."""
+def make_app(only: str | None = None, *, names_only: bool = False) -> typer.Typer:
+    """Return the command line.
+
+    only: leave out all commands but one; building each takes a millisecond. names_only: list all commands, import none:
+    for the help of the root.
+    """
     app = typer.Typer(
         name="ragsearch",
         help=HELP,
@@ -47,14 +40,25 @@ def make_app(only: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(root)
-    for name, module in COMMANDS.items():
+    for name, command in COMMANDS.items():
         if only in (None, name):
-            function = getattr(import_module(f"rag_search.cli.{module}"), FUNCTIONS.get(name, name))
-            app.command(name, hidden=name in ALIASES)(function)
-    for name, module in GROUPS.items():
-        if only in (None, name):
-            app.add_typer(getattr(import_module(f"rag_search.cli.{module}"), f"{name}_app"), name=name)
+            function = _unused if names_only else _imported(name, command)
+            app.command(name, help=command.summary if names_only else None, hidden=name in ALIASES)(function)
+    for name, command in GROUPS.items():
+        if names_only:
+            app.command(name, help=command.summary)(_unused)
+        elif only in (None, name):
+            app.add_typer(_imported(name, command), name=name)
     return app
+
+
+def _unused() -> None:
+    """Stand for a command that is only listed."""
+
+
+def _imported(name: str, command: Command) -> Any:
+    """Return the function or the group of a command."""
+    return getattr(import_module(f"rag_search.cli.{command.module}"), command.function or name)
 
 
 def _print_version(is_given: bool) -> None:
@@ -132,7 +136,7 @@ def run() -> None:
 def _run_command() -> int:
     """Run the command in `sys.argv` and return its exit code; a usage error becomes an InputError."""
     first = sys.argv[1] if len(sys.argv) > 1 else ""
-    app = make_app(first if first in COMMANDS or first in GROUPS else None)
+    app = make_app(first if first in COMMANDS or first in GROUPS else None, names_only=first in ("", "-h", "--help"))
     try:
         code = app(standalone_mode=False)
     except UsageError as error:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import typer
 
-from rag_search.cli.app import ALIASES, COMMANDS, GROUPS, make_app
+from rag_search.cli.app import make_app
+from rag_search.cli.commands import ALIASES, COMMANDS, GROUPS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text("utf-8")
 
@@ -32,3 +33,18 @@ def test_every_flag_of_the_page_exists() -> None:
 def test_hidden_commands_are_aliases() -> None:
     group = typer.main.get_command(make_app())
     assert {name for name, command in group.commands.items() if command.hidden} == set(ALIASES)
+
+
+def test_help_imports_no_command_and_says_the_same() -> None:
+    """The summaries of the table are the first sentences of the commands."""
+    whole, listed = (typer.main.get_command(make_app(names_only=names_only)) for names_only in (False, True))
+    first = {
+        name: (command.help or "").replace("\n", " ").partition(". ")[0] for name, command in whole.commands.items()
+    }
+    assert {name: (command.help or "").rstrip(".") for name, command in listed.commands.items()} == {
+        name: text.partition("  ")[0].rstrip(".") for name, text in first.items()
+    }
+    assert [*listed.commands] == [*whole.commands]
+    assert listed.get_help(typer.Context(listed, info_name="ragsearch")) == whole.get_help(
+        typer.Context(whole, info_name="ragsearch")
+    )

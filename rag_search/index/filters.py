@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sqlite3
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date
 
@@ -21,6 +22,7 @@ _METADATA = f"""EXISTS (SELECT 1 FROM json_each(documents.metadata) AS entry WHE
     (entry.type != 'array' AND {_IS.format("entry")}) OR (entry.type = 'array' AND EXISTS (
         SELECT 1 FROM json_each(entry.value) AS item WHERE {_IS.format("item")}))))"""
 _SPECIAL = re.compile(r"[*?\[]")
+_ESCAPED = re.compile(r"\[([\[*?])\]")  # as glob.escape writes them
 _ANY_FOLDERS = re.compile(r"(?:^|(?<=/))\*\*/")
 MAX_ANY_FOLDERS = 4  # of one pattern: each of them doubles what SQLite compares
 
@@ -33,6 +35,7 @@ def select(
     path_glob: patterns, of which one must match (see `_path_condition`). where: front matter values. since: ISO date;
     documents without a date are left out. Raises InputError for a `since` that is not a date, and beyond the limits.
     """
+    path_glob = unicode_forms(path_glob)
     _check_size([*path_glob, *where, *where.values()])
     conditions: list[str] = []
     values: list[str] = []
@@ -57,6 +60,15 @@ def select(
     return np.array([chunk_id for (chunk_id,) in rows], np.int64)
 
 
+def unicode_forms(patterns: Sequence[str]) -> list[str]:
+    """Return the patterns in each form in which a file system may store their letters: é is one character or two."""
+    forms: list[str] = []
+    for pattern in patterns:
+        others = (unicodedata.normalize(form, pattern) for form in ("NFC", "NFD"))
+        forms += dict.fromkeys((pattern, *(other for other in others if len(other) <= MAX_CHARS)))
+    return forms
+
+
 def _check_size(texts: Sequence[str]) -> None:
     if len(texts) > MAX_TEXTS:
         raise InputError(f"the filters have {len(texts):,} parts; the limit is {MAX_TEXTS}.", remedy="Name folders.")
@@ -70,10 +82,21 @@ def _path_condition(pattern: str) -> tuple[str, list[str]]:
     `docs` and `[docs]` match the file or folder of that name. `docs/*.md` matches below `docs` at any depth. `**/` also
     matches no folder at all, so `docs/**/a.md` matches `docs/a.md`. A leading `./` is ignored.
     """
-    pattern = pattern.removeprefix("./").rstrip("/")
-    globs = _globs(pattern) if _SPECIAL.search(pattern) else []
+    name, globs = name_and_globs(pattern)
     conditions = ["path = ?", "substr(path, 1, length(?)) = ?", *["path GLOB ?"] * len(globs)]
-    return f"({' OR '.join(conditions)})", [pattern, pattern + "/", pattern + "/", *globs]
+    return f"({' OR '.join(conditions)})", [name, name + "/", name + "/", *globs]
+
+
+def name_and_globs(pattern: str) -> tuple[str, list[str]]:
+    """Return the name of a file or folder that a pattern may be, and what it is as a pattern.
+
+    Brackets are a class of characters, or brackets in a name: `[draft]/*.md` also matches in the folder `[draft]`.
+    """
+    pattern = pattern.removeprefix("./").rstrip("/")
+    if not _SPECIAL.search(pattern):
+        return pattern, []
+    bracketed = _globs(_ESCAPED.sub(r"\1", pattern).replace("[", "[[]")) if "[" in pattern else []
+    return _ESCAPED.sub(r"\1", pattern), [*_globs(pattern), *bracketed]
 
 
 def _globs(pattern: str) -> list[str]:

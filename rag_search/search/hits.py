@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -89,8 +90,8 @@ def instruction_notes(query: Query, *engines: Embedder | Reranker | None) -> lis
 
 def filter_note(options: SearchOptions, documents: int) -> str:
     """Return the note that no document passes the filters. documents: number of those in the index."""
-    filters = [f"--path {path}" for path in options.paths]
-    filters += [f"--where {key}={value}" for key, value in options.where.items()]
+    filters = [f"--path {shlex.quote(path)}" for path in options.paths]
+    filters += [f"--where {shlex.quote(f'{key}={value}')}" for key, value in options.where.items()]
     filters += [f"--since {options.since}"] if options.since else []
     return f"no document matches {' '.join(filters)}; {documents:,} are indexed"
 

@@ -25,6 +25,9 @@ DOCUMENTS = [
     item("docs/a.md", ["three\n"], metadata={"tags": "redis", "odd 'key\"": "x", "draft": False}, updated="2025-12-31"),
     item("docs/deep/b.md", ["four\n"], metadata={"tags": None, "version": "7"}),
     item("docs2/[x].md", ["five\n"], metadata={"nested": {"tags": "redis"}}, updated="2026-03-01"),
+    item("[draft] (old)/$a & b's.md", ["six\n"]),
+    item("cafe\u0301/\u30d5\u309a.md", ["seven\n"]),  # decomposed, as some file systems store names
+    item("caf\u00e9s/\ud55c.md", ["eight\n"]),  # composed
 ]
 WORDS = ["yes", "NO", "on", "True", "FALSE", "1.10", "0.1", "-0", "-0.0", "0x1f", "2024-01-31", "0.00001", "9" * 40]
 
@@ -45,7 +48,7 @@ def reader(folder: Path) -> Iterator[IndexReader]:
         ({"path_glob": ["docs/"]}, [2, 3]),
         ({"path_glob": ["./docs/a.md"]}, [2]),
         ({"path_glob": ["docs/*"]}, [2, 3]),
-        ({"path_glob": ["*.md"]}, [0, 1, 2, 3, 4]),
+        ({"path_glob": ["*.md"]}, [0, 1, 2, 3, 4, 5, 6, 7]),
         ({"path_glob": ["**/a.md"]}, [0, 1, 2]),
         ({"path_glob": ["docs/**/*.md"]}, [2, 3]),
         ({"path_glob": ["docs/**/a.md"]}, [2]),
@@ -55,6 +58,16 @@ def reader(folder: Path) -> Iterator[IndexReader]:
         ({"path_glob": ["docs2/[x].md"]}, [4]),
         ({"path_glob": ["docs2/[[]x].md"]}, [4]),
         ({"path_glob": ["a.md", "docs/deep"]}, [0, 1, 3]),
+        ({"path_glob": ["[draft] (old)/$a & b's.md"]}, [5]),
+        ({"path_glob": ["[draft] (old)"]}, [5]),
+        ({"path_glob": ["[draft] (old)/*.md"]}, [5]),
+        ({"path_glob": ["[[]draft] (old)/*.md"]}, [5]),
+        ({"path_glob": ["[[]draft] (old)/$a & b's.md"]}, [5]),
+        ({"path_glob": ["[cd]*/*.md"]}, [2, 3, 4, 6, 7]),
+        ({"path_glob": ["caf\u00e9"]}, [6]),
+        ({"path_glob": ["caf\u00e9/\u30d7.md"]}, [6]),
+        ({"path_glob": ["cafe\u0301*/*"]}, [6, 7]),
+        ({"path_glob": ["cafe\u0301s/\u1112\u1161\u11ab.md"]}, [7]),
         ({"path_glob": ["DOCS"]}, []),
         ({"path_glob": ["do%"]}, []),
         ({"where": {"tags": "redis"}}, [0, 1, 2]),

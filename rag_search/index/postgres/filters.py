@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rag_search.index.filters import _SPECIAL, _check_size, _globs, _iso_date
+from rag_search.index.filters import _check_size, _iso_date, name_and_globs, unicode_forms
 
 _VALUES = """SELECT entry.key, entry.type, CAST(entry.value AS TEXT) FROM json_each(?1) AS entry
         WHERE entry.type != 'array'
@@ -32,6 +32,7 @@ class Selection:
 
 def select(*, path_glob: Sequence[str], where: Mapping[str, str], since: str | None) -> Selection | None:
     """Return the condition that a document must meet; None without one. See rag_search.index.filters.select."""
+    path_glob = unicode_forms(path_glob)
     _check_size([*path_glob, *where, *where.values()])
     conditions: list[str] = []
     values: list[Any] = []
@@ -80,10 +81,9 @@ def _fact(key: str, value: str, *, boolean: bool) -> str:
 
 
 def _path_condition(pattern: str) -> tuple[str, list[str]]:
-    pattern = _storable(pattern.removeprefix("./").rstrip("/"))
-    globs = _globs(pattern) if _SPECIAL.search(pattern) else []
+    name, globs = name_and_globs(_storable(pattern))
     conditions = ["path = %s", "starts_with(path, %s)", *["path ~ %s"] * len(globs)]
-    return f"({' OR '.join(conditions)})", [pattern, f"{pattern}/", *map(_regex, globs)]
+    return f"({' OR '.join(conditions)})", [name, f"{name}/", *map(_regex, globs)]
 
 
 def _storable(text: str) -> str:

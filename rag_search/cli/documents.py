@@ -70,6 +70,7 @@ def get_document(
     text = "\n".join(lines[first - 1 : last])
     if as_json:
         row = {"path": place_of(document, places(config)), "title": document.title, "updated": document.updated}
+        row["updated_from"] = document.updated_from
         print_json({**row, "line_start": first, "line_end": last, "text": text})
     else:
         content = plain(text) if sys.stdout.isatty() else text

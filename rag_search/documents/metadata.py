@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -40,17 +40,21 @@ def _file_title(stem: str) -> str:
     return stem if "\ufffd" in decoded or not decoded else decoded.replace("___", "/")
 
 
-def updated_on(metadata: Mapping[str, Any], *, path: str, mtime_ns: int) -> tuple[str, str]:
-    """Return the ISO date of a document and its origin: "metadata", "name" of the file, or "file" for the file's time.
+def updated_on(
+    metadata: Mapping[str, Any], *, path: str, mtime_ns: int, committed: Callable[[], str] = str
+) -> tuple[str, str]:
+    """Return the ISO date of a document and its origin: "metadata", "name" of the file, "git", or "file".
 
-    It is that of the first of DATE_KEYS that has one, else that in the name of the file, else the last change (UTC);
-    "" if there is none.
+    It is that of the first of DATE_KEYS that has one, else that in the name of the file, else that of its last commit,
+    else the last change of the file (UTC); "" if there is none. committed: returns the date of the last commit, or "".
     """
     for key in DATE_KEYS:
         if day := _day(_value(metadata, key), us=key in _US_KEYS):
             return day, "metadata"
     if day := day_in_name(path):
         return day, "name"
+    if day := committed():
+        return day, "git"
     try:
         return datetime.fromtimestamp(mtime_ns / 1e9, UTC).date().isoformat(), "file"
     except (OverflowError, ValueError, OSError):

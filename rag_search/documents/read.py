@@ -8,6 +8,7 @@ import shlex
 
 from rag_search.documents.formats import DecodingError, Format, ParsedText, format_of
 from rag_search.documents.found import SourceFile
+from rag_search.documents.git_dates import CommitDays
 from rag_search.documents.metadata import title_of, updated_on
 from rag_search.errors import InputError
 from rag_search.records import Document
@@ -21,8 +22,12 @@ def read_document(source: SourceFile, *, max_bytes: int = MAX_BYTES) -> Document
     return read_parsed(source, max_bytes=max_bytes)[0]
 
 
-def read_parsed(source: SourceFile, *, max_bytes: int = MAX_BYTES) -> tuple[Document, ParsedText]:
+def read_parsed(
+    source: SourceFile, *, max_bytes: int = MAX_BYTES, commit_days: CommitDays | None = None
+) -> tuple[Document, ParsedText]:
     """Return the document in `source` and the structure of its text.
+
+    commit_days: dates it if it says nothing itself; None: only the file's time does.
 
     Raises:
         InputError: the file cannot be read, is larger than `max_bytes`, is not a text of its format, or keeps
@@ -32,7 +37,12 @@ def read_parsed(source: SourceFile, *, max_bytes: int = MAX_BYTES) -> tuple[Docu
     format_ = format_of(source.path)
     text = _decoded(content, format_, source)
     parsed = format_.parse(text)
-    updated, updated_from = updated_on(parsed.metadata, path=source.path, mtime_ns=mtime_ns)
+    updated, updated_from = updated_on(
+        parsed.metadata,
+        path=source.path,
+        mtime_ns=mtime_ns,
+        committed=lambda: commit_days.day(source.absolute) if commit_days else "",
+    )
     document = Document(
         path=source.path,
         title=title_of(parsed.title, path=source.path),

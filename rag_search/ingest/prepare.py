@@ -13,6 +13,7 @@ from functools import partial
 from rag_search.chunking import chunk_document
 from rag_search.documents import SourceFile, read_parsed
 from rag_search.documents.formats import ParsedText
+from rag_search.documents.git_dates import CommitDays
 from rag_search.errors import InputError, RagSearchError, first_line
 from rag_search.index import FileState
 from rag_search.ingest.reports import Failure, IngestOptions
@@ -88,13 +89,16 @@ def prepare_files(
 
     Raises RagSearchError other than InputError: the tokenizer that all need.
     """
+    commit_days = CommitDays(source.absolute for source in sources)
     for source in sources:
-        prepare = partial(_prepare_file, source, count_tokens, options)
+        prepare = partial(_prepare_file, source, count_tokens, options, commit_days)
         yield Item(source.size, _or_failure(source.path, prepare))
 
 
-def _prepare_file(source: SourceFile, count_tokens: CountTokens, options: IngestOptions) -> Prepared:
-    document, parsed = read_parsed(source, max_bytes=options.max_bytes)
+def _prepare_file(
+    source: SourceFile, count_tokens: CountTokens, options: IngestOptions, commit_days: CommitDays
+) -> Prepared:
+    document, parsed = read_parsed(source, max_bytes=options.max_bytes, commit_days=commit_days)
     state = FileState(source.size, source.mtime_ns, document.content_hash)
     return _prepare(document, state, count_tokens, options.max_tokens, parsed)
 

@@ -9,6 +9,7 @@ from rag_search.errors import InputError
 from rag_search.records import Document, Hit, SearchResult
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
+from rag_search.text.dates import marked_day
 from rag_search.text.sanitize import one_line, plain, visible
 
 SIBLINGS = 5
@@ -37,7 +38,7 @@ def document_text(document: Document, path: str, first: int, last: int | None, l
     shown = lines[first - 1 : min(stop, first - 1 + limit)]
     end = first - 1 + len(shown)
     facts = [visible(path), one_line(document.title), f"lines {first}-{end} of {len(lines)}"]
-    facts += [f"updated {document.updated}"] if document.updated else []
+    facts += [f"updated {marked_day(document.updated, document.updated_from)}"] if document.updated else []
     more = [f"[continue with first_line={end + 1}]"] if end < stop else []
     return "\n".join([" | ".join(facts), *map(_plain_line, shown), *more])
 

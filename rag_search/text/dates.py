@@ -41,3 +41,11 @@ def day_in_name(path: str) -> str:
         return date(int(match[1]), int(match[3]), int(match[4])).isoformat() if match else ""
     except ValueError:
         return ""
+
+
+def marked_day(day: str, origin: str) -> str:
+    """Return the date of a document for people, marked if it is only the time of its file.
+
+    origin: as in `Document.updated_from`.
+    """
+    return f"{day} (time of the file)" if day and origin == "file" else day

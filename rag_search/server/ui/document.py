@@ -20,6 +20,7 @@ from rag_search.documents.formats.markdown.blocks import iter_blocks
 from rag_search.documents.formats.markdown.front_matter import front_matter
 from rag_search.records import Document
 from rag_search.server.ui.results import safe
+from rag_search.text.dates import marked_day
 from rag_search.text.lines import LINE_END
 from rag_search.text.sanitize import plain
 
@@ -142,7 +143,7 @@ def _gap(lines: int, where: str) -> str:
 def _meta(document: Document) -> str:
     """Return the date and the single values of the front matter as HTML."""
     fields: Mapping[str, Any] = document.metadata
-    rows = [("updated", document.updated)] if document.updated else []
+    rows = [("updated", marked_day(document.updated, document.updated_from))] if document.updated else []
     rows += [
         (key, str(value))
         for key, value in fields.items()

@@ -94,4 +94,4 @@ def _ingest(config: Config, folder: Path, options: IngestOptions) -> None:
             on_step=progress.on_step,
         )
     for failure in report.failed:
-        stderr_console().print(plain(f"{failure.path}: {failure.message}"), soft_wrap=True)
+        stderr_console().print(plain(f"{failure.path}: {failure.reason}"), soft_wrap=True)

@@ -1,6 +1,6 @@
 """Date files by the last commit that changed them, read from Git once for all files of a work tree.
 
-A work tree may be somebody else's: no command that its configuration names is run, and nothing is fetched.
+A work tree may be that of a stranger, so Git runs no command of its configuration and fetches nothing.
 """
 
 from __future__ import annotations

@@ -23,6 +23,13 @@ def test_yes_ingests_without_asking(project: Path, run: Run) -> None:
     assert run("list").out.split() == ["docs/backup.md", "docs/deep/kafka.md", "docs/redis.md"]
 
 
+def test_a_file_that_fails_is_named(project: Path, run: Run) -> None:
+    (project / "docs" / "broken.ipynb").write_text("{", "utf-8")
+    found = run("query", "连接超时", "--yes", "--no-server", "--format", "files")
+    assert (found.code, found.out.split(":")[0]) == (0, "docs/redis.md")
+    assert "docs/broken.ipynb: " in found.err
+
+
 @pytest.mark.parametrize(("answer", "code"), [("\n", 0), ("y\n", 0), ("n\n", 2)])
 def test_a_terminal_is_asked(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
     monkeypatch.setattr(sys, "stdin", Typed(answer))

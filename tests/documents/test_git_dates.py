@@ -71,7 +71,7 @@ def test_a_document_says_where_its_date_is_from(work_tree: Path) -> None:
 
     def dated(name: str) -> tuple[str, str]:
         file = work_tree / name
-        source = SourceFile(name, file, file.stat().st_size, 0)
+        source = SourceFile(name, str(file), file.stat().st_size, 0)
         document, _ = read_parsed(source, commit_days=days)
         return document.updated, document.updated_from
 

@@ -83,7 +83,8 @@ def test_tools_answer(tools: Tools) -> None:
     assert head == "1. docs/redis.md:1-3 (1.00) Redis"
     assert passage == "# Redis\n\nRedis connection timeout: raise maxTotal of the pool."
     head, document = tools.text("get_document", path="docs/redis.md").split("\n", 1)
-    assert re.sub(r"\d{4}-\d\d-\d\d", "DAY", head) == "docs/redis.md | Redis | lines 1-4 of 4 | updated DAY (time of the file)"
+    head = re.sub(r"\d{4}-\d\d-\d\d", "DAY", head)
+    assert head == "docs/redis.md | Redis | lines 1-4 of 4 | updated DAY (time of the file)"
     assert document == f"{passage}\n"
     assert tools.text("list_documents") == "2 documents\ndocs/backup.md\ndocs/redis.md"
     assert tools.call("status")["documents"] == 2

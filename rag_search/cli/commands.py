@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Command] = {
 GROUPS: Mapping[str, Command] = {
     "index": Command("indexes", "The indexes of this machine.", "index_app"),
     "store": Command("store", "Copy an index between this machine and a database.", "store_app"),
+    "models": Command("models", "Get rerankers in ONNX from a hub.", "models_app"),
     "config": Command("settings", "Settings and where they come from.", "config_app"),
 }
 ALIASES = frozenset({"search"})

@@ -26,6 +26,7 @@ class Profile(StrEnum):
     """Names of the setting `profile`."""
 
     builtin = "builtin"
+    quality = "quality"
     gpu = "gpu"
     served = "served"
 

@@ -40,6 +40,7 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
             "generation": str(reader.generation),
             "embedder": reader.manifest.embedder_name,
             "dim": reader.manifest.dim,
+            "reranker": _reranker(config),
             "search": reader.kind,
             "roots": [str(root) for root in known_roots(reader, base=base_folder(config))],
             "documents": counts.documents,
@@ -50,6 +51,18 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
             **_servers(config.settings.cache_dir),
         }
     _print_facts(facts, as_json=as_json)
+
+
+def _reranker(config: Config) -> str:
+    """Return the reranker of the settings, and whether its scores are calibrated."""
+    from rag_search.engines.factory import choose_backends
+
+    backends = choose_backends(config.settings)
+    if backends.reranking is None:
+        return "none"
+    model = config.settings.reranker.model
+    state = "calibrated" if backends.reranking.trusted else "scores not calibrated"
+    return f"{backends.reranker} ({f'{model}, ' if model else ''}{state})"
 
 
 def _pending(config: Config, reader: ReadStore) -> dict[str, int] | str:

@@ -61,8 +61,9 @@ class EmbedderSettings(_Section):
 class RerankerSettings(_Section):
     """Stage two."""
 
-    backend: Literal["late-interaction", "vllm", "rerank-api", "cross-encoder", "none"] | None = None
-    model: str | None = None
+    backend: Literal["late-interaction", "onnx", "vllm", "rerank-api", "cross-encoder", "none"] | None = None
+    model: str | None = _setting(None, "hub name, folder, or .onnx file")
+    read_top: int = _setting(10, "best passages that an onnx model reads after late interaction", ge=1, le=1000)
     api: Literal["vllm", "tei", "cohere", "jina"] | None = _setting(None, "None: guessed from the URL; set it for TEI")
     check: bool = _setting(True, "ask known answers before the first use")
     known_answers: Path | None = _setting(None, "JSON with a reference matrix; None: ours")  # noqa: RUF009 (it is a field)
@@ -146,7 +147,7 @@ class CliSettings(_Section):
 class Settings(_Section):
     """All settings. Made by `checked`, or with all defaults."""
 
-    profile: Literal["builtin", "gpu", "served"] | None = _setting(None, "None: gpu if possible")
+    profile: Literal["builtin", "quality", "gpu", "served"] | None = _setting(None, "None: gpu if possible")
     index: str = _setting("default", "name under the index folder, or a path")
     cache_dir: Path = field(default_factory=lambda: Path(platformdirs.user_cache_dir("ragsearch")))
     embedder: EmbedderSettings = EmbedderSettings()

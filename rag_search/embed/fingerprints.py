@@ -20,3 +20,9 @@ def files_id(model: str) -> str:
             with path.open("rb") as file:
                 digest.update(f"{path.relative_to(folder)} {path.stat().st_size}".encode() + file.read(_HEAD_BYTES))
     return digest.hexdigest()
+
+
+def file_id(path: Path) -> str:
+    """Hash head and size of a file."""
+    with path.open("rb") as file:
+        return hashlib.sha256(f"{path.stat().st_size}".encode() + file.read(_HEAD_BYTES)).hexdigest()

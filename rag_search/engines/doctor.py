@@ -198,7 +198,10 @@ def check_reranker(config: Config) -> Iterator[Finding]:
         yield Finding("reranker", "warn", "switched off")
         return
     factory.check_reranker(config.settings, reranker)
-    yield Finding("reranker", "ok", reranker.name)
+    uncalibrated = (
+        "" if reranker.threshold is not None else ": its scores are not calibrated, so all hits are confident"
+    )
+    yield Finding("reranker", "ok", f"{reranker.name}{uncalibrated}")
 
 
 CHECKS: tuple[Check, ...] = (

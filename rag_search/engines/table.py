@@ -18,13 +18,15 @@ from rag_search.rerank.base import Reranker
 if TYPE_CHECKING:
     pass
 
-Profile = Literal["builtin", "gpu", "served"]
+Profile = Literal["builtin", "quality", "gpu", "served"]
 _Model = TypeVar("_Model")
 _Build = TypeVar("_Build")
 
 DEFAULT_MODEL = "docs-e5-2"
+READER_MODEL = "Horizon-Labs/multilingual-reranker-small"
 PROFILES: Mapping[Profile, tuple[str, str]] = {  # embedder and reranker, where the settings name none
     "builtin": ("builtin", "late-interaction"),
+    "quality": ("builtin", "onnx"),
     "gpu": ("sentence-transformers", "vllm"),
     "served": ("openai", "rerank-api"),
 }
@@ -115,6 +117,28 @@ def _late_interaction(_: Settings, embedder: Embedder | None) -> Built[Reranker]
     return Built(LateInteractionReranker(embedder))
 
 
+def _onnx(settings: Settings, embedder: Embedder | None) -> Built[Reranker]:
+    """Load a cross-encoder in ONNX; it reads the best passages of late interaction where that is at hand."""
+    from rag_search.embed.builtin.embedder import BuiltinEmbedder, physical_cores
+    from rag_search.engines.models.local import find_model
+    from rag_search.rerank.joined import JoinedReranker
+    from rag_search.rerank.late_interaction import LateInteractionReranker
+    from rag_search.rerank.onnx import OnnxReranker
+
+    wanted = settings.reranker
+    found = find_model(wanted.model or READER_MODEL, settings.cache_dir)
+    reader = OnnxReranker(
+        found.files,
+        name=found.name,
+        longest=found.longest,
+        max_tokens_per_doc=wanted.max_tokens_per_doc,
+        threads=physical_cores(),
+    )
+    if not isinstance(embedder, BuiltinEmbedder):
+        return Built(reader)
+    return Built(JoinedReranker(LateInteractionReranker(embedder), reader, depth=wanted.read_top))
+
+
 def _vllm(settings: Settings, _: Embedder | None) -> Built[Reranker]:
     """Load Qwen3-Reranker into this process by vLLM."""
     from rag_search.rerank.vllm import VllmReranker
@@ -165,6 +189,7 @@ EMBEDDERS: Mapping[str, EmbedderEngine] = {
 }
 RERANKERS: Mapping[str, RerankerEngine | None] = {
     "late-interaction": Engine(build=_late_interaction, trusted=True, token_vectors=True, listwise=True),
+    "onnx": Engine(build=_onnx),
     "vllm": Engine(build=_vllm, single_threaded=True, extra="gpu"),
     "rerank-api": Engine(build=_rerank_api),
     "cross-encoder": Engine(build=_cross_encoder, single_threaded=True, extra="st"),

@@ -32,6 +32,7 @@ def as_dict(result: SearchResult, mapper: PathMapper) -> dict[str, Any]:
         },
         "timings_ms": {stage: round(ms, 3) for stage, ms in result.timings_ms.items()},
         "confident": result.confident,
+        "threshold": result.threshold,
         "notes": notes_of(result, mapper),
         "hits": [_hit(hit, mapper) for hit in result.hits],
         "near_misses": [_hit(hit, mapper) for hit in result.near_misses],

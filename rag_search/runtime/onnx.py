@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +15,23 @@ telemetry.switch_off()
 import onnxruntime  # noqa: E402
 
 
+class Port(Protocol):
+    """An input or an output of a network: its name, and its type such as `tensor(int64)`."""
+
+    name: str
+    type: str
+
+
 class Session(Protocol):
     """An open network."""
+
+    def get_inputs(self) -> Sequence[Port]:
+        """Return the inputs."""
+        ...
+
+    def get_outputs(self) -> Sequence[Port]:
+        """Return the outputs."""
+        ...
 
     def run(self, outputs: list[str] | None, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the `outputs`, all for None."""
@@ -34,6 +49,7 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # an error is raised; without this it is printed, too, in colour
     options.enable_mem_pattern = False  # plans memory by shape, and every length is another shape
     if few_runs:  # weights are used as they are mapped, and not copied into the order that the CPU prefers
         options.add_session_config_entry("session.disable_prepacking", "1")

@@ -17,6 +17,7 @@ from rag_search.engines.table import EMBEDDERS, RERANKERS
 from rag_search.rerank.base import PairRequest, Reranker, TruncatingReranker, score_all
 from tests.support.http_server import QuietHandler, listening
 from tests.support.model_server import ModelServer
+from tests.support.onnx_models import make_reader
 
 TEXTS = [
     "Redis closes idle connections after the timeout of the client.",
@@ -83,6 +84,9 @@ def settings_of(request: pytest.FixtureRequest, *, embedder: str = "builtin", re
     match reranker:
         case "rerank-api":
             sections["reranker"] |= {"url": request.getfixturevalue("address"), "model": "words", "check": False}
+        case "onnx":
+            folder = make_reader(request.getfixturevalue("tmp_path_factory").mktemp("onnx") / "reader")
+            sections["reranker"] |= {"model": str(folder), "check": False}
         case "vllm" | "cross-encoder":
             if reranker == "vllm":
                 pytest.importorskip("vllm")

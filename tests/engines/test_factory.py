@@ -29,6 +29,7 @@ def test_tables_have_the_names_of_the_settings() -> None:
     ("profile", "sections", "single_threaded", "batch_size"),
     [
         ("builtin", {}, False, 8),
+        ("quality", {}, False, 8),
         ("gpu", {}, True, 32),
         ("served", {}, False, 32),
         ("served", {"reranker": {"backend": "cross-encoder"}}, True, 32),

@@ -112,6 +112,7 @@ class SearchReply(BaseModel):
     engine: Engine
     timings_ms: dict[str, float]
     confident: bool
+    threshold: float | None
     notes: list[str]
     hits: list[Hit]
     near_misses: list[Hit]

@@ -14,7 +14,7 @@ import typer
 
 from rag_search import __version__
 from rag_search.cli.commands import ALIASES, COMMANDS, GROUPS, Command
-from rag_search.cli.common import FAILED
+from rag_search.cli.common import FAILED, INTERRUPTED
 from rag_search.errors import RagSearchError
 from rag_search.text.sanitize import one_line, plain
 
@@ -114,7 +114,10 @@ def run() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # their search reads every installed distribution
     gc.set_threshold(50_000, 20, 20)  # imported objects stay; collecting among them takes 40 ms
     try:
-        sys.exit(_run_command())
+        code = _run_command()
+        if code == INTERRUPTED:  # typer has caught Ctrl-C
+            typer.echo("interrupted", err=True)
+        sys.exit(code)
     except RagSearchError as error:
         _complain(error.message, error.remedy)
         sys.exit(FAILED)
@@ -127,7 +130,7 @@ def run() -> None:
         sys.exit(FAILED)
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception:  # noqa: BLE001 - a bug must not exit with 1, which means "nothing found"
         typer.echo(plain(traceback.format_exc()), err=True, nl=False)
         sys.exit(FAILED)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rag_search.render.paths import PathMapper
 
 FOUND, NOTHING, FAILED = 0, 1, 2  # grep's exit codes
+INTERRUPTED = 130  # as a shell reports Ctrl-C
 
 
 class Profile(StrEnum):

@@ -21,7 +21,7 @@ from rag_search.cli.common import (
     stderr_console,
 )
 from rag_search.cli.progress import ingest_progress
-from rag_search.cli.reports import print_interrupted, print_plan, print_report
+from rag_search.cli.reports import print_plan, print_report
 from rag_search.text.sanitize import visible
 
 if TYPE_CHECKING:
@@ -171,21 +171,16 @@ def _sync(
 
     encoders = make_workers(config, workers) if workers else None
     with writing(config, embedder, rebuild=rebuild) as writer, ingest_progress(quiet=quiet) as progress:
-        try:
-            report = sync_folders(
-                writer,
-                embedder,
-                roots,
-                base=base_folder(config),
-                options=options,
-                workers=encoders,
-                on_found=progress.on_found,
-                on_tokens=progress.on_tokens,
-                on_step=progress.on_step,
-            )
-        except KeyboardInterrupt:
-            step = progress.step
-            print_interrupted(step.documents if step else 0, step.documents_total if step else 0)
-            raise
+        report = sync_folders(
+            writer,
+            embedder,
+            roots,
+            base=base_folder(config),
+            options=options,
+            workers=encoders,
+            on_found=progress.on_found,
+            on_tokens=progress.on_tokens,
+            on_step=progress.on_step,
+        )
     print_report(report, config, places(config), as_json=as_json, quiet=quiet)
     return report

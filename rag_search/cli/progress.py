@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rag_search.cli.common import stderr_console
+from rag_search.cli.common import INTERRUPTED, stderr_console
 from rag_search.text.amounts import count, human_seconds
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 LINE_S = 10.0  # between two lines without a terminal
 WINDOW_S = 20.0  # of the rate: long enough to be steady, short enough to follow the machine
+TOKENS_PER_BYTE = 0.3  # of Markdown, in English or Chinese; until the first commit has counted them
+NARROW = 76  # cells; a narrower terminal gets share and rest only
+TEXT_CELLS = 68  # of a long line of progress; what a terminal has beyond is the bar's
 
 
 class IngestProgress:
@@ -68,19 +71,21 @@ class IngestProgress:
         """Share that is done, in [0, 1]: of the bytes, and within the batch at work of its tokens."""
         if self.step is None or not self.step.bytes_total:
             return 0.0
-        ahead = (self.tokens - self.step.tokens) / self._tokens_per_byte if self._tokens_per_byte else 0.0
-        return min(1.0, (self.step.bytes + ahead) / self.step.bytes_total)
+        ahead = (self.tokens - self.step.tokens) / self._tokens_per_byte
+        is_done = self.step.documents == self.step.documents_total
+        return min(1.0 if is_done else 0.99, (self.step.bytes + ahead) / self.step.bytes_total)
 
     @property
     def seconds_left(self) -> float | None:
         """Time that the rest will take; None while it cannot be told."""
-        if self.step is None or not self.rate or not self._tokens_per_byte:
+        if self.step is None or not self.rate:
             return None
         return (1 - self.share) * self.step.bytes_total * self._tokens_per_byte / self.rate
 
     @property
     def _tokens_per_byte(self) -> float:
-        return self.step.tokens / self.step.bytes if self.step and self.step.bytes else 0.0
+        has_counted = self.step is not None and self.step.bytes and self.step.tokens
+        return self.step.tokens / self.step.bytes if self.step and has_counted else TOKENS_PER_BYTE
 
     def describe(self) -> str:
         """Return the state in one line."""
@@ -94,10 +99,32 @@ class IngestProgress:
             parts.append(f"{human_seconds(self.seconds_left)} left")
         return ", ".join(parts)
 
+    def describe_briefly(self) -> str:
+        """Return share and rest, for a narrow terminal."""
+        if self.step is None:
+            return f"reading: {count(self.files, 'file')}"
+        left = "" if self.seconds_left is None else f", {human_seconds(self.seconds_left)} left"
+        return f"{self.share:.0%}{left}"
+
 
 @contextmanager
 def ingest_progress(*, quiet: bool = False) -> Iterator[IngestProgress]:
-    """Show progress on stderr while the block runs."""
+    """Show progress on stderr while the block runs; say after Ctrl-C what is saved.
+
+    Raises SystemExit with 130 after Ctrl-C.
+    """
+    state = None
+    try:
+        with _shown(quiet=quiet) as state:
+            yield state
+    except KeyboardInterrupt:
+        print_interrupted(state.step if state else None)
+        raise SystemExit(INTERRUPTED) from None
+
+
+@contextmanager
+def _shown(*, quiet: bool) -> Iterator[IngestProgress]:
+    """Show progress in the form that suits stderr."""
     console = stderr_console()
     if quiet:
         yield IngestProgress(lambda _: None)
@@ -112,13 +139,14 @@ def ingest_progress(*, quiet: bool = False) -> Iterator[IngestProgress]:
 def _bar(console: Console) -> Iterator[Callable[[IngestProgress], None]]:
     from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (BarColumn(bar_width=None if console.width < 80 else 30), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, expand=console.width < 80) as progress:
+    is_narrow = console.width < NARROW
+    bar = BarColumn(bar_width=10 if is_narrow else max(8, min(30, console.width - TEXT_CELLS)))
+    with Progress(bar, TextColumn("{task.description}"), console=console, transient=True) as progress:
         task = progress.add_task("reading", total=None)
 
         def show(state: IngestProgress) -> None:
-            total = 1.0 if state.step else None
-            progress.update(task, description=state.describe(), total=total, completed=state.share)
+            text = state.describe_briefly() if is_narrow else state.describe()
+            progress.update(task, description=text, total=1.0 if state.step else None, completed=state.share)
 
         yield show
 
@@ -134,3 +162,11 @@ def _lines(console: Console) -> Callable[[IngestProgress], None]:
             console.print(state.describe(), soft_wrap=True)
 
     return show
+
+
+def print_interrupted(step: Step | None) -> None:
+    """Say what an interrupted ingest has saved, and how to go on."""
+    done = f"{step.documents:,} of {count(step.documents_total, 'document')}" if step and step.documents else "nothing new"
+    stderr_console().print(
+        f"interrupted: {done} saved, the index is whole. To go on, run the same command again.", soft_wrap=True
+    )

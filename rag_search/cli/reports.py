@@ -90,11 +90,3 @@ def _print_total(config: Config) -> None:
     stdout_console().print(f"index: {total} in {plain(config.index_place)}", soft_wrap=True)
     if counts.chunks:
         stderr_console().print('next: ragsearch query "your question"', style="dim", soft_wrap=True)
-
-
-def print_interrupted(documents: int, total: int) -> None:
-    """Say what an interrupted ingest has saved, and how to go on."""
-    saved = f"{documents:,} of {count(total, 'document')}" if total else "nothing new"
-    stderr_console().print(
-        f"interrupted: {saved} saved, the index is whole. To go on, run the same command again.", soft_wrap=True
-    )

@@ -96,7 +96,7 @@ LEGACY_CHUNKING = _rules(1, 256)  # of indexes that record no rules
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Progress after a commit: documents and bytes done, their totals, tokens embedded."""
+    """Progress at the start and after a commit: documents and bytes done, their totals, tokens embedded."""
 
     documents: int
     documents_total: int

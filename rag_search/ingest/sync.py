@@ -154,8 +154,10 @@ class _Total(NamedTuple):
 
 
 def _store_all(store: Committer, groups: Generator[EncodedGroup, None, None], total: _Total, on_step: OnStep) -> None:
-    """Commit group by group, as they are encoded."""
+    """Commit group by group, as they are encoded; `on_step` also hears of the start."""
     documents = size = 0
+    if total.documents:
+        on_step(Step(0, total.documents, 0, total.size, 0))
     with closing(groups):
         for encoded in groups:
             store.commit(encoded)

@@ -59,6 +59,22 @@ def test_rate_follows_the_machine() -> None:
     assert state_of(fast + slow).rate == pytest.approx(100, rel=0.1)
 
 
+def test_bar_moves_before_the_first_commit() -> None:
+    """A folder of one commit has a share and a rest, by the usual tokens a byte."""
+    progress = state_of([(0, 0, Step(0, 10, 0, 10_000, 0)), (2, 600, None), (2, 600, None)])
+    assert (progress.share, progress.rate, progress.seconds_left) == (0.4, 300.0, pytest.approx(6.0))
+    assert progress.describe() == "0 of 10 documents, 40%, 300 tokens/s, 6.0 s left"
+    assert progress.describe_briefly() == "40%, 6.0 s left"
+
+
+def test_share_ends_with_the_last_commit() -> None:
+    """An estimate that was too low does not end the bar before the work ends."""
+    progress = state_of([(0, 0, Step(0, 10, 0, 1000, 0)), (2, 6000, None)])
+    assert progress.share == 0.99
+    progress.on_step(Step(10, 10, 1000, 1000, 6000))
+    assert (progress.share, progress.seconds_left) == (1.0, 0.0)
+
+
 def test_reading_is_counted() -> None:
     progress = IngestProgress(lambda _: None)
     progress.on_found(1)
@@ -107,7 +123,8 @@ from rag_search.cli import app, progress
 class Interrupted(progress.IngestProgress):
     def on_step(self, step):
         super().on_step(step)
-        os.kill(os.getpid(), signal.SIGINT)
+        if step.documents:
+            os.kill(os.getpid(), signal.SIGINT)
 
 progress.IngestProgress = Interrupted
 app.main()

@@ -98,6 +98,11 @@ def stderr_console() -> Console:
     return served.console(served.stderr) if served else Console(stderr=True, highlight=False, emoji=False, markup=False)
 
 
+def print_sentence(console: Console, text: str) -> None:
+    """Print text without paths: a terminal breaks it between words, and a pipe gets it whole."""
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
 def write_stdout(text: str) -> None:
     """Write data to stdout as it is."""
     served = SERVED.get()

@@ -41,6 +41,7 @@ def list_indexes(as_json: JsonOption = False) -> None:
 def remove_index(
     name: Annotated[str, typer.Argument(help="Folder or name, as `index list` prints it.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete an index. Documents on disk stay.
 
@@ -64,7 +65,10 @@ def remove_index(
         lock.release()
     if _is_of_project(folder):
         shutil.rmtree(folder.parent)
-    sys.stdout.write(f"removed the index of {visible(label)}\n")
+    if as_json:
+        print_json({"removed": {"name": label, "index": str(folder)}})
+    else:
+        sys.stdout.write(f"removed the index of {visible(label)}\n")
 
 
 def remove(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import load_config
+from rag_search.cli.common import load_config, print_json
 from rag_search.text.amounts import count
 from rag_search.text.sanitize import visible
 
@@ -27,6 +27,7 @@ LAST_HITS = "last_hits.json"
 def open_hit(
     number: Annotated[int, typer.Argument(min=1, help="Rank of the hit in the last result.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command without running it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print path, line and command as JSON; run nothing.")] = False,
 ) -> None:
     """Open a hit of the last query in the editor, at its line.
 
@@ -43,6 +44,9 @@ def open_hit(
         raise InputError(message, remedy="Run: ragsearch query WORDS")
     path, line = hits[number - 1]
     command = command_at(config, Path(path), line)
+    if as_json:
+        print_json({"path": path, "line": line, "command": command})
+        return
     if dry_run:
         typer.echo(visible(shlex.join(command)))
         return

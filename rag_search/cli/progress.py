@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rag_search.cli.common import INTERRUPTED, stderr_console
+from rag_search.cli.common import INTERRUPTED, print_sentence, stderr_console
 from rag_search.text.amounts import count, human_seconds
 
 if TYPE_CHECKING:
@@ -167,6 +167,6 @@ def _lines(console: Console) -> Callable[[IngestProgress], None]:
 def print_interrupted(step: Step | None) -> None:
     """Say what an interrupted ingest has saved, and how to go on."""
     done = f"{step.documents:,} of {count(step.documents_total, 'document')}" if step and step.documents else "nothing new"
-    stderr_console().print(
-        f"interrupted: {done} saved, the index is whole. To go on, run the same command again.", soft_wrap=True
+    print_sentence(
+        stderr_console(), f"interrupted: {done} saved, the index is whole. To go on, run the same command again."
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rag_search.cli.common import stderr_console, stdout_console
+from rag_search.cli.common import print_sentence, stderr_console, stdout_console
 from rag_search.text.amounts import count, human_bytes, human_seconds
 from rag_search.text.sanitize import json_text, one_line, plain, visible
 
@@ -60,11 +60,11 @@ def print_report(report: IngestReport, config: Config, shown: PathMapper, *, as_
     for path in report.empty:
         console.print(f"empty   {shown.printed(path)}", style="yellow", soft_wrap=True)
     rate = report.tokens / report.seconds if report.seconds else 0.0
-    stdout_console().print(
+    print_sentence(
+        stdout_console(),
         f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
         f"{len(report.failed)} failed; {count(report.chunks, 'passage')}, {report.embedded:,} embedded "
         f"({count(report.tokens, 'token')}, {rate:,.0f} tokens/s) in {human_seconds(report.seconds)}",
-        soft_wrap=True,
     )
     _print_total(config)
 

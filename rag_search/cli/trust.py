@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rag_search.cli.common import JsonOption, print_json
 from rag_search.text.sanitize import plain
 
 
@@ -14,6 +15,7 @@ def trust(
     path: Annotated[Path, typer.Argument(help="A folder of the project, or its ragsearch.toml.")] = Path(),
     remove: Annotated[bool, typer.Option("--remove", help="Take the trust back.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Print what the trust is about, and change nothing.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Believe the addresses, model folders and places that a project's ragsearch.toml names.
 
@@ -31,14 +33,20 @@ def trust(
         raise InputError(f"there is no {PROJECT_FILE} at or above {path}.", remedy="Name the folder of the project.")
     file = file.absolute()
     sensitive = sensitive_in(file)
+    if remove and not show:
+        distrust(file, data=data_dir())
+    elif not show:
+        record(file, sensitive, data=data_dir())
+    trusted = is_trusted(file, sensitive, data=data_dir())
+    if as_json:
+        print_json({"path": str(file), "trusted": trusted, "settings": dict(sorted(sensitive.items()))})
+        return
     for key, value in sorted(sensitive.items()):
         typer.echo(plain(f"{key} = {value!r}"))
     if show:
-        state = "trusted" if is_trusted(file, sensitive, data=data_dir()) else "not trusted"
+        state = "trusted" if trusted else "not trusted"
         typer.echo(plain(f"{file}: {state if sensitive else 'sets nothing that needs trust'}"))
     elif remove:
-        distrust(file, data=data_dir())
         typer.echo(plain(f"{file} is not trusted any more"))
     else:
-        record(file, sensitive, data=data_dir())
         typer.echo(plain(f"{file} is trusted until one of these settings changes"))

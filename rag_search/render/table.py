@@ -137,7 +137,7 @@ def _score(score: float) -> Text:
 def _stages(scores: StageScores) -> Text:
     """Show the score of each stage on its own line."""
     rows = (("dense", scores.dense), ("lexical", scores.lexical), ("fused", scores.fused), ("rerank", scores.rerank))
-    return Text("\n".join(f"{name:<6} {'-' if value is None else format(value, '.3f'):>7}" for name, value in rows))
+    return Text("\n".join(f"{name:<7} {'-' if value is None else format(value, '.3f'):>7}" for name, value in rows))
 
 
 def _print_explanation(console: Console, result: SearchResult, mapper: PathMapper) -> None:

@@ -14,13 +14,14 @@ import typer
 
 from rag_search import __version__
 from rag_search.cli.commands import ALIASES, COMMANDS, GROUPS, Command
-from rag_search.cli.common import FAILED, INTERRUPTED
+from rag_search.cli.common import FAILED, INTERRUPTED, Color, ColorOption, set_color
 from rag_search.errors import RagSearchError
 from rag_search.text.sanitize import one_line, plain
 
 _TEARDOWN = {"vllm", "torch", "faiss"}  # libraries that must end their own processes, threads and device contexts
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, which typer does not export
 HELP = "Put the passage that answers a question first, over any folder of documents."
+COMPLETE = "_RAGSEARCH_COMPLETE"  # set by a shell that completes
 EPILOG = 'Start with: ragsearch ingest ./docs, then: ragsearch query "how do I ..."'
 
 
@@ -69,6 +70,7 @@ def _print_version(is_given: bool) -> None:
 
 def root(
     context: typer.Context,
+    color: ColorOption = Color.auto,
     _version: Annotated[
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -77,6 +79,7 @@ def root(
     ] = False,
 ) -> None:
     """Put the passage that answers a question first, over any folder of documents."""
+    set_color(color)
     if trust_project:
         os.environ["RAGSEARCH_TRUST"] = "1"
     if context.invoked_subcommand is None:
@@ -139,10 +142,14 @@ def run() -> None:
 def _run_command() -> int:
     """Run the command in `sys.argv` and return its exit code; a usage error becomes an InputError."""
     first = sys.argv[1] if len(sys.argv) > 1 else ""
-    app = make_app(first if first in COMMANDS or first in GROUPS else None, names_only=first in ("", "-h", "--help"))
+    names_only = first in ("", "-h", "--help") and COMPLETE not in os.environ  # a shell also asks for flags
+    app = make_app(first if first in COMMANDS or first in GROUPS else None, names_only=names_only)
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="ragsearch", standalone_mode=False)
     except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command
+            typer.echo(str(error))
+            return 0
         from rag_search.cli.usage import as_input_error
 
         raise as_input_error(error, sys.argv[1:], [*COMMANDS, *GROUPS]) from error

@@ -20,9 +20,9 @@ class Command(NamedTuple):
 # in the order of use, as the help lists them
 COMMANDS: Mapping[str, Command] = {
     "ingest": Command("ingest", "Make the index equal to the folders."),
-    "query": Command("query", "Find the passages that answer a question; `search` is the same command."),
-    "search": Command("query", "Find the passages that answer a question; `search` is the same command.", "query"),
-    "live": Command("live", "Search while typing, with a preview; Enter opens the hit in the editor."),
+    "query": Command("query", "Find the passages that answer a question."),
+    "search": Command("query", "Find the passages that answer a question.", "query"),
+    "live": Command("live", "Search while typing; Enter opens the hit."),
     "open": Command("open", "Open a hit of the last query in the editor, at its line.", "open_hit"),
     "list": Command("documents", "List the indexed documents.", "list_documents"),
     "get": Command("documents", "Print the indexed text of a document, or some of its lines.", "get_document"),
@@ -38,7 +38,8 @@ COMMANDS: Mapping[str, Command] = {
     "status": Command("health", "Print what is in the index."),
     "doctor": Command("health", "Check everything a query needs."),
     "verify": Command("health", "Re-check hashes, counts, vector norms and the full-text index."),
-    "trust": Command("trust", "Believe the addresses, model folders and places that a project's ragsearch.toml names."),
+    "trust": Command("trust", "Believe the settings of a project from elsewhere."),
+    "completion": Command("completion", "Print the script that completes commands and flags."),
 }
 GROUPS: Mapping[str, Command] = {
     "index": Command("indexes", "The indexes of this machine.", "index_app"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rag_search.render.paths import PathMapper
 
 FOUND, NOTHING, FAILED = 0, 1, 2  # grep's exit codes
+MAX_HITS = 1000
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 
 
@@ -32,10 +34,33 @@ class Profile(StrEnum):
     served = "served"
 
 
+class Color(StrEnum):
+    """When output has colours."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+def set_color(when: Color) -> None:
+    """Let the consoles of this process follow `--color`, whatever the environment says."""
+    if when is Color.auto:
+        return
+    local_only()
+    chosen, other = ("FORCE_COLOR", "NO_COLOR") if when is Color.always else ("NO_COLOR", "FORCE_COLOR")
+    os.environ[chosen] = "1"
+    os.environ.pop(other, None)
+
+
 IndexOption = Annotated[
     str | None, typer.Option("--index", help="Index name, or a path with a slash.", metavar="NAME|PATH")
 ]
 ProfileOption = Annotated[Profile | None, typer.Option("--profile", help="Which models to use.")]
+LimitOption = Annotated[
+    int | None,
+    typer.Option("-n", "-k", "--limit", "--top-k", min=1, max=MAX_HITS, metavar="N", help="Number of results."),
+]
+ColorOption = Annotated[Color, typer.Option("--color", help="Colours; auto: on a terminal, unless NO_COLOR is set.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
 

@@ -18,7 +18,7 @@ from rag_search.cli.common import (
     stderr_console,
     stdout_console,
 )
-from rag_search.text.amounts import count
+from rag_search.text.amounts import count, human_bytes
 from rag_search.text.sanitize import one_line, plain
 
 if TYPE_CHECKING:
@@ -141,7 +141,9 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
         if name == "pending":
             _print_pending(value)
             continue
-        text = ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
+        text = ", ".join(value) if isinstance(value, list) else value
+        if isinstance(value, int):
+            text = human_bytes(value) if name == "bytes" else f"{value:,}"
         stdout_console().print(plain(f"{name:<14} {text}"), soft_wrap=True)
 
 

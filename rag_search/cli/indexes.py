@@ -22,7 +22,7 @@ index_app = typer.Typer(help="The indexes of this machine.", no_args_is_help=Tru
 
 @index_app.command("list")
 def list_indexes(as_json: JsonOption = False) -> None:
-    """List the indexes: of projects, of this project's folder, and those with a name. The one used here is marked."""
+    """List the indexes of this machine; a star marks the one used here."""
     rows = [_row(name, folder) for name, folder in _indexes(load_config())]
     here = _here()
     if as_json:

@@ -10,9 +10,9 @@ from rag_search.cli.common import IndexOption, ProfileOption, load_config, place
 
 
 def live(index: IndexOption = None, profile: ProfileOption = None) -> None:
-    """Search while typing, with a preview; Enter opens the hit in the editor.
+    """Search while typing; Enter opens the hit.
 
-    `ragsearch` alone starts it on a terminal.
+    The passage is shown beside the hits. `ragsearch` alone starts it on a terminal.
 
     Example: ragsearch live
     """

@@ -12,6 +12,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.events import Resize
+from textual.timer import Timer
 from textual.widgets import Footer, Input, Label, ListItem, ListView, Static
 from textual.worker import get_current_worker
 
@@ -51,7 +52,7 @@ class LiveSearch(App[None]):
         self._mapper = mapper
         self._open_hit = open_hit
         self._one_search = threading.Lock()  # a searcher answers one question at a time
-        self._pause = self.set_timer(0, lambda: None, pause=True)
+        self._pause: Timer | None = None  # a timer can only be made while the application runs
         self.result: SearchResult | None = None
 
     def compose(self) -> ComposeResult:
@@ -70,7 +71,8 @@ class LiveSearch(App[None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search when no key has come for a while."""
-        self._pause.stop()
+        if self._pause:
+            self._pause.stop()
         question = event.value.strip()
         self._pause = self.set_timer(PAUSE_S, lambda: self.answer(question))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rag_search.render.paths import PathMapper
 
 LAST_HITS = "last_hits.json"
+EDITORS = ("sensible-editor", "nano", "vim", "vi")  # without any setting, as Git and crontab do
 
 
 def open_hit(
@@ -31,7 +33,7 @@ def open_hit(
 ) -> None:
     """Open a hit of the last query in the editor, at its line.
 
-    The editor is the setting cli.editor, else $VISUAL, else $EDITOR.
+    The editor is the setting cli.editor, else $VISUAL, else $EDITOR, else nano or vi.
 
     Example: ragsearch open 2
     """
@@ -65,7 +67,8 @@ def command_at(config: Config, path: Path, line: int) -> list[str]:
 
     if not path.is_file():
         raise InputError(f"{path} no longer exists.", remedy="Run: ragsearch ingest")
-    editor = config.settings.cli.editor or os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    chosen = config.settings.cli.editor or os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    editor = chosen or next(filter(shutil.which, EDITORS), "")
     if not editor:
         raise InputError("no editor is set.", remedy="Set EDITOR, or run: ragsearch config set cli.editor code")
     return editor_command(shlex.split(editor), path, line)

@@ -166,7 +166,9 @@ def _lines(console: Console) -> Callable[[IngestProgress], None]:
 
 def print_interrupted(step: Step | None) -> None:
     """Say what an interrupted ingest has saved, and how to go on."""
-    done = f"{step.documents:,} of {count(step.documents_total, 'document')}" if step and step.documents else "nothing new"
+    done = (
+        f"{step.documents:,} of {count(step.documents_total, 'document')}" if step and step.documents else "nothing new"
+    )
     print_sentence(
         stderr_console(), f"interrupted: {done} saved, the index is whole. To go on, run the same command again."
     )

@@ -9,21 +9,32 @@ from typing import Annotated, Literal
 
 import typer
 
-from rag_search.cli.common import FOUND, NOTHING, IndexOption, ProfileOption, QuietOption, load_config, places
+from rag_search.cli.common import (
+    FOUND,
+    MAX_HITS,
+    NOTHING,
+    Color,
+    ColorOption,
+    IndexOption,
+    LimitOption,
+    ProfileOption,
+    QuietOption,
+    load_config,
+    places,
+    set_color,
+)
 from rag_search.cli.results import Format
 from rag_search.cli.terminal import local_only
-
-MAX_HITS = 1000
 
 
 def query(
     words: Annotated[
         list[str] | None, typer.Argument(help="The question, with or without quotes; none or `-`: from stdin.")
     ] = None,
-    top_k: Annotated[
-        int | None, typer.Option("-n", "-k", "--limit", "--top-k", min=1, max=MAX_HITS, help="Number of results.")
+    top_k: LimitOption = None,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, max=MAX_HITS, metavar="N", help="Depth of stage one.")
     ] = None,
-    candidates: Annotated[int | None, typer.Option(min=1, max=MAX_HITS, help="Depth of stage one.")] = None,
     rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Order by stage two.")] = True,
     instruct: Annotated[str | None, typer.Option(help="Instruction for engines that follow one.")] = None,
     min_score: Annotated[float | None, typer.Option(help="Hide hits with a lower score.")] = None,
@@ -51,6 +62,7 @@ def query(
         bool, typer.Option("-l", "--files-with-matches", help="Print only the path of each document.")
     ] = False,
     vimgrep: Annotated[bool, typer.Option("--vimgrep", help="Print path:line:column: text, for editors.")] = False,
+    color: ColorOption = Color.auto,
     quiet: QuietOption = False,
     open_first: Annotated[bool, typer.Option("-o", "--open", help="Open the first hit in the editor.")] = False,
     batch: Annotated[Path | None, typer.Option(help="Answer every query of a file: one a line, or JSON lines.")] = None,
@@ -62,10 +74,10 @@ def query(
     index: IndexOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Find the passages that answer a question; `search` is the same command.
+    """Find the passages that answer a question.
 
-    A leading [...] is an instruction: ragsearch query "[2024年最新] Redis 部署". Put -- in front of a question that
-    begins with a dash. Exit code 0: found, 1: no confident match, 2: error.
+    `search` is the same command. A leading [...] is an instruction: ragsearch query "[2024年最新] Redis 部署". Put --
+    in front of a question that begins with a dash. Exit code 0: found, 1: no confident match, 2: error.
 
     Example: ragsearch query 如何解决Redis连接超时 -n 3
     """
@@ -75,6 +87,7 @@ def query(
     from rag_search.text.dates import parse_since
     from rag_search.text.query import parse_where
 
+    set_color(color)
     form = results.choose_format(output, as_json=as_json, paths_only=paths_only, vimgrep=vimgrep)
     config = load_config(index=index, profile=profile)
     defaults = config.settings.search.options

@@ -7,13 +7,22 @@ from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import FOUND, JsonOption, ProfileOption, load_config, print_json, read_text, stdout_console
+from rag_search.cli.common import (
+    FOUND,
+    JsonOption,
+    LimitOption,
+    ProfileOption,
+    load_config,
+    print_json,
+    read_text,
+    stdout_console,
+)
 
 
 def rerank(
     query: Annotated[str, typer.Argument(help="The question; a leading [...] is an instruction.")],
     file: Annotated[Path, typer.Argument(help="Passages separated by blank lines; `-` reads stdin.")] = Path("-"),
-    top_k: Annotated[int | None, typer.Option("-n", "-k", "--limit", "--top-k", min=1, help="Print only the best.")] = None,
+    top_k: LimitOption = None,
     instruct: Annotated[str | None, typer.Option(help="Instruction for engines that follow one.")] = None,
     as_json: JsonOption = False,
     profile: ProfileOption = None,

@@ -67,7 +67,10 @@ def _json_value(value: Any) -> Any:
 
 @config_app.command("path")
 def path(as_json: JsonOption = False) -> None:
-    """Print the settings files, strongest first; one that does not exist is marked on stderr."""
+    """Print the settings files, strongest first.
+
+    One that does not exist is named on stderr.
+    """
     config = load_config()
     files = {"project": _project_file(config), "user": _user_file()}
     if as_json:
@@ -109,7 +112,9 @@ def set_value(
     user: UserOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Change one setting in the project's file, or in the user's; comments stay.
+    """Change one setting; comments of the file stay.
+
+    The file is the project's, or with --user the user's.
 
     Example: ragsearch config set search.top_k 10
     """

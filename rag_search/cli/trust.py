@@ -17,9 +17,10 @@ def trust(
     show: Annotated[bool, typer.Option("--show", help="Print what the trust is about, and change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Believe the addresses, model folders and places that a project's ragsearch.toml names.
+    """Believe the settings of a project from elsewhere.
 
-    A checkout must not choose where documents, queries and keys go. Trust ends when one of these settings changes.
+    Those are addresses, model folders and places that its ragsearch.toml names: a checkout must not choose where
+    documents, queries and keys go. Trust ends when one of these settings changes.
 
     Example: ragsearch trust
     """

@@ -21,11 +21,15 @@ def as_input_error(error: Any, arguments: Sequence[str], commands: Sequence[str]
         commands: names of all commands, for suggestions.
     """
     context = error.ctx
-    command = context.command_path if context else "ragsearch"
+    first = arguments[0] if arguments else ""
+    known = f"ragsearch {first}" if first in commands else "ragsearch"
+    command = context.command_path if context else known
     name = context.command.name if context else ""
-    message = _as_typed(error, arguments).rstrip(".") + "."
-    if context and context.parent is None and arguments and arguments[0] not in commands:
-        return InputError(f"no such command {arguments[0]!r}.", remedy=_other_command(arguments, commands))
+    message = _sentence(_as_typed(error, arguments))
+    if context and context.parent is None and first not in commands:
+        if first.startswith("-"):
+            return InputError(f"no such option {first!r}.", remedy="All options and commands: ragsearch -h")
+        return InputError(f"no such command {first!r}.", remedy=_other_command(arguments, commands))
     option = getattr(error, "option_name", None)
     if option and name in SEARCHES and option not in _known_options(context):
         rest = shlex.join(argument for argument in arguments[1:] if argument != "--")
@@ -66,6 +70,12 @@ def _other_command(arguments: Sequence[str], commands: Sequence[str]) -> str:
     if close:
         return f"Did you mean: ragsearch {shlex.join([close[0], *arguments[1:]])}"
     return f"To search: ragsearch query {shlex.join(arguments)}. All commands: ragsearch -h"
+
+
+def _sentence(message: str) -> str:
+    """Return the parser's message in our words, with one mark at its end."""
+    message = message.replace("is not a valid int range", "is not a whole number").replace("?.", "?")
+    return message if message.endswith("?") else message.rstrip(".") + "."
 
 
 def _first_lower(message: str) -> str:

@@ -23,6 +23,7 @@ _PLUS = {
     "joe",
     "ne",
     "jed",
+    "sensible-editor",
 }
 _LINE = {"idea", "pycharm", "webstorm", "goland", "clion", "rubymine", "phpstorm", "rustrover", "kate", "gedit"}
 LINKS = {

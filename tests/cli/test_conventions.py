@@ -2,12 +2,15 @@
 
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import rag_search
 from tests.support.project import Run
 
 LAG = ["kafka", "consumer", "lag"]
@@ -185,3 +188,89 @@ def test_status_says_what_is_missing(indexed: Path, run: Run) -> None:
     (indexed / "docs" / "redis.md").unlink()
     assert json.loads(run("status", "--json").out)["pending"] == {"new": 1, "changed": 1, "removed": 1}
     assert "1 new, 1 changed, 1 removed; run: ragsearch ingest" in run("status").out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_of_each_shell(run: Run, shell: str) -> None:
+    """Each shell gets a script that asks the program."""
+    done = run("completion", shell)
+    assert (done.code, done.err) == (0, "")
+    assert f"_RAGSEARCH_COMPLETE=complete_{shell}" in done.out
+    assert run("completion", "csh").code == 2
+
+
+def test_bash_completes_commands_and_flags(tmp_path: Path) -> None:
+    """A real bash, with the script as its start-up file has it."""
+    program = tmp_path / "ragsearch"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rag_search "$@"\n', "utf-8")
+    program.chmod(0o755)
+    script = """
+eval "$(ragsearch completion bash)"
+for words in "ragsearch comple" "ragsearch query --vim"; do
+    COMP_WORDS=($words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _ragsearch_completion ragsearch; echo "${COMPREPLY[@]}"
+done
+"""
+    root = str(Path(rag_search.__file__).parents[1])
+    env = {**os.environ, "PYTHONPATH": root, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=env, check=False)
+    assert (done.stdout.split(), done.stderr) == (["completion", "--vimgrep"], "")
+
+
+@pytest.mark.parametrize("group", ["config", "index", "store"])
+def test_a_group_alone_prints_its_help(run: Run, group: str) -> None:
+    done = run(group)
+    assert (done.code, done.out.startswith(f"Usage: ragsearch {group} "), done.err) == (0, True, "")
+
+
+def test_remedies_name_the_program(run: Run) -> None:
+    """Whatever started it: an option without its value, a value of another type, an unknown command or option."""
+    assert "Run ragsearch query -h" in run("query", "-n").err
+    assert "'x' is not a whole number." in run("query", "--top-k=x", "words").err
+    assert run("config", "get").err.startswith("error: no such command 'get'. Did you mean 'set'?\n")
+    assert run("--nosuch").err.startswith("error: no such option '--nosuch'.\n")
+
+
+def test_color_is_forced_or_forbidden(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--color is stronger than the environment; `always` also gives a pipe what a terminal gets."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;36m" in run("query", *LAG, "--min-score", "0", "--color", "always").out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in run("query", *LAG, "--min-score", "0", "--color", "never", "--format", "table").out
+    assert run("query", *LAG, "--color", "blue").code == 2
+
+
+def test_an_editor_is_found_without_settings(
+    indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without cli.editor, VISUAL and EDITOR it is one that the machine has, and an error without any."""
+    monkeypatch.setenv("RAGSEARCH_CACHE_DIR", str(tmp_path / "own-cache"))
+    run("query", *LAG, "--min-score", "0", "--no-server")
+    for name in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    monkeypatch.setenv("PATH", str(bin_folder))
+    assert "no editor is set." in run("open").err
+    (bin_folder / "nano").write_text("#!/bin/sh\n", "utf-8")
+    (bin_folder / "nano").chmod(0o755)
+    assert run("open", "--dry-run").out == f"nano +3 {indexed}/docs/deep/kafka.md\n"
+    row = json.loads(run("open", "--json").out)
+    assert (row["line"], row["command"][:2]) == (3, ["nano", "+3"])
+
+
+def test_limit_of_rerank(run: Run, tmp_path: Path, project: Path) -> None:
+    """-n and --limit cut a reranking, as they cut a query."""
+    (tmp_path / "p.txt").write_text("Tea.\n\nKafka consumer lag.\n\nRedis.\n", "utf-8")
+    rows = json.loads(run("rerank", "kafka lag", str(tmp_path / "p.txt"), "-n", "1", "--json").out)["results"]
+    assert [row["index"] for row in rows] == [1]
+
+
+def test_index_remove_and_trust_as_json(project: Path, run: Run) -> None:
+    row = json.loads(run("trust", "--json").out)
+    assert (row["path"], row["trusted"], row["settings"]) == (str(project / "ragsearch.toml"), True, {})
+    run("ingest", "docs")
+    done = run("index", "remove", str(project / "indexes" / "default"), "--yes", "--json")
+    assert json.loads(done.out)["removed"]["index"] == str(project / "indexes" / "default")

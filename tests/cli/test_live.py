@@ -1,12 +1,20 @@
 """The live search, driven by keys: it answers after a pause, shows the passage and opens the editor at its line."""
 
 import asyncio
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import rag_search
 from rag_search.records import Chunk, EngineNames, Hit, SearchResult, StageScores
 from rag_search.render.paths import PathMapper
+from tests.support.project import Run
 
 pytest.importorskip("textual", reason="the live extra is not installed")
 
@@ -74,3 +82,30 @@ def test_no_match_and_an_empty_question() -> None:
 
 def test_narrow_terminals() -> None:
     assert run_keys(*"tea", "wait", size=(40, 20))[1] == "first tea"
+
+
+def test_it_runs_on_a_real_terminal(indexed: Path, run: Run) -> None:
+    """`ragsearch live` in a process of its own: it starts, answers what is typed, and Escape ends it with 0."""
+    master, slave = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(Path(rag_search.__file__).parents[1])}
+    command = [sys.executable, "-m", "rag_search", "live"]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True)
+    os.close(slave)
+    try:
+        read_until(master, b"any words")
+        os.write(master, b"kafka consumer lag")
+        read_until(master, b"docs/deep/kafka.md:3")
+        os.write(master, b"\x1b")
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        os.close(master)
+
+
+def read_until(terminal: int, expected: bytes) -> None:
+    """Read what a program shows until it has shown `expected`; a minute at most."""
+    shown, deadline = b"", time.monotonic() + 60
+    while expected not in shown:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"{expected!r} is not in {shown!r}"
+        shown += os.read(terminal, 65536)

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 import tarfile
 import time
 import zipfile
@@ -11,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.package.readme import LISTENS, START_S, activated, clean_environment, commands_of
+
 ROOT = Path(__file__).parents[2]
 MAX_WHEEL_MB = 20
-KEPT = ("LANG", "PIP_", "UV_", "SSL_", "HTTP", "NO_PROXY", "ALL_PROXY")  # how packages are found and fetched
-LISTENS = ("ragsearch serve", "ragsearch ui")
-START_S = 120  # a server loads its engine, and the page its libraries
 IN_CI = ("make ",)  # .ci/run itself begins with the two of the README
 pytestmark = pytest.mark.install
 
@@ -26,16 +24,6 @@ def sh(command: str, *, cwd: Path, env: dict[str, str]) -> str:
     print(f"$ {command}\n{done.stdout}{done.stderr}")
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
-
-
-def clean_environment(home: Path) -> dict[str, str]:
-    """Return an environment without settings, whose home is empty."""
-    kept = {name: value for name, value in os.environ.items() if name.upper().startswith(KEPT)}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    home.mkdir()
-    cache = Path.home() / ".cache"  # of downloads: nothing is fetched twice
-    caches = {"PIP_CACHE_DIR": str(cache / "pip"), "UV_CACHE_DIR": str(cache / "uv")}
-    return {**caches, **kept, "PATH": path, "HOME": str(home), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 @pytest.fixture(scope="session")
@@ -89,13 +77,6 @@ def test_wheel_runs_as_a_tool(dist: Path, tmp_path: Path) -> None:
     assert sh(f"{tool} query how hot is green tea", cwd=tmp_path, env=env).startswith("notes/tea.md:")
 
 
-def commands_of(page: Path) -> list[str]:
-    """Return the commands of the shell blocks of a page, in order, without comments."""
-    blocks = re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [command for line in lines if (command := re.split(r"\s{2,}#", line)[0].strip())]
-
-
 def test_every_command_of_both_readmes_works(source: Path, tmp_path: Path) -> None:
     """Commands in order, in one environment, with just the extras that the README names above them.
 
@@ -116,9 +97,8 @@ def test_every_command_of_both_readmes_works(source: Path, tmp_path: Path) -> No
 
 def stays(command: str, *, cwd: Path, env: dict[str, str]) -> dict[str, str]:
     """Run a command line and return the environment after it: an activated one stays for the next command."""
-    after = Path(env["HOME"]) / "environment"
-    sh(f"{command}\nstatus=$?; env -0 > '{after}'; exit $status", cwd=cwd, env=env)
-    return dict(row.split("=", 1) for row in after.read_text("utf-8").split("\0") if row)
+    sh(f"{command}\nstatus=$?; env -0 > ~/environment; exit $status", cwd=cwd, env=env)
+    return activated(env)
 
 
 def listens(command: str, *, cwd: Path, env: dict[str, str]) -> None:

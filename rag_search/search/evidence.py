@@ -66,6 +66,15 @@ def find_evidence(index: EvidenceIndex, query: str) -> dict[int, Evidence]:
     }
 
 
+def find_marks(query: str, chunks: Sequence[Chunk]) -> dict[int, Evidence]:
+    """Return the evidence in chunks that contain a query without letters and digits, such as `??=` or an emoji."""
+    marks = normalise(query).strip()
+    if terms(marks) or (len(marks) < 2 and marks.isascii()):
+        return {}
+    found = [chunk.chunk_id for chunk in chunks if marks in normalise(chunk.passage)]
+    return {chunk_id: Evidence((marks,), 1.0) for chunk_id in found} if len(found) <= FEW else {}
+
+
 def _chunks_with(index: EvidenceIndex, item: Item) -> list[int]:
     """Return the ids of the chunks that contain an item; none if there are more than FEW."""
     typed, spellings = [[term] for term in item.spellings[:1]], [[term] for term in item.spellings[1:]]

@@ -14,7 +14,7 @@ from rag_search.index.base import Selection
 from rag_search.records import EncodedQuery, Hit, StageScores
 from rag_search.runtime.threads import Prefetcher
 from rag_search.search.base import Candidates, Index, Ranking, Request
-from rag_search.search.evidence import Evidence, find_evidence
+from rag_search.search.evidence import Evidence, find_evidence, find_marks
 from rag_search.search.fusion import fuse, lift
 from rag_search.search.timing import Stopwatch
 from rag_search.text.terms import terms
@@ -146,7 +146,8 @@ class Retriever:
                 reference = reference or len(further[0])
         with clock("fetch"):
             hits = self._hits(request, query, fused, _union(lexical))
-            hits = [_with_evidence(hit, lexical.evidence.get(hit.chunk.chunk_id)) for hit in hits]
+            evidence = lexical.evidence or find_marks(request.text, [hit.chunk for hit in hits])
+            hits = [_with_evidence(hit, evidence.get(hit.chunk.chunk_id)) for hit in hits]
             if request.options.group:
                 hits += self._further_documents(request, query, hits)
         return Candidates(request, query, hits, reference, clock)

@@ -41,8 +41,12 @@ def parse_query(raw: str, *, instruction: str | None = None) -> Query:
     """
     text, found = encodable(raw).replace("\x00", " "), None
     if (match := _BRACKETS.match(text)) and is_instruction(match[1]):
-        text, found = text[match.end() :], match[1].strip() or None
+        found = match[1].strip() or None
+        text = text[match.end() :] if found else text[match.end() :] or text  # `[]` alone is searched
     text = re.sub(r"^\s*\\\[", "[", text).strip()
+    if not text and found:
+        remedy = f"Write a question after it, or \\[{found}] to search for it."
+        raise InputError(f"the query is empty after its instruction [{found}].", remedy=remedy)
     if not text:
         raise InputError("the query is empty.", remedy="Write a question.")
     if len(text) > MAX_QUERY_CHARS:

@@ -71,3 +71,18 @@ def test_as_many_documents_as_asked_for() -> None:
     two = SearchOptions(top_k=5, paths=("long.md", "c.md"))
     found = Searcher(index(texts), WordEmbedder(), OverlapReranker()).search("redis pool", two)
     assert {hit.chunk.path for hit in found.hits} == {"long.md", "c.md"}
+
+
+@pytest.mark.parametrize("marks", ["??=", "🚀", "！！"])
+def test_marks_alone_are_found_to_the_letter(marks: str) -> None:
+    """A query without letters and digits has no terms, so the candidates are looked at."""
+    texts = {"a.md": [f"assign with {marks} here"], **{f"{n}.md": [f"assign page {n}"] for n in range(9)}}
+    found = Searcher(index(texts), WordEmbedder(), Blind()).search(marks)
+    assert found.hits[0].chunk.path == "a.md"
+    assert found.hits[0].exact == (marks.replace("！", "!"),)
+
+
+def test_a_mark_that_is_everywhere_is_no_evidence() -> None:
+    texts = {f"{n}.md": [f"page {n}!!"] for n in range(FEW + 1)}
+    assert all(not hit.exact for hit in Searcher(index(texts), WordEmbedder()).search("!!").hits)
+    assert all(not hit.exact for hit in Searcher(index({"a.md": ["a!"]}), WordEmbedder()).search("!").hits)

@@ -11,6 +11,7 @@ from rag_search.text.query import MAX_QUERY_CHARS, Query, parse_query
         ("[面向新手] 如何解决Redis连接超时", Query("如何解决Redis连接超时", "面向新手")),
         ("  [2024年最新]Redis 部署 ", Query("Redis 部署", "2024年最新")),
         ("[] redis", Query("redis")),
+        ("[]", Query("[]")),
         ("[docs](https://example.org) broken", Query("[docs](https://example.org) broken")),
         (r"\[ERROR] connection refused", Query("[ERROR] connection refused")),
         ("array[0] out of range", Query("array[0] out of range")),
@@ -37,6 +38,12 @@ def test_an_explicit_instruction_wins() -> None:
 def test_nothing_to_search_is_an_error(raw: str) -> None:
     with pytest.raises(InputError, match="empty"):
         parse_query(raw)
+
+
+def test_an_instruction_alone_is_told_apart() -> None:
+    with pytest.raises(InputError, match=r"after its instruction \[for beginners\]") as raised:
+        parse_query("[for beginners]")
+    assert raised.value.remedy == r"Write a question after it, or \[for beginners] to search for it."
 
 
 def test_a_novel_is_no_query() -> None:

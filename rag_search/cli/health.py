@@ -47,6 +47,7 @@ def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
             "chunks": counts.chunks,
             "dead": counts.deleted,
             "bytes": counts.bytes,
+            "unencoded": counts.pending,
             "pending": _pending(config, reader),
             **_servers(config.settings.cache_dir),
         }

@@ -92,7 +92,10 @@ class IngestProgress:
         if self.step is None:
             embedded = f", {self.tokens:,} tokens embedded" if self.tokens else ""
             return f"reading: {count(self.files, 'file')}{embedded}"
-        parts = [f"{self.step.documents:,} of {count(self.step.documents_total, 'document')}", f"{self.share:.0%}"]
+        unit = "passage" if self.step.stage == "meaning" else "document"
+        stage = f"{self.step.stage}: " if self.step.stage else ""
+        done = f"{stage}{self.step.documents:,} of {count(self.step.documents_total, unit)}"
+        parts = [done, f"{self.share:.0%}"]
         if self.rate:
             parts.append(f"{self.rate:,.0f} tokens/s")
         if self.seconds_left is not None and self.share < 1:
@@ -166,9 +169,12 @@ def _lines(console: Console) -> Callable[[IngestProgress], None]:
 
 def print_interrupted(step: Step | None) -> None:
     """Say what an interrupted ingest has saved, and how to go on."""
-    done = (
-        f"{step.documents:,} of {count(step.documents_total, 'document')}" if step and step.documents else "nothing new"
-    )
+    if step is not None and step.stage == "meaning":
+        done = f"the words of all documents and the meaning of {step.documents:,} of {step.documents_total:,} passages"
+    elif step is not None and step.documents:
+        done = f"{step.documents:,} of {count(step.documents_total, 'document')}"
+    else:
+        done = "nothing new"
     print_sentence(
         stderr_console(), f"interrupted: {done} saved, the index is whole. To go on, run the same command again."
     )

@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag_search.index.base import ReadStore, Selection, WriteStore
+    from rag_search.index.base import ReadStore, Selection
     from rag_search.index.dense.base import DerivedIndex, VectorRows, VectorSearch
     from rag_search.index.dense.select import derived_index
     from rag_search.index.opening import open_reader, open_writer
     from rag_search.index.reader import IndexReader
     from rag_search.index.store.layout import OUTDATED, FileState, IndexCounts, IndexManifest
     from rag_search.index.verification import Problem, verify
+    from rag_search.index.write_base import StagedStore, WriteStore
     from rag_search.index.writer import IndexWriter
 
 _PLACES = {  # a query imports neither the writer nor `verify`
@@ -28,7 +29,8 @@ _PLACES = {  # a query imports neither the writer nor `verify`
     "Selection": "base",
     "VectorRows": "dense.base",
     "VectorSearch": "dense.base",
-    "WriteStore": "base",
+    "StagedStore": "write_base",
+    "WriteStore": "write_base",
     "derived_index": "dense.select",
     "open_reader": "opening",
     "open_writer": "opening",
@@ -56,6 +58,7 @@ __all__ = [
     "Problem",
     "ReadStore",
     "Selection",
+    "StagedStore",
     "VectorRows",
     "VectorSearch",
     "WriteStore",

@@ -1,9 +1,8 @@
-"""What every store of an index offers: the folder on this machine, and a database that several machines share."""
+"""What every store of an index offers to readers: the folder on this machine, and a database for several machines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -78,6 +77,15 @@ class ReadStore(Protocol):
         """Number of chunks that can be found."""
         ...
 
+    @property
+    def pending_count(self) -> int:
+        """Number of chunks that have no vectors yet, and are found by their terms only."""
+        ...
+
+    def encode_with(self, encode: Callable[[Sequence[str]], Encoded]) -> None:
+        """Let `encode` make the vectors of candidates that have none yet."""
+        ...
+
     def matching(self, alternatives: Sequence[Sequence[str]], limit: int) -> list[int]:
         """Return ids of chunks that have all terms of any alternative, ascending, at most `limit`."""
         ...
@@ -144,87 +152,4 @@ class ReadStore(Protocol):
 
     def roots(self) -> list[str]:
         """Return the folders that the index is kept equal to."""
-        ...
-
-
-class WriteStore(Protocol):
-    """The one writer of an index; use it in a `with` block. Not for several threads.
-
-    `commit` makes everything since the last one durable, or nothing of it. After a failed write the object only
-    refuses; leaving the block drops what was not committed.
-    """
-
-    manifest: IndexManifest
-
-    @property
-    def path(self) -> object:
-        """Where the store is; its text is for people."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Return the store."""
-        ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        """Close the store."""
-        ...
-
-    def close(self) -> None:
-        """Drop what was not committed and let the next writer in."""
-        ...
-
-    def files(self) -> Iterator[tuple[str, FileState]]:
-        """Iterate over the paths of all documents, sorted, with the state of the file each was read from."""
-        ...
-
-    def stored(self, passages: Sequence[str]) -> Mapping[str, Encoded]:
-        """Return the encoded form, one row each, of those of `passages` that the index contains."""
-        ...
-
-    def put(
-        self, document: Document, chunks: Sequence[Chunk], encoded: Encoded, terms: Sequence[str], *, state: FileState
-    ) -> None:
-        """Store a document in place of its older version. Raises InputError for text that cannot be stored."""
-        ...
-
-    def touch(self, path: str, state: FileState) -> None:
-        """Record that a file's size or mtime changed and its content did not."""
-        ...
-
-    def remove(self, paths: Iterable[str]) -> None:
-        """Remove documents; a path that is not there is not an error."""
-        ...
-
-    def roots(self) -> list[str]:
-        """Return the folders that the index is kept equal to."""
-        ...
-
-    def set_roots(self, roots: Iterable[str]) -> None:
-        """Set the folders that the index is kept equal to."""
-        ...
-
-    def base(self) -> str | None:
-        """Return the recorded folder that paths are relative to; None if there is none."""
-        ...
-
-    def set_base(self, base: Path) -> None:
-        """Record the folder that paths are relative to."""
-        ...
-
-    def chunking(self) -> str | None:
-        """Return the recorded rules by which documents are cut; None if there are none."""
-        ...
-
-    def set_chunking(self, rules: str) -> None:
-        """Record the rules by which documents are cut; all documents become OUTDATED until their next `put`."""
-        ...
-
-    def commit(self) -> None:
-        """Make everything since the last commit durable and visible to new readers."""
-        ...
-
-    def maintain(self) -> None:
-        """Do what keeps searches fast; call it after an ingest."""
         ...

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_search.index.base import ReadStore, WriteStore
+from rag_search.errors import InputError
+from rag_search.index.base import ReadStore
 from rag_search.index.store.layout import FileState
+from rag_search.index.write_base import WriteStore
 from rag_search.records import Encoded
 
 COMMIT_CHUNKS = 2000
@@ -25,6 +27,10 @@ class CopyReport:
 
 def copy_store(source: ReadStore, target: WriteStore) -> CopyReport:
     """Make `target` equal to `source`. An interrupted copy goes on where it ended. Raises what the stores raise."""
+    if source.pending_count:
+        raise InputError(
+            f"{source.pending_count:,} passages of {source.path} have no vectors yet.", remedy="Run: ragsearch ingest"
+        )
     rules = source.chunking()
     if rules is not None and rules != target.chunking():
         target.set_chunking(rules)

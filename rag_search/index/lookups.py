@@ -11,7 +11,9 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from rag_search.index.dense.base import Ids, in_sorted
-from rag_search.records import DocumentFacts
+from rag_search.index.store import rows as row_io
+from rag_search.index.store import state
+from rag_search.records import Chunk, DocumentFacts
 
 MAX_ALTERNATIVES = 16
 
@@ -52,6 +54,31 @@ class Lookups(ABC):
             for path, title, metadata, updated in rows.values()
         }
         return [documents[rows[int(chunk_id)][0]] for chunk_id in chunk_ids]
+
+    def document_chunks(self, path: str) -> list[Chunk]:
+        """Return the chunks of a document in reading order; empty when it has none."""
+        with self._query() as database:
+            return list(row_io.chunks_of(database, path))
+
+    def documents(self) -> list[str]:
+        """Return the paths of all documents, sorted."""
+        with self._query() as database:
+            return [path for (path,) in database.execute("SELECT path FROM documents ORDER BY path")]
+
+    def base(self) -> str | None:
+        """Return the folder recorded by `IndexWriter.set_base`; None if there is none."""
+        with self._query() as database:
+            return state.read_meta(database, "base")
+
+    def chunking(self) -> str | None:
+        """Return the rules recorded by `IndexWriter.set_chunking`; None if there are none."""
+        with self._query() as database:
+            return state.read_meta(database, "chunking")
+
+    def roots(self) -> list[str]:
+        """Return the folders that the index is kept equal to."""
+        with self._query() as database:
+            return state.read_roots(database)
 
     def within(self, chunk_ids: Sequence[int], selection: Ids) -> list[int]:
         """Return those ids that a selection contains."""

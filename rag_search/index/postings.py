@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import mmap
 import sqlite3
-import string
 import struct
 import zlib
 from collections import Counter
@@ -33,7 +32,7 @@ from rag_search.index.store.packing import unpack
 FILE_ROWS = 10_000  # below so many rows FTS5 is as fast
 MAX_NEWER = 1_000  # rows: counting them takes 40 ms, once for a reader
 _MAGIC = b"ragpost1"
-_FOLDS = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_FOLDS = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _FOOTER = struct.Struct("<8sQQQII")  # magic, terms, offset and size of the dictionary, its CRC-32, that of the footer
 _Arrays = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint8]]
 _DTYPES = ("<u8", "<u8", "<u4", "<u4", "u1")  # ends in the bytes of the terms, starts, counts, checksums, widths

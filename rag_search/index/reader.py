@@ -26,7 +26,9 @@ from rag_search.index.store import state
 from rag_search.index.store.closing import Closing
 from rag_search.index.store.database import connect, inode_of, is_initialised, replaced, store_errors, value_errors
 from rag_search.index.store.layout import REBUILD, FileState, IndexCounts, bytes_in, no_index
+from rag_search.index.store.pending import read_pending
 from rag_search.index.store.segments import Segment, close_all
+from rag_search.index.unencoded import Encode, Unencoded
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
 
 CHUNK_CACHE_SIZE = 2000  # 10 MB; the queries of a server have most candidates in common
@@ -64,6 +66,8 @@ class IndexReader(Closing, Lookups):
         self.manifest.require_current(self.path)
         self.generation = state.read_generation(self._database)
         self._segments = state.open_segments(self._database, self.path, self.manifest)
+        self._deleted = state.read_deleted(self._database)
+        self._unencoded = Unencoded(read_pending(self._database), self._passages)
 
     def close(self) -> None:
         """Close all files, after a statement that runs in another thread: SQLite would crash the process."""
@@ -84,13 +88,23 @@ class IndexReader(Closing, Lookups):
         """Sizes of this generation; bytes are those of the folder now."""
         with self._query() as database:
             (documents,) = database.execute("SELECT count(*) FROM documents").fetchone()
-        rows = self._vector_rows()
-        return IndexCounts(documents, rows.live_count, len(rows.deleted), bytes_in(self.path))
+        return IndexCounts(
+            documents, self.chunk_count, len(self._deleted), bytes_in(self.path), pending=self.pending_count
+        )
 
     @property
     def chunk_count(self) -> int:
         """Number of chunks that can be found."""
-        return self._vector_rows().live_count
+        return self._segments["vectors"].rows - len(self._deleted)
+
+    @property
+    def pending_count(self) -> int:
+        """Number of chunks that have no vectors yet, and are found by their terms only."""
+        return len(self._unencoded.ids)
+
+    def encode_with(self, encode: Encode) -> None:
+        """Let `encode` make the vectors of candidates that have none yet."""
+        self._unencoded.encode = encode
 
     def is_stale(self) -> bool:
         """Return whether a newer generation can be opened. It takes some 20 microseconds: poll it."""
@@ -148,7 +162,8 @@ class IndexReader(Closing, Lookups):
 
     def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix:
         """Return vectors, float32 (n, dim), in the order of the ids."""
-        return self._vector_rows().gather(np.asarray(chunk_ids, np.int64))
+        rows = self._vector_rows().gather(np.asarray(chunk_ids, np.int64))
+        return self._unencoded.fill_vectors(chunk_ids, rows)
 
     def token_vectors(self, chunk_ids: Sequence[int]) -> TokenVectors:
         """Return token vectors in the order of the ids. Raises InputError when the embedder made none."""
@@ -158,7 +173,7 @@ class IndexReader(Closing, Lookups):
             places = row_io.places_of(database, chunk_ids)
         with value_errors(self.path):
             rows = self._segments["tokens"].read(places[:, 1], places[:, 2])
-            return TokenVectors(rows, places[:, 2], places[:, 3])
+        return self._unencoded.fill_tokens(chunk_ids, TokenVectors(rows, places[:, 2], places[:, 3]))
 
     def term_lines(self, chunk_ids: Sequence[int]) -> list[str]:
         """Return the terms of chunks for BM25, joined by spaces, in the order of the ids. Raises KeyError."""
@@ -173,51 +188,29 @@ class IndexReader(Closing, Lookups):
             raise InputError(f"{path} is not in the index {self.path}.", remedy="Run: ragsearch status")
         return document
 
-    def document_chunks(self, path: str) -> list[Chunk]:
-        """Return the chunks of a document in reading order; empty when it has none."""
-        with self._query() as database:
-            return list(row_io.chunks_of(database, path))
-
-    def documents(self) -> list[str]:
-        """Return the paths of all documents, sorted."""
-        with self._query() as database:
-            return [path for (path,) in database.execute("SELECT path FROM documents ORDER BY path")]
-
     def files(self) -> Iterator[tuple[str, FileState]]:
         """Iterate over the paths of all documents, sorted, with the state of the file each was read from."""
         return row_io.iterate_files(self._query)
-
-    def base(self) -> str | None:
-        """Return the folder recorded by `IndexWriter.set_base`; None if there is none."""
-        with self._query() as database:
-            return state.read_meta(database, "base")
-
-    def chunking(self) -> str | None:
-        """Return the rules recorded by `IndexWriter.set_chunking`; None if there are none."""
-        with self._query() as database:
-            return state.read_meta(database, "chunking")
-
-    def roots(self) -> list[str]:
-        """Return the folders that the index is kept equal to."""
-        with self._query() as database:
-            return state.read_roots(database)
 
     def _vector_rows(self) -> VectorRows:
         rows = self._rows
         if rows is not None:  # without the lock, which a lexical search may hold for milliseconds
             return rows
         with self._query() as database:
-            deleted, derived = state.read_deleted(database), state.read_derived(database, "vectors")
-            self._rows = VectorRows(self._segments["vectors"], deleted, derived)
+            hidden = np.sort(np.concatenate((self._deleted, self._unencoded.ids)))
+            self._rows = VectorRows(self._segments["vectors"], hidden, state.read_derived(database, "vectors"))
             return self._rows
+
+    def _passages(self, chunk_ids: Sequence[int]) -> list[str]:
+        return [chunk.passage for chunk in self.chunks(chunk_ids)]
 
     def _lexical_search(self, database: sqlite3.Connection) -> LexicalSearch:
         if self._lexical is None:
             lengths = self._segments["lengths"].matrix()[:, 0]
             frequent = state.read_frequent_terms(database)
-            deleted, file = self._vector_rows().deleted, state.read_derived(database, "postings")
-            postings = open_postings(database, file, self.path, rows=len(lengths), deleted=deleted)
-            self._lexical = LexicalSearch(postings, lengths, deleted, frequent=frequent)
+            file = state.read_derived(database, "postings")
+            postings = open_postings(database, file, self.path, rows=len(lengths), deleted=self._deleted)
+            self._lexical = LexicalSearch(postings, lengths, self._deleted, frequent=frequent)
         return self._lexical
 
     def _vector_search(self) -> VectorSearch:

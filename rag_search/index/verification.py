@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rag_search.errors import IndexCorruptError
+from rag_search.index.dense.base import in_sorted
 from rag_search.index.store import state
 from rag_search.index.store.database import connect, has_store, store_errors
 from rag_search.index.store.derived import is_sound
@@ -18,6 +19,7 @@ from rag_search.index.store.encodings import read_encoded, row_checksums, term_c
 from rag_search.index.store.layout import REBUILD, DerivedFile, no_index
 from rag_search.index.store.lock import WriterLock
 from rag_search.index.store.packing import unpack
+from rag_search.index.store.pending import read_pending
 from rag_search.index.store.recovery import unnamed_files
 from rag_search.index.store.rows import PLACES, passage_hash
 from rag_search.index.store.segments import Segment, close_all
@@ -152,24 +154,26 @@ def _document_problems(database: sqlite3.Connection) -> Iterator[Problem]:
 
 def _chunk_problems(database: sqlite3.Connection, segments: dict[str, Segment]) -> Iterator[Problem]:
     """Check passages against their hashes, rows against their checksums, and that vectors have length 1."""
+    pending = read_pending(database)
     cursor = database.execute(f"SELECT {PLACES}, checksum, passage_hash, packed FROM chunks ORDER BY id")
     while found := cursor.fetchmany(_BATCH):
         texts = [unpack(packed) for *_, packed in found]
         for (chunk_id, *_, digest, _), text in zip(found, texts, strict=True):
             if passage_hash(text.passage) != digest:
                 yield Problem(f"chunk {chunk_id}", "its passage is not the one that was embedded")
+        waiting = in_sorted(np.array([row[0] for row in found], np.int64), pending)
         try:
             encoded = read_encoded(segments, np.array([row[:4] for row in found], np.int64))
+            encoded.vectors[waiting] = 0  # a killed writer may have begun to write them
         except (IndexError, IndexCorruptError) as error:
             yield Problem(f"chunks {found[0][0]} to {found[-1][0]}", f"rows are missing: {error}")
             continue
         norms = np.linalg.norm(encoded.vectors.astype(np.float64), axis=1)  # a flipped bit overflows float32
-        for row, norm, checksum in zip(
-            found, norms.tolist(), row_checksums(encoded, [text.text for text in texts]), strict=True
-        ):
+        sums = row_checksums(encoded, [text.text for text in texts])
+        for row, norm, checksum, is_waiting in zip(found, norms.tolist(), sums, waiting.tolist(), strict=True):
             if checksum != row[4]:
                 yield Problem(f"chunk {row[0]}", "its text or vectors are not the ones that were written")
-            elif not abs(norm - 1) < 1e-3:
+            elif not is_waiting and not abs(norm - 1) < 1e-3:
                 yield Problem(f"chunk {row[0]}", f"its vector has length {norm:.4f}")
 
 

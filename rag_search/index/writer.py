@@ -17,6 +17,7 @@ from rag_search.index.bm25 import frequent_terms
 from rag_search.index.dense.base import DerivedIndex, VectorRows
 from rag_search.index.postings import build_postings
 from rag_search.index.postings import is_due as postings_due
+from rag_search.index.staged import StagedWrites
 from rag_search.index.store import rows as row_io
 from rag_search.index.store import state
 from rag_search.index.store.base_path import recorded_form
@@ -26,13 +27,14 @@ from rag_search.index.store.disk import Disk
 from rag_search.index.store.encodings import find_encoded, row_checksums, term_counts
 from rag_search.index.store.layout import OUTDATED, DerivedFile, FileState, IndexManifest
 from rag_search.index.store.lock import WriterLock
+from rag_search.index.store.pending import ENCODED, add_pending, has_table
 from rag_search.index.store.recovery import remove_unnamed
 from rag_search.index.store.segments import Segment, close_all
 from rag_search.index.store.transaction import Transaction
 from rag_search.records import Chunk, Document, Encoded
 
 
-class IndexWriter(Closing):
+class IndexWriter(Closing, StagedWrites):
     """The writer of an index, opened by `opening.open_writer`; use it in a `with` block. Not for several threads.
 
     After a failed write the index on disk is that of the last commit, and every method raises: open a new writer.
@@ -71,21 +73,30 @@ class IndexWriter(Closing):
     def stored(self, passages: Sequence[str]) -> dict[str, Encoded]:
         """Return the encoded form, one row each, of those of `passages` that the index contains."""
         with self._transaction.reading():
-            return {
-                passage: encoded
+            condition = ENCODED if has_table(self._database) else "TRUE"
+            found = {
+                passage: find_encoded(self._database, self._segments, passage, condition=condition)
                 for passage in dict.fromkeys(passages)
-                if (encoded := find_encoded(self._database, self._segments, passage)) is not None
             }
+            return {passage: encoded for passage, encoded in found.items() if encoded is not None}
 
     def put(
-        self, document: Document, chunks: Sequence[Chunk], encoded: Encoded, terms: Sequence[str], *, state: FileState
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        encoded: Encoded,
+        terms: Sequence[str],
+        *,
+        state: FileState,
+        pending: Sequence[int] = (),
     ) -> None:
         """Replace a document; durable after `commit`.
 
-        encoded: one row per chunk. terms: the terms of each chunk, joined by spaces. Raises InputError for text that
-        cannot be stored and ValueError for parts that do not fit together; nothing is written then.
+        encoded: one row per chunk. terms: the terms of each chunk, joined by spaces. pending: places of chunks without
+        vectors, whose rows are zeros; see `complete`. Raises InputError for text that cannot be stored and ValueError
+        for parts that do not fit together; nothing is written then.
         """
-        row_io.check_document(document, chunks, encoded, terms, manifest=self.manifest)
+        row_io.check_document(document, chunks, encoded, terms, manifest=self.manifest, pending=pending)
         with self._transaction.writing():
             row_io.delete_document(self._database, document.path)
             first_row = self._segments["vectors"].append(encoded.vectors, self._disk)
@@ -103,6 +114,8 @@ class IndexWriter(Closing):
                 first_row=first_row,
                 first_token=first_token,
             )
+            if pending:
+                add_pending(self._database, [first_row + place for place in pending])
 
     def touch(self, path: str, state: FileState) -> None:
         """Record that the size or mtime of a file changed and its content did not."""

@@ -25,13 +25,15 @@ Stored = Callable[[Sequence[str]], Mapping[str, Encoded]]  # passages to the enc
 class EncodedGroup:
     """A group with the encoded form of its documents, one for each of `group.documents`.
 
-    embedded: passages that the model read; tokens: theirs.
+    embedded: passages that the model read; tokens: theirs. pending: for each document the places of passages without
+    vectors, whose rows are zeros.
     """
 
     group: Group
     encoded: tuple[Encoded, ...]
     embedded: int = 0
     tokens: int = 0
+    pending: tuple[tuple[int, ...], ...] = ()
 
 
 class Encoder(Protocol):
@@ -82,6 +84,15 @@ def encode_group(
     """
     documents = [[chunk.passage for chunk in prepared.chunks] for prepared in group.documents]
     passages = [passage for document in documents for passage in document]
+    known, fresh, tokens = encode_passages(embedder, passages, stored, on_tokens)
+    parts = tuple(join([known[passage] for passage in document], embedder) for document in documents)
+    return EncodedGroup(group, parts, fresh, tokens)
+
+
+def encode_passages(
+    embedder: Embedder, passages: Sequence[str], stored: Stored, on_tokens: Callable[[int], None]
+) -> tuple[dict[str, Encoded], int, int]:
+    """Return the encoded form of each passage, how many the model read, and their tokens."""
     known = dict(stored(passages))
     fresh = [passage for passage in dict.fromkeys(passages) if passage not in known]
     tokens = 0
@@ -93,8 +104,7 @@ def encode_group(
         counts = encoded.tokens.token_counts if encoded.tokens else embedder.count_tokens(batch)
         tokens += int(counts.sum())
         on_tokens(int(counts.sum()))
-    parts = tuple(_join([known[passage] for passage in document], embedder) for document in documents)
-    return EncodedGroup(group, parts, len(fresh), tokens)
+    return known, len(fresh), tokens
 
 
 def _rows(encoded: Encoded, start: int, stop: int) -> Encoded:
@@ -102,7 +112,7 @@ def _rows(encoded: Encoded, start: int, stop: int) -> Encoded:
     return Encoded(encoded.vectors[start:stop], encoded.tokens and encoded.tokens.part(start, stop))
 
 
-def _join(parts: Sequence[Encoded], embedder: Embedder) -> Encoded:
+def join(parts: Sequence[Encoded], embedder: Embedder) -> Encoded:
     """Join batches to one; without any, return an empty one of the embedder's widths."""
     vectors = [np.empty((0, embedder.dim), np.float32), *(part.vectors for part in parts)]
     if not embedder.token_dim:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rag_search.chunking import CHUNKING_VERSION
 from rag_search.documents import Selection, SourceFile
@@ -76,7 +77,8 @@ class IngestOptions:
 
     max_tokens: limit of one passage. max_bytes: limit of one file. prune: remove documents under other folders than
     those of this run. allow_empty: a folder without Markdown removes its documents; otherwise it is an error.
-    selection: patterns of files to read or not.
+    selection: patterns of files to read or not. words_first: bytes of files to read from which on all texts are stored
+    before the first vector is made.
     """
 
     max_tokens: int = 256
@@ -84,6 +86,7 @@ class IngestOptions:
     prune: bool = False
     allow_empty: bool = False
     selection: Selection = field(default_factory=Selection)
+    words_first: int = 2**20  # a minute of a laptop
 
     @property
     def chunking(self) -> str:
@@ -96,10 +99,15 @@ LEGACY_CHUNKING = _rules(1, 256)  # of indexes that record no rules
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Progress at the start and after a commit: documents and bytes done, their totals, tokens embedded."""
+    """Progress at the start and after a commit: documents and bytes done, their totals, tokens embedded.
+
+    stage: "words" while texts are stored without vectors, "meaning" while their vectors are made, when passages are
+    counted in place of documents.
+    """
 
     documents: int
     documents_total: int
     bytes: int
     bytes_total: int
     tokens: int
+    stage: Literal["", "words", "meaning"] = ""

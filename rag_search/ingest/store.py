@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from rag_search.errors import InputError
-from rag_search.index import WriteStore
+from rag_search.index import StagedStore, WriteStore
 from rag_search.ingest.encode import EncodedGroup
 from rag_search.ingest.prepare import Prepared
 from rag_search.ingest.reports import Failure
+from rag_search.records import Encoded
 
 
 @dataclass
@@ -32,14 +35,21 @@ class Committer:
         self.unchanged += group.unchanged
         self.embedded += encoded.embedded
         self.tokens += encoded.tokens
-        for prepared, rows in zip(group.documents, encoded.encoded, strict=True):
+        pending = encoded.pending or [()] * len(encoded.encoded)
+        for prepared, rows, places in zip(group.documents, encoded.encoded, pending, strict=True):
             try:
-                self.writer.put(prepared.document, prepared.chunks, rows, prepared.terms, state=prepared.state)
+                self._put(prepared, rows, places)
             except InputError as error:  # text that the database cannot store; the others go on
                 self.failures.append(Failure.of(prepared.document.path, error))
                 continue
             self._count(prepared)
         self.writer.commit()
+
+    def _put(self, prepared: Prepared, rows: Encoded, pending: Sequence[int]) -> None:
+        put, document = self.writer.put, prepared.document
+        if pending and isinstance(self.writer, StagedStore):
+            put = partial(self.writer.put, pending=pending)
+        put(document, prepared.chunks, rows, prepared.terms, state=prepared.state)
 
     def _count(self, prepared: Prepared) -> None:
         self.paths.add(prepared.document.path)

@@ -14,20 +14,22 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from rag_search.embed.base import Embedder
 from rag_search.errors import InputError
-from rag_search.index import FileState, WriteStore
+from rag_search.index import FileState, StagedStore, WriteStore
 from rag_search.ingest.encode import EncodedGroup, Encoder, FileEncoder, LocalEncoder
 from rag_search.ingest.plan import plan_sync
 from rag_search.ingest.prepare import group_items, prepare_files, prepare_texts
 from rag_search.ingest.reports import LEGACY_CHUNKING, IngestOptions, IngestReport, Step
 from rag_search.ingest.roots import known_roots, merged_roots
 from rag_search.ingest.store import Committer
+from rag_search.ingest.words_first import complete, without_vectors
 
 OnStep = Callable[[Step], None]
 OnCount = Callable[[int], None]
+PASSAGE_BYTES = 600  # of a usual passage, for the progress
 
 
 def sync_folders(
@@ -63,15 +65,22 @@ def sync_folders(
     writer.commit()
     work = sorted((*plan.new, *plan.changed), key=lambda source: source.path)
     store = Committer(writer)
+    total = _Total(len(work), sum(source.size for source in work))
+    elsewhere = encoder or workers
+    words_first = isinstance(writer, StagedStore) and not elsewhere and total.size >= options.words_first
     if workers:
         groups = workers.encode_files(work, options)
     else:
         items = prepare_files(work, count_tokens=embedder.count_tokens, options=options)
-        groups = (encoder or LocalEncoder(embedder, on_tokens)).encode(group_items(items), writer.stored)
-    total = _Total(len(work), sum(source.size for source in work))
-    _store_all(store, groups, total, on_step)
+        if words_first:
+            groups = without_vectors(group_items(items), embedder, writer.stored)
+        else:
+            groups = (encoder or LocalEncoder(embedder, on_tokens)).encode(group_items(items), writer.stored)
+    _store_all(store, groups, total, on_step, stage="words" if words_first else "")
     writer.remove(plan.removed)  # last: a renamed or moved file finds its vectors under the old name
     writer.commit()
+    if isinstance(writer, StagedStore):
+        _complete(store, writer, embedder, on_tokens=on_tokens, on_step=on_step)
     writer.maintain()
     return IngestReport(
         new=sum(source.path in store.paths for source in plan.new),
@@ -153,14 +162,36 @@ class _Total(NamedTuple):
     size: int
 
 
-def _store_all(store: Committer, groups: Generator[EncodedGroup, None, None], total: _Total, on_step: OnStep) -> None:
+def _store_all(
+    store: Committer,
+    groups: Generator[EncodedGroup, None, None],
+    total: _Total,
+    on_step: OnStep,
+    *,
+    stage: Literal["", "words"] = "",
+) -> None:
     """Commit group by group, as they are encoded; `on_step` also hears of the start."""
     documents = size = 0
     if total.documents:
-        on_step(Step(0, total.documents, 0, total.size, 0))
+        on_step(Step(0, total.documents, 0, total.size, 0, stage))
     with closing(groups):
         for encoded in groups:
             store.commit(encoded)
             documents += len(encoded.group.items)
             size += sum(item.size for item in encoded.group.items)
-            on_step(Step(documents, total.documents, size, total.size, store.tokens))
+            on_step(Step(documents, total.documents, size, total.size, store.tokens, stage))
+
+
+def _complete(
+    store: Committer, writer: StagedStore, embedder: Embedder, *, on_tokens: OnCount, on_step: OnStep
+) -> None:
+    """Make the vectors that are missing, also those that an interrupted run left."""
+    total = writer.pending_count()
+    if total:
+        on_step(Step(0, total, 0, total * PASSAGE_BYTES, store.tokens, "meaning"))
+    done = 0
+    for batch in complete(writer, embedder, on_tokens):
+        done += batch.passages
+        store.embedded += batch.embedded
+        store.tokens += batch.tokens
+        on_step(Step(done, total, done * PASSAGE_BYTES, total * PASSAGE_BYTES, store.tokens, "meaning"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from rag_search.index.store.layout import IndexCounts
 from rag_search.records import (
     Chunk,
     DocumentFacts,
+    Encoded,
     EncodedQuery,
     FloatMatrix,
     Hit,
@@ -60,6 +61,15 @@ class Index(Protocol):
     @property
     def chunk_count(self) -> int:
         """Number of chunks that can be found."""
+        ...
+
+    @property
+    def pending_count(self) -> int:
+        """Number of chunks that have no vectors yet, and are found by their terms only."""
+        ...
+
+    def encode_with(self, encode: Callable[[Sequence[str]], Encoded]) -> None:
+        """Let `encode` make the vectors of candidates that have none yet."""
         ...
 
     def matching(self, alternatives: Sequence[Sequence[str]], limit: int) -> list[int]:

@@ -96,6 +96,12 @@ def filter_note(options: SearchOptions, documents: int) -> str:
     return f"no document matches {' '.join(filters)}; {documents:,} are indexed"
 
 
+def pending_note(pending: int, chunks: int) -> str:
+    """Return the note that only a part of the index has vectors. pending: number of chunks without."""
+    share = int(100 * (chunks - pending) / chunks) if chunks else 0
+    return f"meaning: {share} % of {chunks:,} passages; ingest has yet to read the others, which their words find"
+
+
 def truncation_notes(reranker: TruncatingReranker, passages: Sequence[str]) -> list[str]:
     """Return a note on the number of passages that the reranker truncated, if there are any."""
     truncated = reranker.count_truncated(passages)

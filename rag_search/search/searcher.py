@@ -34,6 +34,7 @@ from rag_search.search.hits import (
     lift_evidence,
     merge_copies,
     order_hits,
+    pending_note,
     preference_note,
     truncation_notes,
 )
@@ -59,6 +60,9 @@ class Searcher:
     embedder: Embedder
     reranker: Reranker | None = None
     defaults: SearchOptions = field(default_factory=SearchOptions)
+
+    def __post_init__(self) -> None:
+        self.index.encode_with(self.embedder.encode_documents)
 
     def search(self, raw: str, options: SearchOptions | None = None) -> SearchResult:
         """Answer one query.
@@ -198,6 +202,8 @@ class Searcher:
             notes.append(f"searched for {candidates.request.text!r}: the index does not have what was typed")
         if self._truncating is not None and reranker is not None:
             notes += truncation_notes(self._truncating, [hit.chunk.passage for hit in hits])
+        if self.index.pending_count:
+            notes.append(pending_note(self.index.pending_count, self.index.chunk_count))
         if candidates.request.allowed is not None and not hits:
             notes.insert(0, filter_note(candidates.request.options, self.index.counts.documents))
         return notes

@@ -142,6 +142,11 @@ class MemoryIndex:
     def counts(self) -> IndexCounts:
         return IndexCounts(len({chunk.path for chunk in self._chunks}), len(self._chunks), 0, 0)
 
+    pending_count = 0
+
+    def encode_with(self, encode: object) -> None:
+        """Do nothing: every chunk has its vectors."""
+
     @property
     def chunk_count(self) -> int:
         return len(self._chunks)

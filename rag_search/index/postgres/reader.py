@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -25,7 +25,7 @@ from rag_search.index.postgres.snapshot import Snapshot
 from rag_search.index.postgres.vectors import BOUND_S, Consistency, VectorStore
 from rag_search.index.store.closing import Closing
 from rag_search.index.store.layout import REBUILD, FileState, IndexCounts
-from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
+from rag_search.records import Chunk, Document, Encoded, FloatMatrix, FloatVector, TokenVectors
 
 KEPT_CHUNKS = 2000
 KEPT_VECTORS = 10_000  # 15 MB at 384 dimensions
@@ -76,6 +76,14 @@ class PostgresReader(Closing, Lookups):
         with self._snapshot.connection() as connection:
             size = state.bytes_of(connection, self._snapshot.place, self._snapshot.head.edition)
         return IndexCounts(self._totals.documents, self._totals.chunks, self._totals.removed, size)
+
+    @property
+    def pending_count(self) -> int:
+        """0: documents are stored with their vectors."""
+        return 0
+
+    def encode_with(self, encode: Callable[[Sequence[str]], Encoded]) -> None:
+        """Do nothing: no chunk lacks its vectors."""
 
     def is_stale(self) -> bool:
         """Return whether a newer generation can be opened, or this one can no longer be read."""

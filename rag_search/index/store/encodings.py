@@ -27,10 +27,15 @@ def read_encoded(segments: Mapping[str, Segment], places: NDArray[np.int64]) -> 
     return Encoded(vectors, TokenVectors(rows, places[:, 2], places[:, 3]))
 
 
-def find_encoded(database: sqlite3.Connection, segments: Mapping[str, Segment], passage: str) -> Encoded | None:
-    """Read the encoded form of a passage from any chunk that has it, one row; None when no chunk does."""
+def find_encoded(
+    database: sqlite3.Connection, segments: Mapping[str, Segment], passage: str, *, condition: str = "TRUE"
+) -> Encoded | None:
+    """Read the encoded form of a passage from any chunk that has it, one row; None when no chunk does.
+
+    condition: on the chunks to look at.
+    """
     row = database.execute(
-        f"SELECT {PLACES} FROM chunks WHERE passage_hash = ? LIMIT 1", (passage_hash(passage),)
+        f"SELECT {PLACES} FROM chunks WHERE passage_hash = ? AND {condition} LIMIT 1", (passage_hash(passage),)
     ).fetchone()
     return None if row is None else read_encoded(segments, np.array([row], np.int64))
 

@@ -91,13 +91,15 @@ class FileState:
 class IndexCounts:
     """Sizes of an index.
 
-    documents, chunks: those that can be found. deleted: rows of deleted chunks. bytes: size of all files.
+    documents, chunks: those that can be found. deleted: rows of deleted chunks. bytes: size of all files. pending:
+    chunks that have no vectors yet, and are found by their terms only.
     """
 
     documents: int
     chunks: int
     deleted: int
     bytes: int
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rag_search.errors import InputError
 from rag_search.index.store.layout import FileState, IndexManifest
 from rag_search.index.store.packing import Texts, pack, unpack
-from rag_search.records import Chunk, Document, Encoded
+from rag_search.records import Chunk, Document, Encoded, FloatMatrix
 
 FILES_BATCH = 5000
 PLACES = "id, token_start, token_rows, token_count"  # of the rows of a chunk, see encodings.read_encoded
@@ -29,9 +29,18 @@ def passage_hash(passage: str) -> bytes:
 
 
 def check_document(
-    document: Document, chunks: Sequence[Chunk], encoded: Encoded, terms: Sequence[str], *, manifest: IndexManifest
+    document: Document,
+    chunks: Sequence[Chunk],
+    encoded: Encoded,
+    terms: Sequence[str],
+    *,
+    manifest: IndexManifest,
+    pending: Sequence[int] = (),
 ) -> None:
-    """Raise InputError for text that UTF-8 cannot hold, ValueError when the parts do not fit together."""
+    """Raise InputError for text that UTF-8 cannot hold, ValueError when the parts do not fit together.
+
+    pending: places of chunks without vectors.
+    """
     if not len(chunks) == len(encoded.vectors) == len(terms):
         raise ValueError(f"{len(chunks)} chunks, {len(encoded.vectors)} vectors, {len(terms)} term strings")
     if chunks and "".join(chunk.text for chunk in chunks) != document.text:
@@ -41,14 +50,19 @@ def check_document(
     token_columns = encoded.tokens.rows.shape[1] if encoded.tokens else 0
     if token_columns != manifest.token_bytes:
         raise ValueError(f"token vectors of {token_columns} bytes, the index has {manifest.token_bytes}")
-    norms = np.linalg.norm(encoded.vectors.astype(np.float64), axis=1)
-    if not np.allclose(norms, 1, atol=1e-3):  # false for NaN too
-        raise ValueError(f"the vectors of {document.path} are not unit vectors")
+    require_unit(np.delete(encoded.vectors, list(pending), axis=0), document.path)
     try:
         for text in (document.path, document.title, document.text, *(chunk.passage for chunk in chunks), *terms):
             text.encode()
     except UnicodeEncodeError as error:
         raise InputError(f"{document.path} holds half a surrogate pair, which is not text: {error.reason}.") from error
+
+
+def require_unit(vectors: FloatMatrix, place: str) -> None:
+    """Raise ValueError unless all vectors (n, dim) have length 1. place: whose they are."""
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    if not np.allclose(norms, 1, atol=1e-3):  # false for NaN too
+        raise ValueError(f"the vectors of {place} are not unit vectors")
 
 
 def insert_document(database: sqlite3.Connection, document: Document, *, state: FileState, empty: bool) -> int:

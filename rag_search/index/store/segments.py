@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,14 @@ class Segment:
             write_all(disk, self._fd, data.view(np.uint8).reshape(-1).data, self.bytes)
         self.rows += len(data)
         return first
+
+    def overwrite(self, places: Sequence[int], rows: NDArray[Any], disk: Disk) -> None:
+        """Write rows (m, columns) over those at `places`, which no reader looks at. Not durable before `sync`."""
+        data = np.ascontiguousarray(rows, self.dtype)
+        if data.shape != (len(places), self.columns) or (places and max(places) >= self.rows):
+            raise ValueError(f"rows of shape {data.shape} for {len(places)} of {self.rows} rows")
+        for place, row in zip(places, data, strict=True):
+            write_all(disk, self._fd, row.view(np.uint8).data, place * self.width)
 
     def sync(self, disk: Disk) -> None:
         """Make appended rows durable."""

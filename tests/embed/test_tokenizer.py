@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rag_search.embed.builtin.convert import Converted
 from rag_search.embed.builtin.normalise import translation, words
 from rag_search.embed.builtin.piece_table import PieceTable
-from rag_search.embed.builtin.tokenizer import E5Tokenizer
+from rag_search.embed.builtin.rust_tokenizer import SELDOM, RustTokenizer
+from rag_search.embed.builtin.tokenizer import FEW_SELDOM, E5Tokenizer
 from rag_search.embed.builtin.weights import E5File
 
 REPOSITORY = Path(__file__).parents[2]
@@ -36,6 +37,11 @@ HOSTILE = [
 WILD = st.text(st.one_of(st.characters(), st.sampled_from("如何解决Redis连接超时，。 ▁\x00`<s>/ąß한ひ")), max_size=200)
 
 
+@pytest.fixture(scope="module")
+def both(e5_file: E5File) -> tuple[RustTokenizer, RustTokenizer]:
+    return RustTokenizer(e5_file, is_complete=False), RustTokenizer(e5_file, is_complete=True)
+
+
 def agree(tokenizer: E5Tokenizer, texts: list[str]) -> None:
     bulk = tokenizer.ids_in_bulk(texts)
     for text, expected in zip(texts, bulk, strict=True):
@@ -57,6 +63,27 @@ def test_same_ids_both_ways(tokenizer: E5Tokenizer) -> None:
     files = sorted(REPOSITORY.glob("*.md")) + sorted(REPOSITORY.glob("corpus/**/*.md"))[:40]
     files += sorted(REPOSITORY.glob("rag_search/**/*.py"))[:40]
     agree(tokenizer, [file.read_text("utf-8") for file in files])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(WILD, max_size=5))
+def test_seldom_pieces_are_not_missed(both: tuple[RustTokenizer, RustTokenizer], texts: list[str]) -> None:
+    """A text without their characters is cut as with them."""
+    clean = [words(SELDOM.sub("", text), {}) for text in [*texts, *HOSTILE]]
+    clean = [[word.encode("utf-8", "replace").decode() for word in text] for text in clean]
+    for some, every in zip(both[0].ids(clean), both[1].ids(clean), strict=True):
+        assert some.tolist() == every.tolist()
+
+
+def test_much_text_in_a_seldom_script_loads_its_pieces(e5_file: E5File, converted: Converted) -> None:
+    """Before that, Python cuts it, with the same ids."""
+    tokenizer = E5Tokenizer(e5_file, converted.table)
+    text = "Как устранить тайм-аут соединения Redis? 연결 시간 초과. "
+    first, other = tokenizer.ids_in_bulk([text, "How to fix it"])
+    (later,) = tokenizer.ids_in_bulk([text * (FEW_SELDOM // len(text) + 1)])
+    assert later[: len(first)].tolist() == first.tolist()
+    assert tokenizer.ids_in_bulk(["How to fix it"])[0].tolist() == other.tolist()
+    assert 5 < len(first) < 60
 
 
 def test_every_piece_is_found_under_its_own_id(e5_file: E5File, converted: Converted) -> None:

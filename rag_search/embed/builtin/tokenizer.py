@@ -1,7 +1,8 @@
 """The Unigram tokenizer of XLM-RoBERTa (Kudo 2018) in two implementations with the same ids.
 
 A query is cut here, in Python, over the mapped piece table: ready in a millisecond, where the Rust tokenizer needs half
-a second to build its trie. Bulk text goes through Rust, which is loaded for the first bulk.
+a second to build its trie. Bulk text goes through Rust, which is loaded for the first bulk:
+without the pieces of scripts that most folders lack, until there is much text in them.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from rag_search.embed.builtin.piece_table import PieceTable
 from rag_search.embed.builtin.weights import E5File
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from rag_search.embed.builtin.rust_tokenizer import RustTokenizer
 
 MAX_PIECE = 16  # characters of the longest piece
 UNKNOWN_PENALTY = 10.0  # an unknown character costs this more than the rarest piece, as in sentencepiece
 SMALL = 4_000  # characters up to which Python is quicker than loading Rust
+FEW_SELDOM = 20_000  # characters of texts in seldom scripts that Python cuts in all: a README in ten languages
 
 
 class E5Tokenizer:
@@ -35,7 +37,8 @@ class E5Tokenizer:
         self._pieces = PieceTable(file, table_path)
         self._unknown = file.special.unk
         self._unknown_score = float(file.piece_scores().min()) - UNKNOWN_PENALTY
-        self._rust: Tokenizer | None = None
+        self._rust: RustTokenizer | None = None
+        self._seldom = 0  # characters of texts in seldom scripts so far
         self._loading = threading.Lock()
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
@@ -46,14 +49,22 @@ class E5Tokenizer:
 
     def ids_of_one(self, text: str) -> NDArray[np.int32]:
         """Return the ids of a short text, in pure Python."""
-        ids = [piece for word in words(text, self._translation) for piece in self._cut(word)]
-        return np.array(ids, np.int32)
+        return self._ids_of_words(words(text, self._translation))
+
+    def _ids_of_words(self, text: Sequence[str]) -> NDArray[np.int32]:
+        return np.array([piece for word in text for piece in self._cut(word)], np.int32)
 
     def ids_in_bulk(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Return the ids of many or long texts, in Rust."""
+        from rag_search.embed.builtin.rust_tokenizer import SELDOM
+
         clean = [words(text, self._translation) for text in texts]
-        encodings = self._loaded().encode_batch_fast(clean, is_pretokenized=True, add_special_tokens=False)
-        return [np.array(encoding.ids, np.int32) for encoding in encodings]
+        seldom = {place for place, text in enumerate(clean) if any(map(SELDOM.search, text))}
+        rust = self._loaded(sum(len(texts[place]) for place in seldom))
+        if rust.is_complete:
+            seldom.clear()
+        found = iter(rust.ids([text for place, text in enumerate(clean) if place not in seldom]))
+        return [self._ids_of_words(text) if place in seldom else next(found) for place, text in enumerate(clean)]
 
     def _cut(self, word: str) -> list[int]:
         """Cut a word so that the sum of its pieces' scores is largest (Viterbi); runs of unknowns count as one."""
@@ -86,13 +97,19 @@ class E5Tokenizer:
             end = start_of[end]
         return ids[::-1]
 
-    def _loaded(self) -> Tokenizer:
-        """Return the Rust tokenizer, loaded once."""
-        with self._loading:
-            if self._rust is None:
-                from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
+    def _loaded(self, seldom: int) -> RustTokenizer:
+        """Return the Rust tokenizer, with all pieces once there were many characters of texts in seldom scripts.
 
-                self._rust = load_rust_tokenizer(self._file)
+        seldom: those of the present texts.
+        """
+        from rag_search.embed.builtin.rust_tokenizer import RustTokenizer
+
+        with self._loading:
+            self._seldom += seldom
+            needed = self._seldom > FEW_SELDOM
+            if self._rust is None or (needed and not self._rust.is_complete):
+                self._rust = None  # its memory is used again
+                self._rust = RustTokenizer(self._file, is_complete=needed)
             return self._rust
 
 

@@ -190,6 +190,8 @@ def _read_environment() -> dict[str, Any]:
 
 def _check(merged: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
     """Check the merged settings. Raises ConfigError."""
+    if set(merged) == {"index"} and isinstance(merged["index"], str):
+        return Settings(index=merged["index"])  # any text is one: `--index` alone needs no pydantic
     from pydantic import ValidationError  # 70 ms that a query with all defaults does not need
 
     from rag_search.config.validation import cleaned

@@ -1,11 +1,11 @@
 """Measure what each default is worth: change one thing at a time, on dev sets only.
 
-    python -m benchmarks.ablations corpus FOLDER:QRELS ... [--model docs-e5-2]
+    python -m benchmarks.ablations corpus FOLDER:QRELS ... [--model docs-e5-2] [--only pooling]
 
 The sets are reduced (see dev_world.py), so figures compare within one table only. A hit is right if it is in the
 document that answers the question, or in its lines where sections are judged. "won/lost" counts the questions that only
 this setting, or only the default, answers first. Milliseconds are CPU time of one thread after the question was
-embedded. Results: ablations.md and ablations.json.
+embedded. Results: ablations.md and ablations.json; with `--only` one table in a file of its name.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks import dev_world
 from benchmarks.dev_world import World
+from rag_search.embed.token_pooling import FACTOR, pool
 from rag_search.embed.token_quantizer import quantize, rotate
 from rag_search.records import EncodedQuery, Hit, StageScores, TokenVectors
 from rag_search.rerank.calibration import Calibration, load_calibration
@@ -53,6 +54,9 @@ REASONS = {
         "Half of them halve the index and lose a little; all of them win about a point at three times the disk and the "
         "time."
     ),
+    "pooling": (
+        "Tokens that say nearly the same are stored as one vector: a quarter of the disk, and of the work of a query."
+    ),
     "order": (
         "On these small sets the three are level (won/lost). The blend is ahead on the full sets, on scifact and in "
         "folders of two languages (training/results/docs-e5.md), and only it can say that nothing fits."
@@ -74,13 +78,15 @@ FUSIONS: dict[str, Callable[[Ranking, Ranking, bool], NDArray[np.int64]]] = {  #
 class Setting:
     """One configuration of a question; the defaults are those of the product.
 
-    order: what sorts the candidates: the calibrated blend, late interaction alone, or stage one.
+    order: what sorts the candidates: the calibrated blend, late interaction alone, or stage one. factor: tokens that
+    become one stored vector.
     """
 
     fusion: str = "z-scores, BM25 x 0.5"
     candidates: int = 50
     columns: int = 128
     order: str = "blend"
+    factor: int = FACTOR
 
 
 @dataclass
@@ -115,12 +121,12 @@ class Asker:
 
     def __init__(self, world: World, calibration: Calibration, axes: dict[int, NDArray[np.float32]]) -> None:
         self._world, self._calibration, self._axes = world, calibration, axes
-        self._tokens: dict[int, list[NDArray[np.uint8]]] = {}
+        self._tokens: dict[tuple[int, int], list[NDArray[np.uint8]]] = {}
 
     def ask_all(self, row: Row) -> None:
         """Ask every question under the setting of `row`, and record answers and times there."""
         setting = row.setting
-        self._tokens_of(setting.columns)
+        self._tokens_of(setting)
         right = []
         for question in self._world.dev.questions:
             query = self._world.queries[question.query_id]
@@ -148,20 +154,23 @@ class Asker:
         return hits[0] if setting.order == "stage one" else hits[self._first(query, hits, setting)]
 
     def _first(self, query: EncodedQuery, hits: Sequence[Hit], setting: Setting) -> int:
-        stored = self._tokens_of(setting.columns)
-        parts = [stored[hit.chunk.chunk_id] for hit in hits]
-        tokens = TokenVectors(np.concatenate(parts), np.array([len(part) for part in parts], np.int64))
+        stored, ids = self._tokens_of(setting), [hit.chunk.chunk_id for hit in hits]
+        parts = [stored[chunk_id] for chunk_id in ids]
+        counts = np.array([len(self._world.tokens[chunk_id]) for chunk_id in ids], np.int64)
+        tokens = TokenVectors(np.concatenate(parts), np.array([len(part) for part in parts], np.int64), counts)
         query = replace(query, tokens=_projected(token_vectors_of(query), self._axes[setting.columns]))
         if setting.order == "late interaction":
             return int(late_interaction(token_vectors_of(query), tokens).argmax())
         return int(self._calibration.blend(stored_features(query, hits, tokens)).argmax())
 
-    def _tokens_of(self, columns: int) -> list[NDArray[np.uint8]]:
+    def _tokens_of(self, setting: Setting) -> list[NDArray[np.uint8]]:
         """Return the token vectors in the form that the index would store."""
-        if columns not in self._tokens:
-            axes = self._axes[columns]
-            self._tokens[columns] = [quantize(_projected(part.astype(np.float32), axes)) for part in self._world.tokens]
-        return self._tokens[columns]
+        key = setting.columns, setting.factor
+        if key not in self._tokens:
+            axes = self._axes[setting.columns]
+            units = (_projected(part.astype(np.float32), axes) for part in self._world.tokens)
+            self._tokens[key] = [quantize(pool(part, factor=setting.factor)) for part in units]
+        return self._tokens[key]
 
 
 READINGS: dict[str, tuple[int, dev_world.PassageOf]] = {
@@ -179,9 +188,10 @@ def main() -> None:
     calibration = load_calibration(arguments.model)
     sets = [dev_world.load_set(wanted) for wanted in arguments.sets]
     embedder = dev_world.WideEmbedder(arguments.cache, arguments.model)
-    tables = _tables()
+    tables = [table for name, table in _tables().items() if arguments.only in (None, name)]
+    readings = {row.reading for table in tables for row in table.rows}
     with tempfile.TemporaryDirectory() as folder:
-        for number, (dev, name) in enumerate(product(sets, READINGS)):
+        for number, (dev, name) in enumerate(product(sets, [name for name in READINGS if name in readings])):
             start = time.perf_counter()
             max_tokens, passage_of = READINGS[name]
             place = Path(folder) / str(number)
@@ -192,7 +202,7 @@ def main() -> None:
             world.reader.close()
             seconds = time.perf_counter() - start
             print(f"{dev.name}, {name}: {len(world.tokens)} chunks, {seconds:.0f} s", file=sys.stderr, flush=True)
-    write(arguments.out, tables)
+    write(arguments.out, tables, name=arguments.only or "ablations")
 
 
 def _axes(projection: Matrix, tokens: Sequence[dev_world.Tokens]) -> dict[int, Matrix]:
@@ -212,44 +222,50 @@ def _projected(vectors: Matrix, axes: Matrix) -> Matrix:
     return np.asarray(projected / np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), 1e-9), np.float32)
 
 
-def _tables() -> list[Table]:
+def _tables() -> dict[str, Table]:
     base = Setting()
     fusions = [(name, replace(base, fusion=name)) for name in FUSIONS]
-    return [
-        Table(
+    return {
+        "budget": Table(
             "Chunk budget", "256 tokens", REASONS["budget"],
             [Row(f"{n} tokens", base, f"{n} tokens") for n in (128, 256, 384)],
         ),
-        Table(
+        "head": Table(
             "What stands above the text of a passage", "title and heading path", REASONS["head"],
             [Row("title and heading path", base), Row("title", base, "title and text"), Row("nothing", base, "text")],
         ),
-        Table(
+        "fusion": Table(
             "Fusion, without reranking", base.fusion, REASONS["fusion"],
             [Row(name, replace(setting, order="stage one")) for name, setting in fusions],
         ),
-        Table("Fusion, reranked", base.fusion, REASONS["fusion"], [Row(name, setting) for name, setting in fusions]),
-        Table(
+        "reranked": Table(
+            "Fusion, reranked", base.fusion, REASONS["fusion"], [Row(name, setting) for name, setting in fusions]
+        ),
+        "candidates": Table(
             "Candidates for the reranker", "50", REASONS["candidates"],
             [Row(str(n), replace(base, candidates=n)) for n in (10, 50, 200)],
         ),
-        Table(
+        "columns": Table(
             "Columns of a token vector", "128", REASONS["columns"],
             [Row(str(n), replace(base, columns=n)) for n in (64, 128, 384)],
         ),
-        Table(
+        "pooling": Table(
+            "Tokens to one stored vector", str(FACTOR), REASONS["pooling"],
+            [Row(str(n), replace(base, factor=n)) for n in (1, 2, 3, FACTOR, 6)],
+        ),
+        "order": Table(
             "What decides the order", "blend", REASONS["order"],
             [Row(order, replace(base, order=order)) for order in ("stage one", "late interaction", "blend")],
         ),
-    ]  # fmt: skip
+    }  # fmt: skip
 
 
-def write(out: Path, tables: Sequence[Table]) -> None:
-    """Write `ablations.md` and `ablations.json`."""
+def write(out: Path, tables: Sequence[Table], *, name: str) -> None:
+    """Write the tables to `name`.md and .json."""
     facts = machine.facts()
     out.mkdir(parents=True, exist_ok=True)
     stored = {"schema": 1, "facts": facts, "tables": [asdict(table) for table in tables]}
-    (out / "ablations.json").write_text(json.dumps(stored, ensure_ascii=False) + "\n", "utf-8")
+    (out / f"{name}.json").write_text(json.dumps(stored, ensure_ascii=False) + "\n", "utf-8")
     questions = {name: len(right) for name, right in tables[0].rows[0].right.items()}
     lines = ["# Ablations", "", machine.line(facts), ""]
     lines += ["Questions: " + ", ".join(f"{name} {count}" for name, count in questions.items()) + "."]
@@ -258,7 +274,7 @@ def write(out: Path, tables: Sequence[Table]) -> None:
         lines += [f"| | {' | '.join(questions)} | mean | won/lost | ms |", "|---|" + "---:|" * (len(questions) + 3)]
         default = next(row for row in table.rows if row.name == table.default)
         lines += [_line(row, default) for row in table.rows]
-    (out / "ablations.md").write_text("\n".join(lines) + "\n", "utf-8")
+    (out / f"{name}.md").write_text("\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))
 
 
@@ -276,6 +292,7 @@ def _line(row: Row, default: Row) -> str:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", metavar="FOLDER[:QRELS]")
+    parser.add_argument("--only", choices=list(_tables()), help="one table")
     parser.add_argument("--model", default="docs-e5-2")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/ragsearch-ablations"), help="for the converted model")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))

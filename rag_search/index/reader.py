@@ -26,7 +26,6 @@ from rag_search.index.store import state
 from rag_search.index.store.closing import Closing
 from rag_search.index.store.database import connect, inode_of, is_initialised, replaced, store_errors, value_errors
 from rag_search.index.store.layout import REBUILD, FileState, IndexCounts, bytes_in, no_index
-from rag_search.index.store.pending import read_pending
 from rag_search.index.store.segments import Segment, close_all
 from rag_search.index.unencoded import Encode, Unencoded
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
@@ -67,7 +66,7 @@ class IndexReader(Closing, Lookups):
         self.generation = state.read_generation(self._database)
         self._segments = state.open_segments(self._database, self.path, self.manifest)
         self._deleted = state.read_deleted(self._database)
-        self._unencoded = Unencoded(read_pending(self._database), self._passages)
+        self._unencoded = Unencoded(state.read_pending(self._database), self._passages)
 
     def close(self) -> None:
         """Close all files, after a statement that runs in another thread: SQLite would crash the process."""

@@ -8,10 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from rag_search.index.store import state
 from rag_search.index.store.disk import Disk
 from rag_search.index.store.encodings import row_checksums
 from rag_search.index.store.packing import unpack
-from rag_search.index.store.pending import has_table, read_pending, remove_pending
+from rag_search.index.store.pending import remove_pending
 from rag_search.index.store.rows import json_list, require_unit
 from rag_search.index.store.segments import Segment
 from rag_search.index.store.transaction import Transaction
@@ -31,12 +32,12 @@ class StagedWrites:
     def pending_count(self: _Writer) -> int:
         """Return the number of chunks without vectors."""
         with self._transaction.reading():
-            return len(read_pending(self._database))
+            return len(state.read_pending(self._database))
 
     def pending(self: _Writer, limit: int) -> list[tuple[int, str]]:
         """Return ids and passages of the first chunks without vectors, at most `limit`."""
         with self._transaction.reading():
-            if not has_table(self._database):
+            if not state.has_pending_table(self._database):
                 return []
             rows = self._database.execute(
                 "SELECT id, packed FROM pending JOIN chunks ON id = row ORDER BY row LIMIT ?", (limit,)

@@ -19,7 +19,6 @@ from rag_search.index.store.encodings import read_encoded, row_checksums, term_c
 from rag_search.index.store.layout import REBUILD, DerivedFile, no_index
 from rag_search.index.store.lock import WriterLock
 from rag_search.index.store.packing import unpack
-from rag_search.index.store.pending import read_pending
 from rag_search.index.store.recovery import unnamed_files
 from rag_search.index.store.rows import PLACES, passage_hash
 from rag_search.index.store.segments import Segment, close_all
@@ -154,7 +153,7 @@ def _document_problems(database: sqlite3.Connection) -> Iterator[Problem]:
 
 def _chunk_problems(database: sqlite3.Connection, segments: dict[str, Segment]) -> Iterator[Problem]:
     """Check passages against their hashes, rows against their checksums, and that vectors have length 1."""
-    pending = read_pending(database)
+    pending = state.read_pending(database)
     cursor = database.execute(f"SELECT {PLACES}, checksum, passage_hash, packed FROM chunks ORDER BY id")
     while found := cursor.fetchmany(_BATCH):
         texts = [unpack(packed) for *_, packed in found]

@@ -27,7 +27,7 @@ from rag_search.index.store.disk import Disk
 from rag_search.index.store.encodings import find_encoded, row_checksums, term_counts
 from rag_search.index.store.layout import OUTDATED, DerivedFile, FileState, IndexManifest
 from rag_search.index.store.lock import WriterLock
-from rag_search.index.store.pending import ENCODED, add_pending, has_table
+from rag_search.index.store.pending import ENCODED, add_pending
 from rag_search.index.store.recovery import remove_unnamed
 from rag_search.index.store.segments import Segment, close_all
 from rag_search.index.store.transaction import Transaction
@@ -73,7 +73,7 @@ class IndexWriter(Closing, StagedWrites):
     def stored(self, passages: Sequence[str]) -> dict[str, Encoded]:
         """Return the encoded form, one row each, of those of `passages` that the index contains."""
         with self._transaction.reading():
-            condition = ENCODED if has_table(self._database) else "TRUE"
+            condition = ENCODED if state.has_pending_table(self._database) else "TRUE"
             found = {
                 passage: find_encoded(self._database, self._segments, passage, condition=condition)
                 for passage in dict.fromkeys(passages)

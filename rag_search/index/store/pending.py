@@ -9,23 +9,9 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 ENCODED = "id NOT IN (SELECT row FROM pending)"  # condition on chunks, if the table is there
 _TABLE = """CREATE TABLE IF NOT EXISTS pending (
     row INTEGER PRIMARY KEY REFERENCES chunks (id) ON UPDATE CASCADE ON DELETE CASCADE)"""
-
-
-def has_table(database: sqlite3.Connection) -> bool:
-    """Return whether any chunk was ever put without vectors."""
-    return database.execute("SELECT 1 FROM sqlite_master WHERE name = 'pending'").fetchone() is not None
-
-
-def read_pending(database: sqlite3.Connection) -> NDArray[np.int64]:
-    """Read the sorted ids of chunks without vectors."""
-    rows = database.execute("SELECT row FROM pending ORDER BY row") if has_table(database) else ()
-    return np.array([row for (row,) in rows], np.int64)
 
 
 def add_pending(database: sqlite3.Connection, ids: Sequence[int]) -> None:

@@ -69,6 +69,17 @@ def read_deleted(database: sqlite3.Connection) -> NDArray[np.int64]:
     return np.array([row for (row,) in database.execute("SELECT row FROM tombstones ORDER BY row")], np.int64)
 
 
+def has_pending_table(database: sqlite3.Connection) -> bool:
+    """Return whether any chunk was ever put without vectors."""
+    return database.execute("SELECT 1 FROM sqlite_master WHERE name = 'pending'").fetchone() is not None
+
+
+def read_pending(database: sqlite3.Connection) -> NDArray[np.int64]:
+    """Read the sorted ids of chunks without vectors."""
+    rows = database.execute("SELECT row FROM pending ORDER BY row") if has_pending_table(database) else ()
+    return np.array([row for (row,) in rows], np.int64)
+
+
 def read_roots(database: sqlite3.Connection) -> list[str]:
     """Read the folders that the index is kept equal to, sorted."""
     return [root for (root,) in database.execute("SELECT path FROM roots ORDER BY path")]

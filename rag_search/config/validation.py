@@ -8,7 +8,11 @@ from typing import Any
 from rag_search.errors import ConfigError
 from rag_search.runtime.http import clean_key, clean_url
 
-_CLEAN: Mapping[str, Callable[[str], str]] = {".api_key": clean_key, ".url": clean_url}
+_CLEAN: Mapping[str, Callable[[str], str]] = {
+    ".api_key": clean_key,
+    "embedder.url": clean_url,
+    "reranker.url": clean_url,  # not store.url, whose scheme is postgresql
+}
 
 
 def cleaned(values: Mapping[str, Any], origins: Mapping[str, str]) -> dict[str, Any]:

@@ -124,6 +124,14 @@ def test_an_address_with_a_password_is_refused_and_not_printed(home: Path, monke
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_database_is_an_address_of_its_own_kind(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules of HTTP do not hold for it; user and password are never printed."""
+    monkeypatch.setenv("RAGSEARCH_STORE__URL", "postgresql://me:secret@db.example/search")
+    config = load_config(cwd=home / "project")
+    assert config.settings.store.url == "postgresql://me:secret@db.example/search"
+    assert config.index_place == "postgresql://db.example/search (default)"
+
+
 def test_place_of_the_index(home: Path) -> None:
     """It is beside the project file, else in the data folder: under its name, without one under the project's."""
     assert load_config(cwd=home).index_dir.parent.parent == home / "data" / "ragsearch" / "projects"

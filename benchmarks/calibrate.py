@@ -9,8 +9,10 @@ documents of each set, in the index that `ragsearch evaluate` keeps in the cache
    which a passage counts as a translation. They give the relevant candidates of a query the most probability under a
    softmax (listwise cross-entropy, a smooth stand-in for Top-1). Each set counts the same. EDITION and EXACT are given,
    not fitted.
-2. Probability: fit a logistic regression of "the best candidate is relevant" on its blend and that of its rivals. Each
-   question counts twice: as it is, and without everything that any judgment of the set calls relevant to it.
+2. Probability: fit a logistic regression of "the best candidate is relevant" on its blend, that of its rivals and
+   partial evidence. Each question counts twice: as it is, and without the pages of everything that any judgment of the
+   set calls relevant to it. Shares of the best BM25 score are computed anew then, so that nothing is left of what was
+   dropped.
 3. Threshold: take the largest that still shows an answer for KEPT of the questions that have one among their best five
    documents, since a refusal hides all five.
 """
@@ -36,14 +38,15 @@ from rag_search.evaluation.cached_index import fill_index, index_of
 from rag_search.evaluation.dataset import Dataset, EvalQuery, load_dataset
 from rag_search.index import open_reader
 from rag_search.records import EncodedQuery, FloatVector, Hit, TokenVectors
-from rag_search.rerank.calibration import CALIBRATION, RIVALS, Calibration, rival_level
+from rag_search.rerank.calibration import CALIBRATION, RIVALS, Calibration, partial_evidence, rival_level
 from rag_search.rerank.features import columns
 from rag_search.rerank.late_interaction import stored_features
 from rag_search.search.searcher import Searcher, SearchOptions
 
 WEIGHTS = ("late", "dense", "lexical", "length", "untranslated")
+SHARE = WEIGHTS.index("lexical")
 CANDIDATES = 50
-KEPT = 0.95  # of the questions with an answer among the first documents; a refusal hides it
+KEPT = 0.97  # of the questions with an answer among the first documents; a refusal hides it
 SHOWN = 5  # documents
 TRANSLATIONS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 EDITION = 2.0  # of the blend; twice what the one dev question about an old edition needs, too few to fit it
@@ -139,13 +142,21 @@ def _of_one(
     searcher.search(text, options)
     paths = [hit.chunk.path for hit in recorder.hits]
     relevant = np.array([path in dataset.qrels[query.query_id] for path in paths], bool)
-    answers = np.array([path in answering[query.query_id] for path in paths], bool)
-    pages = [path.split("#", 1)[0] for path in paths]
+    pages = [_page(path) for path in paths]
+    answering_pages = {_page(path) for path in answering[query.query_id]}
+    answers = np.array([page in answering_pages for page in pages], bool)
 
     def pick(rows: NDArray[np.int64]) -> Candidates:
-        return Candidates(recorder.features[rows], relevant[rows], [pages[row] for row in rows])
+        features = recorder.features[rows]
+        features[:, SHARE] /= max(features[:, SHARE].max(initial=0.0), 1e-9)
+        return Candidates(features, relevant[rows], [pages[row] for row in rows])
 
     return pick(np.arange(len(paths))[:CANDIDATES]), pick(np.flatnonzero(~answers)[:CANDIDATES])
+
+
+def _page(path: str) -> str:
+    """Return the page that a section is part of."""
+    return path.split("#", 1)[0]
 
 
 def _answering(dataset: Dataset) -> dict[str, set[str]]:
@@ -166,15 +177,28 @@ def fit_blend(found: Mapping[str, Sequence[Candidates]]) -> tuple[float, NDArray
 
 
 def _fit_weights(found: Mapping[str, Sequence[Candidates]], translation: float) -> OptimizeResult:
-    made = [[(columns(c.features, translation), c.relevant) for c in _decidable(cs)] for cs in found.values()]
+    made = [_decidable(candidates) for candidates in found.values()]
+    every = [candidates for of_set in made for candidates in of_set]
+    share = np.concatenate([np.full(len(of_set), 1 / len(of_set) / len(made)) for of_set in made])
+    shape = (len(every), max(len(candidates.relevant) for candidates in every))
+    x, given = np.zeros((*shape, len(WEIGHTS))), np.full(shape, -np.inf)  # a row that is missing has no probability
+    relevant = np.zeros(shape, bool)
+    for row, candidates in enumerate(every):
+        number, values = len(candidates.relevant), columns(candidates.features, translation)
+        x[row, :number] = values[:, : len(WEIGHTS)]
+        given[row, :number] = values[:, len(WEIGHTS) :] @ np.array((-EDITION, EXACT))
+        relevant[row, :number] = candidates.relevant
 
-    def loss(weights: NDArray[np.float64]) -> float:
-        return float(
-            np.mean([np.mean([_cross_entropy(_blend(x, weights), relevant) for x, relevant in rows]) for rows in made])
-        )
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logits = x @ weights + given
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        right = odds * relevant
+        slope = odds / odds.sum(axis=1, keepdims=True) - right / right.sum(axis=1, keepdims=True)
+        value = -np.log(right.sum(axis=1) / odds.sum(axis=1))
+        return float(share @ value), np.einsum("q,qc,qcw->w", share, slope, x)
 
     start = np.array([20.0, 20.0, 1.0, 0.0, 0.0])
-    return minimize(loss, start, method="L-BFGS-B", bounds=BOUNDS)
+    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=BOUNDS)
 
 
 def _blend(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -183,11 +207,6 @@ def _blend(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArra
 
 def _decidable(candidates: Sequence[Candidates]) -> list[Candidates]:
     return [c for c in candidates if c.relevant.any() and not c.relevant.all()]
-
-
-def _cross_entropy(logits: NDArray[np.float64], relevant: NDArray[np.bool_]) -> float:
-    odds = np.exp(logits - logits.max())
-    return float(-np.log(odds[relevant].sum() / odds.sum()))
 
 
 def calibrate(
@@ -202,13 +221,14 @@ def calibrate(
     pages = [c.documents for c, _ in pairs]
     crowded = [(b, p) for b, p in zip(blends, pages, strict=True) if len(set(p)) > RIVALS]
     typical = float(np.mean([rival_level(blend, 0.0, page) for blend, page in crowded]))
-    x = np.array([(b.max(), rival_level(b, typical, p)) for b, p in zip(blends, pages, strict=True)])
+    hints = [partial_evidence(c.features, b) for (c, _), b in zip(pairs, blends, strict=True)]
+    x = np.array([(b.max(), rival_level(b, typical, p), h) for b, p, h in zip(blends, pages, hints, strict=True)])
     right = np.array([c.relevant[np.argmax(blend)] for (c, _), blend in zip(pairs, blends, strict=True)])
-    slope, rivals, bias = _logistic(x, right, np.array([share for _, share in pairs]))
-    probability = 1 / (1 + np.exp(-(slope * x[:, 0] + rivals * x[:, 1] + bias)))
+    slope, rivals, partial, bias = _logistic(x, right, np.array([share for _, share in pairs]))
+    probability = 1 / (1 + np.exp(-(x @ np.array((slope, rivals, partial)) + bias)))
     shown = np.array([_answer_is_shown(c, blend) for (c, _), blend in zip(pairs, blends, strict=True)])
     threshold = float(np.quantile(probability[shown], 1 - KEPT))
-    numbers = (*weights, EDITION, translation, slope, -rivals, typical, bias, threshold, EXACT)
+    numbers = (*weights, EDITION, translation, slope, -rivals, typical, bias, threshold, EXACT, -partial)
     return Calibration(*(round(float(number), 4) for number in numbers))
 
 

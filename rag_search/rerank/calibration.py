@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rag_search.errors import EngineError
 from rag_search.records import FloatMatrix, FloatVector
-from rag_search.rerank.features import columns
+from rag_search.rerank.features import EVIDENCE, columns
 
 CALIBRATION = Path(__file__).with_name("data") / "late_interaction.json"
 RIVALS = 10  # candidates
@@ -29,9 +29,11 @@ class Calibration:
     smaller. threshold: a hit with a smaller probability is not a confident match. exact: added to the blend of a
     passage with evidence of strength 1.
 
-    The probability is sigmoid(slope * blend - rivals * level + bias), where level is the mean blend of the RIVALS best
-    documents after the first: a right answer stands out, a question without an answer has many equals. Chunks of one
-    document do not count as rivals of each other. `typical` replaces the blend of missing documents.
+    The probability is sigmoid(slope * blend - rivals * level - partial * hint + bias), where level is the mean blend of
+    the RIVALS best documents after the first: a right answer stands out, a question without an answer has many equals.
+    Chunks of one document do not count as rivals of each other. `typical` replaces the blend of missing documents. hint
+    is the `partial_evidence` of the best candidate: `exact` is so large because it decides the order, and a passage
+    with a term of a longer question does not answer as surely as that.
     """
 
     late: float
@@ -47,6 +49,7 @@ class Calibration:
     bias: float
     threshold: float
     exact: float = 0.0
+    partial: float = 0.0
 
     def blend(self, features: FloatMatrix) -> NDArray[np.float64]:
         """Return the blend (n,) of `features` (n, 7)."""
@@ -73,7 +76,8 @@ class Calibration:
             blend = blend + np.where(near, preferences, np.minimum(preferences, 0.0))
         documents = range(len(blend)) if documents is None else documents
         level = rival_level(blend[:reference], self.typical, documents[:reference])
-        logit = self.slope * blend - self.rivals * level + self.bias
+        hint = partial_evidence(features[:reference], blend[:reference])
+        logit = self.slope * blend - self.rivals * level - self.partial * hint + self.bias
         return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
 
@@ -87,6 +91,17 @@ def rival_level(blend: NDArray[np.float64], typical: float, documents: Sequence[
         best[document] = max(value, best.get(document, value))
     after = sorted(best.values(), reverse=True)[1 : RIVALS + 1]
     return (sum(after) + typical * (RIVALS - len(after))) / RIVALS
+
+
+def partial_evidence(features: FloatMatrix, blend: NDArray[np.float64]) -> float:
+    """Return how far the evidence in the best candidate is one hint of several, 0 to 0.5.
+
+    0 without evidence, and 0 if the term is the whole question, since then nothing else was asked.
+    """
+    if not len(blend):
+        return 0.0
+    strength = float(features[int(np.argmax(blend)), EVIDENCE])
+    return min(strength, 1 - strength)
 
 
 def load_calibration(model: str) -> Calibration:

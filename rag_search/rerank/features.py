@@ -13,6 +13,7 @@ from rag_search.records import FloatMatrix, FloatVector, TokenVectors
 from rag_search.text.scripts import is_passage_in, main_script
 
 SHORT = 64  # tokens
+EVIDENCE = 6  # column of `features`
 _YEAR = re.compile(r"(?<!\d)(?!2000)(?:199\d|20[0-3]\d)(?!\d)")  # 2000 is more often a round number
 
 

@@ -224,6 +224,18 @@ def test_chunks_of_one_document_are_no_rivals() -> None:
     assert rival_level(blend, 3.0, ["a", "b", "a", "c", "c"]) == pytest.approx((8.0 + 2.0 + 8 * 3.0) / 10)
 
 
+@pytest.mark.parametrize(
+    ("strengths", "hint"), [([0, 0.4, 0], 0.0), ([0.4, 0, 0], 0.4), ([1, 0, 0], 0.0), ([0.75, 0.5, 0], 0.25)]
+)
+def test_a_term_of_a_longer_question_is_one_hint(strengths: list[float], hint: float) -> None:
+    """Only evidence in the best candidate counts, and not if it is the whole question; the order stays."""
+    candidates = np.zeros((3, 7), np.float32)
+    candidates[:, 0], candidates[:, 4], candidates[:, 6] = (0.9, 0.5, 0.3), 1, strengths
+    plain, careful = CALIBRATION, replace(CALIBRATION, partial=2.0)
+    logits = [np.log(p / (1 - p)) for p in (plain.probability(candidates), careful.probability(candidates))]
+    np.testing.assert_allclose(logits[0] - logits[1], 2.0 * hint, atol=1e-5)
+
+
 def test_nothing_to_score(reranker: LateInteractionReranker) -> None:
     nothing = TokenVectors(np.empty((0, DIM // 2), np.uint8), np.empty(0, np.int64))
     assert reranker.score_token_vectors(encoded("a"), [], nothing).shape == (0,)

@@ -15,16 +15,8 @@ from rag_search.records import Chunk, Document, DocumentFacts, Encoded, FloatMat
 Selection: TypeAlias = Any  # made by a store's `select`, and understood by that store only
 
 
-class ReadStore(Protocol):
-    """One generation of an index. Safe for many threads; use it in a `with` block."""
-
-    manifest: IndexManifest
-    generation: int
-
-    @property
-    def path(self) -> object:
-        """Where the store is; its text is for people."""
-        ...
+class SearchStore(Protocol):
+    """What a search reads of an index."""
 
     @property
     def kind(self) -> str:
@@ -34,24 +26,6 @@ class ReadStore(Protocol):
     @property
     def counts(self) -> IndexCounts:
         """Sizes of this generation."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Return the store."""
-        ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        """Close the store."""
-        ...
-
-    def close(self) -> None:
-        """Release what the store holds."""
-        ...
-
-    def is_stale(self) -> bool:
-        """Return whether a newer generation can be opened. Cheap: poll it."""
         ...
 
     def search_dense(
@@ -120,6 +94,36 @@ class ReadStore(Protocol):
 
     def token_vectors(self, chunk_ids: Sequence[int]) -> TokenVectors:
         """Return token vectors in the order of the ids. Raises InputError when the embedder made none."""
+        ...
+
+
+class ReadStore(SearchStore, Protocol):
+    """One generation of an index. Safe for many threads; use it in a `with` block."""
+
+    manifest: IndexManifest
+    generation: int
+
+    @property
+    def path(self) -> object:
+        """Where the store is; its text is for people."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close the store."""
+        ...
+
+    def close(self) -> None:
+        """Release what the store holds."""
+        ...
+
+    def is_stale(self) -> bool:
+        """Return whether a newer generation can be opened. Cheap: poll it."""
         ...
 
     def term_lines(self, chunk_ids: Sequence[int]) -> list[str]:

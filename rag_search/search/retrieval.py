@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from rag_search.embed.base import Embedder
-from rag_search.index.base import Selection
+from rag_search.index.base import SearchStore, Selection
 from rag_search.records import EncodedQuery, Hit, StageScores
 from rag_search.runtime.threads import Prefetcher
-from rag_search.search.base import Candidates, Index, Ranking, Request
+from rag_search.search.base import Candidates, Ranking, Request
 from rag_search.search.evidence import Evidence, find_evidence, find_marks
 from rag_search.search.fusion import fuse, lift
 from rag_search.search.timing import Stopwatch
@@ -49,7 +49,7 @@ class Retriever:
     there, too.
     """
 
-    index: Index
+    index: SearchStore
     embedder: Embedder
     comparable: bool = False
 

@@ -16,6 +16,7 @@ from functools import cached_property
 from itertools import islice
 
 from rag_search.embed.base import Embedder
+from rag_search.index.base import SearchStore
 from rag_search.records import EngineNames, FloatVector, Hit, SearchOptions, SearchResult
 from rag_search.rerank.base import (
     PairRequest,
@@ -25,7 +26,7 @@ from rag_search.rerank.base import (
     check_scores,
     score_all,
 )
-from rag_search.search.base import Candidates, Index, Request
+from rag_search.search.base import Candidates, Request
 from rag_search.search.corrections import corrected, find_corrections
 from rag_search.search.hits import (
     filter_note,
@@ -56,7 +57,7 @@ class Searcher:
     reranker: None leaves the order to stage one. defaults: options of a query that brings none.
     """
 
-    index: Index
+    index: SearchStore
     embedder: Embedder
     reranker: Reranker | None = None
     defaults: SearchOptions = field(default_factory=SearchOptions)

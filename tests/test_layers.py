@@ -11,6 +11,7 @@ import rag_search
 
 PACKAGE = Path(rag_search.__file__).parent
 # A package imports only itself and what stands above it.
+MAX_LINES = 250
 ORDER = (
     "errors", "records", "text", "runtime", "documents", "embed", "chunking", "index", "rerank", "search", "ingest",
     "config", "engines", "evaluation", "api", "render", "server", "integrations", "cli",
@@ -106,6 +107,12 @@ def heavy_after(arguments: Sequence[str], *, cwd: Path | None = None) -> list[st
     name, *heavy = done.stdout.splitlines()[-1].split()
     assert name == "HEAVY"
     return heavy
+
+
+def test_no_file_is_long() -> None:
+    """A file has one idea and at most 250 lines."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    assert [path.name for path in files if path.read_text("utf-8").count("\n") > MAX_LINES] == []
 
 
 def test_contributing_prints_the_order() -> None:

@@ -32,8 +32,8 @@ RESULTS = Path(__file__).with_name("results")
 QUESTION = "如何解决Redis连接超时"
 WARM_QUESTIONS = 20
 ROWS = {  # key: what it is, unit
-    "index_bytes": ("index of the bundled corpus", "bytes"),
-    "ingest_s": ("ingest of the bundled corpus", "s"),
+    "index_bytes": ("index of the documents", "bytes"),
+    "ingest_s": ("ingest of the documents", "s"),
     "ingest_peak_mb": ("ingest, peak memory", "MB"),
     "pass_ms": ("`python -c pass`", "ms"),
     "cold_ms": ("cold query, whole process", "ms"),
@@ -210,12 +210,12 @@ def main() -> None:
                 few = questions[number * 5 : number * 5 + 5]
                 for name, value in run_round(tree, 2 * number + place, few).items():
                     results[place][name].append(value)
-    medians = [{name: statistics.median(values) for name, values in result.items()} for result in results]
-    write(medians, options, same_bm25=digests[0] == digests[1])
+            medians = [{name: statistics.median(values) for name, values in result.items()} for result in results]
+            write(medians, options, rounds=number + 1, same_bm25=digests[0] == digests[1])
 
 
-def write(medians: Sequence[dict[str, float]], options: argparse.Namespace, *, same_bm25: bool) -> None:
-    """Write the table of both trees and their ratios."""
+def write(medians: Sequence[dict[str, float]], options: argparse.Namespace, *, rounds: int, same_bm25: bool) -> None:
+    """Write the table of both trees and their ratios after so many rounds."""
     this, other = medians
     rows = [f"| what | {options.revision} | this tree | ratio |", "|---|---:|---:|---:|"]
     for key, (what, unit) in ROWS.items():
@@ -224,14 +224,21 @@ def write(medians: Sequence[dict[str, float]], options: argparse.Namespace, *, s
         rows.append(f"| {what} | {cells[0]} | {cells[1]} | {this[key] / other[key]:.2f} |")
     equal = "equal" if same_bm25 else "NOT equal"
     note = (
-        f"Processor time of user and system, medians of {options.rounds} alternating rounds (ingest, BM25 and sync: "
-        f"one each). BM25 over {options.chunks:,} chunks; ids and scores are {equal}. Sync of {options.files:,} files."
+        f"Processor time of user and system, medians of {rounds} alternating rounds (ingest, BM25 and sync: "
+        f"one each). Documents: {_describe(options.docs)}. "
+        f"BM25 over {options.chunks:,} chunks; ids and scores are {equal}. Sync of {options.files:,} files."
     )
     text = "\n".join([f"# Beside {options.revision}", "", *rows, "", note, "", line(facts())])
     (RESULTS / "beside.md").write_text(text + "\n", "utf-8")
     data = {"revision": options.revision, "this": this, "other": other, "where": facts()}
     (RESULTS / "beside.json").write_text(json.dumps(data, indent=2) + "\n", "utf-8")
     print(text)
+
+
+def _describe(docs: Path) -> str:
+    """Return the number and the size of the Markdown files in a folder."""
+    sizes = [file.stat().st_size for file in docs.rglob("*.md")]
+    return f"{len(sizes):,} files, {sum(sizes):,} bytes"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import sqlite3
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,18 +24,15 @@ from numpy.typing import NDArray
 
 from rag_search.index.dense.base import Ids
 from rag_search.index.store.database import TOKENS
-from rag_search.index.store.derived import write_blocks
-from rag_search.index.store.disk import Disk
 from rag_search.index.store.layout import DerivedFile
 from rag_search.index.store.packing import unpack
 
-FILE_ROWS = 10_000  # below so many rows FTS5 is as fast
 MAX_NEWER = 1_000  # rows: counting them takes 40 ms, once for a reader
-_MAGIC = b"ragpost1"
+MAGIC = b"ragpost1"
 _FOLDS = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-_FOOTER = struct.Struct("<8sQQQII")  # magic, terms, offset and size of the dictionary, its CRC-32, that of the footer
+FOOTER = struct.Struct("<8sQQQII")  # magic, terms, offset and size of the dictionary, its CRC-32, that of the footer
 _Arrays = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint8]]
-_DTYPES = ("<u8", "<u8", "<u4", "<u4", "u1")  # ends in the bytes of the terms, starts, counts, checksums, widths
+DTYPES = ("<u8", "<u8", "<u4", "<u4", "u1")  # ends in the bytes of the terms, starts, counts, checksums, widths
 
 
 class Postings(Protocol):
@@ -134,14 +131,14 @@ class _File:
         with path.open("rb") as file:
             self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         view = memoryview(self._data)
-        footer = view[-_FOOTER.size :]
-        magic, terms, offset, size, checksum, own = _FOOTER.unpack(footer)
+        footer = view[-FOOTER.size :]
+        magic, terms, offset, size, checksum, own = FOOTER.unpack(footer)
         dictionary = view[offset : offset + size]
-        if magic != _MAGIC or own != zlib.crc32(footer[:-4]) or checksum != zlib.crc32(dictionary):
+        if magic != MAGIC or own != zlib.crc32(footer[:-4]) or checksum != zlib.crc32(dictionary):
             raise ValueError(f"{path.name} is damaged")
         arrays: list[Any] = []
         start = 0
-        for dtype in map(np.dtype, _DTYPES):
+        for dtype in map(np.dtype, DTYPES):
             arrays.append(np.frombuffer(dictionary, dtype, terms, start))
             start += terms * dtype.itemsize
         self._ends, self._starts, self.counts, self._checksums, self._widths = arrays
@@ -189,44 +186,6 @@ def open_postings(
     live = np.ones(rows, np.bool_)
     live[deleted] = False
     return FilePostings(opened, fts, live)
-
-
-def is_due(file: DerivedFile | None, folder: Path, *, rows: int) -> bool:
-    """Return whether the index is large enough for the file, and it is absent or has fallen behind."""
-    if rows < FILE_ROWS:
-        return False
-    return file is None or not (folder / file.name).exists() or rows - file.rows > MAX_NEWER
-
-
-def build_postings(
-    database: sqlite3.Connection, folder: Path, *, generation: int, rows: int, disk: Disk
-) -> DerivedFile:
-    """Write the file from the postings of FTS5. generation: the one of the commit; rows: those of the index."""
-    return write_blocks(folder / f"postings-{generation:06d}.bm25", _blocks(database), rows=rows, disk=disk)
-
-
-def _blocks(database: sqlite3.Connection) -> Iterator[bytes]:
-    """Yield the content of the file: posting lists, dictionary, footer."""
-    terms: list[bytes] = []
-    facts: list[tuple[int, int, int, int]] = []
-    offset = 0
-    for term, places in database.execute(
-        "SELECT term, group_concat(doc) FROM lexical_places GROUP BY term ORDER BY term"
-    ):
-        ids, times = runs(places)
-        width = 1 if int(times.max()) < 256 else 4
-        block = ids.astype("<u4").tobytes() + times.astype(f"<u{width}").tobytes()
-        terms.append(term.encode())
-        facts.append((offset, len(ids), zlib.crc32(block), width))
-        offset += len(block)
-        yield block
-    columns = np.array(facts, np.uint64).reshape(-1, 4).T
-    ends = np.cumsum([len(term) for term in terms], dtype=np.uint64)
-    parts = [column.astype(dtype).tobytes() for column, dtype in zip((ends, *columns), _DTYPES, strict=True)]
-    dictionary = b"".join((*parts, *terms))
-    yield dictionary
-    footer = _FOOTER.pack(_MAGIC, len(terms), offset, len(dictionary), zlib.crc32(dictionary), 0)[:-4]
-    yield footer + struct.pack("<I", zlib.crc32(footer))
 
 
 def _newer_postings(database: sqlite3.Connection, first: int) -> dict[str, list[tuple[int, int]]]:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rag_search.index.bm25 import frequent_terms
 from rag_search.index.dense.base import DerivedIndex, VectorRows
-from rag_search.index.postings import build_postings
-from rag_search.index.postings import is_due as postings_due
+from rag_search.index.postings_file import build_postings
+from rag_search.index.postings_file import is_due as postings_due
 from rag_search.index.staged import StagedWrites
 from rag_search.index.store import rows as row_io
 from rag_search.index.store import state

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rag_search.errors import IndexStoreError
-from rag_search.index import open_reader, open_writer, postings, verify
+from rag_search.index import open_reader, open_writer, postings, postings_file, verify
 from rag_search.index.postings import FilePostings, FtsPostings, open_postings
 from rag_search.index.store import state
 from rag_search.index.store.database import connect
@@ -127,7 +127,8 @@ def test_too_many_newer_rows_turn_it_off(filled: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(postings, "MAX_NEWER", 79)
     source, _ = sources(filled)
     assert isinstance(source, FtsPostings)
-    monkeypatch.setattr(postings, "FILE_ROWS", 50)
+    monkeypatch.setattr(postings_file, "MAX_NEWER", 79)
+    monkeypatch.setattr(postings_file, "FILE_ROWS", 50)
     with open_writer(filled, MANIFEST) as writer:
         writer.maintain()
     source, fts = sources(filled)

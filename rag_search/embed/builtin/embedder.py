@@ -22,7 +22,6 @@ from rag_search.embed.builtin.convert import Converted, ensure_converted, finger
 from rag_search.embed.builtin.network import TOKEN_DIM, network_name, network_path
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_blocks, find_weights, verify_weights
-from rag_search.embed.token_pooling import pooled
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, EncodedQueries, FloatMatrix
 from rag_search.runtime.onnx import open_session
@@ -123,6 +122,8 @@ class BuiltinEmbedder:
 
     def encode_documents(self, passages: Sequence[str]) -> Encoded:
         """Encode passages as vectors float32 (n, 384) and token vectors, pooled and quantized."""
+        from rag_search.embed.token_pooling import pooled  # here, and not for queries
+
         ids = self._tokenizer.ids(passages)
         self._passages_truncated += sum(len(row) > self._room("passage") for row in ids)
         outputs = self.run([self._frame(row, "passage") for row in ids])

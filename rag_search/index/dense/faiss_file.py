@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rag_search.index.dense.base import VectorRows, VectorSearch
-from rag_search.index.store.derived import read_derived, write_derived
 from rag_search.index.store.disk import Disk
 from rag_search.index.store.layout import DerivedFile
 
@@ -36,6 +35,7 @@ class FaissFile:
     def build(self, rows: VectorRows, *, generation: int, disk: Disk) -> DerivedFile:
         """Write the file over all rows. A million rows of 384 columns take 10 s."""
         from rag_search.index.dense import faiss_cpu  # heavy; only large indexes come here
+        from rag_search.index.store.derived import write_derived
 
         data = faiss_cpu.build(rows.matrix)
         path = rows.folder / f"ann-{generation:06d}{_SUFFIX}"
@@ -45,6 +45,8 @@ class FaissFile:
         """Load the file; None if it is absent, damaged or another backend's."""
         if rows.derived is None or not rows.derived.name.endswith(_SUFFIX):
             return None
+        from rag_search.index.store.derived import read_derived
+
         data = read_derived(rows.folder, rows.derived)
         if data is None:
             return None

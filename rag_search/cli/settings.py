@@ -128,6 +128,28 @@ def set_value(
         stdout_console().print(f"{plain(key)} = {plain(value)} in {plain(str(target))}", soft_wrap=True)
 
 
+@config_app.command("get")
+def get_value(
+    key: Annotated[str, typer.Argument(help="Dotted name, as `config show` prints it.")], as_json: JsonOption = False
+) -> None:
+    """Print the value of one setting that holds here.
+
+    Example: ragsearch config get search.top_k
+    """
+    from rag_search.config import flatten_settings
+    from rag_search.config.loading import did_you_mean
+    from rag_search.errors import ConfigError
+
+    config = load_config()
+    values = dict(flatten_settings(config.settings))
+    if key not in values:
+        raise ConfigError(f"unknown setting {key!r}.", remedy=did_you_mean(key, list(values)))
+    if as_json:
+        print_json({"key": key, "value": _json_value(values[key]), "origin": config.origins.get(key, "defaults")})
+    else:
+        sys.stdout.write("\n" if values[key] is None else f"{plain(str(values[key]))}\n")
+
+
 def _project_file(config: Config) -> Path:
     """Return the settings file of the project; without one the file that `config init` would write."""
     return config.project_file or Path.cwd() / _project_name()

@@ -138,17 +138,30 @@ def to_paths(results: Sequence[SearchResult], mapper: PathMapper) -> str:
 
 def to_lines(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """Return `path:line: text` of each hit, as grep does."""
-    return _grep(results, mapper, column="")
+    return _grep(results, mapper, column=lambda _: "")
 
 
 def to_vimgrep(results: Sequence[SearchResult], mapper: PathMapper) -> str:
     """Return `path:line:column: text` of each hit, for quickfix lists."""
-    return _grep(results, mapper, column="1:")
+    return _grep(results, mapper, column=lambda hit: f"{_column(hit)}:")
 
 
-def _grep(results: Sequence[SearchResult], mapper: PathMapper, *, column: str) -> str:
+def _column(hit: Hit) -> int:
+    """Return the 1-based byte in the line of a hit at which its best sentence begins; 1 if it is not known.
+
+    Marks of Markdown inside the sentence are not in its text, so that fewer and fewer of its words are looked for.
+    """
+    lines, at = hit.chunk.text.split("\n"), hit.line - hit.chunk.line_start
+    line = lines[at] if 0 <= at < len(lines) else ""
+    words = hit.sentence.split(" ")
+    found = (line.find(" ".join(words[:length])) for length in (5, 3, 1) if hit.sentence)
+    start = next((place for place in found if place >= 0), 0)
+    return len(line[:start].encode("utf-8", "replace")) + 1
+
+
+def _grep(results: Sequence[SearchResult], mapper: PathMapper, *, column: Callable[[Hit], str]) -> str:
     return "".join(
-        f"{mapper.printed(hit.chunk.path)}:{hit.line}:{column} "
+        f"{mapper.printed(hit.chunk.path)}:{hit.line}:{column(hit)} "
         f"{snippet(body_of(hit.chunk), result.query, sentence=hit.sentence)}\n"
         for result in results
         for hit in result.hits

@@ -227,7 +227,7 @@ def test_remedies_name_the_program(run: Run) -> None:
     """Whatever started it: an option without its value, a value of another type, an unknown command or option."""
     assert "Run ragsearch query -h" in run("query", "-n").err
     assert "'x' is not a whole number." in run("query", "--top-k=x", "words").err
-    assert run("config", "get").err.startswith("error: no such command 'get'. Did you mean 'set'?\n")
+    assert run("config", "sett").err.startswith("error: no such command 'sett'. Did you mean ")
     assert run("--nosuch").err.startswith("error: no such option '--nosuch'.\n")
 
 
@@ -274,3 +274,13 @@ def test_index_remove_and_trust_as_json(project: Path, run: Run) -> None:
     run("ingest", "docs")
     done = run("index", "remove", str(project / "indexes" / "default"), "--yes", "--json")
     assert json.loads(done.out)["removed"]["index"] == str(project / "indexes" / "default")
+
+
+def test_one_setting_is_printed(project: Path, run: Run) -> None:
+    """`config get` prints the value that holds, with its origin in JSON; an unknown name is an error."""
+    run("config", "set", "search.top_k", "7")
+    assert run("config", "get", "search.top_k").out == "7\n"
+    row = json.loads(run("config", "get", "search.top_k", "--json").out)
+    assert row == {"key": "search.top_k", "value": 7, "origin": str(project / "ragsearch.toml")}
+    done = run("config", "get", "search.topk")
+    assert (done.code, done.err) == (2, "error: unknown setting 'search.topk'.\n  Did you mean search.top_k?\n")

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.install
 
 def sh(command: str, *, cwd: Path, env: dict[str, str]) -> str:
     """Run a command line as a newcomer types it and return what it prints; it must succeed."""
-    done = subprocess.run(["bash", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=1200)
+    done = subprocess.run(["bash", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=3600)
     print(f"$ {command}\n{done.stdout}{done.stderr}")
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -324,3 +324,20 @@ def test_a_note_shows_the_path_as_hits_do() -> None:
 def test_front_matter_is_no_sentence(head: str) -> None:
     assert shown(f"{head}The title is this.\n", "title") == "The title is this."
     assert shown("---\n\nA rule.\n\n---\nThe rest.\n", "rule").startswith("A rule.")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "place"),
+    [
+        ("First.\nUse a pool. Set the *timeout* to 300.", "Set the timeout to 300.", "4:13"),
+        ("First.\n连接池：把 maxTotal 调大。", "把 maxTotal 调大。", "4:13"),
+        ("First.\nSecond.", "Not there.", "4:1"),
+        ("First.\nSecond.", "", "4:1"),
+        ("One line only.", "Second.", "4:1"),
+    ],
+)
+def test_vimgrep_names_the_column(text: str, sentence: str, place: str) -> None:
+    """It is the byte at which the best sentence begins, as ripgrep counts; 1 where that is not known."""
+    found = result(text)
+    hit = replace(found.hits[0], sentence=sentence, line_best=4)
+    assert FORMATS["vimgrep"]([replace(found, hits=(hit,))], MAPPER).startswith(f"docs/a.md:{place}: ")

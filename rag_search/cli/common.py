@@ -53,7 +53,7 @@ def set_color(when: Color) -> None:
 
 
 IndexOption = Annotated[
-    str | None, typer.Option("--index", help="Index name, or a path with a slash.", metavar="NAME|PATH")
+    str | None, typer.Option("--index", help="Index name, or with a slash a path or project.", metavar="NAME|PATH")
 ]
 ProfileOption = Annotated[Profile | None, typer.Option("--profile", help="Which models to use.")]
 LimitOption = Annotated[

@@ -44,12 +44,13 @@ class Config:
     def index_dir(self) -> Path:
         """Folder of the index.
 
-        In order: a path as given; `indexes/NAME` beside ragsearch.toml; a name in the user's data folder; without any,
-        the index of the project.
+        In order: the index of the project in a folder that is given; a path as given; `indexes/NAME` beside
+        ragsearch.toml; a name in the user's data folder; without any, the index of the project.
         """
         name = self.settings.index
         if _is_path(name):
-            return Path(name).absolute()
+            named = Project.of(Path(name).absolute(), data_dir())
+            return named.index_dir if named.is_known else Path(name).absolute()
         if self.project_file:
             return self.project_file.parent / "indexes" / name
         if "index" in self.origins:

@@ -58,6 +58,12 @@ def known_projects(data: Path) -> Iterator[Project]:
     yield from sorted(projects, key=lambda project: project.folder)
 
 
+def recorded_folder(home: Path) -> Path | None:
+    """Return the folder of the project that has its index in `home`; None if it is not written down."""
+    content = _read(home).rstrip(b"\n")
+    return Path(os.fsdecode(content)) if content else None
+
+
 def _read(home: Path) -> bytes:
     try:
         return (home / RECORD).read_bytes()

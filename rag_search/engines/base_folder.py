@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rag_search.config import PROJECT_FILE, Config, data_dir
-from rag_search.config.projects import PROJECTS, ignore_indexes
+from rag_search.config.projects import PROJECTS, ignore_indexes, recorded_folder
 from rag_search.errors import IndexMissingError
 
 
@@ -25,8 +25,8 @@ def base_folder(config: Config) -> Path:
         return home
     if place.parent == data_dir() / "indexes":
         return place
-    if home == data_dir() / PROJECTS and place == config.project.index_dir:
-        return config.project.folder
+    if home == data_dir() / PROJECTS:
+        return recorded_folder(place.parent) or config.project.folder
     from rag_search.index.store.base_path import read_base_path  # loads NumPy, which a query to a server does without
 
     return read_base_path(place) or (config.project_file.parent if config.project_file else place)

@@ -34,6 +34,16 @@ def test_each_work_tree_answers_for_itself(two: tuple[Path, Path], run: Run, mon
     assert "2 projects below this folder" in run("query", "how").err
 
 
+def test_an_index_is_named_by_its_project(two: tuple[Path, Path], run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--index takes the folder that `index list` prints, from anywhere; paths are those of that project."""
+    monkeypatch.chdir(two[0].parent)
+    everything = ["--min-score", "0", "-l"]
+    assert run("query", "how", "--index", str(two[1]), *everything).out == "other/notes/tea.md\n"
+    assert run("query", "how", "--index", "other/", *everything).out == "other/notes/tea.md\n"
+    index = json.loads(run("index", "list", "--json").out)[0]["index"]
+    assert run("query", "how", "--index", index, *everything).out == "other/notes/tea.md\n"
+
+
 def test_index_list_and_remove(two: tuple[Path, Path], run: Run) -> None:
     first, second = two
     rows = json.loads(run("index", "list", "--json").out)

@@ -121,7 +121,8 @@ def make_reranker(settings: Settings, embedder: Embedder | None) -> Reranker | N
 def check_reranker(settings: Settings, reranker: Reranker) -> None:
     """Compare the reranker with known answers. Raises KnownAnswerError, EngineError."""
     engine, answers = choose_backends(settings).reranking, known_answers.load_answers(settings.reranker.known_answers)
-    known_answers.check_reranker(reranker, answers, listwise=engine is not None and engine.listwise)
+    listwise, remedy = (engine.listwise, engine.remedy) if engine is not None else (False, "")
+    known_answers.check_reranker(reranker, answers, listwise=listwise, remedy=remedy)
 
 
 def make_standalone_reranker(settings: Settings) -> Reranker:

@@ -104,10 +104,11 @@ def check_embedder(embedder: Embedder, answers: Answers, *, model: str = "", who
     _ordered(matrix, embedder.name)
 
 
-def check_reranker(reranker: Reranker, answers: Answers, *, listwise: bool = False) -> None:
+def check_reranker(reranker: Reranker, answers: Answers, *, listwise: bool = False, remedy: str = "") -> None:
     """Raise KnownAnswerError or EngineError unless the reranker answers as it must.
 
-    listwise: scores depend on the other passages, so a single passage is not compared.
+    listwise: scores depend on the other passages, so a single passage is not compared. remedy: what to do when the
+    order is wrong; "" for a model behind a server.
     """
     if isinstance(reranker, StructureChecked):
         reranker.check_structure()
@@ -122,7 +123,7 @@ def check_reranker(reranker: Reranker, answers: Answers, *, listwise: bool = Fal
     if answers.reference is not None:
         _near(matrix, answers.reference, REFERENCE_TOLERANCE, reranker.name, _TEMPLATE)
         return
-    _ordered(matrix, reranker.name)
+    _ordered(matrix, reranker.name, remedy=remedy)
 
 
 def once(cache_dir: Path, key: str, check: Callable[[], None]) -> None:
@@ -184,7 +185,7 @@ def _published(embedder: Embedder, model: str) -> None:
         _near(matrix, np.array(wanted, np.float32), PUBLISHED_TOLERANCE, embedder.name, _POOLING)
 
 
-def _ordered(matrix: FloatMatrix, name: str) -> None:
+def _ordered(matrix: FloatMatrix, name: str, *, remedy: str = "") -> None:
     """Raise KnownAnswerError unless nearly every question prefers its own passage, and by more than noise."""
     own = np.diag(matrix)
     first = int((own >= matrix.max(axis=1)).sum())
@@ -195,5 +196,5 @@ def _ordered(matrix: FloatMatrix, name: str) -> None:
         raise KnownAnswerError(
             f"{name} puts the right passage first for {first} of {len(own)} known questions "
             f"(needs {FIRST_OF_12}; its scores are {gap:.3f} above the others).",
-            remedy=f"{FIRST_REMEDY} If the model is not a retrieval model, choose one that is.",
+            remedy=remedy or f"{FIRST_REMEDY} If the model is not a retrieval model, choose one that is.",
         )

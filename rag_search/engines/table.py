@@ -24,6 +24,10 @@ _Build = TypeVar("_Build")
 
 DEFAULT_MODEL = "docs-e5-2"
 READER_MODEL = "Horizon-Labs/multilingual-reranker-small"
+READER_REMEDY = (
+    "Choose a reranker for English and Chinese, or for one of other languages set reranker.check to false. "
+    "To look at the model, run: ragsearch models verify"
+)
 PROFILES: Mapping[Profile, tuple[str, str]] = {  # embedder and reranker, where the settings name none
     "builtin": ("builtin", "late-interaction"),
     "quality": ("builtin", "onnx"),
@@ -52,7 +56,7 @@ class Engine(Generic[_Build]):
     trusted: ships with its weights, so its known answers are not asked before the first use. token_vectors: an embedder
     makes them, a reranker needs them. single_threaded: runs in this process and takes one call at a time. listwise: a
     score depends on the other passages. batch_size: requests that a server puts into one call. extra: the optional
-    dependencies that install it.
+    dependencies that install it. remedy: what to do when its known answers come in the wrong order.
     """
 
     build: _Build
@@ -62,6 +66,7 @@ class Engine(Generic[_Build]):
     listwise: bool = False
     batch_size: int = 32
     extra: str = ""
+    remedy: str = ""
 
 
 Use = Literal["few texts", "many texts"]  # what a process does with an embedder before it ends
@@ -189,7 +194,7 @@ EMBEDDERS: Mapping[str, EmbedderEngine] = {
 }
 RERANKERS: Mapping[str, RerankerEngine | None] = {
     "late-interaction": Engine(build=_late_interaction, trusted=True, token_vectors=True, listwise=True),
-    "onnx": Engine(build=_onnx),
+    "onnx": Engine(build=_onnx, remedy=READER_REMEDY),
     "vllm": Engine(build=_vllm, single_threaded=True, extra="gpu"),
     "rerank-api": Engine(build=_rerank_api),
     "cross-encoder": Engine(build=_cross_encoder, single_threaded=True, extra="st"),

@@ -79,8 +79,9 @@ def test_the_reader_alone_scores_passages_of_no_index(tmp_path: Path, model_cach
 
 def test_known_answers_are_asked_before_the_first_use(tmp_path: Path, model_cache: Path) -> None:
     section = {"backend": "onnx", "model": str(make_reader(tmp_path / "reader"))}
-    with pytest.raises(KnownAnswerError, match="right passage first for"):
+    with pytest.raises(KnownAnswerError, match="right passage first for") as caught:
         make_reranker(checked({"cache_dir": model_cache, "reranker": section}), None)
+    assert "set reranker.check to false" in caught.value.remedy
 
 
 def test_a_model_that_is_not_here_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from rag_search.engines.doctor import Finding
 from rag_search.engines.models.getting import check_files, read_record
 from rag_search.engines.models.known import KnownModel, known_model
 from rag_search.engines.models.local import FoundModel, find_folder, find_model, is_place
+from rag_search.engines.table import READER_REMEDY
 from rag_search.errors import EngineError, RagSearchError
 from rag_search.rerank.onnx import OnnxReranker
 
@@ -45,7 +46,7 @@ def _files(folder: Path) -> Iterator[Finding]:
 def _answers(found: FoundModel, known: KnownModel | None) -> Iterator[Finding]:
     """Load the model and ask it. Raises EngineError."""
     reranker = OnnxReranker(found.files, name=found.name, longest=found.longest)
-    known_answers.check_reranker(reranker, known_answers.load_answers())
+    known_answers.check_reranker(reranker, known_answers.load_answers(), remedy=READER_REMEDY)
     yield Finding("answers", "ok", f"{reranker.name}: the passage that answers comes first (not calibrated)")
     if known is None or not known.answers:
         return

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from rag_search.documents.formats.base import Edit, ParsedText, decode_text
-from rag_search.documents.formats.line_text import LineText, shown
+from rag_search.documents.formats.line_text import WORDS, LineText, shown
 
-_TITLE = re.compile(r"(={1,6})[ \t]+(\S.*?)(?:[ \t]+=+)?[ \t]*$")
+_TITLE = re.compile(rf"(={{1,6}})[ \t]+{WORDS}(?:[ \t]+=+)?[ \t]*$")
 _REFERENCE = re.compile(r"\\?\{([a-z0-9][\w-]{0,60})\}")
 _ATTRIBUTE = re.compile(r":!?([\w-]{1,60})!?:(?:[ \t]+(.*))?$")
 _DELIMITER = re.compile(r"(?:-{4,}|\.{4,}|\+{4,}|/{4,}|={4,}|\*{4,}|_{4,}|--|```[\w-]*|[|,:!]={3,})[ \t]*$")
@@ -19,7 +19,7 @@ _HIDDEN_LINE = re.compile(
     r"|(?!image|video|audio)[a-z][\w-]{0,40}::[^\s\[]*\[.*\]$"
 )
 _BLOCK_TITLE = re.compile(r"\.(?=[^\s.])")
-_PICTURE = re.compile(r"(?:image|video|audio)::?[^\s\[]{0,500}\[([^\],\r\n]*)[^\]\r\n]*\]$")
+_PICTURE = re.compile(r"(?:image|video|audio)::?[^\s\[]{0,500}\[([^\],\r\n]*)(?:,[^\]\r\n]*)?\]$")
 _ITEM = re.compile(r"[ \t]*(?:[*-]{1,6}|\.{1,6}|\d{1,4}\.)[ \t]")
 _CELL = re.compile(r"[ \t]*(?:\d{0,3}(?:\.\d{1,3})?[+*])?[<^>]?(?:\.[<^>])?[a-z]?(?=\|[^=])")
 _TERM = re.compile(r"[ \t]*\S.{0,200}?(:{2,4}|;;)(?=[ \t]|$)")

@@ -7,6 +7,8 @@ import re
 from rag_search.documents.formats.base import Block, Edit
 from rag_search.text.lines import line_starts
 
+WORDS = r"(?=\S)([^ \t\n]++(?:[ \t]++[^ \t\n]++)*?)"  # a group of words, as few as the rest allows, in linear time
+
 
 class LineText:
     """A text as lines, and the blocks and edits found in it so far."""

@@ -13,8 +13,9 @@ from rag_search.documents.formats.markdown.inline import inline_edits, plain_inl
 from rag_search.documents.formats.markdown.whole_lines import EMPTY_DIRECTIVES, TRIGGER, read_line
 
 _LIST_MARKS = r"(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*"
-_CONTENT = re.compile(rf"(?:[ \t>]*{_LIST_MARKS})*")
-_HEADING_PREFIX = re.compile(rf"(?:[ \t>]*{_LIST_MARKS})*#{{1,6}}[ \t]*")
+_MARKS = r"(?:[ \t>]|(?:[-*+]|\d{1,9}[.)])[ \t]+)*+"  # possessive: there is one way through them
+_CONTENT = re.compile(_MARKS)
+_HEADING_PREFIX = re.compile(rf"{_MARKS}#{{1,6}}[ \t]*")
 _TABLE_EDGE = re.compile(r"[ \t]*\|")
 _PADDING = re.compile(r"(?<=[ \t])[ \t]+")
 _OPTION = re.compile(r"[ \t]*(?:#\||//\||:[\w-]+:)")  # of a Quarto cell or a MyST directive

@@ -13,7 +13,7 @@ from rag_search.text.scripts import CJK
 BODY_INDENT = 4
 
 _ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]+[\w-]|===[+!]?[ \t]+[\"']")
-_CJK_HEADING = re.compile(rf"(#{{1,6}})(?=[{CJK}])([^\r\n#]+)#*[ \t]*$")
+_CJK_HEADING = re.compile(rf"(#{{1,6}})(?=[{CJK}])([^\r\n#]++)#*[ \t]*$")
 _WHOLE_ELEMENT = re.compile(r"<(?:[!?]|(?:script|style|pre|textarea|h[1-6]|summary)\b)", re.IGNORECASE)
 _FRAGMENT = re.compile(r"</?>")
 _HASHTAG = re.compile(r"[ \t]#\S")

@@ -20,7 +20,7 @@ _HIDDEN = re.compile(
 _ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]+([\w-]+)[\w \t-]*(?:[ \t]*(?:\"(.*)\"|'(.*)'))?$")
 _TAB = re.compile(r"===[+!]?[ \t]+(?:\"(.*)\"|'(.*)')$")
 _CALLOUT = re.compile(r"\[!([\w|-]{1,40})\][+-]?[ \t]*(.*)$")
-_CONTAINER = re.compile(r"(:{3,})[ \t]*(.*?)[ \t]*$")
+_CONTAINER = re.compile(r"(:{3,})[ \t]*(.*)$")
 _CONTAINER_HEAD = re.compile(
     r"(?:\{([\w:.-]+)\}|([\w-]+)(?=[\s\[{]|$))?[ \t]*(?:\[([^\[\]]*)\])?[ \t]*(?:\{([^{}]*)\})?[ \t]*(.*)$"
 )
@@ -32,7 +32,7 @@ _STRUCTURE = frozenset(
 
 _DIRECTIVE = re.compile(r"[`~]{3,}\{([\w:.-]+)\}[ \t]*(.*)$")
 
-TRIGGER = re.compile(r"\)=|\+\+\+|TO[CS]|8<|<<<|\[!|>>>|::|!!!|\?\?\?|===|[ \t]\^|[`~]{3,}\{", re.IGNORECASE)
+TRIGGER = re.compile(r"\)=|\+\+\+|TO[CS]|8<|<<<|\[!|>>>|::|!!!|\?\?\?|===|[ \t]\^|[`~]{3}\{", re.IGNORECASE)
 
 Shown = tuple[int, str]  # offset within the line from which it is replaced, and the visible text
 
@@ -53,7 +53,7 @@ def read_line(line: str) -> Shown | None:
     if leaf := _LEAF_DIRECTIVE.match(line):
         return 0, leaf[1] or ""
     if container := _CONTAINER.match(line):
-        return 0, _container_text(container[2])
+        return 0, _container_text(container[2].rstrip(" \t"))
     if block_id := _BLOCK_ID.search(line):
         return block_id.start(), ""
     return None

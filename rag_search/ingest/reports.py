@@ -86,7 +86,7 @@ class IngestOptions:
     prune: bool = False
     allow_empty: bool = False
     selection: Selection = field(default_factory=Selection)
-    words_first: int = 2**20  # a minute of a laptop
+    words_first: int = 2**19  # half a minute of a laptop
 
     @property
     def chunking(self) -> str:

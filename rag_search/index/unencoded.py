@@ -10,7 +10,7 @@ import numpy as np
 from rag_search.index.dense.base import Ids, in_sorted
 from rag_search.records import Encoded, FloatMatrix, TokenVectors
 
-MAX_ENCODED = 32  # chunks of one call: a second of a laptop; the others get zeros
+MAX_ENCODED = 16  # chunks of one call: half a second of a laptop; the others get zeros
 
 Encode = Callable[[Sequence[str]], Encoded]
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rag_search.embed.token_quantizer import dequantize
 from rag_search.records import Encoded, EncodedQueries, EncodedQuery, FloatMatrix, FloatVector, Hit, TokenVectors
@@ -41,6 +42,10 @@ class TokenEncoder(Protocol):
 
     def encode_documents(self, passages: Sequence[str]) -> Encoded:
         """Return vectors and token vectors of the passages."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Count the tokens of each text, without prefix and special tokens."""
         ...
 
 
@@ -112,26 +117,40 @@ class LateInteractionReranker:
         return self.score_many([PairRequest(query, passages)])[0]
 
     def score_many(self, requests: Sequence[PairRequest]) -> list[FloatVector]:
-        """Return the scores of each request, with the passages of all requests encoded in one pass."""
-        encoded = self._embedder.encode_documents([text for request in requests for text in request.passages])
+        """Return the scores of each request, with the passages of all requests encoded in one pass.
+
+        A passage that is longer than the encoder reads is cut, and has the score of its best piece.
+        """
+        from rag_search.rerank.pieces import cut_passages  # a query reads stored token vectors and cuts nothing
+
+        cut = [cut_passages(request.passages, self._embedder.count_tokens) for request in requests]
+        encoded = self._embedder.encode_documents([piece for pieces, _ in cut for piece in pieces])
         if encoded.tokens is None:
             raise TypeError("the embedder makes no token vectors")
         scores, start = [], 0
-        for request in requests:
-            stop = start + len(request.passages)
-            tokens = encoded.tokens.part(start, stop)
-            scores.append(self._score_encoded(request, encoded.vectors[start:stop], tokens))
+        for request, (pieces, owners) in zip(requests, cut, strict=True):
+            stop = start + len(pieces)
+            part = Encoded(encoded.vectors[start:stop], encoded.tokens.part(start, stop))
+            scores.append(self._score_encoded(request, pieces, owners, part))
             start = stop
         return scores
 
-    def _score_encoded(self, request: PairRequest, vectors: FloatMatrix, tokens: TokenVectors) -> FloatVector:
+    def _score_encoded(
+        self, request: PairRequest, pieces: Sequence[str], owners: NDArray[np.int64], encoded: Encoded
+    ) -> FloatVector:
+        from rag_search.rerank.pieces import best_of_pieces
+
         (query,) = self._embedder.encode_queries([request.query]).each([request.query])
+        tokens = encoded.tokens
+        if tokens is None:
+            raise TypeError("the embedder makes no token vectors")
         late = late_interaction(token_vectors_of(query), tokens)
-        lexical = np.zeros(len(vectors), np.float32)
-        readable = readability(request.query, request.passages, tokens)
-        other_year = is_of_another_year(request.query, request.passages)
-        found = features(late, vectors @ query.vector, lexical, tokens.token_counts, readable, other_year)
-        return self._calibration.probability(found)
+        lexical = np.zeros(len(pieces), np.float32)
+        readable = readability(request.query, pieces, tokens)
+        other_year = is_of_another_year(request.query, request.passages)[owners]
+        found = features(late, encoded.vectors @ query.vector, lexical, tokens.token_counts, readable, other_year)
+        scores = self._calibration.probability(found, owners.tolist())
+        return best_of_pieces(scores, owners, len(request.passages))
 
     def score_token_vectors(
         self,

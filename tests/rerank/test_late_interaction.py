@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from rag_search.embed.token_quantizer import CODEBOOK, dequantize, quantize, rotate
 from rag_search.errors import EngineError
@@ -26,6 +27,7 @@ from rag_search.rerank.base import Reranker, TokenVectorReranker
 from rag_search.rerank.calibration import Calibration, load_calibration, rival_level
 from rag_search.rerank.features import columns, features, is_of_another_year, readability
 from rag_search.rerank.late_interaction import LateInteractionReranker, late_interaction
+from rag_search.rerank.pieces import cut_passages
 
 DIM = 16
 AXES = rotate(np.eye(DIM, dtype=np.float32))
@@ -107,6 +109,9 @@ class SignEncoder:
         rows = np.concatenate([np.empty((0, DIM), np.float32), *(tokens for _, tokens in made)])
         vectors = np.array([vector for vector, _ in made], np.float32).reshape(-1, DIM)
         return Encoded(vectors, stored(rows, [len(tokens) for _, tokens in made]))
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        return np.array([len(text.split()) for text in texts], np.int64)
 
     def _encode(self, text: str) -> tuple[FloatVector, FloatMatrix]:
         tokens = AXES[[len(word) for word in text.split()]]
@@ -263,3 +268,14 @@ def test_the_packaged_calibration_is_sound() -> None:
     assert calibration.late > 0
     assert calibration.lexical >= 0
     assert 0 < calibration.threshold < 1
+
+
+def test_a_long_passage_has_the_score_of_its_best_piece(reranker: LateInteractionReranker) -> None:
+    """What is asked for is in the last of 1,200 words; alone it would be one of the pieces."""
+    long = "aaa " * 1199 + "bb"
+    pieces, owners = cut_passages([long, "c"], SignEncoder().count_tokens)
+    assert owners.tolist() == [0] * 6 + [1]
+    scores = reranker.score("bb", [long, "aaa", "c"])
+    assert scores.argmax() == 0
+    alone = reranker.score("bb", [pieces[5], "aaa", "c"])
+    assert scores[0] == pytest.approx(alone[0], abs=0.05)  # the other pieces are no rivals

@@ -16,43 +16,26 @@ import json
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rag_search import api
+from rag_search.config import load_config
+from rag_search.engines import factory
+from rag_search.evaluation.cached_index import index_of
+from rag_search.evaluation.dataset import Dataset
 from rag_search.evaluation.evaluate import Evaluation
 from rag_search.evaluation.report import as_dict
-from rag_search.records import System
+from rag_search.index import open_reader
+from rag_search.records import SearchOptions, System
+from rag_search.search.searcher import Searcher
 from tests.support import machine
 
 RESULTS = Path(__file__).with_name("results")
 SYSTEMS: tuple[System, ...] = ("bm25", "dense", "hybrid", "rerank")
+TIMED = 100  # questions
 FEW = 20  # questions; a group with fewer says too little for a row
-
-
-@dataclass
-class Clock:
-    """The CPU time at which each question was answered, as `api.evaluate` reports its progress."""
-
-    asked: list[float] = field(default_factory=list)
-
-    def __call__(self, phase: str, _done: int, _total: int) -> None:
-        """Note the time of one answer."""
-        if phase == "asking":
-            self.asked.append(time.process_time())
-
-    def median_ms(self, systems: Sequence[str]) -> dict[str, float]:
-        """Return the median of each system; the first question of each also pays for opening the index."""
-        each = len(self.asked) // len(systems)
-        parts = [self.asked[number * each : (number + 1) * each] for number in range(len(systems))]
-        taken = [[1000 * (after - before) for before, after in pairwise(part)] for part in parts]
-        return {
-            name: round(statistics.median(times), 1) if times else 0.0
-            for name, times in zip(systems, taken, strict=True)
-        }
 
 
 def main() -> None:
@@ -80,12 +63,27 @@ def main() -> None:
 def measure(wanted: str, *, limit: int | None) -> tuple[str, dict[str, Any]]:
     """Return the name of a set and its figures."""
     folder, qrels, split = [*wanted.split(":"), "", ""][:3]
-    clock = Clock()
-    evaluation = api.evaluate(
-        folder, qrels=qrels or None, split=split or None, systems=SYSTEMS, limit=limit, on_progress=clock
-    )
+    evaluation = api.evaluate(folder, qrels=qrels or None, split=split or None, systems=SYSTEMS, limit=limit)
     name = " ".join([evaluation.dataset.name, *(part for part in (qrels, split) if part and part != "test")])
-    return name, as_dict(evaluation) | {"cpu_ms": clock.median_ms(SYSTEMS), "right": _right(evaluation)}
+    return name, as_dict(evaluation) | {"cpu_ms": cpu_ms(evaluation.dataset), "right": _right(evaluation)}
+
+
+def cpu_ms(dataset: Dataset) -> dict[str, float]:
+    """Return the median CPU time of the first questions in the index that an evaluation left in the cache."""
+    config = load_config({})
+    embedder = factory.make_embedder(config.settings)
+    reranker = factory.make_reranker(config.settings, embedder)
+    medians = {}
+    for system in SYSTEMS:
+        with open_reader(index_of(config, dataset)) as reader:
+            searcher, taken = Searcher(reader, embedder, reranker), []
+            for query in dataset.queries[:TIMED]:
+                options = SearchOptions(system=system, instruction=query.instruction)
+                start = time.process_time()
+                searcher.search(query.literal, options)
+                taken.append(1000 * (time.process_time() - start))
+        medians[system] = round(statistics.median(taken), 1)
+    return medians
 
 
 def _right(evaluation: Evaluation) -> dict[str, dict[str, str]]:

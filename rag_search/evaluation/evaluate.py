@@ -85,11 +85,14 @@ def evaluate(
     options: SearchOptions | None = None,
     on_query: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Ask every system every question, one at a time, and measure; latency is that of a warm process.
+    """Ask every system every question, one at a time, and measure.
+
+    Each question is asked twice: for all of its candidates, which the metrics rank, and as a user asks it, which gives
+    latency (of a warm process) and confidence.
 
     make_searcher: called once for each system, so that none profits from data that another one has read.
     """
-    options = replace(options or SearchOptions(), top_k=10_000, min_score=EVERYTHING, group=True)
+    options = options or SearchOptions()
     results = tuple(
         _evaluate_system(make_searcher(), dataset, document_id, replace(options, system=system), on_query)
         for system in systems
@@ -115,14 +118,19 @@ def _evaluate_system(
     run: dict[str, list[tuple[str, float]]] = {}
     latency: dict[str, float] = {}
     refused = set()
-    threshold = searcher.reranker.threshold if searcher.reranker and options.system == "rerank" else None
     searcher.search("warm", options)  # the first query pays for lazy set-up
     for query in dataset.queries:
-        result = searcher.search(query.literal, replace(options, instruction=query.instruction))
-        run[query.query_id] = [(document_id(hit.chunk.path), hit.score) for hit in result.hits]
+        asked = replace(options, instruction=query.instruction)
+        result = searcher.search(query.literal, asked)
         latency[query.query_id] = result.timings_ms["total"]
-        if not result.hits or (threshold is not None and result.hits[0].score < threshold):
+        if not result.confident:
             refused.add(query.query_id)
+        # ungrouped: grouping goes on until there are `top_k` documents, which would rank the whole set
+        everything = replace(asked, top_k=asked.candidates, min_score=EVERYTHING, group=False)
+        best: dict[str, float] = {}
+        for hit in searcher.search(query.literal, everything).hits:
+            best.setdefault(document_id(hit.chunk.path), hit.score)
+        run[query.query_id] = list(best.items())
         on_query()
     judged = {query.query_id: dataset.qrels[query.query_id] for query in dataset.judged}
     rankings = {query_id: [document for document, _ in run[query_id]] for query_id in judged}

@@ -54,9 +54,3 @@ def test_table_has_the_mean_of_the_sets(
     assert any(line.startswith(f"| mean of the sets | 3 | {top1} | | +0.000 | ") for line in table)
     assert "| howto | 2 | 0.500 | 0.500 | 0.500 | 0.500 |" in table
     assert not any(line.startswith("| symptom |") for line in table)
-
-
-def test_median_of_each_system_leaves_its_first_answer_out() -> None:
-    clock = quality.Clock()
-    clock.asked = [10.0, 10.2, 10.3, 20.0, 20.1, 20.4]
-    assert clock.median_ms(["bm25", "dense"]) == {"bm25": 150.0, "dense": 200.0}

@@ -9,7 +9,7 @@ from rag_search.errors import InputError
 from rag_search.evaluation.dataset import Dataset, guess_language, load_dataset, read_corpus
 from rag_search.evaluation.evaluate import Evaluation, evaluate
 from rag_search.evaluation.report import as_dict, to_markdown, write_report
-from rag_search.records import EncodedQueries
+from rag_search.records import EncodedQueries, SearchOptions
 from rag_search.search.searcher import Searcher
 from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder
 
@@ -190,7 +190,18 @@ def test_brackets_of_a_dataset_are_part_of_the_question(folder: Path, text: str)
     index = MemoryIndex({name: [text] for name, text in DOCS.items()}, embedder)
     dataset = load_dataset(folder)
     evaluate(lambda: Searcher(index, embedder), dataset, document_id=lambda path: path, systems=["dense"])
-    assert asked[1:] == [("[disk] cleanup", None)]
+    assert asked[1:] == [("[disk] cleanup", None)] * 2  # as a user asks it, and for all of its candidates
+
+
+def test_only_candidates_are_ranked(folder: Path) -> None:
+    """An evaluation measures what a query sees: no document beyond the candidates of stage one."""
+    embedder = WordEmbedder()
+    index = MemoryIndex({name: [text] for name, text in DOCS.items()}, embedder)
+    dataset = load_dataset(folder, split="test")
+    options = SearchOptions(candidates=2)
+    searcher = Searcher(index, embedder, OverlapReranker(cutoff=0.4))
+    measured = evaluate(lambda: searcher, dataset, document_id=lambda path: path, options=options)
+    assert {len(ranking) for result in measured.systems for ranking in result.run.values()} <= {0, 1, 2}
 
 
 @pytest.mark.parametrize(

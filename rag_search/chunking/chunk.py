@@ -47,7 +47,7 @@ def chunk_document(
     """
     if max_tokens < MIN_BUDGET:
         raise ValueError(f"max_tokens is {max_tokens}; the least is {MIN_BUDGET}")
-    if not plain(document.text).strip():
+    if not _has_text(document.text):
         return []
     parsed = parsed or format_named(document.format).parse(document.text)
     outline = outline_of(parsed, document.text, document.title)
@@ -113,7 +113,12 @@ def _without_blank(drafts: Sequence[Draft], outline: Outline) -> list[Draft]:
 
 
 def _shows(draft: Draft, outline: Outline) -> bool:
-    return bool(plain(outline.visible.between(draft.start, draft.end)).strip())
+    return _has_text(outline.visible.between(draft.start, draft.end))
+
+
+def _has_text(text: str) -> bool:
+    """Return whether anything of `text` is shown; its beginning tells nearly always."""
+    return bool(plain(text[:200]).strip() or plain(text).strip())
 
 
 def _passage(draft: Draft, outline: Outline, head_of: Heads) -> Passage:

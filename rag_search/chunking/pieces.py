@@ -139,7 +139,7 @@ def _parts(span: _Span, outline: Outline, *, tokens: int, max_tokens: int) -> It
         whole = replace(whole, lead=visible.between(*first).strip()[:LEAD_CHARS], lead_from=first[1])
     if tokens <= max_tokens:
         glued = heading or visible.between(start, end).rstrip().endswith((":", "："))
-        yield replace(whole, glued=glued)
+        yield replace(whole, glued=True) if glued else whole
         return
     cuts = _line_cuts(span, outline) if block.kind in _LINE_KINDS else _sentence_cuts(visible, start, end)
     for part_start, part_end in pairwise([start, *cuts, end]):
@@ -165,10 +165,12 @@ def _sized(pieces: Sequence[Piece], visible: VisibleText, *, count_tokens: Count
     lengths = iter(count_tokens([*texts, *leads]).tolist() if texts or leads else [])
     sized = [replace(piece, tokens=next(lengths)) if piece.tokens < 0 else piece for piece in pieces]
     lead_tokens = {lead: length for lead, length in zip(leads, lengths, strict=True) if length <= max_tokens // 4}
-    return [
-        replace(piece, lead=piece.lead if piece.lead in lead_tokens else "", lead_tokens=lead_tokens.get(piece.lead, 0))
-        for piece in sized
-    ]
+    return [_with_lead(piece, lead_tokens) if piece.lead else piece for piece in sized]
+
+
+def _with_lead(piece: Piece, lead_tokens: Mapping[str, int]) -> Piece:
+    lead = piece.lead if piece.lead in lead_tokens else ""
+    return replace(piece, lead=lead, lead_tokens=lead_tokens.get(piece.lead, 0))
 
 
 def _short(piece: Piece, visible: VisibleText, max_tokens: int) -> Iterator[Piece]:

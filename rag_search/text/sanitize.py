@@ -45,7 +45,7 @@ def plain(text: str) -> str:
 
     Tabs and line feeds stay; every other line end becomes a line feed.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable() or text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return _LINE_ENDS.sub("\n", _ESCAPES.sub("", text)).translate(_INVISIBLE)
 

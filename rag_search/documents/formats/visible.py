@@ -23,13 +23,20 @@ class VisibleText:
 
     def between(self, start: int, end: int) -> str:
         """Return what a reader sees of text[start:end]."""
-        return "".join(shown for _, shown, _ in self.stretches(start, end))
+        if not self._overlapping(start, end):
+            return self.text[start:end]
+        return "".join([shown for _, shown, _ in self.stretches(start, end)])
 
     def lines(self, start: int, end: int) -> Iterator[tuple[str, int]]:
         """Yield the lines of `between(start, end)`, each with the offset of the first thing in it that is not blank."""
         parts: list[str] = []
         first = -1
         for offset, shown, is_kept in self.stretches(start, end):
+            if "\n" not in shown and "\r" not in shown:
+                parts.append(shown)
+                if first < 0 and (bare := shown.lstrip()):
+                    first = offset + (len(shown) - len(bare)) * is_kept
+                continue
             position = 0
             for line_end in [*LINE_END.finditer(shown), None]:
                 part = shown[position : line_end.start()] if line_end else shown[position:]

@@ -86,6 +86,8 @@ def _heading_title(
 ) -> str:
     if not any(block.kind == "heading" for block in blocks):
         return ""
+    if blocks[0].kind == "heading" and blocks[0].level == 1 and blocks[0].content:
+        return blocks[0].content
     visible_chars = list(_visible_before(blocks, VisibleText(text, edits), starts))
     return title_of(blocks, visible_chars, starts, body, lowest=1 if is_note else 6)
 

@@ -38,33 +38,34 @@ def document_edits(
     for block in blocks:
         inner_quotes = quotes + (block.kind == "quote")
         if block.kind == "quote":
-            lines = [_line(text, starts, line) for line in range(block.start, block.end)]
-            yield from _quote_edits(text, lines, inner_quotes)
+            yield from _quote_edits(text, _lines(text, starts, block), inner_quotes)
         if block.children:
             yield from document_edits(text, starts, block.children, context=context, quotes=inner_quotes)
             continue
-        lines = [_line(text, starts, line) for line in range(block.start, block.end)]
-        start, end = lines[0][0], starts[block.end] if block.end < len(starts) else len(text)
+        start, end = starts[block.start], starts[block.end] if block.end < len(starts) else len(text)
         match block.kind:
             case "fence":
-                yield from _fence_edits(text, lines)
+                yield from _fence_edits(text, _lines(text, starts, block))
             case "code":
                 pass
             case "definition" | "rule":
                 yield Edit(start, end, "\n")
             case "table":
-                yield from _table_edits(text, lines, context)
+                yield from _table_edits(text, _lines(text, starts, block), context)
             case "heading":
-                yield from _heading_edits(text, lines, context)
+                yield from _heading_edits(text, _lines(text, starts, block), context)
             case _:
                 if TRIGGER.search(text, start, end):
-                    yield from _whole_line_edits(text, lines, context)
+                    yield from _whole_line_edits(text, _lines(text, starts, block), context)
                 yield from inline_edits(text, start, end, context=context)
 
 
-def _line(text: str, starts: Sequence[int], line: int) -> _Line:
-    start, end = starts[line], starts[line + 1] if line + 1 < len(starts) else len(text)
-    return start, start + len(text[start:end].rstrip(" \t\r\n"))
+def _lines(text: str, starts: Sequence[int], block: Block) -> list[_Line]:
+    bounds = [*starts[block.start : block.end + 1], len(text)]
+    return [
+        (bounds[line], bounds[line] + len(text[bounds[line] : bounds[line + 1]].rstrip(" \t\r\n")))
+        for line in range(block.end - block.start)
+    ]
 
 
 def _prefixes(pattern: re.Pattern[str], text: str, lines: Iterable[_Line]) -> Iterator[Edit]:

@@ -30,8 +30,8 @@ from rag_search.documents.formats.markdown.tags import Replacement, read_braces,
 
 MAX_TARGET_CHARS = 4_000
 
-_MARKS = re.compile(
-    r"\\|`+|\*+|_+|~~+|!?\[|\]|<|&|\{|==|%%|\$|\(\((?=[0-9a-f]{8}-)|:(?=(?:material|octicons|fontawesome|simple)-)"
+_MARKS = re.compile(  # every alternative begins with a plain character: see `whole_lines.TRIGGER`
+    r"\\|``*|\*\**|__*|~~+|!\[|\[|\]|<|&|\{|==|%%|\$|\(\((?=[0-9a-f]{8}-)|:(?=(?:material|octicons|fontawesome|simple)-)"
 )
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _LABEL = re.compile(r"\[([^\[\]]{0,999})\]")
@@ -58,10 +58,11 @@ def apply_edits(text: str, edits: list[Edit]) -> str:
 
 def inline_edits(text: str, start: int, end: int, *, context: Context) -> list[Edit]:
     """Return the edits within text[start:end], sorted and disjoint."""
+    if not (mark := _MARKS.search(text, start, end)):
+        return []
     scan = _Scan(text, start, end, context)
-    position = start
-    while mark := _MARKS.search(text, position, end):
-        position = scan.take(mark.start(), mark.end())
+    while mark:
+        mark = _MARKS.search(text, scan.take(mark.start(), mark.end()), end)
     return sorted(scan.edits)
 
 

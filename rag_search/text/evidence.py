@@ -71,9 +71,10 @@ def normalise(text: str) -> str:
 
 def _add(found: dict[str, Item], text: str, weight: float, *, quoted: bool = False) -> None:
     text = text.strip()[:MAX_ITEM_CHARS]
-    words = tuple(dict.fromkeys(terms(text)))
-    if words and text.casefold() not in found:
-        found[text.casefold()] = Item(text, _spellings(text), words, _pattern(text, quoted=quoted), weight)
+    all_terms, spellings = tuple(dict.fromkeys(terms(text))), _spellings(text)
+    if all_terms and text.casefold() not in found:
+        words = tuple(term for term in all_terms if term not in spellings)  # in `x-v1.14.0-rc` it is part of a term
+        found[text.casefold()] = Item(text, spellings, words or all_terms, _pattern(text, quoted=quoted), weight)
 
 
 def _identifiers(text: str) -> Iterator[tuple[str, float]]:
@@ -112,7 +113,8 @@ def _is_identifier(word: str) -> bool:
 def _spellings(text: str) -> tuple[str, ...]:
     """Return the single terms under which an item may be in the index, as it was typed first."""
     if version := _VERSION.match(text):
-        return version[1].lower(), f"v{version[1].lower()}"
+        both = version[1].lower(), f"v{version[1].lower()}"
+        return both if text[0].isdigit() else both[::-1]
     typed = [term for term in terms(text)[:1] if len(term) == len(text)]
     parts = [part.casefold() for part in _PARTS.findall(text)]
     return tuple(dict.fromkeys([*typed, *(mark.join(parts) for mark in ("", "_", "-", "."))])) if text.isascii() else ()

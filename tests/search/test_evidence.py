@@ -86,3 +86,26 @@ def test_a_mark_that_is_everywhere_is_no_evidence() -> None:
     texts = {f"{n}.md": [f"page {n}!!"] for n in range(FEW + 1)}
     assert all(not hit.exact for hit in Searcher(index(texts), WordEmbedder()).search("!!").hits)
     assert all(not hit.exact for hit in Searcher(index({"a.md": ["a!"]}), WordEmbedder()).search("!").hits)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("v0.1.0", ["typed.md"]),  # as typed, where a chunk has it so
+        ("0.1.0", ["bare.md"]),
+        ("2.7.1", ["with-v.md"]),
+        ("v1.43.4", ["longer.md"]),  # a part of a longer term
+        ("kernel-debug", ["joined.md"]),
+    ],
+)
+def test_versions_and_parts_of_longer_terms(query: str, expected: list[str]) -> None:
+    texts = {
+        "typed.md": ["the first release is v0.1.0"],
+        "bare.md": ["the chart is 0.1.0"],
+        "with-v.md": ["since v2.7.1 it starts"],
+        "longer.md": ["the tag is v1.43.4-nightly"],
+        "joined.md": ["install xz-kernel-debug-info"],
+        "apart.md": ["a kernel and a debug 43 build"],
+    }
+    searched = index(texts)
+    assert [searched.chunks([found])[0].path for found in find_evidence(searched, query)] == expected

@@ -202,7 +202,8 @@ def main() -> None:
             world.reader.close()
             seconds = time.perf_counter() - start
             print(f"{dev.name}, {name}: {len(world.tokens)} chunks, {seconds:.0f} s", file=sys.stderr, flush=True)
-    write(arguments.out, tables, name=arguments.only or "ablations")
+            if len({len(row.right) for table in tables for row in table.rows}) == 1:  # a set is complete
+                write(arguments.out, tables, name=arguments.only or "ablations")
 
 
 def _axes(projection: Matrix, tokens: Sequence[dev_world.Tokens]) -> dict[int, Matrix]:

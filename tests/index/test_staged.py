@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_search.errors import IndexStoreError
+from rag_search.errors import IndexStoreError, InputError
 from rag_search.index import IndexWriter, open_reader, open_writer, verify
+from rag_search.index.copying import copy_store
 from rag_search.index.store.disk import DISK, Disk
 from rag_search.records import Encoded, TokenVectors
 from tests.index.test_failures import FailingDisk
@@ -142,6 +143,16 @@ def test_a_failure_at_any_write_loses_nothing(tmp_path: Path, code: int) -> None
             assert_holds(reader, ALL)
         assert verify(folder) == []
     raise AssertionError("the writes never end")
+
+
+def test_a_copy_waits_for_the_vectors(tmp_path: Path) -> None:
+    staged(tmp_path / "index")
+    with (
+        open_reader(tmp_path / "index") as source,
+        open_writer(tmp_path / "copy", MANIFEST) as target,
+        pytest.raises(InputError, match=r"6 passages of .* have no vectors yet"),
+    ):
+        copy_store(source, target)
 
 
 def test_vectors_that_are_not_unit_are_refused(tmp_path: Path) -> None:

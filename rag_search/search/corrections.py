@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,7 @@ SURE = 5.5  # of any other homophone: log of the chunks with its word, times log
 MAX_UNKNOWN = 4  # Latin words of a query; where more are unknown, it is in another language than the index
 HEAD = 3  # letters that a word has in common with most words that are one edit away
 ENDINGS = ("s", "d", "r", "y")
+SMALL_INDEX = 20_000  # chunks
 MAX_NEAR = 5000  # terms with the same beginning that are looked at
 MAX_SUSPECTS = 6  # characters of a query; where more are unknown, it is in another language than the index
 WORDS = frozenset(  # the most frequent Chinese characters, which are words by themselves
@@ -101,16 +102,23 @@ def _latin(index: Vocabulary, query: str, count_tokens: CountTokens) -> Iterator
 
 
 def _nearest(index: Vocabulary, word: str) -> tuple[str, int]:
-    """Return the most frequent term of the index that is one edit away from a word, and the number of its chunks.
+    """Return the most frequent term of the index that is one edit away from a word, and the number of its chunks."""
+    counts = _counts(index, set(_one_edit_away(word)), head=word[:HEAD])
+    meant = max(counts, key=lambda term: (counts[term], term), default="")
+    return meant, counts.get(meant, 0)
 
-    Terms that begin with the same letters are read in one pass; a look-up for every edit takes ten times as long.
+
+def _counts(index: Vocabulary, terms: Set[str], *, head: str) -> dict[str, int]:
+    """Return those of `terms` that the index has, with the number of chunks.
+
+    head: of many of them; in a small index they are read in one pass, which takes a tenth of a look-up for each. In a
+    large one the pass would read more.
     """
-    edits = set(_one_edit_away(word))
-    same = word[:HEAD]
-    near = {term: count for term, count in index.terms_between(same, _after(same), MAX_NEAR) if term in edits}
-    counts = near | index.term_counts(sorted(edit for edit in edits if not edit.startswith(same)))
-    meant = max(counts, key=lambda term: (counts[term], term))
-    return meant, counts[meant]
+    if not head or index.chunk_count > SMALL_INDEX:
+        return {term: count for term, count in index.term_counts(sorted(terms)).items() if count}
+    alike = {term: count for term, count in index.terms_between(head, _after(head), MAX_NEAR) if term in terms}
+    others = index.term_counts(sorted(term for term in terms if not term.startswith(head)))
+    return alike | {term: count for term, count in others.items() if count}
 
 
 def _after(text: str) -> str:
@@ -173,18 +181,16 @@ def _homophone(index: Vocabulary, before: str, char: str, after: str) -> str:
 
     alike = homophones(char)
     left, right = dict[str, int](), dict[str, int]()
-    if before:  # in one pass: a look-up for every homophone takes ten times as long
-        known = index.terms_between(before, _after(before), MAX_NEAR)
-        left = {pair[1]: count for pair, count in known if len(pair) == 2 and pair[1] in alike}
+    if before:
+        left = {pair[1]: n for pair, n in _counts(index, {before + other for other in alike}, head=before).items()}
     if after:
-        known_pairs = index.term_counts([other + after for other in sorted(alike)])
-        right = {pair[0]: count for pair, count in known_pairs.items() if count}
+        right = {pair[0]: n for pair, n in _counts(index, {other + after for other in alike}, head="").items()}
     counts = index.term_counts([part for part in (char, before, after, *left, *right) if part])
 
     def words(other: str) -> list[tuple[int, float]]:
         """Return in how many chunks the pair with each neighbour is, and how much more often than by chance."""
         pairs = (before, left.get(other, 0)), (after, right.get(other, 0))
-        return [(n, n * index.chunk_count / (counts[beside] * counts[other])) for beside, n in pairs if n]
+        return [(n, n * index.chunk_count / (max(1, counts[beside] * counts[other]))) for beside, n in pairs if n]
 
     def sureness(other: str) -> float:
         return sum(math.log1p(count) * math.log1p(association) for count, association in words(other))

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rag_search.records import SearchOptions
+from rag_search.search import corrections
 from rag_search.search.corrections import FREQUENT, corrected, find_corrections
 from rag_search.search.searcher import Searcher
 from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder
@@ -56,6 +57,14 @@ def test_a_corrected_query_finds_and_tells() -> None:
     assert found.query == "连街数太多"
     assert found.hits[0].chunk.text == "连接数太多"
     assert found.notes == ("searched for '连接数太多': the index does not have what was typed",)
+
+
+@pytest.mark.parametrize("query", ["死琐怎么查", "连街数太多", "conection timeout", "Replicaton lag"])
+def test_a_large_index_corrects_alike(query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks up each term where a small one reads all that begin alike."""
+    small = find_corrections(index(), query, count_tokens=count_tokens)
+    monkeypatch.setattr(corrections, "SMALL_INDEX", 0)
+    assert find_corrections(index(), query, count_tokens=count_tokens) == small != []
 
 
 @pytest.mark.parametrize("chunks", [FREQUENT - 1, FREQUENT])

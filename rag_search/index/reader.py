@@ -67,6 +67,7 @@ class IndexReader(Closing, Lookups):
         self._segments = state.open_segments(self._database, self.path, self.manifest)
         self._deleted = state.read_deleted(self._database)
         self._unencoded = Unencoded(state.read_pending(self._database), self._passages)
+        self._pending = frozenset(self._unencoded.ids.tolist())
 
     def close(self) -> None:
         """Close all files, after a statement that runs in another thread: SQLite would crash the process."""
@@ -150,13 +151,20 @@ class IndexReader(Closing, Lookups):
             return filters.select(database, path_glob=path_glob, where=where or {}, since=since)
 
     def chunks(self, chunk_ids: Sequence[int]) -> list[Chunk]:
-        """Return chunks in the order of the ids. Raises KeyError for an id that is not in this generation."""
+        """Return chunks in the order of the ids.
+
+        Raises KeyError for an id that is not in this generation, IndexCorruptError for a row whose checksum differs.
+        """
         with self._query() as database:
             if len(self._chunk_cache) > CHUNK_CACHE_SIZE:
                 self._chunk_cache.clear()
             missing = [chunk_id for chunk_id in chunk_ids if chunk_id not in self._chunk_cache]
             if missing:
-                self._chunk_cache |= {chunk.chunk_id: chunk for chunk in row_io.load_chunks(database, missing)}
+                from rag_search.index.store.encodings import require_sound  # while the model opens, in a cold query
+
+                loaded = row_io.load_chunks(database, missing)
+                require_sound(database, self._segments, loaded, pending=self._pending, place=self.path)
+                self._chunk_cache |= {chunk.chunk_id: chunk for chunk in loaded}
             return [self._chunk_cache[chunk_id] for chunk_id in chunk_ids]
 
     def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix:

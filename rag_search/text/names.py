@@ -19,7 +19,7 @@ NAME_KEYS = ("title", "aliases", "alias", "tags", "tag", "keywords", "descriptio
 MAX_NAME_CHARS = 400  # of one value: a description is a sentence or two
 MAX_VALUES = 50  # of one key
 FOLDERS = 6  # innermost folders
-_VERSION = re.compile(r"\d+(?:\.(?:\d+|x))+")
+_VERSION = re.compile(r"(?<!\d)\d++(?:\.(?:\d+|x))+")
 
 
 def name_text(path: str, title: str, metadata: Mapping[str, Any]) -> str:

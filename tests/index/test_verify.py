@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rag_search.errors import IndexCorruptError, IndexLockedError, IndexMissingError
+from rag_search.errors import IndexCorruptError, IndexLockedError, IndexMissingError, IndexStoreError
 from rag_search.index import open_reader, open_writer, verify
 from rag_search.index.dense.faiss_file import FaissFile
 from rag_search.index.store.packing import pack, unpack
-from tests.index.world import MANIFEST, assert_holds, item, put
+from tests.index.world import MANIFEST, assert_holds, item, put, random_unit
 
 ITEMS = {each.path: each for each in (item(f"{i}.md", [f"word{i} one\n", f"word{i} two\n"]) for i in range(40))}
 
@@ -174,3 +175,57 @@ def test_a_folder_without_an_index_stays_as_it_is(tmp_path: Path) -> None:
         with pytest.raises(IndexMissingError, match="there is no index"):
             verify(folder)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("pattern", "offset"), [("vectors-*.f16", 9), ("tokens-*.u4", 3)])
+def test_a_query_compares_the_rows_that_it_reads(filled: Path, pattern: str, offset: int) -> None:
+    """A hit whose vectors are not the ones that were written is an error, and not a wrong answer."""
+    with open_reader(filled) as reader:
+        (first,) = reader.document_chunks("0.md")[:1]
+        assert reader.chunks([first.chunk_id]) == [first]
+    _flip(pattern, offset)(filled)
+    with open_reader(filled) as reader, pytest.raises(IndexCorruptError, match="is not what was written") as caught:
+        reader.chunks([first.chunk_id])
+    assert "ragsearch ingest --rebuild" in caught.value.remedy
+    assert verify(filled)
+
+
+def test_a_query_compares_the_text_that_it_shows(filled: Path) -> None:
+    _repack(0, text="word0 two\n")(filled)
+    with open_reader(filled) as reader, pytest.raises(IndexCorruptError, match="chunk 0 is not what was written"):
+        reader.chunks([1, 0])
+
+
+def _answers(folder: Path) -> object:
+    """Return what a reader says: every document, and the chunks of a search by words and by vectors."""
+    with open_reader(folder) as reader:
+        ids, scores = reader.search_lexical(["word7", "one"], 20)
+        near, dots = reader.search_dense(random_unit(2, seed=3), 5)
+        found = [reader.chunks(ids.tolist()), *(reader.chunks(row.tolist()) for row in near)]
+        documents = [reader.document(path) for path in reader.documents()]
+        return [documents, found, ids.tolist(), scores.tolist(), near.tolist(), dots.tolist()]
+
+
+@pytest.mark.slow
+def test_a_thousand_flips(filled: Path) -> None:
+    """After each, over every file, a reader answers as before or refuses, or `verify` finds it."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    sound = {file: file.read_bytes() for file in sorted(filled.iterdir()) if file.stat().st_size}
+    expected = _answers(filled)
+    for _ in range(1000):
+        file = draw.choice(list(sound))
+        bit = draw.randrange(8 * len(sound[file]))
+        data = bytearray(sound[file])
+        data[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(data)
+        try:
+            as_before = _answers(filled) == expected
+        except IndexStoreError:
+            as_before = True
+        if not as_before:
+            assert verify(filled), f"seed {seed}: bit {bit} of {file.name}"
+        for name, content in sound.items():
+            if name == file or name.suffix not in (".f16", ".u4", ".i32"):
+                name.write_bytes(content)

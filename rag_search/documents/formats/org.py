@@ -9,7 +9,7 @@ from rag_search.documents.formats.base import ParsedText, decode_text
 from rag_search.documents.formats.line_text import WORDS, LineText, shown
 
 _HEADLINE = re.compile(rf"(\*{{1,20}})[ \t]+{WORDS}(?:[ \t]+:[\w@#%:]+:)?[ \t]*$")
-_STATE = re.compile(r"\[#[A-Z0-9]\][ \t]+|[ \t]*\[\d*(?:/\d*|%)\]")
+_STATE = re.compile(r"\[#[A-Z0-9]\][ \t]+|(?<![ \t])[ \t]*\[\d*(?:/\d*|%)\]")
 _KEYWORD = re.compile(r"[ \t]*#\+([\w-]{1,60})(?:\[[^\]]*\])?:[ \t]*(.*)$")
 _BEGIN = re.compile(r"[ \t]*#\+begin_(\w+)", re.IGNORECASE)
 _DRAWER = re.compile(r"[ \t]*:[\w-]+:[ \t]*$")

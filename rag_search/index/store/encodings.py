@@ -1,18 +1,22 @@
-"""Read and checksum the encoded form of chunks: vectors and token vectors."""
+"""Read and checksum the encoded form of chunks: vectors and token vectors. A disk can change a bit and say nothing."""
 
 from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_search.errors import IndexCorruptError
 from rag_search.index.store.database import TOKENS
-from rag_search.index.store.rows import PLACES, passage_hash
+from rag_search.index.store.rows import PLACES, json_list, passage_hash
 from rag_search.index.store.segments import Segment
-from rag_search.records import Encoded, TokenVectors
+from rag_search.records import Chunk, Encoded, TokenVectors
+
+DAMAGED = "Run: ragsearch verify, then ragsearch ingest --rebuild"
 
 
 def read_encoded(segments: Mapping[str, Segment], places: NDArray[np.int64]) -> Encoded:
@@ -55,3 +59,30 @@ def row_checksums(encoded: Encoded, texts: Sequence[str]) -> list[int]:
         return sums
     parts = np.split(encoded.tokens.rows, np.cumsum(encoded.tokens.lengths)[:-1])
     return [zlib.crc32(part.tobytes(), crc) for part, crc in zip(parts, sums, strict=True)]
+
+
+def require_sound(
+    database: sqlite3.Connection,
+    segments: Mapping[str, Segment],
+    chunks: Sequence[Chunk],
+    *,
+    pending: Collection[int],
+    place: Path,
+) -> None:
+    """Raise IndexCorruptError unless the text and the vectors of chunks are those that were written.
+
+    It reads what a query reads anyway: some 5 kB for each of its candidates. pending: chunks without vectors, which
+    have none to compare. place: of the index, for the message.
+    """
+    texts = {chunk.chunk_id: chunk.text for chunk in chunks if chunk.chunk_id not in pending}
+    rows = database.execute(
+        f"SELECT {PLACES}, checksum FROM chunks WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json_list(list(texts)),),
+    ).fetchall()
+    if not rows:
+        return
+    encoded = read_encoded(segments, np.array([row[:4] for row in rows], np.int64))
+    found = row_checksums(encoded, [texts[row[0]] for row in rows])
+    damaged = [row[0] for row, checksum in zip(rows, found, strict=True) if row[4] != checksum]
+    if damaged:
+        raise IndexCorruptError(f"{place}: chunk {damaged[0]} is not what was written.", remedy=DAMAGED)

@@ -25,8 +25,8 @@ _ATTRIBUTES = (
 TAG = re.compile(rf"</?([A-Za-z][\w.:-]{{0,60}})((?:[ \t\r\n/][^<>]{{0,{MAX_TAG_CHARS}}})?)>")
 JSX = re.compile(rf"<([A-Za-z][\w.:-]{{0,60}})([ \t\r\n]{_ATTRIBUTES})>")
 
-_SHORTCODE = re.compile(r"\{\{[<%][ \t]*/?[ \t]*([\w./-]+)([^{}]{0,1000}?)/?[ \t]*[>%]\}\}")
-_LIQUID = re.compile(r"\{%-?[ \t]*([\w-]+)((?:[^{}%]|%(?!\})){0,1000}?)-?%\}")
+_SHORTCODE = re.compile(r"\{\{[<%][ \t]*(?:/[ \t]*)?([\w./-]++)([^{}]{0,1000}?)/?[ \t]{0,8}[>%]\}\}")
+_LIQUID = re.compile(r"\{%-?[ \t]*([\w-]++)((?:[^{}%]|%(?!\})){0,1000}?)-?%\}")
 _INCLUDE = re.compile(r"\{\{#[a-z_]+[^{}\r\n]{0,300}\}\}")  # mdBook
 _POSITIONAL = re.compile(r"^\s*\"([^\"]*)\"|^\s*'([^']*)'")
 _TITLED = frozenset({"tab", "details", "expand", "collapse", "callout", "admonition", "card", "accordion", "step"})

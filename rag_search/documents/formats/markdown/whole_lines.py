@@ -17,7 +17,7 @@ _HIDDEN = re.compile(
     r"|(?:id|collapsed|logseq\.[\w.-]+|background-color|heading)::(?:[ \t].*)?$",
     re.IGNORECASE,
 )
-_ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]+([\w-]+)[\w \t-]*(?:[ \t]*(?:\"(.*)\"|'(.*)'))?$")
+_ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]+([\w-]++)[\w \t-]*+(?:\"(.*)\"|'(.*)')?$")
 _TAB = re.compile(r"===[+!]?[ \t]+(?:\"(.*)\"|'(.*)')$")
 _CALLOUT = re.compile(r"\[!([\w|-]{1,40})\][+-]?[ \t]*(.*)$")
 _CONTAINER = re.compile(r"(:{3,})[ \t]*(.*)$")

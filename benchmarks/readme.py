@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.quality import table
+
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results")
 BEST = "ragsearch rerank"
@@ -84,6 +86,7 @@ def _mean(sets: Any, names: list[str], tool: str) -> float | None:
 
 def _lines() -> Iterator[str]:
     yield from _corpus(json.loads((RESULTS / "corpus_test.json").read_text("utf-8")))
+    yield from _dev_sets(_read("quality"))
     yield from _peers(_read("peers_quality"), _read("peers_speed"))
     yield from _start_up(json.loads((RESULTS / "start_up.json").read_text("utf-8")))
 
@@ -120,6 +123,17 @@ def _corpus(report: dict[str, Any]) -> Iterator[str]:
             f'"No confident match": {answer["refused"]} of {answer["unanswerable"]} questions without an answer, '
             f"and wrongly {answer['wrongly_refused']} of {answer['judged']} with one."
         )
+    yield ""
+
+
+def _dev_sets(quality: Any) -> Iterator[str]:
+    """Yield what each stage is worth on the dev sets."""
+    if quality is None:
+        return
+    yield "What each stage is worth on larger dev sets, reduced by `python -m benchmarks.reduced`. The weights of the"
+    yield "reranker were fitted on them. By kind and language: [quality](benchmarks/results/quality.md)."
+    yield ""
+    yield from table(quality["sets"])
     yield ""
 
 

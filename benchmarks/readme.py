@@ -58,7 +58,7 @@ def _short_table(quality: Any, speed: Any, words: tuple[str, ...]) -> Iterator[s
     tools = {tool["name"]: tool for tool in speed["tools"].values() if "not_run" not in tool}
     means = {name: mean for name in sets["corpus"]["rows"] if (mean := _mean(sets, larger, name)) is not None}
     others = {name for name in means if not name.startswith("ragsearch") and name in tools}
-    order = [BEST, *sorted(others, key=lambda name: -means[name])[: ROWS - 1]]
+    order = [BEST, *sorted(others, key=lambda name: (-means[name], name))[: ROWS - 1]]
     yield words[0].format(questions=sum(_questions(sets[name]) for name in larger), sets=", ".join(larger))
     yield ""
     yield words[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,49 @@ def test_only_passages_not_seen_before_are_embedded(many: Path) -> None:
     embedder = Counting()
     assert counts(sync(many, embedder)) == (1, 1, 597, 2, 0)
     assert len(embedder.seen) == 1  # type: ignore[attr-defined]
+    assert stored(many) == on_disk(many)
+    assert verify(many.parent / "index") == []
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.ingest.test_words_first import FIRST
+from tests.ingest.syncing import EMBEDDER, MANIFEST
+from rag_search.index import open_writer
+from rag_search.ingest import sync_folders
+
+docs = Path(sys.argv[1])
+with open_writer(docs.parent / "index", MANIFEST) as writer:
+    def wait(step):
+        print(step.stage, flush=True)
+        sys.stdin.readline()
+
+    sync_folders(writer, EMBEDDER, [docs], base=docs.parent, options=FIRST, on_step=wait)
+"""
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 6])
+def test_a_killed_ingest_loses_nothing(many: Path, steps: int) -> None:
+    """It is killed while it waits after a commit; what was committed is whole, and the next run goes on."""
+    command = [sys.executable, "-c", KILLED, str(many)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(steps):
+            process.stdout.readline()
+            process.stdin.write("\n")
+            process.stdin.flush()
+        stage = process.stdout.readline().strip()
+        process.kill()
+    assert stage == ("words" if steps < 4 else "meaning")
+    assert verify(many.parent / "index") == []
+    with open_reader(many.parent / "index") as reader:
+        assert len(reader.documents()) == min(600, 256 * steps)
+        assert reader.pending_count == min(600, 256 * steps) - 256 * max(0, steps - 4)
+    embedder = Counting()
+    sync(many, embedder)
+    assert len(embedder.seen) == 600 - 256 * max(0, steps - 4)  # type: ignore[attr-defined]
     assert stored(many) == on_disk(many)
     assert verify(many.parent / "index") == []
 

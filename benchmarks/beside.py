@@ -72,9 +72,11 @@ class Tree:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of its processes."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAGSEARCH_")}
-        return {**kept, "PYTHONPATH": str(self.root), "XDG_CACHE_HOME": str(self.work / "cache")}
+        """The environment of its processes. Compiled modules are kept, as those of an installation are."""
+        left_out = ("RAGSEARCH_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+        own = {"XDG_CACHE_HOME": self.work / "cache", "PYTHONPYCACHEPREFIX": self.work / "compiled"}
+        return {**kept, "PYTHONPATH": str(self.root), **{name: str(path) for name, path in own.items()}}
 
     def command(self, *arguments: str, before: str = "") -> list[str]:
         """Return the command line of `ragsearch` in this tree, without pip's wrapper. before: code that runs first."""

@@ -67,6 +67,16 @@ class KnownAnswerError(EngineError):
     """An engine that gave a wrong answer to a question whose answer is known."""
 
 
+class ForeignFileError(RagSearchError):
+    """A file of the cache that another user wrote, or that everybody may change."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            f"{path} belongs to another user, or everybody may write to it.",
+            remedy="Remove it, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
+        )
+
+
 class IndexStoreError(RagSearchError):
     """The index on disk cannot be used."""
 

@@ -37,6 +37,7 @@ def start_daemon(config: Config, arguments: Sequence[str], *, wait_s: float = ST
         ServerError: a server of this index runs already, or the new one ended or did not listen in time.
     """
     from rag_search.errors import ServerError
+    from rag_search.runtime.files import create_own
     from rag_search.server.discovery import find_server, record_path
 
     if running := find_server(config):
@@ -44,7 +45,7 @@ def start_daemon(config: Config, arguments: Sequence[str], *, wait_s: float = ST
     log = record_path(config).with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "rag_search", "serve", *arguments]
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
+    with create_own(log) as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )

@@ -85,22 +85,24 @@ def _run(command: Sequence[str]) -> int:
 
 def remember_hits(config: Config, result: SearchResult, shown: PathMapper) -> None:
     """Write place and line of each hit for `ragsearch open`. A cache that cannot be written is not an error here."""
+    from rag_search.runtime.files import write_atomically
+
     rows = [[str(shown.absolute(hit.chunk.path)), hit.line] for hit in result.hits]
     target = config.settings.cache_dir / LAST_HITS
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{LAST_HITS}.{os.getpid()}")
-        temporary.touch(mode=0o600)
-        temporary.write_text(json.dumps(rows), "utf-8")
-        temporary.replace(target)
+        write_atomically(target, json.dumps(rows).encode(), mode=0o600)
     except OSError:
         return
 
 
 def _last_hits(config: Config) -> list[tuple[str, int]]:
-    """Return path and line of each hit of the last query; none if it is unknown."""
+    """Return path and line of each hit of the last query; none if it is unknown, or another user wrote it."""
+    from rag_search.errors import ForeignFileError
+    from rag_search.runtime.files import read_own
+    from rag_search.runtime.foreign_json import is_whole, parse_json
+
     try:
-        rows = json.loads((config.settings.cache_dir / LAST_HITS).read_text("utf-8"))
-        return [(str(path), int(line)) for path, line in rows]
-    except (OSError, ValueError, TypeError):
+        rows = parse_json(read_own(config.settings.cache_dir / LAST_HITS))
+        return [(str(path), line) for path, line in rows if is_whole(line)]
+    except (OSError, ForeignFileError, ValueError, TypeError):
         return []

@@ -21,6 +21,7 @@ import platformdirs
 from rag_search.config.projects import Project, project_at, project_of
 from rag_search.config.settings import ENV_PREFIX, PATH_KEYS, Settings, checked, known_keys
 from rag_search.errors import ConfigError
+from rag_search.runtime.files import is_file
 from rag_search.runtime.http import without_credentials
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _require_trust(file: Path, layer: Mapping[str, Any], origins: Mapping[str, s
 def find_project_file(start: Path) -> Path | None:
     """Return the nearest ragsearch.toml at or above `start`."""
     for folder in (start.absolute(), *start.absolute().parents):
-        if (folder / PROJECT_FILE).is_file():
+        if is_file(folder / PROJECT_FILE):
             return folder / PROJECT_FILE
     return None
 

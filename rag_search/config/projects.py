@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_search.errors import InputError
+from rag_search.runtime.files import is_file, is_there
 
 PROJECTS, RECORD, INDEX = "projects", "project", "index"
 
@@ -43,7 +44,7 @@ class Project:
     @property
     def is_known(self) -> bool:
         """Whether anything was ingested there."""
-        return (self.home / RECORD).is_file()
+        return is_file(self.home / RECORD)
 
     def record(self) -> None:
         """Write down the folder, so that a search from there finds the index."""
@@ -82,7 +83,7 @@ def project_at(cwd: Path, data: Path) -> Project:
     """
     for folder in (cwd, *cwd.parents):
         project = Project.of(folder, data)
-        if project.is_known or (folder / ".git").exists():
+        if project.is_known or is_there(folder / ".git"):
             return project
     below = [project for project in known_projects(data) if project.folder.is_relative_to(cwd)]
     if len(below) > 1:
@@ -105,7 +106,7 @@ def project_of(paths: Sequence[Path], cwd: Path, data: Path) -> Project:
     common = Path(os.path.commonpath(folders))
     for folder in (common, *common.parents):
         project = Project.of(folder, data)
-        if project.is_known or (folder / ".git").exists():
+        if project.is_known or is_there(folder / ".git"):
             return project
     return Project.of(common, data)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_search.documents.gitignore import IgnoreRules, parse_rules
+from rag_search.runtime.files import is_file, is_there
 
 IGNORE_FILES = (".gitignore", ".ragsearchignore")  # within a folder the second one decides
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
@@ -57,11 +58,11 @@ def ignored_above(folder: Path) -> Ignored:
     above: list[Path] = []
     for parent in folder.parents:
         above.insert(0, parent)
-        if (parent / ".git").exists():
+        if is_there(parent / ".git"):
             break
     else:
         return Ignored()
-    if (folder / ".git").exists():
+    if is_there(folder / ".git"):
         return Ignored()
     rules = Ignored()
     for parent in above:
@@ -72,7 +73,7 @@ def ignored_above(folder: Path) -> Ignored:
 def places_around(root: Path) -> list[Path]:
     """Return the real folder of a root, and the top of the Git work tree that it is in, if any."""
     real = root.resolve()
-    tops = [folder for folder in (real, *real.parents) if (folder / ".git").exists()]
+    tops = [folder for folder in (real, *real.parents) if is_there(folder / ".git")]
     return [real, *tops[:1]]
 
 
@@ -92,12 +93,12 @@ def is_ignored(path: Path, *, root: Path) -> bool:
 
 def is_virtual_environment(folder: Path) -> bool:
     """Return whether a folder is a virtual environment, by its contents: documentation has folders called `env`."""
-    return (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()
+    return is_there(folder / "pyvenv.cfg") or is_there(folder / "conda-meta")
 
 
 def _read(path: Path) -> IgnoreRules | None:
     """Return the rules of an ignore file; None if there is none. Raises OSError, UnicodeError."""
-    if not path.is_file():
+    if not is_file(path):
         return None
     content = path.read_bytes()
     content.decode("utf-8")  # UTF-16 would be read as rules that match nothing

@@ -9,6 +9,7 @@ from pathlib import Path
 from rag_search.config import PROJECT_FILE, Config, data_dir
 from rag_search.config.projects import PROJECTS, ignore_indexes, recorded_folder
 from rag_search.errors import IndexMissingError
+from rag_search.runtime.files import is_file
 
 
 def base_folder(config: Config) -> Path:
@@ -21,7 +22,7 @@ def base_folder(config: Config) -> Path:
         return _shared_base(config)
     place = Path(os.path.normpath(config.index_dir))
     home = place.parent.parent
-    if place.parent.name == "indexes" and (home / PROJECT_FILE).is_file():
+    if place.parent.name == "indexes" and is_file(home / PROJECT_FILE):
         return home
     if place.parent == data_dir() / "indexes":
         return place

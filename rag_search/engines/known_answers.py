@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,11 +23,11 @@ import numpy as np
 
 from rag_search.embed.base import Embedder
 from rag_search.embed.prompts import POOLING_REMEDY
-from rag_search.errors import ConfigError, KnownAnswerError
+from rag_search.errors import ConfigError, ForeignFileError, KnownAnswerError
 from rag_search.records import FloatMatrix, FloatVector
 from rag_search.rerank.base import Reranker, check_scores
 from rag_search.rerank.qwen3 import DEAF_REMEDY
-from rag_search.runtime.files import write_atomically
+from rag_search.runtime.files import read_own, write_atomically
 
 PUBLISHED_TOLERANCE = 0.03  # bfloat16 and FP8 move a cosine by up to 0.02
 REFERENCE_TOLERANCE = 0.01
@@ -129,8 +130,9 @@ def check_reranker(reranker: Reranker, answers: Answers, *, listwise: bool = Fal
 def once(cache_dir: Path, key: str, check: Callable[[], None]) -> None:
     """Run `check` unless it has passed before under `key` (engine, settings, and the run of the server)."""
     passed = cache_dir / "known-answers" / hashlib.sha256(key.encode()).hexdigest()
-    if passed.exists():
-        return
+    with suppress(OSError, ForeignFileError):
+        if read_own(passed) == key.encode():
+            return
     check()
     write_atomically(passed, key.encode())
 

@@ -13,6 +13,7 @@ from rag_search.errors import FingerprintError, InputError
 from rag_search.evaluation.dataset import Dataset, read_corpus
 from rag_search.index import open_writer
 from rag_search.ingest import IngestOptions, Step, sync_folders, sync_texts
+from rag_search.runtime.files import require_own
 
 Progress = Callable[[str, int, int], None]  # phase, done, total
 
@@ -26,11 +27,16 @@ def index_of(config: Config, dataset: Dataset) -> Path:
 def fill_index(
     place: Path, dataset: Dataset, embedder: Embedder, *, max_tokens: int, on_progress: Progress = lambda *_: None
 ) -> None:
-    """Make the index in `place` equal to the documents of the set. An index of another embedder is rebuilt."""
+    """Make the index in `place` equal to the documents of the set. An index of another embedder is rebuilt.
+
+    Raises ForeignFileError for a folder of another user.
+    """
 
     def on_step(step: Step) -> None:
         on_progress("ingesting", step.bytes, step.bytes_total)
 
+    if place.exists():
+        require_own(place, place.stat())
     options = IngestOptions(max_tokens=max_tokens, prune=True)
     manifest = manifest_of(embedder)
     try:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import httpx
 
 from rag_search.errors import InputError, ServerError
+from rag_search.runtime.foreign_json import parse_json
 from rag_search.runtime.http import JSON_TYPE, bearer, clean_key, clean_url, json_body, uses_proxy
 
 DEFAULT_URL = "http://127.0.0.1:7860"
@@ -62,7 +63,7 @@ def search(
         raise InputError(f"the server's address cannot be used: {error}.", remedy=f"Example: {DEFAULT_URL}") from error
     response = _post(url, {**(options or {}), "query": query, "top_k": top_k}, bearer(key), timeout_s)
     try:
-        reply = response.json()
+        reply = parse_json(response.content)
         if response.status_code != 200:
             _fail(url, response.status_code, reply["error"])
         return [_passage(hit) for hit in reply["hits"]]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
+_Record = TypeVar("_Record")
+_KINDS = {"str": str, "int": int}
 MAX_FLOAT32 = 3.4028234e38
 
 
@@ -15,6 +18,20 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def read_record(kind: type[_Record], value: Any) -> _Record:
+    """Return the dataclass, with fields of type str and int, that a JSON object holds; other members are left out.
+
+    Raises KeyError for a missing field, ValueError for a value of another type.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - as of JSON that is not valid
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    for field in fields:
+        if type(value[field.name]) is not _KINDS[str(field.type)]:
+            raise ValueError(f"{field.name} is not of type {field.type}")
+    return kind(**{field.name: value[field.name] for field in fields})
 
 
 def is_whole(value: Any) -> TypeGuard[int]:

@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 from rag_search.config import Config
 from rag_search.errors import InputError, ServerError
 from rag_search.records import SearchOptions, SearchResult
+from rag_search.runtime.foreign_json import parse_json
 from rag_search.server.codec import pack_options, unpack_result
 from rag_search.server.discovery import ServerRecord, find_server, record_path, server_record
 
 EXPECT_HEADER = "x-ragsearch-expect"
 PER_REQUEST = 256  # questions, few enough to be answered within the timeout
+MAX_REPLY_BYTES = 256 * 2**20  # a longer reply is cut, and then it is not JSON
 _CONNECT_TIMEOUT_S = 2.0
 
 
@@ -97,7 +99,7 @@ def _post(
         connection.sock.settimeout(config.settings.server.queue_timeout_s * 2)
         connection.request("POST", "/v1/ragsearch/query", json.dumps(body).encode(), headers)
         response = connection.getresponse()
-        reply = json.loads(response.read())
+        reply = parse_json(response.read(MAX_REPLY_BYTES))
         if not isinstance(reply, dict):
             raise http.client.HTTPException("the reply is not a JSON object")
         return response.status, reply

@@ -17,7 +17,9 @@ from typing import Any
 
 import rag_search
 from rag_search.config import Config, flatten_settings
-from rag_search.errors import ServerError
+from rag_search.errors import ForeignFileError, ServerError
+from rag_search.runtime.files import read_own, write_atomically
+from rag_search.runtime.foreign_json import parse_json, read_record
 from rag_search.runtime.processes import hostname, process_start
 
 
@@ -74,12 +76,7 @@ def advertise(config: Config, url: str) -> Iterator[ServerRecord]:
     At the end the file is removed, unless another server has replaced it.
     """
     path, record = record_path(config), server_record(config, url)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        json.dump(dataclasses.asdict(record), stream)
-    temporary.replace(path)
+    write_atomically(path, json.dumps(dataclasses.asdict(record)).encode(), mode=0o600)
     try:
         yield record
     finally:
@@ -91,15 +88,14 @@ def find_server(config: Config) -> ServerRecord | None:
     """Return the record of the server of this index, None if no such process runs on this machine.
 
     The record of a dead process is deleted: another program may own the port now and must not receive the key or the
-    query. Raises ServerError if the file cannot be read.
+    query. A record of another user counts as none. Raises ServerError if the file cannot be read.
     """
     path = record_path(config)
     try:
-        fields = json.loads(path.read_text("utf-8"))
-        record = ServerRecord(**{field.name: fields[field.name] for field in dataclasses.fields(ServerRecord)})
-    except (FileNotFoundError, NotADirectoryError, KeyError):  # KeyError: of another version
+        record = read_record(ServerRecord, parse_json(read_own(path)))
+    except (FileNotFoundError, NotADirectoryError, ForeignFileError, KeyError):  # KeyError: of another version
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ServerError(f"{path} cannot be read: {error}.", remedy="Remove it.") from error
     if record.hostname != hostname():  # several machines share the cache folder
         return None

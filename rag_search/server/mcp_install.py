@@ -14,6 +14,7 @@ from typing import Any
 
 from rag_search.errors import InputError
 from rag_search.runtime.files import write_atomically
+from rag_search.runtime.foreign_json import parse_json
 
 NAME = "ragsearch"
 
@@ -80,7 +81,7 @@ def _command() -> str:
 
 def _with_json(content: str, key: str, server: dict[str, Any]) -> str:
     """Return the settings with the server. Raises ValueError for what is not a JSON object."""
-    settings = json.loads(content) if content.strip() else {}
+    settings = parse_json(content) if content.strip() else {}
     if not isinstance(settings, dict) or not isinstance(settings.setdefault(key, {}), dict):
         raise ValueError(f"it is not an object with an object {key!r}")  # noqa: TRY004 - as of JSON that is not valid
     settings[key][NAME] = server

@@ -192,7 +192,7 @@ def _parse(reply: bytes) -> tuple[int, list[tuple[int, bytes]]] | None:
     while body:
         frame, _, body = body.partition(b"\n")
         stream, _, size = frame.partition(b":")
-        if stream not in (b"1", b"2") or not size.isdigit() or int(size) > len(body):
+        if stream not in (b"1", b"2") or not size.isdigit() or len(size) > 18 or int(size) > len(body):
             return None
         prints.append((int(stream), body[: int(size)]))
         body = body[int(size) :]

@@ -8,7 +8,7 @@ WIDE_STOPS = "。！？；"  # no space follows them
 _STOPS = f"{WIDE_STOPS}!?;…．।॥؟۔"
 _CLOSERS = "”’\"'）)\\]】」』》"  # quotes and brackets that end with the sentence
 
-SENTENCE_END = re.compile(rf"[{_STOPS}]+[{_CLOSERS}]*|\.+[”’\"')\]]*(?=[ \t\r\n])")
+SENTENCE_END = re.compile(rf"[{_STOPS}]+[{_CLOSERS}]*|(?<!\.)\.+[”’\"')\]]*(?=[ \t\r\n])")
 LINE_OR_SENTENCE_END = re.compile(rf"[{_STOPS}\n\r][{_CLOSERS}]*|\.(?=[ \t])")
 _BETWEEN_SENTENCES = re.compile(rf"(?<=[{WIDE_STOPS}])|(?<=[.!?;])\s+")  # not in `a;b` or `f.x`
 

@@ -16,7 +16,7 @@ from rag_search.embed.builtin.embedder import BuiltinEmbedder
 from rag_search.embed.builtin.network import network_path
 from rag_search.embed.builtin.piece_table import SLOTS, PieceTable
 from rag_search.embed.builtin.weights import E5File, find_weights
-from rag_search.errors import EngineError
+from rag_search.errors import EngineError, ForeignFileError
 
 QUERY = "如何解决 Redis connection timeout"
 
@@ -74,11 +74,11 @@ def test_a_table_without_an_end_does_not_loop(e5_file: E5File, tmp_path: Path, f
 def test_a_model_of_another_user_is_not_believed(copy: Converted) -> None:
     """Neither is one that everybody may write to."""
     os.chown(copy.graph, 12345, -1)
-    with pytest.raises(EngineError, match="belongs to another user"):
+    with pytest.raises(ForeignFileError, match="belongs to another user"):
         ensure_converted(copy.folder.parent, find_weights(), network_path("zero-shot"))
     os.chown(copy.graph, 0, -1)
     copy.folder.chmod(0o777)
-    with pytest.raises(EngineError, match="everybody may write"):
+    with pytest.raises(ForeignFileError, match="everybody may write"):
         ensure_converted(copy.folder.parent, find_weights(), network_path("zero-shot"))
     copy.folder.chmod(0o755)
     assert ensure_converted(copy.folder.parent, find_weights(), network_path("zero-shot")) == copy

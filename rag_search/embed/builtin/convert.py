@@ -13,8 +13,6 @@ import json
 import os
 import secrets
 import shutil
-import stat
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from rag_search.embed.builtin.network import load_network, network_hash
 from rag_search.embed.builtin.piece_table import TABLE_BYTES, build_table
 from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
+from rag_search.runtime.files import require_own
 
 RECIPE = "5 int8, tokens pooled 4:1"  # raise it whenever a change of graph, prefixes or pooling changes a vector
 FORM = 4  # raise it when the files change but no vector does: they are made again, and indexes stay valid
@@ -109,7 +108,7 @@ def _is_sound(converted: Converted) -> bool:
         return False
     except OSError as error:
         raise _unreadable(converted, error) from error
-    require_own(converted.folder, [*found, noted, converted.folder.stat()])
+    require_own(converted.folder, *found, noted, converted.folder.stat())
     if found[2].st_size != TABLE_BYTES:
         return False
     if max(file.st_ctime_ns for file in found) < noted.st_ctime_ns:  # clocks of file systems tick slowly: not <=
@@ -119,17 +118,6 @@ def _is_sound(converted: Converted) -> bool:
     with suppress(OSError):  # a cache of another user: compared again next time
         os.utime(converted.digests)
     return True
-
-
-def require_own(place: Path, found: Sequence[os.stat_result]) -> None:
-    """Raise EngineError unless this user or root owns what was found, and not everybody may change it."""
-    if not hasattr(os, "geteuid"):
-        return
-    if any(entry.st_uid not in (0, os.geteuid()) or entry.st_mode & stat.S_IWOTH for entry in found):
-        raise EngineError(
-            f"{place} belongs to another user, or everybody may write to it.",
-            remedy="Remove it, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
-        )
 
 
 def _damaged_file(converted: Converted) -> str | None:

@@ -80,7 +80,7 @@ def find_cards() -> list[Card]:
             ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
             capture_output=True, text=True, timeout=30, check=True,
         )  # fmt: skip
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # PermissionError: of a folder in PATH that cannot be read
         return []
     except (subprocess.SubprocessError, OSError) as error:
         raise EngineError(

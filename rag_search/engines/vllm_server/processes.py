@@ -18,7 +18,8 @@ import httpx
 from rag_search.engines.vllm_server.commands import ServerCommand
 from rag_search.errors import EngineError, pip_install
 from rag_search.runtime import telemetry
-from rag_search.runtime.files import write_atomically
+from rag_search.runtime.files import create_own, read_own, write_atomically
+from rag_search.runtime.foreign_json import parse_json, read_record
 from rag_search.runtime.http import root_of, uses_proxy
 from rag_search.runtime.processes import is_port_taken, process_start
 
@@ -108,13 +109,13 @@ def stop_all(folder: Path) -> list[RunningServer]:
 
 
 def read_servers(folder: Path) -> list[RunningServer]:
-    """Return the servers that `up` started, alive or not. Raises EngineError."""
+    """Return the servers that `up` started, alive or not. Raises EngineError, ForeignFileError."""
     try:
-        rows = json.loads((folder / "servers.json").read_text("utf-8"))
-        return [RunningServer(**row) for row in rows]
-    except FileNotFoundError:
+        rows = parse_json(read_own(folder / "servers.json"))
+        return [read_record(RunningServer, row) for row in rows]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise EngineError(f"{folder / 'servers.json'} cannot be read: {error}.", remedy="Remove it.") from error
 
 
@@ -123,7 +124,7 @@ def _start(command: ServerCommand, folder: Path) -> RunningServer:
     log = folder / f"{command.name}.log"
     environment = {**os.environ, **command.environment, **telemetry.OFF}
     try:
-        with log.open("wb") as output:
+        with create_own(log) as output:
             process = subprocess.Popen(
                 command.args, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment,
                 start_new_session=True,
@@ -172,7 +173,7 @@ def _tail(server: RunningServer) -> str:
 
 def _write(folder: Path, servers: Sequence[RunningServer]) -> None:
     """Record the running servers."""
-    write_atomically(folder / "servers.json", json.dumps([asdict(server) for server in servers]).encode())
+    write_atomically(folder / "servers.json", json.dumps([asdict(server) for server in servers]).encode(), mode=0o600)
 
 
 def _signal(server: RunningServer, number: int) -> None:

@@ -128,7 +128,7 @@ QUERY_MODULES = (
     "rag_search.search.searcher",
     "rag_search.rerank.late_interaction",
 )
-QUERY_BUDGET = 88  # modules of the package that a cold query may import besides those of the command line
+QUERY_BUDGET = 90  # modules of the package that a cold query may import besides those of the command line
 NOT_FOR_QUERIES = {
     "rag_search.index.writer",
     "rag_search.index.verification",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rag_search.records import CountTokens
 from rag_search.text.passages import Line, one_line
+from rag_search.text.radicals import unify
 from rag_search.text.sanitize import plain
 
 HEAD_CHARS = (80, 40, 20, 10)  # tried in turn for title and innermost heading when they take too much of the budget
@@ -26,7 +27,8 @@ def passage_of(head: str, lines: Iterable[Line]) -> Passage:
     """
     body = _tidy(lines)
     above = head.split("\n") if head else []
-    return Passage("\n".join([*above, *(text for text, _ in body)]), (*([0] * len(above)), *(line for _, line in body)))
+    text = "\n".join([*above, *(text for text, _ in body)])
+    return Passage(unify(text), (*([0] * len(above)), *(line for _, line in body)))
 
 
 def heads(

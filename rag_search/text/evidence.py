@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from rag_search.text.radicals import unify
 from rag_search.text.terms import terms
 
 MAX_ITEMS = 8  # of one query: a pasted log has hundreds
@@ -66,7 +67,7 @@ def evidence_items(query: str) -> list[Item]:
 
 def normalise(text: str) -> str:
     """Return full-width forms as ASCII; other text unchanged."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return text if text.isascii() else unicodedata.normalize("NFKC", unify(text))
 
 
 def _add(found: dict[str, Item], text: str, weight: float, *, quoted: bool = False) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag_search.errors import InputError
+from rag_search.text.radicals import unify
 from rag_search.text.sanitize import encodable
 
 MAX_QUERY_CHARS = 20_000
@@ -39,7 +40,7 @@ def parse_query(raw: str, *, instruction: str | None = None) -> Query:
 
     Raises InputError if nothing is left to search or the text is longer than MAX_QUERY_CHARS.
     """
-    text, found = encodable(raw).replace("\x00", " "), None
+    text, found = encodable(unify(raw)).replace("\x00", " "), None
     if (match := _BRACKETS.match(text)) and is_instruction(match[1]):
         found = match[1].strip() or None
         text = text[match.end() :] if found else text[match.end() :] or text  # `[]` alone is searched

@@ -15,9 +15,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from rag_search.text.radicals import unify
 from rag_search.text.scripts import CJK, UNSPACED
 
-LEXICAL_VERSION = "2"
+LEXICAL_VERSION = "3"
 MAX_TERM_CHARS = 64  # longer runs (base64, hash dumps) are truncated: they are not typed, and bloat the index
 
 # Vowel signs and other marks belong to the word, but `\w` leaves them out.
@@ -58,7 +59,7 @@ def _normalise(text: str) -> str:
     """
     if text.isascii():
         return text
-    return _NOT_ASCII.sub(lambda run: unicodedata.normalize("NFKC", run.group()), text)
+    return _NOT_ASCII.sub(lambda run: unicodedata.normalize("NFKC", run.group()), unify(text))
 
 
 def _word_terms(word: str) -> Iterator[str]:

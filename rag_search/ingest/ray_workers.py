@@ -147,7 +147,7 @@ def _cluster(address: str) -> Iterator[Any]:
                 address=None if address == _LOCAL else address, log_to_driver=False, logging_level="error",
                 include_dashboard=None if "://" in address else False,
             )  # fmt: skip
-    except (ConnectionError, RuntimeError, TimeoutError) as error:
+    except Exception as error:  # ray raises plain ones, too, such as that of a node that takes too long to start
         raise EngineError(f"{address} does not answer: {first_line(error)}.", remedy="Run: ray status") from error
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -8,6 +8,7 @@ that no snapshot knows does no harm, and a row that is missing costs a candidate
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from rag_search.errors import ConfigError, IndexStoreError, MissingExtraError, StoreUnavailableError, first_line
 from rag_search.records import FloatMatrix, FloatVector
 
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C library prints what it does about a lost connection
 try:
     import grpc
     from pymilvus import DataType, MilvusClient, MilvusException

@@ -19,6 +19,7 @@ from rag_search.index import FileState
 from rag_search.ingest.reports import Failure, IngestOptions
 from rag_search.records import Chunk, CountTokens, Document
 from rag_search.text.names import chunk_terms
+from rag_search.text.passages import hidden_addresses
 from rag_search.text.terms import terms
 
 GROUP_CHUNKS = 256  # passages between two commits: enough to batch by length, few to lose
@@ -148,5 +149,5 @@ def _prepare(
     parsed: ParsedText | None = None,
 ) -> Prepared:
     chunks = tuple(chunk_document(document, count_tokens=count_tokens, max_tokens=max_tokens, parsed=parsed))
-    lines = tuple(chunk_terms(document, chunk.passage) for chunk in chunks)
+    lines = tuple(chunk_terms(document, chunk.passage, hidden_addresses(chunk)) for chunk in chunks)
     return Prepared(document, chunks, lines, state, parsed.problem if parsed else "")

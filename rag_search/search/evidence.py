@@ -13,6 +13,7 @@ from typing import Protocol
 from rag_search.records import Chunk, DocumentFacts
 from rag_search.text.evidence import Item, evidence_items, normalise
 from rag_search.text.names import name_text
+from rag_search.text.passages import hidden_addresses
 from rag_search.text.terms import terms
 
 FEW = 5  # chunks; an item in more of them does not tell one from another
@@ -89,7 +90,7 @@ def _chunks_with(index: EvidenceIndex, item: Item) -> list[int]:
 
 
 def _verified(index: EvidenceIndex, item: Item, chunk_ids: Sequence[int]) -> list[int]:
-    """Return those chunks whose passage or names contain the item."""
+    """Return those chunks whose passage, names or hidden addresses contain the item."""
     if not chunk_ids:
         return []
     rows = zip(chunk_ids, index.chunks(chunk_ids), index.facts(chunk_ids), strict=True)
@@ -98,6 +99,7 @@ def _verified(index: EvidenceIndex, item: Item, chunk_ids: Sequence[int]) -> lis
         for chunk_id, chunk, facts in rows
         if item.pattern.search(normalise(chunk.passage))
         or item.pattern.search(normalise(name_text(facts.path, facts.title, facts.metadata)))
+        or any(item.pattern.search(normalise(address)) for address in hidden_addresses(chunk))
     ]
 
 

@@ -22,6 +22,7 @@ NAME_WEIGHT = 0.5
 PLAIN_WORDS = 4  # a query of more words is a sentence, and a rare word in it may be an accident
 
 _QUOTED = re.compile(r'"([^"\n]{2,200})"|“([^”\n]{2,200})”|「([^」\n]{2,200})」|『([^』\n]{2,200})』|`([^`\n]{2,200})`')
+_ADDRESS = re.compile(r"https?://[^\s<>\"'`|\[\](){}\\^]{3,300}")
 _WORD = re.compile(r"[A-Za-z0-9$@/~\\.#_:=+%-]+", re.ASCII)
 _EDGES = " \t.,;:!?=-/\\'\"()[]{}<>…，。；：！？、（）【】"
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\x00-\x7f]+")
@@ -53,13 +54,16 @@ class Item:
 
 
 def evidence_items(query: str) -> list[Item]:
-    """Return the items of a query, quoted ones first, at most MAX_ITEMS."""
+    """Return the items of a query, quoted ones first, then web addresses, at most MAX_ITEMS."""
     text = normalise(query)
     found: dict[str, Item] = {}
     for quote in _QUOTED.finditer(text):
         item = next(part for part in quote.groups() if part)
         _add(found, item, 1.0, quoted=True)
     rest = _QUOTED.sub(" ", text)
+    for address in _ADDRESS.finditer(rest):
+        _add(found, address[0].rstrip(_EDGES), 1.0, quoted=True)
+    rest = _ADDRESS.sub(" ", rest)
     for part, weight in _identifiers(rest):
         _add(found, part, weight)
     return list(found.values())[:MAX_ITEMS]

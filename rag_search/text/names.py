@@ -8,7 +8,7 @@ then, and BM25 gives it little weight.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,6 +18,7 @@ from rag_search.text.terms import terms
 NAME_KEYS = ("title", "aliases", "alias", "tags", "tag", "keywords", "description", "id", "slug", "sidebar_label")
 MAX_NAME_CHARS = 400  # of one value: a description is a sentence or two
 MAX_VALUES = 50  # of one key
+MAX_ADDRESSES = 10  # of a chunk: a list of links is found by its text
 FOLDERS = 6  # innermost folders
 _VERSION = re.compile(r"(?<!\d)\d++(?:\.(?:\d+|x))+")
 
@@ -27,10 +28,14 @@ def name_text(path: str, title: str, metadata: Mapping[str, Any]) -> str:
     return "\n".join(_names(path, title, metadata))
 
 
-def chunk_terms(document: Document, passage: str) -> str:
-    """Return the terms of a chunk, joined by spaces: those of its passage, then once each those of the names."""
+def chunk_terms(document: Document, passage: str, addresses: Sequence[str] = ()) -> str:
+    """Return the terms of a chunk, joined by spaces: those of its passage, then once each those of the names.
+
+    addresses: web addresses that the passage does not show, so that a pasted one is found.
+    """
     found = terms(passage)
     names = terms(name_text(document.path, document.title, document.metadata))
+    names += terms("\n".join(addresses[:MAX_ADDRESSES]))
     present = set(found)
     return " ".join([*found, *(name for name in dict.fromkeys(names) if name not in present)])
 

@@ -52,3 +52,11 @@ def test_items_of_a_query(query: str, items: list[str]) -> None:
 def test_spellings_are_equal(query: str, passage: str, found: bool) -> None:
     item = evidence_items(query)[0]
     assert bool(item.pattern.search(normalise(passage))) is found
+
+
+def test_an_address_is_one_item() -> None:
+    """Its parts are not items of their own, and a longer address does not contain it."""
+    (item,) = evidence_items("https://docs.kiln.example/guides/retry-policy?page=2.")
+    assert item.text == "https://docs.kiln.example/guides/retry-policy?page=2"
+    assert item.pattern.search("see https://docs.kiln.example/guides/retry-policy?page=2)")
+    assert not item.pattern.search("https://docs.kiln.example/guides/retry-policy?page=25")

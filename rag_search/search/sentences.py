@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,12 @@ from rag_search.text.passages import body_lines
 from rag_search.text.sentences import split_sentences
 from rag_search.text.terms import terms
 
-SHARED_TERMS = 0.4  # weight of the share of the query's terms, beside the mean cosine of its tokens
-FIRST_WIDE = 0x2E80  # code of the first Chinese, Japanese or Korean character
+SHARED_TERMS = 0.8  # weight of the share of the query's terms, beside the mean cosine of its tokens
+TOKENS = {"0123456789": 0.5, " \t\r\n": 0.1, ascii_lowercase: 0.25, ascii_uppercase: 0.45}  # of a character
+MARK_TOKENS = 1.0  # of any other ASCII character, such as those between the cells of a table
+OTHER_TOKENS = 0.75  # of a character beyond ASCII, most often a Chinese, Japanese or Korean one
 HEADING = 0.1  # taken off a heading: the sentence below it answers
+_TOKENS = np.array([next((n for chars, n in TOKENS.items() if chr(c) in chars), MARK_TOKENS) for c in range(128)])
 _MARKS = re.compile(r"[-|:=\s`~+*#]*")
 _HEADING = re.compile(r"#{1,6}\s")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
@@ -103,6 +107,5 @@ def _cosines(
 def _places(passage: str) -> FloatVector:
     """Return for every character the share of the passage's tokens before its end, by the usual length of a token."""
     codes = np.frombuffer(passage.encode("utf-32-le", "replace"), np.uint32)
-    sizes = np.where(codes >= FIRST_WIDE, 0.7, 0.28)
-    total = np.cumsum(sizes)
+    total = np.cumsum(np.where(codes < len(_TOKENS), _TOKENS[np.minimum(codes, len(_TOKENS) - 1)], OTHER_TOKENS))
     return np.asarray(total / total[-1], np.float32)

@@ -1,4 +1,4 @@
-"""What names a document is searched, and a name that most documents share decides nothing."""
+"""Small folders through the builtin engine: names of documents, common tags, rows of tables."""
 
 from pathlib import Path
 
@@ -33,3 +33,23 @@ def test_a_common_tag_does_not_swamp_the_rest(tmp_path: Path, monkeypatch: pytes
 
 def test_a_rare_name_finds_its_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert best(tmp_path, "redis, pool", monkeypatch, query="kelp")[0] == "docs/named.md"
+
+
+FISH = ("Anchovy", "Barbel", "Carp", "Dace", "Eel", "Flounder", "Gurnard", "Herring", "Ide", "Loach", "Minnow", "Perch")
+
+
+@pytest.mark.parametrize("question", ["{}", "{} retention", "how long does {} keep data"])
+def test_the_row_of_a_table_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str) -> None:
+    """Rows are alike to the model; the one with the name that was asked for is the sentence and the line."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "ragsearch.toml").touch()
+    rows = "".join(f"| {name} | {3 + 2 * n} | {7 * n + 7} days | {4 + n} EUR |\n" for n, name in enumerate(FISH))
+    table = f"# Plans\n\nWhat each plan has.\n\n| Plan | Seats | Retention | Price |\n|---|---|---|---|\n{rows}"
+    (tmp_path / "docs" / "plans.md").write_text(table, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    settings = {"profile": "builtin"}
+    api.ingest(["docs"], settings=settings)
+    with api.searching(settings=settings) as searcher:
+        for n, name in enumerate(FISH):
+            hit = searcher.search(question.format(name), SearchOptions(min_score=float("-inf"))).hits[0]
+            assert (hit.line_best, hit.sentence.split(" ")[0]) == (7 + n, name)

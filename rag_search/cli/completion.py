@@ -23,6 +23,6 @@ def completion(shell: Annotated[Shell, typer.Argument(help="bash, zsh or fish.")
 
     Example: ragsearch completion fish > ~/.config/fish/completions/ragsearch.fish
     """
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # it has no public name
 
     typer.echo(get_completion_script(prog_name="ragsearch", complete_var="_RAGSEARCH_COMPLETE", shell=shell.value))

@@ -20,7 +20,7 @@ from rag_search.render.paths import PathMapper
 from rag_search.render.table import print_table
 from rag_search.search.searcher import SearchOptions
 
-QUESTION = "too many connections in mysql"
+QUESTION = "the runner has no space left on device"
 CELL = 12.2  # units that rich gives a cell
 TARGET = Path(__file__).with_name("terminal.svg")
 

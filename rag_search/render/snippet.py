@@ -12,6 +12,12 @@ from rag_search.text.sentences import WIDE_STOPS, split_sentences
 from rag_search.text.terms import terms
 
 QUERY_CHARS = 400  # of a query that is highlighted: each term is a pass over the text
+# words of a question that say nothing about a passage which has them
+_COMMON = (
+    "an and are as at be by can do does for from has have how if in is it its my not of on or our that the their this "
+    "to was we what when where which who why will with you your"
+)
+COMMON_WORDS = frozenset(_COMMON.split())
 
 _FENCE = re.compile(r"`{3,}[^`]*$|~{3,}")
 _ONLY_MARKS = re.compile(r"[-|:=\s`~+*#]*")
@@ -56,8 +62,11 @@ def _spaced(sentence: str) -> str:
 
 
 def highlights(text: str, query: str) -> Iterator[tuple[int, int]]:
-    """Yield spans of `text` that are in the head of the query: whole words, and at least two CJK characters."""
-    query_terms = {term for term in terms(query[:QUERY_CHARS]) if len(term) > 1}
+    """Yield spans of `text` that are in the head of the query: whole words, and at least two CJK characters.
+
+    Common English words are left out.
+    """
+    query_terms = {term for term in terms(query[:QUERY_CHARS]) if len(term) > 1 and term not in COMMON_WORDS}
     for pattern in sorted((re.escape(term) for term in query_terms), key=len, reverse=True):
         bounded = rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])" if pattern.isascii() else pattern
         yield from (match.span() for match in re.finditer(bounded, text, re.IGNORECASE))

@@ -66,9 +66,14 @@ def _print_hits(
     links: str,
     style: str = "",
 ) -> None:
-    """Print hits in columns, or in blocks on a narrow terminal. A path is never broken, so that it is copied whole."""
-    blocks = console.width < NARROW
-    indent = 0 if blocks else RANK_AND_SCORE + (STAGES if explain else 0)
+    """Print hits in columns, or in blocks on a narrow terminal and for a path that is too long for its column.
+
+    A path is never broken, so that it is copied whole.
+    """
+    indent = RANK_AND_SCORE + (STAGES if explain else 0)
+    longest = max(_place(hit, mapper, links).cell_len for hit in hits)
+    blocks = console.width < max(NARROW, indent + longest)
+    indent = 0 if blocks else indent
     if not blocks:
         head = f"{'#':>3}  {'score':>5} " + (f"{'stages':<{STAGES}}" if explain else "") + "passage"
         console.print(Text(f"\n{head}\n{'─' * min(console.width, 100)}", style="bold"), soft_wrap=True)

@@ -291,6 +291,19 @@ def test_highlights_mark_words_and_not_parts_of_words() -> None:
     assert sum(text[a:b] == "pool" for a, b in highlights(text, "pool")) == 1
 
 
+def test_common_words_are_not_highlighted() -> None:
+    text = "the disk of the runner is full"
+    assert [text[start:stop] for start, stop in highlights(text, "why is the runner full")] == ["runner", "full"]
+
+
+def test_a_long_path_gets_a_block() -> None:
+    """Where a path does not fit into its column it begins the line; the terminal still has its width."""
+    found = result("redis")
+    long_path = replace(found, hits=(replace(found.hits[0], chunk=chunk("redis", path=f"{'a' * 66}.md")),))
+    assert f"\n{'a' * 66}.md:3\n" in table(long_path, width=80)
+    assert f"\n{' ' * 11}{'a' * 66}.md:3\n" in table(long_path, width=90)
+
+
 def test_paths_are_shown_from_where_one_stands() -> None:
     assert PathMapper(Path("/srv/p"), Path("/srv")).shown("docs/a.md") == "p/docs/a.md"
     assert PathMapper(Path("/srv/p"), Path("/home")).shown("docs/a.md") == "/srv/p/docs/a.md"

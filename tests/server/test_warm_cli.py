@@ -42,7 +42,7 @@ def timeless(text: str) -> str:
 
 def rounded(text: str) -> str:
     """Round numbers to six places: a cold query opens the network in another way, which moves the eighth."""
-    return re.sub(r"\d+\.\d{7,}", lambda match: f"{float(match[0]):.6f}", text)
+    return re.sub(r"\d+\.\d+e-\d+|\d+\.\d{7,}", lambda match: f"{float(match[0]):.6f}", text)
 
 
 def test_same_output_in_every_format(server: subprocess.Popen[str], run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -46,3 +47,12 @@ def test_dependencies_have_upper_bounds() -> None:
     """The next major version of a package may change an answer."""
     unbound = [str(r) for r in map(Requirement, PROJECT["dependencies"]) if not re.search(r"<|==", str(r.specifier))]
     assert unbound == []
+
+
+def test_the_bill_of_materials_is_that_of_the_lock() -> None:
+    """Names and versions of sbom.json are those that `make demo` installs; docs/trust.md has the command."""
+    listed = json.loads((ROOT / "requirements/sbom.json").read_text("utf-8"))["components"]
+    pinned = re.finditer(r"^([\w.-]+)==([^ ;\\]+)", (ROOT / "requirements/demo.txt").read_text("utf-8"), re.MULTILINE)
+    assert {(normal(each["name"]), each["version"]) for each in listed} == {
+        (normal(match[1]), match[2]) for match in pinned
+    }

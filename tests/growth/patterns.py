@@ -1,0 +1,134 @@
+"""Every regular expression of the package, with the ways in which it is used and texts that lead into it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rag_search
+from rag_search.errors import MissingExtraError
+
+try:
+    from re import _parser as regex_parser
+except ImportError:  # Python 3.10
+    import sre_parse as regex_parser
+
+FUNCTIONS = ("match", "fullmatch", "search", "sub", "split", "findall", "finditer")
+PARENT = Path(rag_search.__file__).parents[1]
+PASSED_ON = dict.fromkeys(("_CONTENT", "_HEADING_PREFIX", "_TABLE_EDGE"), "match")  # to a function that matches with it
+SOURCES = sorted(Path(rag_search.__file__).parent.rglob("*.py"))
+
+
+@dataclass(frozen=True)
+class Use:
+    """A pattern and the name of the function that runs it."""
+
+    pattern: re.Pattern[Any]
+    function: str
+    where: str
+
+    def run(self, text: str) -> object:
+        """Run the pattern over a text."""
+        given: Any = text if isinstance(self.pattern.pattern, str) else text.encode("utf-8", "surrogatepass")
+        if self.function == "sub":
+            return self.pattern.sub(given[:0], given)
+        found = getattr(self.pattern, self.function)(given)
+        return list(found) if self.function == "finditer" else found
+
+
+def uses() -> list[Use]:
+    """Return each pattern of the package once for every function that runs it."""
+    texts = {path: path.read_text("utf-8") for path in SOURCES}
+    everything = "\n".join(texts.values())
+    sources = {".".join(path.relative_to(PARENT).with_suffix("").parts): text for path, text in texts.items()}
+    found: dict[tuple[Any, ...], Use] = {}
+    for name, pattern, where in _compiled():
+        source = sources.get(where, everything) if name.startswith("_") else everything
+        functions = set(re.findall(rf"\b{name}\.({'|'.join(FUNCTIONS)})\(", source)) or {
+            PASSED_ON.get(name, "finditer")
+        }
+        for function in functions:
+            found.setdefault((pattern.pattern, pattern.flags, function), Use(pattern, function, f"{where}.{name}"))
+    for path, text in texts.items():
+        for pattern, function in _inline(text):
+            found.setdefault((pattern.pattern, pattern.flags, function), Use(pattern, function, path.stem))
+    return list(found.values())
+
+
+def _compiled() -> Iterator[tuple[str, re.Pattern[Any], str]]:
+    """Yield name, pattern and module of everything compiled at import, in tuples and dicts, too."""
+    for info in pkgutil.walk_packages(rag_search.__path__, "rag_search."):
+        try:
+            module = importlib.import_module(info.name)
+        except (ImportError, MissingExtraError):  # of an extra that is not installed
+            continue
+        for name, value in vars(module).items():
+            members = (
+                value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else [value]
+            )
+            for member in members:
+                if isinstance(member, re.Pattern):
+                    yield name, member, info.name
+
+
+def _inline(source: str) -> Iterator[tuple[re.Pattern[Any], str]]:
+    """Yield the patterns of `re.sub("...", ...)` and the like."""
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "re"
+            and node.func.attr in FUNCTIONS
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield re.compile(node.args[0].value), node.func.attr
+
+
+def prefixes(pattern: re.Pattern[Any]) -> Sequence[str]:
+    """Return texts that lead to each repetition in a pattern: what comes before it, in its shortest form."""
+    source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+    found = [""]
+    _walk(regex_parser.parse(source, pattern.flags & ~re.DEBUG), "", found.append)
+    return list(dict.fromkeys(found))
+
+
+def _walk(nodes: Any, before: str, note: Callable[[str], object]) -> str:
+    """Return `before` and the shortest text of `nodes`, and note what stands before each repetition."""
+    for kind, value in nodes:
+        name = str(kind)
+        if name == "LITERAL":
+            before += chr(value)
+        elif name in ("NOT_LITERAL", "ANY"):
+            before += "x"
+        elif name == "IN":
+            before += _member(value)
+        elif name == "BRANCH":
+            before = min((_walk(branch, before, note) for branch in value[1]), key=len)
+        elif name == "SUBPATTERN":
+            before = _walk(value[-1], before, note)
+        elif name == "ATOMIC_GROUP":
+            before = _walk(value, before, note)
+        elif "REPEAT" in name:
+            note(before)
+            once = _walk(value[2], before, note)
+            before += once[len(before) :] * value[0]
+    return before
+
+
+def _member(members: Any) -> str:
+    """Return a character of a class."""
+    for kind, value in members:
+        if str(kind) == "LITERAL":
+            return chr(value)
+        if str(kind) == "RANGE":
+            return chr(value[0])
+        if str(kind) == "CATEGORY":
+            return {"CATEGORY_DIGIT": "1", "CATEGORY_SPACE": " "}.get(str(value), "x")
+    return "x"

@@ -14,7 +14,7 @@ SCREEN, SCREEN_S = 4_000, 0.004  # at 1 us a character nothing is quadratic, wha
 SMALL, FACTOR = 4_000, 8
 BOUND = 3  # times FACTOR; quadratic time is FACTOR times FACTOR
 ATTEMPTS = 3
-PATIENCE_S = 20.0  # of one call; what goes back at every character would not end
+PATIENCE_S = 5.0  # of one call; what goes back at every character would not end
 
 
 class TooSlowError(Exception):

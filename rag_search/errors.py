@@ -6,6 +6,7 @@ RagSearchError               message and remedy; the command line prints both an
 |-- MissingExtraError        an optional package is not installed; the remedy is the pip line
 |-- EngineError              a model, a server or a GPU failed
 |   `-- KnownAnswerError     an engine gave a wrong answer (see rag_search.engines.known_answers)
+|-- ForeignFileError         a file of the cache that is not believed
 |-- IndexStoreError          the index on disk
 |   |-- IndexMissingError    no index was made yet
 |   |-- IndexLockedError     another process is writing to it
@@ -69,12 +70,6 @@ class KnownAnswerError(EngineError):
 
 class ForeignFileError(RagSearchError):
     """A file of the cache that another user wrote, or that everybody may change."""
-
-    def __init__(self, path: object) -> None:
-        super().__init__(
-            f"{path} belongs to another user, or everybody may write to it.",
-            remedy="Remove it, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
-        )
 
 
 class IndexStoreError(RagSearchError):

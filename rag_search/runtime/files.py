@@ -58,11 +58,11 @@ def require_own(path: Path, *found: os.stat_result, kind: Callable[[int], bool] 
     kind: of the modes that are expected, such as `stat.S_ISREG`.
     """
     if not all(kind(entry.st_mode) for entry in found):
-        raise ForeignFileError(path)
+        raise _foreign(path)
     if not hasattr(os, "geteuid"):
         return
     if any(entry.st_uid not in (0, os.geteuid()) or entry.st_mode & stat.S_IWOTH for entry in found):
-        raise ForeignFileError(path)
+        raise _foreign(path)
 
 
 def is_there(path: Path) -> bool:
@@ -73,3 +73,10 @@ def is_there(path: Path) -> bool:
 def is_file(path: Path) -> bool:
     """Return whether a path is a file. False also where rights are missing, as in `is_there`."""
     return os.path.isfile(path)  # noqa: PTH113
+
+
+def _foreign(path: object) -> ForeignFileError:
+    return ForeignFileError(
+        f"{path} belongs to another user, or everybody may write to it.",
+        remedy="Remove it, or choose another cache directory with RAGSEARCH_CACHE_DIR.",
+    )

@@ -79,7 +79,7 @@ def test_a_query_that_nothing_answers(ask: Ask) -> None:
     ("work", "said"),
     [
         (search("  "), "The query is empty."),
-        (search("[only this]"), "The query is empty."),
+        (search("[only this]"), "The query is empty after its instruction [only this]."),
         (search("x" * 20_001), "The query has 20,001 characters"),
         (search("redis", where="novalue"), "'novalue' is not KEY=VALUE."),
         (search("redis", since="yesterday"), "Since: "),

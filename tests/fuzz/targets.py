@@ -21,7 +21,6 @@ from rag_search.runtime.model_client import prompt_tokens_of, seconds_of, tokens
 from rag_search.search.instructions import facets_of
 from rag_search.server.codec import unpack_result
 from rag_search.server.discovery import ServerRecord
-from rag_search.server.mcp_guard import problem_of
 from rag_search.text.evidence import evidence_items
 from rag_search.text.query import parse_query, parse_where, split_passages
 from rag_search.text.sanitize import plain
@@ -86,13 +85,19 @@ def replies(draw: random.Random) -> None:
 
 
 def records(draw: random.Random) -> None:
-    """Read a file of the cache, the reply of our own server, and a message over MCP."""
-    problem_of(message(draw))
+    """Read a file of the cache, and the reply of our own server."""
     draw.choice(
         (lambda row: read_record(ServerRecord, row), lambda row: read_record(RunningServer, row), unpack_result)
     )(value(draw))
 
 
+def messages(draw: random.Random) -> None:
+    """Read a message over MCP; needs the extra `mcp`."""
+    from rag_search.server.mcp_guard import problem_of
+
+    problem_of(message(draw))
+
+
 TARGETS: Mapping[str, Callable[[random.Random], None]] = {
-    each.__name__: each for each in (files, ignore_files, questions, results, replies, records)
+    each.__name__: each for each in (files, ignore_files, questions, results, replies, records, messages)
 }

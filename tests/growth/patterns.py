@@ -53,7 +53,7 @@ def uses() -> list[Use]:
         functions = set(re.findall(rf"\b{name}\.({'|'.join(FUNCTIONS)})\(", source)) or {
             PASSED_ON.get(name, "finditer")
         }
-        for function in functions:
+        for function in sorted(functions):
             found.setdefault((pattern.pattern, pattern.flags, function), Use(pattern, function, f"{where}.{name}"))
     for path, text in texts.items():
         for pattern, function in _inline(text):

@@ -62,7 +62,7 @@ def test_errors_say_what_to_do(url: str, guarded: str) -> None:
         search(f"{url}/elsewhere", "x")
     with HTTPServer(("127.0.0.1", 0), Elsewhere) as other:
         threading.Thread(target=other.handle_request).start()
-        with pytest.raises(ServerError, match="no ragsearch server"):
+        with pytest.raises(ServerError, match="is not a ragsearch server"):
             search(f"http://127.0.0.1:{other.server_port}", "x")
 
 

@@ -82,7 +82,8 @@ def seconds(format_: Format, texts: Iterable[str]) -> float:
 def test_time_grows_linearly(format_: Format, name: str) -> None:
     """Eight times the text takes about eight times as long; quadratic growth would be 64."""
     small = seconds(format_, [HOSTILE[name](20_000)] * 3) / 3
-    assert seconds(format_, [HOSTILE[name](160_000)]) < max(1.0, 24 * small)
+    large = HOSTILE[name](160_000)  # a busy machine may make one run slow, but not three
+    assert any(seconds(format_, [large]) < max(1.0, 24 * small) for _ in range(3))
 
 
 def test_each_suffix_has_one_format() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rag_search.cli.common import stderr_console
+from rag_search.cli.syncing import ingest_options, sync_once
 from rag_search.cli.terminal import local_only
 from rag_search.errors import IndexMissingError, InputError
 from rag_search.text.amounts import count, human_bytes
@@ -35,7 +36,7 @@ def ingest_first(config: Config, missing: IndexMissingError, *, yes: bool) -> No
     if not (yes or sys.stdin.isatty()) or config.settings.store.url:
         raise missing
     folder = config.project_file.parent if config.project_file else config.project.folder
-    options = _options(config)
+    options = ingest_options(config)
     files, size = _measure(folder, options)
     if not files:
         raise missing
@@ -48,15 +49,6 @@ def ingest_first(config: Config, missing: IndexMissingError, *, yes: bool) -> No
     if not yes and not typer.confirm(question, default=True, err=True):
         raise missing
     _ingest(config, folder, options)
-
-
-def _options(config: Config) -> IngestOptions:
-    from rag_search.documents import Selection
-    from rag_search.ingest import IngestOptions
-
-    limits = config.settings.ingest
-    selection = Selection(tuple(limits.include), tuple(limits.exclude), follow_links=limits.follow_links)
-    return IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20), selection=selection)
 
 
 def _measure(folder: Path, options: IngestOptions) -> tuple[int, float]:
@@ -74,24 +66,10 @@ def _measure(folder: Path, options: IngestOptions) -> tuple[int, float]:
 
 
 def _ingest(config: Config, folder: Path, options: IngestOptions) -> None:
-    from rag_search.cli.progress import ingest_progress
     from rag_search.engines import factory
-    from rag_search.engines.base_folder import base_folder, prepare_index
-    from rag_search.engines.open import writing
-    from rag_search.ingest import sync_folders
+    from rag_search.engines.base_folder import prepare_index
 
     prepare_index(config)
-    embedder = factory.make_embedder(config.settings)
-    with writing(config, embedder) as writer, ingest_progress(quiet=False) as progress:
-        report = sync_folders(
-            writer,
-            embedder,
-            [folder],
-            base=base_folder(config),
-            options=options,
-            on_found=progress.on_found,
-            on_tokens=progress.on_tokens,
-            on_step=progress.on_step,
-        )
+    report = sync_once(config, factory.make_embedder(config.settings), [folder], options)
     for failure in report.failed:
         stderr_console().print(plain(f"{failure.path}: {failure.reason}"), soft_wrap=True)

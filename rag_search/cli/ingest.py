@@ -20,8 +20,8 @@ from rag_search.cli.common import (
     places,
     stderr_console,
 )
-from rag_search.cli.progress import ingest_progress
 from rag_search.cli.reports import print_plan, print_report
+from rag_search.cli.syncing import ingest_options, sync_once
 from rag_search.text.sanitize import visible
 
 if TYPE_CHECKING:
@@ -56,19 +56,14 @@ def ingest(
 
     Example: ragsearch ingest ./docs
     """
-    from rag_search.documents import Selection
-    from rag_search.ingest import IngestOptions
-
     config = load_config(index=index, profile=profile, ingested=paths or [])
-    settings = config.settings.ingest
-    patterns = (*settings.include, *(include or ())), (*settings.exclude, *(exclude or ()))
-    selection = Selection(*patterns, follow_links=follow_links or settings.follow_links)
-    options = IngestOptions(
-        max_tokens=settings.max_tokens,
-        max_bytes=int(settings.max_file_mb * 2**20),
+    options = ingest_options(
+        config,
+        include=include or (),
+        exclude=exclude or (),
+        follow_links=follow_links,
         prune=only,
         allow_empty=allow_empty,
-        selection=selection,
     )
     roots = _roots(config, paths or [])
     if dry_run:
@@ -91,7 +86,7 @@ def ingest(
             roots,
             lambda: _sync(config, embedder, roots, options, workers=workers, as_json=as_json, quiet=quiet),
             index_dir=config.index_dir,
-            other_kinds=bool(selection.include),
+            other_kinds=bool(options.selection.include),
         )
     if report.failed:
         raise typer.Exit(FAILED)
@@ -164,23 +159,6 @@ def _sync(
     quiet: bool = False,
 ) -> IngestReport:
     """Make the index equal to the folders once, and print the report."""
-    from rag_search.engines.base_folder import base_folder
-    from rag_search.engines.open import writing
-    from rag_search.engines.workers import make_workers
-    from rag_search.ingest import sync_folders
-
-    encoders = make_workers(config, workers) if workers else None
-    with writing(config, embedder, rebuild=rebuild) as writer, ingest_progress(quiet=quiet) as progress:
-        report = sync_folders(
-            writer,
-            embedder,
-            roots,
-            base=base_folder(config),
-            options=options,
-            workers=encoders,
-            on_found=progress.on_found,
-            on_tokens=progress.on_tokens,
-            on_step=progress.on_step,
-        )
+    report = sync_once(config, embedder, roots, options, workers=workers, rebuild=rebuild, quiet=quiet)
     print_report(report, config, places(config), as_json=as_json, quiet=quiet)
     return report

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
@@ -25,6 +26,11 @@ from rag_search.cli.common import (
 )
 from rag_search.cli.results import Format
 from rag_search.cli.terminal import local_only
+
+if TYPE_CHECKING:
+    from rag_search.config import Config
+
+_Found = TypeVar("_Found")
 
 
 def query(
@@ -83,7 +89,6 @@ def query(
     """
     from rag_search.cli import answers, questions, results
     from rag_search.cli.like import passage_at, without_document
-    from rag_search.errors import IndexMissingError
     from rag_search.text.dates import parse_since
     from rag_search.text.query import parse_where
 
@@ -117,13 +122,7 @@ def query(
     found = answers.ask_server(config, texts, options, explain=explain) if server else None
     if found is None:
         search = partial(answers.search_here, config, texts, options, meanwhile=lambda: results.import_printer(form))
-        try:
-            found = search()
-        except IndexMissingError as error:
-            from rag_search.cli.first_ingest import ingest_first
-
-            ingest_first(config, error, yes=yes)
-            found = search()
+        found = _with_index(search, config, yes=yes)
     if like:
         found = without_document(found, document, top_k=options.top_k - 1)
     if trec:
@@ -135,6 +134,19 @@ def query(
 
         open_hit(1)
     raise typer.Exit(FOUND if any(result.hits for result in found) else NOTHING)
+
+
+def _with_index(search: Callable[[], _Found], config: Config, *, yes: bool) -> _Found:
+    """Return what `search` finds; ingest the folder first if there is no index and it is small. yes: do not ask."""
+    from rag_search.errors import IndexMissingError
+
+    try:
+        return search()
+    except IndexMissingError as error:
+        from rag_search.cli.first_ingest import ingest_first
+
+        ingest_first(config, error, yes=yes)
+        return search()
 
 
 def _only_like() -> tuple[str, str]:

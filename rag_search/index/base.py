@@ -97,11 +97,10 @@ class SearchStore(Protocol):
         ...
 
 
-class ReadStore(SearchStore, Protocol):
-    """One generation of an index. Safe for many threads; use it in a `with` block."""
+class Store(Protocol):
+    """What readers and the writer of an index have in common; use them in a `with` block."""
 
     manifest: IndexManifest
-    generation: int
 
     @property
     def path(self) -> object:
@@ -122,6 +121,28 @@ class ReadStore(SearchStore, Protocol):
         """Release what the store holds."""
         ...
 
+    def files(self) -> Iterator[tuple[str, FileState]]:
+        """Iterate over the paths of all documents, sorted, with the state of the file each was read from."""
+        ...
+
+    def base(self) -> str | None:
+        """Return the recorded folder that paths are relative to; None if there is none."""
+        ...
+
+    def chunking(self) -> str | None:
+        """Return the recorded rules by which documents are cut; None if there are none."""
+        ...
+
+    def roots(self) -> list[str]:
+        """Return the folders that the index is kept equal to."""
+        ...
+
+
+class ReadStore(SearchStore, Store, Protocol):
+    """One generation of an index. Safe for many threads."""
+
+    generation: int
+
     def is_stale(self) -> bool:
         """Return whether a newer generation can be opened. Cheap: poll it."""
         ...
@@ -140,20 +161,4 @@ class ReadStore(SearchStore, Protocol):
 
     def documents(self) -> list[str]:
         """Return the paths of all documents, sorted."""
-        ...
-
-    def files(self) -> Iterator[tuple[str, FileState]]:
-        """Iterate over the paths of all documents, sorted, with the state of the file each was read from."""
-        ...
-
-    def base(self) -> str | None:
-        """Return the recorded folder that paths are relative to; None if there is none."""
-        ...
-
-    def chunking(self) -> str | None:
-        """Return the recorded rules by which documents are cut; None if there are none."""
-        ...
-
-    def roots(self) -> list[str]:
-        """Return the folders that the index is kept equal to."""
         ...

@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from rag_search.index.store.layout import FileState, IndexManifest
+from rag_search.index.base import Store
+from rag_search.index.store.layout import FileState
 from rag_search.records import Chunk, Document, Encoded
 
 
-class WriteStore(Protocol):
-    """The one writer of an index; use it in a `with` block. Not for several threads.
+class WriteStore(Store, Protocol):
+    """The one writer of an index. Not for several threads.
 
     `commit` makes everything since the last one durable, or nothing of it. After a failed write the object only
-    refuses; leaving the block drops what was not committed.
+    refuses; closing it drops what was not committed, and lets the next writer in.
     """
-
-    manifest: IndexManifest
-
-    @property
-    def path(self) -> object:
-        """Where the store is; its text is for people."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Return the store."""
-        ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        """Close the store."""
-        ...
-
-    def close(self) -> None:
-        """Drop what was not committed and let the next writer in."""
-        ...
-
-    def files(self) -> Iterator[tuple[str, FileState]]:
-        """Iterate over the paths of all documents, sorted, with the state of the file each was read from."""
-        ...
 
     def stored(self, passages: Sequence[str]) -> Mapping[str, Encoded]:
         """Return the encoded form, one row each, of those of `passages` that the index contains."""
@@ -61,24 +36,12 @@ class WriteStore(Protocol):
         """Remove documents; a path that is not there is not an error."""
         ...
 
-    def roots(self) -> list[str]:
-        """Return the folders that the index is kept equal to."""
-        ...
-
     def set_roots(self, roots: Iterable[str]) -> None:
         """Set the folders that the index is kept equal to."""
         ...
 
-    def base(self) -> str | None:
-        """Return the recorded folder that paths are relative to; None if there is none."""
-        ...
-
     def set_base(self, base: Path) -> None:
         """Record the folder that paths are relative to."""
-        ...
-
-    def chunking(self) -> str | None:
-        """Return the recorded rules by which documents are cut; None if there are none."""
         ...
 
     def set_chunking(self, rules: str) -> None:

@@ -46,10 +46,12 @@ class Committer:
         self.writer.commit()
 
     def _put(self, prepared: Prepared, rows: Encoded, pending: Sequence[int]) -> None:
-        put, document = self.writer.put, prepared.document
-        if pending and isinstance(self.writer, StagedStore):
+        put = self.writer.put
+        if pending:
+            if not isinstance(self.writer, StagedStore):
+                raise TypeError(f"{self.writer.path} takes no passage without vectors")
             put = partial(self.writer.put, pending=pending)
-        put(document, prepared.chunks, rows, prepared.terms, state=prepared.state)
+        put(prepared.document, prepared.chunks, rows, prepared.terms, state=prepared.state)
 
     def _count(self, prepared: Prepared) -> None:
         self.paths.add(prepared.document.path)

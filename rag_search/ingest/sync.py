@@ -66,16 +66,16 @@ def sync_folders(
     work = sorted((*plan.new, *plan.changed), key=lambda source: source.path)
     store = Committer(writer)
     total = _Total(len(work), sum(source.size for source in work))
-    elsewhere = encoder or workers
-    words_first = isinstance(writer, StagedStore) and not elsewhere and total.size >= options.words_first
+    here = encoder is None and workers is None
+    words_first = isinstance(writer, StagedStore) and here and total.size >= options.words_first
     if workers:
         groups = workers.encode_files(work, options)
     else:
-        items = prepare_files(work, count_tokens=embedder.count_tokens, options=options)
+        items = group_items(prepare_files(work, count_tokens=embedder.count_tokens, options=options))
         if words_first:
-            groups = without_vectors(group_items(items), embedder, writer.stored)
+            groups = without_vectors(items, embedder, writer.stored)
         else:
-            groups = (encoder or LocalEncoder(embedder, on_tokens)).encode(group_items(items), writer.stored)
+            groups = (encoder or LocalEncoder(embedder, on_tokens)).encode(items, writer.stored)
     _store_all(store, groups, total, on_step, stage="words" if words_first else "")
     writer.remove(plan.removed)  # last: a renamed or moved file finds its vectors under the old name
     writer.commit()

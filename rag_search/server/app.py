@@ -19,7 +19,7 @@ from rag_search.server.live_searcher import LiveSearcher
 from rag_search.server.metrics import Metrics
 from rag_search.server.middleware import App, Guard
 from rag_search.server.routes.health import probe_router, root_router, status_router
-from rag_search.server.routes.rerank import rerank_router
+from rag_search.server.routes.rerank import rerank_router, weaviate_router
 from rag_search.server.routes.search import search_router
 from rag_search.server.service import Service
 
@@ -50,7 +50,13 @@ def make_app(live_searcher: LiveSearcher, *, mounts: tuple[Mount, ...] = ()) -> 
     )
     errors.install(app)
     keys = _documented_keys() if rules.api_key else None
-    for router in (rerank_router(service), search_router(service), status_router(service, metrics)):
+    guarded = (
+        rerank_router(service),
+        weaviate_router(service),
+        search_router(service),
+        status_router(service, metrics),
+    )
+    for router in guarded:
         app.include_router(router, dependencies=keys)
     app.include_router(probe_router())
     for mount in mounts:

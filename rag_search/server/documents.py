@@ -14,17 +14,21 @@ class UnreadableDocumentError(InputError):
 
 
 def document_texts(
-    documents: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]], *, fields: Sequence[str] | None = None
+    documents: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
+    *,
+    fields: Sequence[str] | None = None,
+    name: str = "documents",
 ) -> list[str]:
     """Return the text of each document. A single object with `content` has one document in each part, as in vLLM.
 
-    fields: the fields of objects to rank by; None takes `text`, or all strings without it.
+    fields: the fields of objects to rank by; None takes `text`, or all strings without it. name: of the field, for
+    messages.
     Raises InputError for a document without text.
     """
     if isinstance(documents, Mapping) and isinstance(documents.get("content"), list):
-        return [_part(part, "documents") for part in documents["content"]]
+        return [_part(part, name) for part in documents["content"]]
     many = [documents] if isinstance(documents, str | Mapping) else documents
-    return [text_of(document, f"documents[{number}]", fields=fields) for number, document in enumerate(many)]
+    return [text_of(document, f"{name}[{number}]", fields=fields) for number, document in enumerate(many)]
 
 
 def text_of(value: str | Mapping[str, Any], name: str, *, fields: Sequence[str] | None = None) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from threading import Lock
 from typing import Any
@@ -136,11 +136,7 @@ class Docx(_Office):
         _check_zip(content)
         from docx import Document
 
-        try:
-            document = Document(io.BytesIO(content))
-            return _clean("\n".join(_docx_lines(document)))
-        except Exception as error:
-            raise DecodingError(f"is not a DOCX file: {_line(str(error))[:200]}.", _BROKEN) from error
+        return _read("DOCX", lambda: _docx_lines(Document(io.BytesIO(content))))
 
 
 def _docx_lines(document: Any) -> Iterator[str]:
@@ -177,11 +173,7 @@ class Pptx(_Office):
         _check_zip(content)
         from pptx import Presentation
 
-        try:
-            presentation = Presentation(io.BytesIO(content))
-            return _clean("\n".join(_pptx_lines(presentation)))
-        except Exception as error:
-            raise DecodingError(f"is not a PPTX file: {_line(str(error))[:200]}.", _BROKEN) from error
+        return _read("PPTX", lambda: _pptx_lines(Presentation(io.BytesIO(content))))
 
 
 def _pptx_lines(presentation: Any) -> Iterator[str]:
@@ -200,6 +192,14 @@ def _pptx_lines(presentation: Any) -> Iterator[str]:
         if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
             yield f"\n{slide.notes_slide.notes_text_frame.text}"
         yield ""
+
+
+def _read(kind: str, lines: Callable[[], Iterator[str]]) -> str:
+    """Return the text of a file. Raises DecodingError whatever its library raises."""
+    try:
+        return _clean("\n".join(lines()))
+    except Exception as error:
+        raise DecodingError(f"is not a {kind} file: {_line(str(error))[:200]}.", _BROKEN) from error
 
 
 def _check_zip(content: bytes) -> None:

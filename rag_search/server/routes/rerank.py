@@ -35,7 +35,7 @@ RERANKED = documented(responses.RerankReply | list[responses.TeiRank], text_erro
 
 
 def rerank_router(service: Service) -> APIRouter:
-    """Return the router of the rerank and score routes, and of Weaviate's checks of a container."""
+    """Return the router of the rerank and score routes."""
     router = APIRouter(tags=["rerank"])
 
     async def reranked(
@@ -75,6 +75,13 @@ def rerank_router(service: Service) -> APIRouter:
         data = [{"index": i, "object": "score", "score": float(s)} for i, s in enumerate(scores)]
         head = {"id": _new_id("score"), "object": "list", "model": service.reranker.name}
         return JSONReply({**head, "data": data, "usage": NO_TOKENS_COUNTED})
+
+    return router
+
+
+def weaviate_router(service: Service) -> APIRouter:
+    """Return the router of what Weaviate asks a container of a reranker before it uses it."""
+    router = APIRouter(tags=["rerank"])
 
     @router.get("/.well-known/live", status_code=204, responses=documented(reads_body=False))
     @router.get("/.well-known/ready", status_code=204, responses=documented(reads_body=False))
@@ -158,8 +165,8 @@ def _logit(score: float) -> float:
 
 def _pairs(body: ScoreRequest) -> list[tuple[str, list[str]]]:
     """Return the queries with their passages. Raises InputError if the lists differ in length."""
-    queries = document_texts(body.text_1)
-    texts = document_texts(body.text_2)
+    queries = document_texts(body.text_1, name="text_1")
+    texts = document_texts(body.text_2, name="text_2")
     if len(queries) == 1:
         return [(queries[0], texts)]
     if not queries or len(queries) != len(texts):

@@ -48,8 +48,8 @@ def _head(without: Sequence[str]) -> str:
     return (
         "# The first minutes\n\n"
         "Written by `python -m tests.package.first_minutes`: every command of each README in a fresh clone, with an\n"
-        "empty home and a terminal of 80 columns. Packages came from a cache. In brackets: seconds passed,\n"
-        f"and seconds of CPU.{left_out}\n"
+        "empty home and a terminal of 80 columns. Packages came from a cache, and pip was told to be\n"
+        f"quiet. In brackets: seconds passed, and seconds of CPU.{left_out}\n"
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores that other work "
         "shared.\n"
     )
@@ -57,7 +57,7 @@ def _head(without: Sequence[str]) -> str:
 
 def _follow(name: str, folder: Path, without: Sequence[str]) -> str:
     """Return the session of one page."""
-    env = {**clean_environment(folder / "home"), "TERM": "dumb", "EDITOR": "head -3"}
+    env = {**clean_environment(folder / "home"), "TERM": "dumb", "EDITOR": "head -3", "PIP_QUIET": "1"}
     clone = folder / "ragsearch"
     session = _typed(f"git clone --quiet {ROOT} ragsearch", cwd=folder, env=env)
     session += "$ cd ragsearch\n"

@@ -19,7 +19,6 @@ from rag_search.records import CountTokens
 from rag_search.text.sentences import SENTENCE_END
 
 LEAD_CHARS = 200
-SHORT_INTRO = 8  # a paragraph of up to an eighth of the budget stays with the list that follows it
 _LINE_KINDS = frozenset({"fence", "code", "html", "table"})
 
 

@@ -31,7 +31,6 @@ MAX_NEWER = 1_000  # rows: counting them takes 40 ms, once for a reader
 MAGIC = b"ragpost1"
 _FOLDS = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 FOOTER = struct.Struct("<8sQQQII")  # magic, terms, offset and size of the dictionary, its CRC-32, that of the footer
-_Arrays = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint8]]
 DTYPES = ("<u8", "<u8", "<u4", "<u4", "u1")  # ends in the bytes of the terms, starts, counts, checksums, widths
 
 

@@ -21,7 +21,6 @@ from rag_search.index.verification import MAX_PROBLEMS, Problem
 from rag_search.records import Encoded, TokenVectors
 
 _BATCH = 1000
-_TERMS = 50_000  # looked at together
 
 
 def verify(place: Place) -> list[Problem]:

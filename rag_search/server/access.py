@@ -11,8 +11,8 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-HEALTH_PATHS = frozenset({"/health", "/healthz", "/ping"})  # open, so that probes of containers need no key
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # of RFC 9110; the last two get their 405 without a key, too
+# Open for every method: probes of containers have no key, and a wrong method gets its 405.
+HEALTH_PATHS = frozenset({"/health", "/healthz", "/ping"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 OWN_USER = "own_user"  # key in the state of requests that came over the private socket
 _HOST_REMEDY = "Add it to server.hosts, or start the server with a key: then it answers to any name."
@@ -55,7 +55,7 @@ class Rejected(Exception):
 
 def check_access(scope: Scope, headers: dict[str, str], rules: AccessRules) -> None:
     """Raise Rejected unless the request has the key, a right Host name, a permitted size and a JSON body."""
-    own = is_own_user(scope) or (scope["path"] in HEALTH_PATHS and scope["method"] in _SAFE)
+    own = is_own_user(scope) or scope["path"] in HEALTH_PATHS
     host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]").lower()
     if not own and rules.hosts is not None and host not in rules.hosts:
         raise Rejected(421, "wrong_host", "this server does not answer for that Host name.", remedy=_HOST_REMEDY)

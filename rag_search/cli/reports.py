@@ -59,14 +59,20 @@ def print_report(report: IngestReport, config: Config, shown: PathMapper, *, as_
         console.print(f"skipped {_unread(report.unread)}", style="dim", soft_wrap=True)
     for path in report.empty:
         console.print(f"empty   {shown.printed(path)}", style="yellow", soft_wrap=True)
-    rate = report.tokens / report.seconds if report.seconds else 0.0
+    stored = f"; {_stored(report)}" if report.chunks else ""
     print_sentence(
         stdout_console(),
         f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
-        f"{len(report.failed)} failed; {count(report.chunks, 'passage')}, {report.embedded:,} embedded "
-        f"({count(report.tokens, 'token')}, {rate:,.0f} tokens/s) in {human_seconds(report.seconds)}",
+        f"{len(report.failed)} failed{stored} in {human_seconds(report.seconds)}",
     )
     _print_total(config)
+
+
+def _stored(report: IngestReport) -> str:
+    """Describe what was stored: `3 passages, 3 embedded (90 tokens, 4,100 tokens/s)`."""
+    rate = report.tokens / report.seconds if report.seconds else 0.0
+    tokens = f"({count(report.tokens, 'token')}, {rate:,.0f} tokens/s)"
+    return f"{count(report.chunks, 'passage')}, {report.embedded:,} embedded {tokens}"
 
 
 def _unread(kinds: Mapping[str, int]) -> str:

@@ -22,6 +22,8 @@ def test_two_commands_put_the_answer_first(project: Path, run: Run) -> None:
     done = run("ingest", "docs")
     assert done.code == 0
     assert done.out.startswith("3 new, 0 changed, 0 unchanged, 0 removed, 0 failed; ")
+    again = run("ingest", "docs").out.split(" in ")[0]
+    assert again == "0 new, 0 changed, 3 unchanged, 0 removed, 0 failed"  # and no rate of no tokens
     found = run("query", "如何解决Redis连接超时", "--format", "table")
     assert found.code == 0
     first = found.out.split("\n")[3]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,18 +63,6 @@ class StoreUnderTest:
 
         return verify_remote(self.place)
 
-    def in_another_process(self, module: str, *arguments: object) -> subprocess.Popen[str]:
-        """Start `python -m module SPEC ...`; `of_spec` makes this store of SPEC again."""
-        spec = json.dumps([str(self.folder), self.url, self.index, self.answer_s, self.vectors])
-        command = [sys.executable, "-m", module, spec, *map(str, arguments)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    @classmethod
-    def of_spec(cls, spec: str) -> StoreUnderTest:
-        """Return the store that another process was started for."""
-        folder, *others = json.loads(spec)
-        return cls(Path(folder), *others)
-
 
 def half(item: Item) -> Item:
     """Return `item` with vectors that 16 bits hold exactly."""
@@ -95,7 +80,7 @@ def item(
 
 @dataclass(frozen=True)
 class Operation:
-    """One commit: documents to put and to remove, or maintenance."""
+    """One commit: documents to put and to remove, maintenance, or a rebuild, which its caller begins."""
 
     kind: str
     items: tuple[Item, ...] = ()
@@ -114,6 +99,8 @@ class Operation:
 
     def applied(self, before: Mapping[str, Item]) -> dict[str, Item]:
         """Return what a dict holds afterwards."""
+        if self.kind == "rebuild":
+            return {}
         kept = {path: each for path, each in before.items() if path not in self.removed}
         return {**kept, **{each.path: each for each in self.items}}
 
@@ -121,7 +108,7 @@ class Operation:
 def operation(seed: int, number: int) -> Operation:
     """Return the operation of this number; the same in every process."""
     random = np.random.default_rng([seed, number])
-    kind = str(random.choice(["put", "compact", "maintain"], p=[0.8, 0.1, 0.1]))
+    kind = str(random.choice(["put", "compact", "maintain", "rebuild"], p=[0.8, 0.09, 0.09, 0.02]))
     if kind != "put":
         return Operation(kind)
     chosen = random.choice(PATHS, size=int(random.integers(1, 9)), replace=False).tolist()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -126,15 +128,53 @@ def test_lost_lease_cannot_commit(remote: StoreUnderTest) -> None:
     assert remote.verify() == []
 
 
+def test_a_commit_that_stopped_half_way(remote: StoreUnderTest) -> None:
+    """A writer that fell silent while it had locked the lease is shut out once its lease has run out."""
+    slow = remote.writer(lease_s=0.2)
+    put(slow, [B])
+    with slow._session.transaction() as connection:
+        list(slow.files())
+        slow._session.lease.renew(connection)
+    with pytest.raises(IndexLockedError):
+        remote.writer()
+    time.sleep(6)
+    with remote.writer() as quick:
+        put(quick, [item("quick.md", ["quick\n"])])
+        quick.commit()
+    with pytest.raises(IndexLockedError, match="took over"):
+        slow.commit()
+    slow.close()
+    with remote.reader() as reader:
+        assert reader.documents() == ["a.md", "quick.md"]
+
+
+def test_a_lease_does_not_end_while_the_server_works(remote: StoreUnderTest) -> None:
+    """Building an index may take longer than a lease; nobody ends that session."""
+    slow = remote.writer(lease_s=0.2)
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(slow._session.connection.execute, "SELECT pg_sleep(1.5)")
+        time.sleep(0.5)
+        with pytest.raises(IndexLockedError):
+            remote.writer()
+        working.result()
+    time.sleep(0.1)
+    remote.writer().close()
+    slow.close()
+
+
 def test_lease_of_a_dead_process_is_free(remote: StoreUnderTest) -> None:
     """The server knows that a killed writer's session has ended: nobody waits for the lease to run out."""
-    worker = remote.in_another_process("tests.stores.worker", 1, 0)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "open\n"
+    from tests.stores.worker import NEVER, Task, write
+
+    processes = get_context("spawn")
+    ours, theirs = processes.Pipe()
+    worker = processes.Process(target=write, args=(Task(remote, 1, 0, NEVER, 600.0), theirs))
+    worker.start()
+    assert ours.recv() == "open"
     with pytest.raises(IndexLockedError, match="process"):
         remote.writer()
     worker.kill()
-    worker.communicate()
+    worker.join()
     deadline = time.monotonic() + 5
     while True:
         try:

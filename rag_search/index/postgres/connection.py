@@ -20,6 +20,9 @@ except ImportError as error:
 
 CONNECT_S = 5.0
 ANSWER_S = 30.0  # for one answer; building an index has no limit
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+# A transaction stays open while texts are encoded. The server, too, looks whether the other machine is still there.
+_SETTINGS = {"idle_in_transaction_session_timeout": 0, **{f"tcp_{name}": value for name, value in _KEEPALIVE.items()}}
 _LOST = "Check that the database runs and can be reached, then run the command again: what was committed is kept."
 
 
@@ -63,13 +66,12 @@ def connect(place: Place) -> Connection:
         autocommit=True,
         connect_timeout=max(2, round(min(CONNECT_S, place.answer_s))),
         application_name=f"ragsearch {os.getpid()}",
-        keepalives_idle=30,
-        keepalives_interval=10,
-        keepalives_count=3,
+        **_KEEPALIVE,
     )
     connection.answer_s = place.answer_s
     try:
-        connection.execute("SELECT set_config('idle_in_transaction_session_timeout', '0', false)")
+        for name, value in _SETTINGS.items():
+            connection.execute(f"SET {name} = {value}")
         connection.home = _vector_namespace(connection)
         search_in(connection)
         register_vector(connection)

@@ -1,8 +1,9 @@
 """One writer: a row that says who may write, and that every commit looks at again.
 
 A writer whose session the server has seen end is gone, and the next one may start at once. The time limit is for a
-writer whose machine vanished without a word. The writer that takes over ends the former session first, so a late
-request of that session is not carried out.
+writer whose machine vanished without a word; it does not end while the server works for the writer, as when it builds
+an index. The writer that takes over ends the former session first, so a late request of that session is not carried
+out.
 """
 
 from __future__ import annotations
@@ -20,8 +21,16 @@ from rag_search.index.postgres.connection import Connection, Place, connect, sea
 from rag_search.index.postgres.schema import namespace
 
 LEASE_S = 600.0  # longer than embedding one group of documents takes
-_GONE = """until < clock_timestamp() OR holder = '' OR NOT EXISTS (
-    SELECT FROM pg_stat_activity a WHERE a.pid = lease.pid AND a.backend_start IS NOT DISTINCT FROM lease.started)"""
+_SILENT_S = 5.0  # a session that has locked the lease sends its next request within milliseconds
+# A session that waits for its client is "active", too: in the middle of a COPY.
+_GONE = """holder = '' OR NOT EXISTS (
+    SELECT FROM pg_stat_activity a WHERE a.pid = lease.pid AND a.backend_start IS NOT DISTINCT FROM lease.started
+    AND (until >= clock_timestamp() OR a.state = 'active' AND a.wait_event_type IS DISTINCT FROM 'Client'))"""
+# Sessions that stopped between two requests of `take`, or between `renew` and the end of their commit.
+_END_SILENT = """SELECT pg_terminate_backend(a.pid, 5000) FROM lease, pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE until < clock_timestamp() AND l.relation = 'lease'::regclass AND l.mode <> 'AccessShareLock'
+    AND a.pid <> pg_backend_pid() AND a.state = 'idle in transaction'
+    AND a.state_change < clock_timestamp() - %s * interval '1 s'"""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,15 @@ class Lease:
 
     def take(self, connection: Connection) -> None:
         """Take the lease. Raises IndexLockedError while another writer holds it."""
+        for last in (False, True):
+            try:
+                self._take(connection)
+                return
+            except psycopg.errors.LockNotAvailable as error:
+                if last or not connection.execute(_END_SILENT, (_SILENT_S,)).fetchall():
+                    raise self._locked("another process") from error
+
+    def _take(self, connection: Connection) -> None:
         label = f"process {os.getpid()} on {platform.node()}"
         connection.execute("BEGIN")
         try:
@@ -50,8 +68,6 @@ class Lease:
                 (self.holder, label, self.seconds),
             )
             connection.execute("COMMIT")
-        except psycopg.errors.LockNotAvailable as error:
-            raise self._locked("another process") from error
         finally:
             if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                 connection.execute("ROLLBACK")

@@ -41,6 +41,8 @@ class Snapshot:
             for _ in range(_OPEN_ATTEMPTS):
                 first.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 head = state.read_head(first, self.place)
+                if not head.edition:  # its first writer was killed before it had made any tables
+                    raise state.no_index(self.place)
                 try:
                     state.enter(first, self.place, head.edition)
                     first.execute(

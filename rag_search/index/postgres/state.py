@@ -46,6 +46,11 @@ def has_index(connection: Connection, place: Place) -> bool:
     return connection.execute(query, (namespace(place.index),)).fetchone() is not None
 
 
+def no_index(place: Place) -> IndexMissingError:
+    """Return the error for a database without this index."""
+    return IndexMissingError(f"there is no index at {place}.", remedy="Run: ragsearch ingest PATH")
+
+
 def read_head(connection: Connection, place: Place) -> Head:
     """Return the newest head. Raises IndexMissingError, and FingerprintError for tables of another version."""
     query = sql.SQL(
@@ -56,7 +61,7 @@ def read_head(connection: Connection, place: Place) -> Head:
     except psycopg.errors.UndefinedTable:
         row = None
     if row is None:
-        raise IndexMissingError(f"there is no index at {place}.", remedy="Run: ragsearch ingest PATH")
+        raise no_index(place)
     if row[0] != FORMAT:
         raise FingerprintError(f"{place} has tables of format {row[0]}, not {FORMAT}.", remedy="Use its own version.")
     return Head(row[1], row[2], row[3])

@@ -13,6 +13,8 @@ from rag_search.records import Chunk
 from tests.documents.test_dialects import chunks_of
 
 LONG = "A sentence that is long enough to keep a section of its own, as a reader would expect it."
+WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
 def pdf(pages: Sequence[Sequence[str]], *, title: str, bookmarks: Sequence[tuple[str, int]] = ()) -> bytes:
@@ -95,6 +97,114 @@ def test_docx() -> None:
     chunks = read(file.getvalue(), "docx")
     assert [(chunk.title, chunk.heading_path) for chunk in chunks] == [("Kiln log", ()), ("Kiln log", ("Glaze",))]
     assert "- First *item*\nCone | Hours\nsix | nine\n" in chunks[1].passage
+
+
+def paragraph_xml(content: str) -> str:
+    return f"<w:p xmlns:w='{WORD}'>{content}</w:p>"
+
+
+def run_xml(text: str) -> str:
+    return f"<w:r><w:t xml:space='preserve'>{text}</w:t></w:r>"
+
+
+def docx_of(*elements: str) -> bytes:
+    """Return a DOCX whose body is the XML of these elements."""
+    docx = pytest.importorskip("docx")
+    from docx.oxml import parse_xml
+
+    document = docx.Document()
+    for element in elements:
+        document.element.body.insert(len(document.element.body) - 1, parse_xml(element))
+    file = io.BytesIO()
+    document.save(file)
+    return file.getvalue()
+
+
+def test_docx_shows_what_the_page_shows() -> None:
+    """Inserted text, content controls and text boxes are read; removed, moved and hidden text is not."""
+    changed = (
+        run_xml("kept ")
+        + f"<w:ins w:id='1' w:author='a'>{run_xml('inserted ')}</w:ins>"
+        + "<w:del w:id='2' w:author='a'><w:r><w:delText>deleted </w:delText></w:r></w:del>"
+        + f"<w:moveFrom w:id='3' w:author='a'>{run_xml('moved away ')}</w:moveFrom>"
+        + "<w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r>"
+        + f"<w:sdt><w:sdtPr/><w:sdtContent>{run_xml('controlled')}</w:sdtContent></w:sdt>"
+    )
+    control = f"<w:sdt xmlns:w='{WORD}'><w:sdtContent>{paragraph_xml(run_xml('in a block'))}</w:sdtContent></w:sdt>"
+    box = f"<w:txbxContent>{paragraph_xml(run_xml('in a box'))}</w:txbxContent>"
+    choice = (
+        f"<mc:AlternateContent xmlns:mc='http://schemas.openxmlformats.org/markup-compatibility/2006'>"
+        f"<mc:Choice Requires='wps'>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback></mc:AlternateContent>"
+    )
+    text = format_named("docx").decode(docx_of(paragraph_xml(changed), control, paragraph_xml(f"<w:r>{choice}</w:r>")))
+    assert text.split("\n") == ["kept inserted controlled", "", "in a block", "", "in a box", ""]
+
+
+def test_docx_tables_and_levels() -> None:
+    """Equal values of a row stay, a merged cell is one; a paragraph with an outline level is a heading."""
+    cells = [f"<w:tc>{paragraph_xml(run_xml(value))}</w:tc>" for value in ("0", "0")]
+    merged = f"<w:tc><w:tcPr><w:gridSpan w:val='2'/></w:tcPr>{paragraph_xml(run_xml('wide'))}</w:tc>"
+    table = f"<w:tbl xmlns:w='{WORD}'><w:tr>{''.join(cells)}</w:tr><w:tr>{merged}</w:tr></w:tbl>"
+    heading = paragraph_xml("<w:pPr><w:outlineLvl w:val='1'/></w:pPr>" + run_xml("Levels"))
+    body = paragraph_xml("<w:pPr><w:outlineLvl w:val='9'/></w:pPr>" + run_xml("Body"))
+    numbered = paragraph_xml("<w:pPr><w:numPr><w:numId w:val='1'/></w:numPr></w:pPr>" + run_xml("step"))
+    text = format_named("docx").decode(docx_of(heading, table, body, numbered))
+    assert text.split("\n") == ["[section 2: Levels]", "0 | 0", "wide", "", "Body", "", "- step", ""]
+
+
+def test_docx_notes_follow_their_paragraph() -> None:
+    docx = pytest.importorskip("docx")
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+
+    document = docx.Document()
+    note = f"<w:footnote w:id='2'>{paragraph_xml(run_xml('The note.'))}</w:footnote>"
+    note = f"<w:footnotes xmlns:w='{WORD}'>{note}</w:footnotes>"
+    part = Part(PackURI("/word/footnotes.xml"), "application/xml", note.encode(), document.part.package)
+    document.part.relate_to(part, f"{RELATIONS}/footnotes")
+    document.add_paragraph("Sentence.")
+    mark = document.paragraphs[-1]._p.makeelement(f"{{{WORD}}}footnoteReference", {f"{{{WORD}}}id": "2"})
+    document.paragraphs[-1].runs[-1]._r.append(mark)
+    document.add_paragraph("Next.")
+    file = io.BytesIO()
+    document.save(file)
+    assert format_named("docx").decode(file.getvalue()) == "Sentence.\n\nThe note.\n\nNext.\n"
+
+
+def test_pptx_groups_charts_and_diagrams() -> None:
+    """Text in a group is read, and the names in a chart and in a diagram, whose text is in a part of its own."""
+    pptx = pytest.importorskip("pptx")
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+    from pptx.opc.package import Part
+    from pptx.opc.packuri import PackURI
+    from pptx.oxml import parse_xml
+
+    presentation = pptx.Presentation()  # its properties say "PowerPoint Presentation", as programs write
+    slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+    slide.shapes.title.text = "Harbour"
+    group = slide.shapes.add_group_shape().shapes.add_group_shape()
+    group.shapes.add_textbox(0, 0, 9, 9).text_frame.text = "in a group"
+    data = CategoryChartData()
+    data.categories = ["north", "south"]
+    data.add_series("tides", (1.5, 2.5))
+    slide.shapes.add_chart(XL_CHART_TYPE.BAR_CLUSTERED, 0, 0, 9, 9, data)
+    drawing = "http://schemas.openxmlformats.org/drawingml/2006"
+    diagram = f"<d:dataModel xmlns:d='{drawing}/diagram' xmlns:a='{drawing}/main'><a:t>in a diagram</a:t></d:dataModel>"
+    part = Part(PackURI("/ppt/diagrams/data1.xml"), "application/xml", presentation.part.package, diagram.encode())
+    frame = slide.shapes.add_table(1, 1, 0, 0, 9, 9)._element
+    data_id = slide.part.relate_to(part, f"{RELATIONS}/diagramData")
+    graphic = f"<d:relIds xmlns:d='{drawing}/diagram' xmlns:r='{RELATIONS}' r:dm='{data_id}'/>"
+    table = frame.graphic.graphicData
+    table.set("uri", f"{drawing}/diagram")
+    table.replace(table[0], parse_xml(graphic))
+    file = io.BytesIO()
+    presentation.save(file)
+    text = format_named("pptx").decode(file.getvalue())
+    assert text.split("\n")[:3] == ["[title: Harbour]", "[section 1: Harbour]", "[slide 1]"]
+    assert [line for line in text.split("\n")[3:] if line] == [
+        "in a group", "tides", "north", "south", "in a diagram",
+    ]  # fmt: skip
 
 
 def test_pptx() -> None:

@@ -21,14 +21,19 @@ from typing import Any
 
 from rag_search.documents.formats.base import DecodingError, ParsedText
 from rag_search.documents.formats.line_text import LineText
+from rag_search.documents.formats.word import docx_lines
 from rag_search.text.lines import LINE_END
+from rag_search.text.passages import one_line
 
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 PLACE_LEVEL = 6
 _MARK = re.compile(
     r"\[(?:title: (?P<title>.+)|section (?P<level>[1-5]): (?P<section>.+)|(?P<place>(?:page|slide) \d+))\]$"
 )
-_NO_TITLE = re.compile(r"untitled|microsoft |.*\.(?:docx?|pptx?|tex|indd|dvi)$|\W*$", re.IGNORECASE)
+_NO_TITLE = re.compile(
+    r"untitled|microsoft |power ?point|(?:presentation|word document)$|.*\.(?:docx?|pptx?|tex|indd|dvi)$|\W*$",
+    re.IGNORECASE,
+)
 _BROKEN = "Open it and save it again, or exclude it in .ragsearchignore."
 _pdfium = Lock()  # PDFium is not safe for threads
 
@@ -93,13 +98,18 @@ class Pdf(_Office):
             raise DecodingError(problem, _BROKEN) from error
 
 
+def _title_lines(title: str | None) -> Iterator[str]:
+    """Yield the mark of the title in a file's properties, unless a program made it."""
+    line = one_line(title or "")
+    if not _NO_TITLE.match(line):
+        yield f"[title: {line}]"
+
+
 def _pdf_lines(document: Any) -> Iterator[str]:
-    title = str(document.get_metadata_dict().get("Title") or "")
-    if title.strip() and not _NO_TITLE.match(title):
-        yield f"[title: {_line(title)}]"
+    yield from _title_lines(document.get_metadata_dict().get("Title"))
     sections: dict[int, dict[str, tuple[int, str]]] = {}
     for bookmark in document.get_toc(max_depth=5):
-        destination, name = bookmark.get_dest(), _line(bookmark.get_title())
+        destination, name = bookmark.get_dest(), one_line(bookmark.get_title())
         if destination is not None and name:
             sections.setdefault(destination.get_index() or 0, {})[_key(name)] = (bookmark.level + 1, name)
     for number in range(len(document)):
@@ -125,7 +135,7 @@ def _key(line: str) -> str:
 
 
 class Docx(_Office):
-    """DOCX: paragraphs, headings, lists and tables in their order."""
+    """DOCX: paragraphs, headings, lists, tables and notes in their order."""
 
     name = "docx"
     suffixes = frozenset({".docx"})
@@ -140,25 +150,8 @@ class Docx(_Office):
 
 
 def _docx_lines(document: Any) -> Iterator[str]:
-    if title := _line(document.core_properties.title or ""):
-        yield f"[title: {title}]"
-    for part in document.iter_inner_content():
-        if hasattr(part, "rows"):
-            for row in part.rows:
-                cells = dict.fromkeys(_line(cell.text) for cell in row.cells)
-                yield " | ".join(cells)
-            yield ""
-            continue
-        style, text = str(part.style.name or ""), part.text.strip()
-        if not text:
-            continue
-        level = re.match(r"heading (\d)", style, re.IGNORECASE)
-        if style == "Title":
-            yield f"[title: {_line(text)}]"
-        elif level:
-            yield f"[section {max(1, min(5, int(level[1])))}: {_line(text)}]"
-        else:
-            yield f"- {text}" if style.startswith("List") else f"{text}\n"
+    yield from _title_lines(document.core_properties.title)
+    yield from docx_lines(document)
 
 
 class Pptx(_Office):
@@ -177,21 +170,44 @@ class Pptx(_Office):
 
 
 def _pptx_lines(presentation: Any) -> Iterator[str]:
-    if title := _line(presentation.core_properties.title or ""):
-        yield f"[title: {title}]"
+    yield from _title_lines(presentation.core_properties.title)
     for number, slide in enumerate(presentation.slides, 1):
         heading = slide.shapes.title
-        if heading is not None and _line(heading.text):
-            yield f"[section 1: {_line(heading.text)}]"
+        if heading is not None and one_line(heading.text):
+            if number == 1:
+                yield f"[title: {one_line(heading.text)}]"  # the first title counts
+            yield f"[section 1: {one_line(heading.text)}]"
         yield f"[slide {number}]"
         for shape in slide.shapes:
-            if shape.has_text_frame and shape != heading:
-                yield from (f"{paragraph.text}" for paragraph in shape.text_frame.paragraphs)
-            if getattr(shape, "has_table", False) and shape.has_table:
-                yield from (" | ".join(_line(cell.text) for cell in row.cells) for row in shape.table.rows)
+            if shape != heading:
+                yield from _shape_lines(shape)
         if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
             yield f"\n{slide.notes_slide.notes_text_frame.text}"
         yield ""
+
+
+def _shape_lines(shape: Any) -> Iterator[str]:
+    """Yield the texts of a shape, of all shapes of a group, and the labels of a diagram or a chart."""
+    if hasattr(shape, "shapes"):
+        for inner in shape.shapes:
+            yield from _shape_lines(inner)
+        return
+    if shape.has_text_frame:
+        yield from (paragraph.text for paragraph in shape.text_frame.paragraphs)
+    if getattr(shape, "has_table", False) and shape.has_table:
+        yield from (" | ".join(one_line(cell.text) for cell in row.cells) for row in shape.table.rows)
+    for part in shape.element.xpath(".//@r:dm | .//c:chart/@r:id"):
+        yield from _labels(shape.part.related_part(part).blob)
+
+
+def _labels(part: bytes) -> Iterator[str]:
+    """Yield each text of the XML of a diagram or a chart once: title, names of series and categories, no numbers."""
+    from pptx.oxml import parse_xml
+
+    tree = parse_xml(part)
+    names = (value for cache in tree.iter("{*}strCache") for value in cache.iter("{*}v"))
+    texts = (one_line(node.text or "") for node in (*tree.iter("{*}t"), *names))
+    yield from dict.fromkeys(filter(None, texts))
 
 
 def _read(kind: str, lines: Callable[[], Iterator[str]]) -> str:
@@ -199,7 +215,7 @@ def _read(kind: str, lines: Callable[[], Iterator[str]]) -> str:
     try:
         return _clean("\n".join(lines()))
     except Exception as error:
-        raise DecodingError(f"is not a {kind} file: {_line(str(error))[:200]}.", _BROKEN) from error
+        raise DecodingError(f"is not a {kind} file: {one_line(str(error))[:200]}.", _BROKEN) from error
 
 
 def _check_zip(content: bytes) -> None:
@@ -211,10 +227,6 @@ def _check_zip(content: bytes) -> None:
         raise DecodingError("is not an Office file.", _BROKEN) from error
     if size > MAX_UNPACKED_BYTES:
         raise DecodingError(f"unpacks to {size:,} bytes.", "Exclude it in .ragsearchignore.")
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _clean(text: str) -> str:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import random
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from rag_search.errors import IndexMissingError
 from rag_search.index import open_reader, verify
 from tests.crash.script import operation
+from tests.crash.worker import log_of, write
 from tests.index.world import Item, assert_holds
 
 _LEFTOVER = "belongs to no generation"  # allowed after a kill, gone after the next open
+_LONGEST_S = 0.1  # until a kill from outside; some ten operations
+_OPEN = 0.8  # part of the writers that are killed after the index is open, or by themselves
+_SERVER = get_context("forkserver")  # its forks have all imports, and nothing open
+_SERVER.set_forkserver_preload(
+    ["tests.crash.worker", "rag_search.index.writer", "rag_search.index.store.recovery", "faiss"]
+)
 
 
 @dataclass
@@ -32,12 +41,13 @@ def crash_rounds(folder: Path, *, kills: int, seed: int) -> Tally:
     chance = random.Random(seed)
     tally, held, first = Tally(), dict[str, Item](), 0
     for _ in range(kills):
-        acknowledged = _run_until_killed(folder, seed, first, chance)
+        sent = _run_until_killed(folder, seed, first, chance)
+        acknowledged = sent[1:]
         for number in acknowledged:
             held = operation(seed, number).applied(held)
         first += len(acknowledged)
         in_flight = operation(seed, first)
-        tally.kills[in_flight.kind] += 1
+        tally.kills[in_flight.kind if sent else "opening"] += 1
         tally.acknowledged += len(acknowledged)
         if not _holds(folder, held):
             held = in_flight.applied(held)  # killed between the commit and its acknowledgement
@@ -47,18 +57,34 @@ def crash_rounds(folder: Path, *, kills: int, seed: int) -> Tally:
 
 
 def _run_until_killed(folder: Path, seed: int, first: int, chance: random.Random) -> list[int]:
-    """Start a writer, have it killed, and return the operations it acknowledged."""
+    """Start a writer, have it killed, and return what it sent: OPEN and the operations it acknowledged."""
     kill_at = chance.randint(1, 120) if chance.random() < 0.5 else 0
-    command = [sys.executable, "-m", "tests.crash.worker", str(folder), str(seed), str(first), str(kill_at)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as worker:
-        assert worker.stdout is not None
-        lines = [worker.stdout.readline()]
-        if not kill_at:
-            time.sleep(chance.uniform(0, 0.4))
-            worker.kill()
-        lines += worker.stdout.readlines()
-    assert worker.returncode == -9, f"the writer ended by itself with {worker.returncode}: {' '.join(command)}"
-    return [int(line) for line in lines if line.endswith("\n") and line != "open\n"]
+    receiver, sender = _SERVER.Pipe(duplex=False)
+    writer = _SERVER.Process(target=write, args=(folder, seed, first, kill_at, sender))
+    writer.start()
+    sender.close()
+    sent = _received(receiver, 1) if chance.random() < _OPEN else []
+    if not kill_at:
+        time.sleep(chance.uniform(0, _LONGEST_S))
+        writer.kill()
+    sent += _received(receiver)
+    writer.join()
+    receiver.close()
+    log = log_of(folder).read_text("utf-8") if writer.exitcode != -signal.SIGKILL else ""
+    assert not log, f"the writer of {folder}, {seed}, {first}, {kill_at} ended by itself with {writer.exitcode}: {log}"
+    writer.close()
+    return sent
+
+
+def _received(receiver: Connection, most: float = math.inf) -> list[int]:
+    """Return at most so many numbers, fewer when the sender is dead."""
+    numbers: list[int] = []
+    while len(numbers) < most:
+        try:
+            numbers.append(receiver.recv())
+        except EOFError:
+            break
+    return numbers
 
 
 def _holds(folder: Path, expected: dict[str, Item]) -> bool:

@@ -1,7 +1,6 @@
-"""The writer that gets killed: `python -m tests.crash.worker FOLDER SEED FIRST KILL_AT`.
+"""The writer that gets killed.
 
-Prints the number of each operation once it is committed. KILL_AT: the call to the disk at which it kills itself, in
-the middle of a write if it is one; 0 to wait for a kill from outside.
+It sends the number of each operation once it is committed.
 """
 
 from __future__ import annotations
@@ -10,12 +9,15 @@ import os
 import signal
 import sys
 from itertools import count
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from rag_search.index import open_writer
 from rag_search.index.store.disk import Disk
 from tests.crash.script import operation
 from tests.index.world import MANIFEST
+
+OPEN = -1
 
 
 class DeadlyDisk(Disk):
@@ -64,14 +66,21 @@ def _die() -> int:
     return signal.pause()  # type: ignore[func-returns-value]
 
 
-def main() -> None:
-    folder, seed, first, kill_at = Path(sys.argv[1]), *map(int, sys.argv[2:5])
+def log_of(folder: Path) -> Path:
+    """Return the file that a writer has for its standard error: FAISS prints warnings there."""
+    return folder.with_suffix(".log")
+
+
+def write(folder: Path, seed: int, first: int, kill_at: int, sender: Connection) -> None:
+    """Open the index, send OPEN, and run the operations from `first` on until killed.
+
+    kill_at: the call to the disk at which it kills itself, in the middle of a write if it is one; 0 to wait for a
+    kill from outside.
+    """
+    with log_of(folder).open("w", encoding="utf-8") as log:
+        os.dup2(log.fileno(), sys.stderr.fileno())
     with open_writer(folder, MANIFEST, disk=DeadlyDisk(kill_at)) as writer:
-        print("open", flush=True)
+        sender.send(OPEN)
         for number in count(first):
             operation(seed, number).run(writer)
-            print(number, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+            sender.send(number)

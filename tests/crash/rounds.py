@@ -70,8 +70,8 @@ def _run_until_killed(folder: Path, seed: int, first: int, chance: random.Random
     sent += _received(receiver)
     writer.join()
     receiver.close()
-    log = log_of(folder).read_text("utf-8") if writer.exitcode != -signal.SIGKILL else ""
-    assert not log, f"the writer of {folder}, {seed}, {first}, {kill_at} ended by itself with {writer.exitcode}: {log}"
+    call = f"write({folder}, {seed}, {first}, {kill_at})"
+    assert writer.exitcode == -signal.SIGKILL, f"{call} ended by itself with {writer.exitcode}, see {log_of(folder)}"
     writer.close()
     return sent
 

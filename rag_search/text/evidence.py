@@ -27,7 +27,7 @@ _WORD = re.compile(r"[A-Za-z0-9$@/~\\.#_:=+%-]+", re.ASCII)
 _EDGES = " \t.,;:!?=-/\\'\"()[]{}<>…，。；：！？、（）【】"
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\x00-\x7f]+")
 _VERSION = re.compile(r"[vV]?(\d+(?:\.\d+)+(?:[-.]?(?:rc|beta|alpha|dev|post)[-.]?\d*)?)\Z")
-_CAMEL = re.compile(r"[a-z][A-Z]|[A-Z]{2,}[a-z]{2}|[A-Z][a-z]+[A-Z]")
+_CAMEL = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]{2}")
 _NUMBER_WITH_UNIT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?([A-Za-z%]{1,4})(?![\w%])")
 _NUMBERED = re.compile(r"(?<![\w-])([A-Za-z]{2,20})[ #:-]{1,2}(\d{1,9})(?![\w.]\w)(?!\w)")
 _UNITS = re.compile(r"[kmgt]?i?b|[munp]?s|sec|min|h|d|[kmg]?hz|px|pt|r?em|[kmgt%]|[qr]ps|bit", re.IGNORECASE)
@@ -66,7 +66,7 @@ def evidence_items(query: str) -> list[Item]:
     rest = _ADDRESS.sub(" ", rest)
     for part, weight in _identifiers(rest):
         _add(found, part, weight)
-    return list(found.values())[:MAX_ITEMS]
+    return list(found.values())
 
 
 def normalise(text: str) -> str:
@@ -75,6 +75,8 @@ def normalise(text: str) -> str:
 
 
 def _add(found: dict[str, Item], text: str, weight: float, *, quoted: bool = False) -> None:
+    if len(found) == MAX_ITEMS:
+        return
     text = text.strip()[:MAX_ITEM_CHARS]
     all_terms, spellings = tuple(dict.fromkeys(terms(text))), _spellings(text)
     if all_terms and text.casefold() not in found:
@@ -88,6 +90,7 @@ def _identifiers(text: str) -> Iterator[tuple[str, float]]:
     few = len(text.split()) <= PLAIN_WORDS and text.isascii()
     pairs = [match[0] for match in _NUMBERED.finditer(text) if _is_numbered(match[1])]
     pairs += [match[0] for match in _NUMBER_WITH_UNIT.finditer(text) if _UNITS.fullmatch(match[2])]
+    pairs = list(dict.fromkeys(pairs))[: 2 * MAX_ITEMS]  # each takes another pass over the text
     yield from ((pair, 1.0) for pair in pairs)
     for pair in pairs:
         text = text.replace(pair, " ")

@@ -13,6 +13,7 @@ from typing import Any
 
 import rag_search
 from rag_search.errors import MissingExtraError
+from tests.growth.measure import growth
 
 try:
     from re import _parser as regex_parser
@@ -132,3 +133,67 @@ def _member(members: Any) -> str:
         if str(kind) == "CATEGORY":
             return {"CATEGORY_DIGIT": "1", "CATEGORY_SPACE": " "}.get(str(value), "x")
     return "x"
+
+
+def units(pattern: re.Pattern[Any], alphabet: str) -> list[str]:
+    """Return each character and each pair of characters that may act differently on a pattern.
+
+    Characters that the same steps of a pattern take are one: all of them go the same ways. They are those of the
+    alphabet and those that the pattern names.
+    """
+    source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+    steps = list(_steps(regex_parser.parse(source, pattern.flags & ~re.DEBUG)))
+    named = [chr(code) for step in steps for code in _codes(*step)]
+    kinds: dict[tuple[bool, ...], str] = {}
+    for character in [*alphabet, *named]:
+        either = {character, character.swapcase()} if pattern.flags & re.IGNORECASE else {character}
+        taken = [any(_takes(*step, one) for one in either) for step in steps]
+        kinds.setdefault((character.isalnum(), character == "\n", *taken), character)
+    singles = list(kinds.values())
+    return [*singles, *(one + other for one in singles for other in singles if one != other)]
+
+
+def _steps(nodes: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a pattern that take one character, those in assertions, too."""
+    for kind, value in nodes:
+        if str(kind) in ("LITERAL", "NOT_LITERAL", "IN"):
+            yield str(kind), value
+        elif isinstance(value, (tuple, list)):
+            for part in value[1] if str(kind) == "BRANCH" else value:
+                if isinstance(part, regex_parser.SubPattern):
+                    yield from _steps(part)
+        elif isinstance(value, regex_parser.SubPattern):
+            yield from _steps(value)
+
+
+def _codes(kind: str, value: Any) -> list[int]:
+    """Return the characters that a part of a pattern names."""
+    if kind == "IN":
+        return [code for member, part in value for code in _codes(str(member), part)]
+    return list(value) if kind == "RANGE" else [value] if kind in ("LITERAL", "NOT_LITERAL") else []
+
+
+def _takes(kind: str, value: Any, character: str) -> bool:
+    """Return whether a part of a pattern takes a character."""
+    if kind == "IN":
+        negated = str(value[0][0]) == "NEGATE"
+        return negated != any(_takes(str(member), part, character) for member, part in value)
+    if kind == "RANGE":
+        return bool(value[0] <= ord(character) <= value[1])
+    if kind == "CATEGORY":
+        name = str(value).removeprefix("CATEGORY_")
+        mark = name.removeprefix("NOT_")[0].lower()  # of DIGIT, SPACE, WORD
+        return bool(re.match(f"\\{mark.upper() if name.startswith('NOT_') else mark}", character))
+    return bool((kind == "LITERAL") == (ord(character) == value)) if kind != "NEGATE" else False
+
+
+def failures(use: Use, repeated: list[str]) -> list[str]:
+    """Return what grows too fast: each unit repeated, after each text that leads into the pattern."""
+    found = []
+    for before in prefixes(use.pattern):
+        for unit in repeated:
+            for after in ("", "\0"):
+                problem = growth(use.run, lambda size: before + unit * (size // len(unit)) + after)  # noqa: B023
+                if problem:
+                    found.append(f"{use.where} {use.function}: {before!r}, then {unit!r}, {after!r}: {problem}")
+    return found

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from rag_search.documents import walk
 from rag_search.documents.gitignore import parse_rules
 
 PIECES = st.sampled_from(
@@ -56,6 +58,76 @@ def ours(patterns: Sequence[str], paths: Sequence[str]) -> set[str]:
         if any(rules.decide(folder, is_folder=True) for folder in above) or rules.decide(path, is_folder=False):
             excluded.add(path)
     return excluded
+
+
+COMMON = st.sampled_from(["a", "b"])
+FOLDERS = st.one_of(COMMON, st.sampled_from(["ab", "a b", "é", "[a]", "a.md", "1", "-", "!a", "#b", "a\\b"]))
+STEMS = st.one_of(COMMON, st.sampled_from(["ab", "a b", "é", "1", "]", "*", "a\\", "a.b", "aab", "b1", "#a", "!b"]))
+FILES = st.builds(lambda folders, stem: "/".join([*folders, f"{stem}.md"]), st.lists(FOLDERS, max_size=3), STEMS)
+TREES = st.lists(FILES, min_size=4, max_size=16).map(dict.fromkeys)
+RANDOM_LINES = st.builds(
+    "".join, st.lists(st.one_of(PIECES, FOLDERS, STEMS, st.sampled_from([".md", "*.md", "/"])), max_size=5)
+)
+LIKELY_LINES = st.tuples(  # what matches something, so that the order of rules matters
+    st.sampled_from(["", "", "!", "!", "/", "!/", "**/", "a/", "!a/"]),
+    st.one_of(FOLDERS, STEMS, st.sampled_from(["*", "?", "[a-b]", "a*", "*b"])),
+    st.sampled_from(["", "/", ".md", ".md", "*", "/**", "/*.md"]),
+).map("".join)
+LINES = st.one_of(RANDOM_LINES, LIKELY_LINES, LIKELY_LINES, LIKELY_LINES)
+RULES = st.dictionaries(st.integers(0, 20), st.lists(LINES, min_size=1, max_size=5), min_size=1, max_size=5)
+
+
+def compared(top: Path, files: Iterable[str], rules: Mapping[int, Sequence[str]]) -> tuple[list[str], list[str]]:
+    """Make a tree with ignore files, and return what a walk reads of it and what Git does not ignore."""
+    repository = Path(tempfile.mkdtemp(dir=top))
+    git = ["git", "-c", "core.excludesFile=/dev/null", "-C", str(repository)]
+    subprocess.run([*git, "init", "-q", "--template=", str(repository)], check=True)
+    made = [file for file in files if make_file(repository / file)]
+    folders = sorted({parent for file in made for parent in (repository / file).parents if parent != top.parent})
+    folders = [folder for folder in folders if folder.is_relative_to(repository)]
+    for number, lines in rules.items():
+        (folders[number % len(folders)] / ".gitignore").write_text("\n".join(lines) + "\n", "utf-8")
+    done = subprocess.run(
+        [*git, "check-ignore", "-z", "--stdin"], check=False, input="\0".join(made).encode(), capture_output=True
+    )
+    assert done.returncode in (0, 1), done.stderr.decode()
+    ignored = set(done.stdout.decode().split("\0"))
+    read = sorted(file.path for file in walk([repository], base=repository, on_problem=[].append))
+    shutil.rmtree(repository)
+    return read, sorted(set(made) - ignored)
+
+
+def make_file(path: Path) -> bool:
+    """Make a file with the folders above it; not where a file is above it or a folder in its place."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("# A\n", "utf-8")
+    except OSError:
+        return False
+    return True
+
+
+@settings(max_examples=50)
+@given(TREES, RULES)
+def test_trees_are_read_as_git_does(repository: Path, files: dict[str, None], rules: dict[int, list[str]]) -> None:
+    """Nested ignore files over random trees: a walk reads what Git does not ignore."""
+    read, wanted = compared(repository, files, rules)
+    assert read == wanted
+
+
+@pytest.mark.slow
+@settings(max_examples=1500)
+@given(TREES, RULES)
+def test_many_trees_are_read_as_git_does(repository: Path, files: dict[str, None], rules: dict[int, list[str]]) -> None:
+    read, wanted = compared(repository, files, rules)
+    assert read == wanted
+
+
+@pytest.mark.slow
+@settings(max_examples=1500)
+@given(st.lists(PATTERNS, min_size=1, max_size=3))
+def test_many_patterns_are_those_of_git(repository: Path, patterns: list[str]) -> None:
+    assert ours(patterns, PATHS) == git_ignores(repository, patterns, PATHS)
 
 
 @settings(max_examples=150)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import JsonOption, load_config, print_json, stdout_console
+from rag_search.cli.common import JsonOption, load_config, print_json, stderr_console, stdout_console
 from rag_search.text.amounts import count
 from rag_search.text.sanitize import plain
 
@@ -32,13 +34,19 @@ def copy(
     Example: ragsearch store copy . postgresql://db.example/search
     """
     from rag_search.engines.open import config_at, reading, writing_as
+    from rag_search.errors import InputError
     from rag_search.index.copying import copy_store
 
     config = load_config()
-    with reading(config_at(config, source)) as reader:
-        target_config = config_at(config, target)
-        with writing_as(target_config, reader.manifest, rebuild=rebuild) as writer:
-            report = copy_store(reader, writer)
+    source_config, target_config = config_at(config, source), config_at(config, target)
+    if source_config.index_place == target_config.index_place:
+        raise InputError(f"{target_config.index_place} cannot be copied to itself.", remedy="Name another target.")
+    with (
+        reading(source_config) as reader,
+        writing_as(target_config, reader.manifest, rebuild=rebuild) as writer,
+        _bar() as show,
+    ):
+        report = copy_store(reader, writer, on_commit=show)
     if as_json:
         print_json(asdict(report))
         return
@@ -50,3 +58,14 @@ def copy(
         ),
         soft_wrap=True,
     )
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """Show the progress on a terminal; print nothing elsewhere."""
+    from rich.progress import Progress
+
+    console = stderr_console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("copying", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -171,6 +171,14 @@ def check_profile(config: Config) -> Iterator[Finding]:
     yield Finding("profile", "ok", f"{backends.profile}: {backends.reason}")
 
 
+def check_store(config: Config) -> Iterator[Finding]:
+    """Check that the servers of a shared index answer, and are new enough."""
+    if config.settings.store.url:
+        from rag_search.engines.open import describe_store
+
+        yield Finding("store", "ok", describe_store(config))
+
+
 def check_embedder(config: Config) -> Iterator[Finding]:
     """Check the known answers of the embedder, and that it made the index."""
     from rag_search.engines import factory
@@ -213,6 +221,7 @@ CHECKS: tuple[Check, ...] = (
     check_models,
     check_profile,
     check_ports,
+    check_store,
     check_embedder,
     check_reranker,
 )

@@ -85,6 +85,13 @@ def verify_index(config: Config) -> list[Problem]:
     return verify(config.index_dir)
 
 
+def describe_store(config: Config) -> str:
+    """Return the servers that hold the index, with their versions. Raises StoreUnavailableError, ConfigError."""
+    from rag_search.index.postgres import opening
+
+    return opening.describe_servers(_place(config))
+
+
 def config_at(config: Config, place: str) -> Config:
     """Return the configuration with another index.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,13 @@ class CopyReport:
     chunks: int
 
 
-def copy_store(source: ReadStore, target: WriteStore) -> CopyReport:
-    """Make `target` equal to `source`. An interrupted copy goes on where it ended. Raises what the stores raise."""
+def copy_store(
+    source: ReadStore, target: WriteStore, *, on_commit: Callable[[int, int], None] = lambda *_: None
+) -> CopyReport:
+    """Make `target` equal to `source`. An interrupted copy goes on where it ended. Raises what the stores raise.
+
+    on_commit: called with the number of documents that are done, and of all.
+    """
     if source.pending_count:
         raise InputError(
             f"{source.pending_count:,} passages of {source.path} have no vectors yet.", remedy="Run: ragsearch ingest"
@@ -37,7 +43,7 @@ def copy_store(source: ReadStore, target: WriteStore) -> CopyReport:
     copied = kept = chunks = pending = 0
     removed: list[str] = []
     differences = list(_differences(source, target))  # a commit ends what the target iterates over
-    for path, state, known in differences:
+    for done, (path, state, known) in enumerate(differences, 1):
         if state is None:
             removed.append(path)
             continue
@@ -49,13 +55,22 @@ def copy_store(source: ReadStore, target: WriteStore) -> CopyReport:
         if pending >= COMMIT_CHUNKS:
             target.commit()
             chunks, pending = chunks + pending, 0
+            on_commit(done, len(differences))
     target.remove(removed)
     target.set_roots(source.roots())
-    if (base := source.base()) is not None:
-        target.set_base(Path(base))
+    if (base := _base_of(source)) is not None:
+        target.set_base(base)
     target.commit()
     target.maintain()
     return CopyReport(copied, kept, len(removed), chunks + pending)
+
+
+def _base_of(source: ReadStore) -> Path | None:
+    """Return the folder that paths are relative to; an index in a folder records it relative to that folder."""
+    base = source.base()
+    if base is None or not isinstance(source.path, Path):
+        return None if base is None else Path(base)
+    return Path(os.path.normpath(source.path / base))
 
 
 def _copy_document(source: ReadStore, target: WriteStore, path: str, state: FileState) -> int:

@@ -74,3 +74,15 @@ def test_remove_takes_documents_out(indexed: Path, run: Run) -> None:
 def test_git_does_not_see_the_indexes(indexed: Path) -> None:
     assert (indexed / "indexes" / ".gitignore").read_text() == "*\n"
     assert sorted(path.name for path in (indexed / "indexes").iterdir()) == [".gitignore", "default"]
+
+
+def test_store_copy_between_folders(indexed: Path, run: Run) -> None:
+    """A copy answers as its source; a second one changes nothing, and nothing is copied to itself."""
+    assert "3 documents copied" in run("store", "copy", ".", "./twin").out
+    assert "0 documents copied (0 chunks), 3 unchanged" in run("store", "copy", ".", "./twin").out
+    asked = ("query", "how", "--min-score", "0", "-l")
+    assert run(*asked, "--index", "./twin").out == run(*asked).out
+    refused = run("store", "copy", ".", ".", "--rebuild")
+    assert refused.code == 2
+    assert "cannot be copied to itself" in refused.err
+    assert run(*asked).out

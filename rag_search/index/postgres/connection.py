@@ -8,22 +8,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rag_search.errors import IndexStoreError, MissingExtraError, StoreUnavailableError, first_line
+from rag_search.errors import ConfigError, IndexStoreError, MissingExtraError, StoreUnavailableError, first_line
 from rag_search.runtime.http import without_credentials
 
 try:
     import psycopg
     from pgvector.psycopg import register_vector
     from psycopg import sql
+    from psycopg.conninfo import conninfo_to_dict
 except ImportError as error:
     raise MissingExtraError(error.name or "psycopg", "postgres") from error
 
 CONNECT_S = 5.0
+LEAST_PGVECTOR = (0, 8)  # its filtered searches go on until they have enough rows
 ANSWER_S = 30.0  # for one answer; building an index has no limit
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 # A transaction stays open while texts are encoded. The server, too, looks whether the other machine is still there.
 _SETTINGS = {"idle_in_transaction_session_timeout": 0, **{f"tcp_{name}": value for name, value in _KEEPALIVE.items()}}
 _LOST = "Check that the database runs and can be reached, then run the command again: what was committed is kept."
+_REFUSALS = ("password", "authentication", "does not exist", "pg_hba.conf")
+_REFUSED = "Correct store.url; a password is taken from ~/.pgpass or PGPASSWORD."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
 
 def connect(place: Place) -> Connection:
-    """Open a connection without implicit transactions. Raises psycopg.Error, and IndexStoreError without pgvector."""
+    """Open a connection without implicit transactions.
+
+    Raises psycopg.Error, ConfigError for an address that cannot be read, IndexStoreError without pgvector.
+    """
+    _check_address(place.url)
     connection = Connection.connect(
         place.url,
         autocommit=True,
@@ -72,7 +80,7 @@ def connect(place: Place) -> Connection:
     try:
         for name, value in _SETTINGS.items():
             connection.execute(f"SET {name} = {value}")
-        connection.home = _vector_namespace(connection)
+        connection.home, _ = vector_extension(connection)
         search_in(connection)
         register_vector(connection)
     except BaseException:
@@ -81,15 +89,31 @@ def connect(place: Place) -> Connection:
     return connection
 
 
+def _check_address(url: str) -> None:
+    """Raise ConfigError, which does not show the address: it may hold a password."""
+    try:
+        ports = str(conninfo_to_dict(url).get("port") or "0").split(",")
+    except psycopg.ProgrammingError:
+        ports = [""]
+    if not all(port.isdigit() for port in ports):
+        raise ConfigError(
+            "store.url is not an address of PostgreSQL.", remedy="Write it as postgresql://user@host:port/database"
+        )
+
+
 def search_in(connection: Connection, *namespaces: str) -> None:
     """Look for tables in these schemas, in this order, and for the types of pgvector."""
     path = sql.SQL(", ").join(map(sql.Identifier, (*namespaces, connection.home)))
     connection.execute(sql.SQL("SET search_path TO {}").format(path))
 
 
-def _vector_namespace(connection: Connection) -> str:
-    """Return the schema of pgvector, which is added to the database if that is allowed."""
-    query = "SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"
+def vector_extension(connection: Connection) -> tuple[str, str]:
+    """Return schema and version of pgvector, which is added to the database if that is allowed.
+
+    Raises IndexStoreError when it is not there, or too old.
+    """
+    query = """SELECT nspname, extversion FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
+        WHERE extname = 'vector'"""
     row = connection.execute(query).fetchone()
     if row is None:
         try:
@@ -100,7 +124,13 @@ def _vector_namespace(connection: Connection) -> str:
                 remedy="Install pgvector 0.8 or later and run in the database: CREATE EXTENSION vector",
             ) from error
         row = connection.execute(query).fetchone()
-    return str(row[0]) if row else "public"
+    schema, version = row or ("public", "0")
+    if tuple(map(int, version.split(".")[:2])) < LEAST_PGVECTOR:
+        raise IndexStoreError(
+            f"the database has pgvector {version}, and 0.8 is needed.",
+            remedy="Install a later one and run in the database: ALTER EXTENSION vector UPDATE",
+        )
+    return schema, version
 
 
 @contextmanager
@@ -112,6 +142,14 @@ def database_errors(place: Place) -> Iterator[None]:
         remedy = "Free some space and run the command again: what was committed is kept."
         raise IndexStoreError(f"{place}: {first_line(error)}.", remedy=remedy) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise StoreUnavailableError(f"{place} does not answer: {first_line(error)}.", remedy=_LOST) from error
+        raise _unavailable(place, error) from error
     except psycopg.Error as error:
         raise IndexStoreError(f"{place}: {first_line(error)}.", remedy="Run: ragsearch verify") from error
+
+
+def _unavailable(place: Place, error: psycopg.Error) -> StoreUnavailableError:
+    """Return the error for a server that does not answer, or that refuses the user or the database."""
+    reason = first_line(error).rpartition(" failed: ")[2].removeprefix("FATAL:").strip()
+    if any(word in reason for word in _REFUSALS):
+        return StoreUnavailableError(f"{place} refuses the connection: {reason}.", remedy=_REFUSED)
+    return StoreUnavailableError(f"{place} does not answer: {reason}.", remedy=_LOST)

@@ -56,6 +56,11 @@ class MilvusVectors:
                 f"http://{parts.hostname}:{parts.port or 19530}", token=token, timeout=timeout_s
             )
 
+    def version(self) -> str:
+        """Return name and version of the server."""
+        with self._errors():
+            return f"Milvus {str(self._client.get_server_version(timeout=self._timeout)).removeprefix('v')}"
+
     def create(self, dim: int) -> None:
         """Make the collection unless it is there."""
         with self._errors():

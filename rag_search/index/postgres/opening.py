@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psycopg
 from psycopg import sql
 
 from rag_search.index.postgres import state
-from rag_search.index.postgres.connection import Connection, Place, connect, database_errors
+from rag_search.index.postgres.connection import Connection, Place, connect, database_errors, vector_extension
 from rag_search.index.postgres.lease import LEASE_S, Lease
 from rag_search.index.postgres.reader import PostgresReader
 from rag_search.index.postgres.session import Session
@@ -34,6 +34,17 @@ def open_reader(place: Place, *, vectors: VectorStore | None = None) -> Postgres
     except BaseException:
         snapshot.close()
         raise
+
+
+def describe_servers(place: Place) -> str:
+    """Return the names and versions of the servers. Raises StoreUnavailableError, IndexStoreError, ConfigError."""
+    with database_errors(place), connect(place) as connection:
+        names = [f"PostgreSQL {connection.info.parameter_status('server_version')}"]
+        names.append(f"pgvector {vector_extension(connection)[1]}")
+    if vectors := open_vectors(place, 0):
+        with closing(vectors):
+            names.append(vectors.version())
+    return ", ".join(names)
 
 
 def open_writer(

@@ -30,6 +30,10 @@ class VectorStore(Protocol):
 
     place: str
 
+    def version(self) -> str:
+        """Return name and version of the server."""
+        ...
+
     def create(self, dim: int) -> None:
         """Make the collection unless it is there."""
         ...

@@ -12,7 +12,10 @@ from urllib.parse import unquote
 from rag_search.text.dates import day_in_name
 from rag_search.text.sanitize import plain
 
-DATE_KEYS = ("updated", "lastmod", "last_update.date", "last_modified_at", "ms.date", "modified", "date")
+DATE_KEYS = (  # the change of a page in the words of each site generator, then its publication
+    *("updated", "lastmod", "last_update.date", "lastUpdated", "last_updated", "last_modified_at", "date-modified"),
+    *("ms.date", "modified", "date.updated", "date", "date.created", "created"),
+)
 _US_KEYS = ("ms.date",)  # written as 01/31/2024
 
 _DATE = re.compile(r"\s*(\d{4})(?:[-/.]|年)(\d{1,2})(?:[-/.]|月)(\d{1,2})(?!\d)")

@@ -11,7 +11,8 @@ from rag_search.records import Hit, SearchResult
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import snippet
-from rag_search.text.passages import body_of
+from rag_search.text.data_uris import without_data
+from rag_search.text.passages import all_headings, body_of
 from rag_search.text.sanitize import json_text, one_line, plain
 
 SCHEMA = 1
@@ -50,7 +51,7 @@ def _hit(hit: Hit, mapper: PathMapper) -> dict[str, Any]:
         "line_best": hit.line,
         "title": chunk.title,
         "heading_path": list(chunk.heading_path),
-        "text": chunk.text,
+        "text": without_data(chunk.text),
         "scores": {
             "dense": scores.dense,
             "lexical": scores.lexical,
@@ -114,7 +115,7 @@ def to_markdown(results: Sequence[SearchResult], mapper: PathMapper) -> str:
             lines.append("no confident match\n")
         for hit in result.hits:
             where = f"{mapper.printed(hit.chunk.path)}:{hit.line}"
-            heading = _md(" > ".join((hit.chunk.title, *hit.chunk.heading_path)))
+            heading = _md(" > ".join((hit.chunk.title, *all_headings(hit.chunk, hit.line))))
             lines.append(f"{hit.rank}. {heading} — `{where.replace('`', '')}` ({hit.score:.2f})")
             lines.append(f"   > {_md(snippet(body_of(hit.chunk), result.query, sentence=hit.sentence))}\n")
     return "\n".join(lines) + "\n"

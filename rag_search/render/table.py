@@ -19,7 +19,7 @@ from rag_search.render.editors import link
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet
-from rag_search.text.passages import body_of
+from rag_search.text.passages import all_headings, body_of
 from rag_search.text.sanitize import one_line, plain
 
 SNIPPET_LINES = 3
@@ -116,7 +116,7 @@ def _passage(hit: Hit, query: str, mapper: PathMapper, width: int, links: str) -
 
 def _heading(hit: Hit) -> Text:
     heading = Text(one_line(hit.chunk.title), style="bold cyan")
-    for part in hit.chunk.heading_path:
+    for part in all_headings(hit.chunk, hit.line):
         heading.append(" › ", style="dim").append(one_line(part), style="cyan")
     return heading
 

@@ -9,6 +9,7 @@ from rag_search.errors import InputError
 from rag_search.records import Document, Hit, SearchResult
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
+from rag_search.text.data_uris import without_data
 from rag_search.text.dates import marked_day
 from rag_search.text.sanitize import one_line, plain, visible
 
@@ -29,7 +30,7 @@ def document_text(document: Document, path: str, first: int, last: int | None, l
 
     Raises InputError for lines that the document does not have.
     """
-    lines = document.text.split("\n")
+    lines = without_data(document.text).split("\n")
     stop = min(len(lines), last or len(lines))
     if first < 1 or first > len(lines) or stop < first:
         raise InputError(
@@ -61,7 +62,7 @@ def _hit_text(hit: Hit, mapper: PathMapper) -> str:
     place = f"{mapper.printed(chunk.path)}:{chunk.line_start}-{chunk.line_end}"
     head = f"{hit.rank}. {place} ({hit.score:.2f}) {headings}".rstrip()
     others = ", ".join(f"{sibling.line_start}-{sibling.line_end}" for sibling in hit.siblings[:SIBLINGS])
-    text = "\n".join(map(_plain_line, chunk.text.strip("\n").split("\n")))
+    text = "\n".join(map(_plain_line, without_data(chunk.text).strip("\n").split("\n")))
     return "\n".join([head, text, *([f"also lines {others}"] if others else [])])
 
 

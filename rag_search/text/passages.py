@@ -7,6 +7,7 @@ import re
 from rag_search.records import Chunk
 from rag_search.text.sanitize import plain
 
+_HEADING = re.compile(r" {0,3}(#{1,6}|={2,6}|\*{1,6})[ \t]")  # Markdown and AsciiDoc, AsciiDoc, Org
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`|\[\](){}\\^]{3,300}")
 
 Line = tuple[str, int]  # visible text, and the 1-based line of the document in which it begins
@@ -29,6 +30,23 @@ def body_lines(chunk: Chunk) -> list[Line]:
         if len(lines) > 1 and _shows(lines[0], one_line(part)):
             lines.pop(0)
     return [(text, chunk.line_start) for text in lines]
+
+
+def all_headings(chunk: Chunk, line: int) -> tuple[str, ...]:
+    """Return the heading path of a line of the document: that of the chunk, and the headings in it above the line.
+
+    Small sections share a chunk, whose own path is what they have in common.
+    """
+    raw, shown = chunk.text.split("\n"), {number: text for text, number in reversed(body_lines(chunk))}
+    above: list[tuple[int, str]] = []
+    for place, marked in enumerate(raw[: max(0, line - chunk.line_start + 1)]):
+        text = shown.get(chunk.line_start + place, "").strip()
+        mark = _HEADING.match(marked)
+        if text and mark and not text.startswith(mark[1]):
+            level = len(mark[1])
+            above = [*((other, name) for other, name in above if other < level), (level, text)]
+    known = {chunk.title, *chunk.heading_path}
+    return (*chunk.heading_path, *(name for _, name in above if name not in known))
 
 
 def _shows(line: str, part: str) -> bool:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from rag_search.records import Chunk
-from rag_search.text.passages import body_lines, body_of, hidden_addresses
+from rag_search.text.data_uris import without_data
+from rag_search.text.passages import all_headings, body_lines, body_of, hidden_addresses
+from tests.documents.test_dialects import chunks_of
 
 TEXT = "## Part\n\nSee [the guide](https://a.example/guide-7) and <https://b.example/>.\n"
 PASSAGE = "Title\nPart\nSee the guide and <https://b.example/>."
@@ -27,3 +31,53 @@ def test_an_old_index_has_the_line_of_the_chunk() -> None:
 
 def test_addresses_that_a_reader_does_not_see() -> None:
     assert hidden_addresses(CHUNK) == ["https://a.example/guide-7"]
+
+
+GLOSSARY = """\
+{top} Glossary
+
+{one} Tiller
+
+A handle.
+
+{one} Winch
+
+{code}
+# no heading
+{end}
+
+A drum.
+
+{two} Of wood
+
+Old.
+
+{one} Zinc
+
+A rod.
+"""
+GLOSSARIES = {
+    "glossary.md": GLOSSARY.format(top="#", one="##", two="###", code="```sh", end="```"),
+    "glossary.adoc": GLOSSARY.format(top="=", one="==", two="===", code="----", end="----"),
+    "glossary.org": GLOSSARY.format(top="#+TITLE:", one="*", two="**", code="#+BEGIN_SRC sh", end="#+END_SRC"),
+}
+
+
+@pytest.mark.parametrize("path", GLOSSARIES)
+def test_small_sections_in_one_chunk_keep_their_headings(path: str) -> None:
+    """The heading path of a line of a glossary is that of its entry, with headings above it, and not of code."""
+    lines = GLOSSARIES[path].split("\n")
+    found = {}
+    for chunk in chunks_of(GLOSSARIES[path], path):
+        found |= {lines[n - 1]: all_headings(chunk, n) for n in range(chunk.line_start, chunk.line_end + 1)}
+    assert {line: found[line] for line in ("A handle.", "A drum.", "Old.", "A rod.")} == {
+        "A handle.": ("Tiller",), "A drum.": ("Winch",), "Old.": ("Winch", "Of wood"), "A rod.": ("Zinc",),
+    }  # fmt: skip
+    assert found[lines[0]] == ()
+
+
+def test_base64_of_data_uris_is_cut() -> None:
+    text = f"![a](data:image/png;base64,{'QUJD' * 30})\n\ndata:text/plain;base64,QUJD and ;base64,{'QUJD' * 30}\n"
+    assert without_data(text) == (
+        f"![a](data:image/png;base64,…)\n\ndata:text/plain;base64,QUJD and ;base64,{'QUJD' * 30}\n"
+    )

@@ -16,7 +16,7 @@ from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet_with_best
 from rag_search.rerank.rank import RankedPassage
-from rag_search.text.passages import body_of
+from rag_search.text.passages import all_headings, body_of
 from rag_search.text.sanitize import plain
 
 SNIPPET_CELLS = 320
@@ -96,7 +96,7 @@ def status_html(status: Mapping[str, object]) -> str:
 
 def _hit(hit: Hit, query: str, mapper: PathMapper, editor: str) -> str:
     chunk = hit.chunk
-    heading = "".join(f'<span class="under"> › {safe(part)}</span>' for part in chunk.heading_path)
+    heading = "".join(f'<span class="under"> › {safe(part)}</span>' for part in all_headings(chunk, hit.line))
     title = _opener(chunk, chunk.line_start, chunk.line_end, f"{safe(chunk.title)}{heading}", "title")
     place = f"{safe(mapper.printed(chunk.path))}:{hit.line}"
     text, best = snippet_with_best(body_of(chunk), query, cells=SNIPPET_CELLS, sentence=hit.sentence)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from rag_search.documents.formats.base import Edit
+from rag_search.text.data_uris import DATA_URI
 from rag_search.text.lines import LINE_END
 
 MAX_STATEMENT_LINES = 400
 
-_DATA_URI = re.compile(r"data:[a-z]{1,20}/[\w.+-]{1,60}(?:;[\w=-]{1,40}){0,4};base64,[A-Za-z0-9+/=_%-]{64,}")
 _FENCE = re.compile(r"[ \t>]{0,12}(`{3,}|~{3,})")
 _IMPORT = re.compile(r"import\s(?:[\w*{}\s,$]{1,300}?\sfrom\s+)?[\"'{]|import\s+[\w*{][\w*{}\s,$]{0,300}$")
 _EXPORT = re.compile(r"export\s+(?:const|let|var|function|async|class|default|type|interface|\{|\*)")
@@ -21,7 +21,7 @@ _OPENING, _CLOSING = frozenset("{[("), frozenset("}])")
 def data_uris(text: str) -> Iterator[Edit]:
     """Yield edits that hide base64 data."""
     if ";base64," in text:
-        yield from (Edit(*match.span()) for match in _DATA_URI.finditer(text))
+        yield from (Edit(*match.span()) for match in DATA_URI.finditer(text))
 
 
 def hidden_lines(text: str, starts: Sequence[int], first_line: int, *, is_mdx: bool) -> list[Edit]:

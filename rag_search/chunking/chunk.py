@@ -25,7 +25,7 @@ from rag_search.text.lines import line_of
 from rag_search.text.passages import Line, one_line
 from rag_search.text.sanitize import plain
 
-CHUNKING_VERSION = 4
+CHUNKING_VERSION = 5
 MIN_BUDGET = 16
 HEAD_SHARE = 3  # title and heading path take at most a third of a passage
 SLACK = 4  # tokens: joining pieces can make a token or two more than they had apart

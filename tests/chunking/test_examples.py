@@ -112,7 +112,7 @@ def test_what_nobody_sees_does_not_reach_the_passage() -> None:
     )
     passage = only(text).passage
     assert "Read the guide and a diagram." in passage
-    assert "ref, label and <http://shown.example>." in passage
+    assert "ref, label and http://shown.example." in passage
     assert "in a box next" in passage
     assert "target.example" not in passage and "secret" not in passage and "class" not in passage
 

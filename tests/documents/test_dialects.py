@@ -176,6 +176,38 @@ PAGES = {
         "Set `search: false{:js}` or `{:.no}` in `a{:b c}`.\n", "file", "Set search: false or {:.no} in a{:b c}."),
     "comments of MDX over blank lines": Page(
         "# T\n\n{/*\nhidden\n\nstill hidden\n*/}\n\nText {/* note */}stays.\n", "T", "Text stays.", "a/b.mdx"),
+    "addresses in angle brackets": Page(
+        "# T\n\nSee <https://a.example/docs/>, (<https://a.example/b>), <me@a.example>, <doc:Closures>, <xref:System.Text?x=1>.\n", "T",
+        "See https://a.example/docs/, (https://a.example/b), me@a.example, Closures, System.Text."),
+    "bookdown": Page(
+        "# (PART) Basics {-}\n\n\\index{pumps!old}\n\\indexc{x()}\n\nChapter \\@ref(pumps) has `r nrow(x)` rows.\n\n\\newpage\n\n"
+        "```{r}\nx\n```\n\n## Outline {-}\n\nC:\\newpage and {-} stay.\n", "Basics",
+        "Chapter  has  rows.\n```{r}\nx\n```\nC:\\newpage and {-} stay.", "book/basics.Rmd"),
+    "Documenter.jl": Page(
+        "```@meta\nCurrentModule = A\n```\n\n# [Pools](@id pools)\n\n```@autodocs\nModules = [A]\n```\n\nSee [`open`](@ref).\n\n"
+        "```@docs\nA.open\n```\n", "Pools", "See open.\n```@docs\nA.open\n```"),
+    "MDC": Page(
+        "# Pools\n\n::page-hero\n---\nlinks:\n  - label: hidden\n---\n#title{unwrap=\"p\"}\nFast **pools**\n\n  :::feature{icon=\"i-x\"}\n"
+        "    Inner [text]{.red} and :icon{name=\"i-x\"}:abbr[HTML]{title=\"t\"}.\n  :::\n::\n\nAfter a :: b, std::x[1] and 10:30.\n",
+        "Pools", "Fast pools\nInner text and HTML.\nAfter a :: b, std::x[1] and 10:30."),
+    "calls of MDN": Page(
+        "{{APIRef(\"DOM\")}}{{AvailableInWorkers}}\n\nUse {{domxref(\"Element.click()\")}}, {{Glossary(\"JSON\", \"text\")}} or {{htmlelement('a')}}.\n\n"
+        "{{Compat}}\n\n{{value}} and {{ url(\"x\") }} stay.\n", "file",
+        "Use Element.click(), text or <a>.\n{{value}} and {{ url(\"x\") }} stay."),
+    "names for texts": Page(
+        "Use {% data variables.product.prodname_actions %}{% ifversion ghes %} here{% endif %}.\n\n"
+        "{% data reusables.x %}\n\nA {% term integration %} {% icon \"mdi:x\" %}.\n", "file",
+        "Use actions here.\nx\nA integration ."),
+    "Hugo shortcodes over several lines": Page(
+        "# T\n\n{{< img\n  src=\"a.png\"\n  alt=\"A park\"\n>}}\n\n> quoted\n", "T", "A park\nquoted"),
+    "Writerside titles": Page("[//]: # (title: Get started)\n[//]: # (description: x)\n\nText.\n\n## A\n\nB.\n", "Get started", "Text.\nB."),
+    "a table up to the end of its directive": Page(
+        ":::{table} Caption\n| a | b |\n|---|---|\n| c | d |\n:::\n\nEnd.\n", "file", "Caption\na | b\nc | d\nEnd."),
+    "objects in attributes": Page(
+        "# T\n\n<Grid\n  labels={{a: 'b'}}\n  items={[{ title: 'x', images: { dark: { src: y } } }]}\n/>\n\nEnd.\n", "T", "End.", "a/b.mdx"),
+    "module code in the first line": Page("export const metadata = {\n  title: 'x'\n}\n\nText.\n", "b", "Text.", "a/b.mdx"),
+    "tags in a home page": Page("---\nhero:\n  title: '404'\n  tagline: <strong>Lost.</strong> Go<br>home\n---\n", "file", "404\nLost. Go home"),
+    "a footnote after an exclamation mark": Page("Yes![^1] No!\n\n[^1]: Note.\n", "file", "Yes! No!\nNote."),
     "quote lines": Page("> a\n>\n> - b\n>   > c\n>\n> ```\n> > code\n> ```\n", "file", "a\n- b\nc\n```\n> code\n```"),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from rag_search.documents.formats.markdown.directives import with_open_directive
 from rag_search.documents.formats.markdown.edits import document_edits
 from rag_search.documents.formats.markdown.front_matter import begins_with_properties, front_matter, front_matter_text
 from rag_search.documents.formats.markdown.headings import title_of, with_headings
-from rag_search.documents.formats.markdown.regions import data_uris, hidden_lines, masked
+from rag_search.documents.formats.markdown.regions import data_uris, has_components, hidden_lines, masked
 from rag_search.documents.formats.visible import VisibleText
 from rag_search.text.lines import LINE_END, line_of, line_starts
 
@@ -62,7 +62,7 @@ class Markdown:
         """Return the grammar of blocks: that of MDX also for Markdown that imports components and uses them."""
         if self.is_mdx or any(text.startswith("import ", edit.start) for edit in hidden):
             return "mdx"
-        return "outline" if begins_with_properties(text) else "commonmark"
+        return "outline" if begins_with_properties(text) or has_components(text) else "commonmark"
 
 
 class Mdx(Markdown):

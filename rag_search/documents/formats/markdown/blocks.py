@@ -21,7 +21,13 @@ from markdown_it.rules_block.table import table
 from markdown_it.token import Token
 
 from rag_search.documents.formats.base import Block
-from rag_search.documents.formats.markdown.rules import admonition, cjk_heading, jsx_tags, loose_paragraph
+from rag_search.documents.formats.markdown.rules import (
+    admonition,
+    cjk_heading,
+    jsx_tags,
+    long_shortcode,
+    loose_paragraph,
+)
 from rag_search.text.lines import LINE_END
 
 MAX_NESTING = 40  # a list takes two; deeper than anything people write, shallow enough for recursion
@@ -87,6 +93,7 @@ def _parser(grammar: Grammar) -> MarkdownIt:
     interrupting: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     parser.block.ruler.before("fence", "admonition", admonition, interrupting)
     parser.block.ruler.before("heading", "cjk_heading", cjk_heading)
+    parser.block.ruler.before("blockquote", "shortcode", long_shortcode, interrupting)
     if grammar != "commonmark":
         parser.disable("code")
         parser.block.ruler.at("paragraph", loose_paragraph)
@@ -104,6 +111,8 @@ def _whole_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     terminators = state.md.block.ruler.getRules("blockquote")
     line = start + 2
     while line < end and not state.isEmpty(line) and state.sCount[line] >= state.blkIndent:
+        if state.src.startswith(":::", state.bMarks[line] + state.tShift[line]):
+            break  # the end of a MyST directive or a container
         if state.is_code_block(line) or any(rule(state, line, end, True) for rule in terminators):
             break
         line += 1

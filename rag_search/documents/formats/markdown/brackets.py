@@ -31,7 +31,7 @@ _ATTRIBUTE = (
     r"""(?:[#.][\w:-]{1,100}|:[\w.-]*|[\w:@-]{1,60}=(?:"[^"{}\r\n]{0,300}"|'[^'{}\r\n]{0,300}'|[^\s"'{}]{1,100}))"""
 )
 _ATTRIBUTES = re.compile(rf"\{{:?[ \t]*{_ATTRIBUTE}(?:[ \t]+(?:{_ATTRIBUTE}|[\w-]{{1,60}})){{0,20}}[ \t]*\}}")
-_ANCHOR = re.compile(r"\{[ \t]?[#.:][^{}\r\n]{0,200}\}")
+_ANCHOR = re.compile(r"\{[ \t]?[#.:][^{}\r\n]{0,200}\}|\{-\}(?=[ \t]*(?:[\r\n]|\Z))")
 _ROLE = re.compile(r"\{([A-Za-z][\w:+.-]{0,40})\}(`{1,3})(?!`)([^`]{1,300})\2(?!`)")
 _ROLE_TARGET = re.compile(r"(?<!\s)\s*<[^<>]*>$")
 _EXPRESSION = re.compile(r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}+\}){0,500}+\}){0,1000}+\}")
@@ -41,6 +41,8 @@ _STRING = re.compile(r"""\{\s*(?:"([^"{}]*)"|'([^'{}]*)'|`([^`{}$]*)`)\s*\}""")
 
 def read_bracket(text: str, start: int, end: int) -> Replacement | None:
     """Return the end and the visible text of a footnote mark or a wiki link at `start`, None if there is none."""
+    if text.startswith("![^", start) and (footnote := _FOOTNOTE.match(text, start + 1, end)):
+        return footnote.end() - len(footnote[1] or ""), "!"
     if footnote := _FOOTNOTE.match(text, start, end):
         begins_line = not text[max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1 : start].strip(" \t>")
         return (footnote.end() if begins_line else footnote.end() - len(footnote[1] or "")), ""
@@ -118,7 +120,7 @@ def may_be_attributes(text: str, stretch: int, start: int, end: int) -> bool:
     first = text[start + 1 : start + 3].lstrip()[:1]
     before = text[start - 1] if start > stretch else "\n"
     is_line = before in "\r\n" and text[end : end + 1] in ("\r", "\n", "")
-    return first in ("#", ".", ":") or before in ")]}*_`" or is_line
+    return first in ("#", ".", ":", "-") or before in ")]}*_`" or is_line
 
 
 def read_role(text: str, start: int, end: int) -> list[Edit]:

@@ -23,6 +23,7 @@ _OPTION_BLOCK = re.compile(r"[ \t]*---$")  # options of a MyST directive in YAML
 _COLON_DIRECTIVE = re.compile(r"[ \t>]*:{3,}[ \t]*\{")
 _RUST_HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")  # mdBook compiles these lines and does not show them
 _DIRECTIVE_INFO = re.compile(r"[ \t>]*[`~:]{3,}[ \t]*\{([\w:.-]*)")
+_NOT_SHOWN = re.compile(r"[ \t>]*[`~]{3,}[ \t]*@(?:autodocs|contents|index|meta|setup)\b")  # Documenter.jl
 _RUST_INFO = re.compile(r"[ \t>]*[`~]{3,}[ \t]*rust\b")
 
 _Line = tuple[int, int]  # offsets of a line without its line end and the blanks before it
@@ -105,7 +106,9 @@ def _fence_edits(text: str, lines: Sequence[_Line]) -> Iterator[Edit]:
     """Hide options at the top of a directive or a notebook cell, and lines of Rust that mdBook hides."""
     begin, end = lines[0]
     first = text[begin:end]
-    if directive := _DIRECTIVE_INFO.match(first):
+    if _NOT_SHOWN.match(first):
+        yield Edit(begin, lines[-1][1])
+    elif directive := _DIRECTIVE_INFO.match(first):
         if directive[1] in EMPTY_DIRECTIVES:
             yield Edit(begin, lines[-1][1])
             return

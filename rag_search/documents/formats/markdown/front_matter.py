@@ -5,6 +5,7 @@
 {...}            JSON (Hugo); Hexo writes it without braces, up to a line `;;;`
 % Title          Pandoc: title, author, date
 title:: Title    Logseq
+[//]: # (title: Title)    Writerside
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rag_search.documents.formats.fields import Fields, json_fields, property_fields, toml_fields, yaml_fields
+from rag_search.documents.formats.markdown.inline import plain_inline
 
 MAX_CHARS = 64 * 1024
 MAX_HOME_CHARS = 600  # of a home page in front matter: one edit cannot be cut
@@ -32,6 +34,8 @@ _HEXO = re.compile(
 _HEXO_JSON = re.compile(rf"(\"[\w-]+\":[^\r\n]*{_END}(?:[^\r\n]+{_END}){{0,60}}?);;;+[ \t]*(?:{_END}|\Z)")
 _PANDOC = re.compile(rf"%[ \t][^\r\n]*(?:{_END}(?:%[ \t]*|[ \t]+)[^\r\n]*){{0,6}}(?:{_END}|\Z)")
 _PROPERTIES = re.compile(rf"(?:[A-Za-z][\w./-]{{0,60}}::(?:[ \t][^\r\n]*)?(?:{_END}|\Z))+")
+_WRITERSIDE = re.compile(rf"(?:\[//\]: # \([a-z-]{{1,40}}:[^\r\n]{{0,300}}\)[ \t]*(?:{_END}|\Z))+")
+_WRITERSIDE_FIELD = re.compile(r"# \(([a-z-]+):[ \t]*([^\r\n]*)\)")
 
 _NONE = Fields({})
 
@@ -62,6 +66,8 @@ def front_matter(text: str) -> FrontMatter:
         return FrontMatter(fields, match.end()) if fields.values else _no()
     if match := _PANDOC.match(text):
         return FrontMatter(Fields(_pandoc(match[0])), match.end())
+    if match := _WRITERSIDE.match(text):
+        return FrontMatter(Fields(dict(_WRITERSIDE_FIELD.findall(match[0]))), match.end())
     if match := _PROPERTIES.match(text):
         return FrontMatter(property_fields(match[0]), match.end())
     return _no()
@@ -75,12 +81,12 @@ def begins_with_properties(text: str) -> bool:
 def front_matter_text(values: Mapping[str, Any]) -> str:
     """Return the text of a home page that VitePress makes from front matter: `hero` and `features`."""
     hero = values.get("hero")
-    parts = [hero.get(key) for key in ("name", "text", "tagline")] if isinstance(hero, Mapping) else []
+    parts = [hero.get(key) for key in ("name", "title", "text", "tagline")] if isinstance(hero, Mapping) else []
     features = values.get("features")
     for feature in features if isinstance(features, list) else ():
         if isinstance(feature, Mapping):
             parts += [feature.get("title"), feature.get("details")]
-    return "".join(f"{part}\n" for part in parts if isinstance(part, str))[:MAX_HOME_CHARS]
+    return "".join(f"{plain_inline(part)}\n" for part in parts if isinstance(part, str))[:MAX_HOME_CHARS]
 
 
 def _no() -> FrontMatter:

@@ -15,6 +15,7 @@ TITLE_WITHIN_CHARS = 64 * 1024  # a heading further down does not name the docum
 INTRODUCTION_CHARS = 300  # more text before the only heading of level 1, and that is not the title
 BADGE_CHARS = 60  # the same for the first of several
 
+_BOOK_PART = re.compile(r"^\((?:PART|APPENDIX)\\?\*?\)[ \t]+(?=.*\{-\}$)")  # bookdown
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _SUMMARY = re.compile(
     r"^[ \t]*(?:<details\b[^<>\r\n]{0,300}>[ \t]*)?<summary\b[^<>]{0,300}>"
@@ -36,7 +37,7 @@ def with_headings(blocks: Sequence[Block], text: str, starts: Sequence[int], con
     found: list[Block] = []
     for block in blocks:
         if block.kind == "heading":
-            found.append(replace(block, content=plain_inline(block.content, context=context)))
+            found.append(replace(block, content=plain_inline(_BOOK_PART.sub("", block.content), context=context)))
         elif block.kind in ("html", "paragraph"):
             found += _split_html(block, text, bounds, context)
         else:

@@ -26,18 +26,16 @@ from rag_search.documents.formats.markdown.brackets import (
     read_role,
 )
 from rag_search.documents.formats.markdown.context import Context
+from rag_search.documents.formats.markdown.marks import read_address, read_colon, read_latex, read_pair
 from rag_search.documents.formats.markdown.tags import Replacement, read_braces, read_tag
 
 MAX_TARGET_CHARS = 4_000
 
 _MARKS = re.compile(  # every alternative begins with a plain character: see `whole_lines.TRIGGER`
-    r"\\|``*|\*\**|__*|~~+|!\[|\[|\]|<|&|\{|==|%%|\$|\(\((?=[0-9a-f]{8}-)|:(?=(?:material|octicons|fontawesome|simple)-)"
+    r"\\|``*|\*\**|__*|~~+|!\[|\[|\]|<|&|\{|==|%%|\$|\(\((?=[0-9a-f]{8}-)|:(?=[a-z][a-z0-9-]{0,90}[\[{:])"
 )
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _LABEL = re.compile(r"\[([^\[\]]{0,999})\]")
-_MARKED = re.compile(r"==(?=[^\s=])[^=\r\n]{1,500}(?<!\s)==(?!=)")
-_COMMENT = re.compile(r"%%(?!%)[^%]{0,2000}%%(?!\w)")
-_ICON = re.compile(r":[a-z][a-z0-9-]{1,80}:(?:\{[^{}\r\n]{0,100}\})?")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
@@ -98,13 +96,15 @@ class _Scan:
             case "{":
                 return self._brace(start)
             case "=" | "%":
-                return self._pair(start, end)
+                edits = read_pair(self.text, start, self.end, begin=self.start)
+                self.edits += edits
+                return start + 2 if len(edits) == 2 else edits[0].end if edits else end
             case "$":
                 return read_math(self.text, start, self.end) or start + 1
             case "(":
                 return self._apply(read_block_reference(self.text, start, self.end), start, end)
             case ":":
-                return self._apply(self._matched(_ICON, start), start, start + 1)
+                return self._apply(read_colon(self.text, start, self.end, begin=self.start), start, start + 1)
             case _:
                 return self._entity(start)
 
@@ -115,11 +115,9 @@ class _Scan:
     def _apply(self, replacement: Replacement | None, start: int, otherwise: int) -> int:
         return self._edit(start, *replacement) if replacement else otherwise
 
-    def _matched(self, pattern: re.Pattern[str], start: int) -> Replacement | None:
-        match = pattern.match(self.text, start, self.end)
-        return (match.end(), "") if match else None
-
     def _escape(self, start: int) -> int:
+        if command := read_latex(self.text, start, self.end):
+            return self._edit(start, *command)
         if start + 1 < self.end and self.text[start + 1] in _PUNCTUATION:
             self._edit(start, start + 1)
             return start + 2
@@ -132,6 +130,8 @@ class _Scan:
             return end
         self._edit(start, end)
         closing = runs[following]
+        if self.context.is_knitr and self.text.startswith(("r ", "{r} ", "{python} "), end):
+            return self._edit(start, closing + end - start)
         return self._edit(language_start(self.text, end, closing), closing + end - start)
 
     def _emphasis(self, start: int, end: int) -> int:
@@ -147,18 +147,6 @@ class _Scan:
         elif not after.isspace():
             self.emphasis[run] = (start, end)
         return end
-
-    def _pair(self, start: int, end: int) -> int:
-        """Hide the marks of `==highlighted==` text, and an Obsidian `%%comment%%` with its text."""
-        before = self.text[start - 1] if start > self.start else " "
-        if self.text[start] == "%":
-            return end if before.isalnum() else self._apply(self._matched(_COMMENT, start), start, end)
-        if (before.isascii() and before.isalnum()) or before in "=!<>":
-            return end
-        if not (match := _MARKED.match(self.text, start, self.end)):
-            return end
-        self._edit(match.end() - 2, match.end())
-        return self._edit(start, end)
 
     def _bracket(self, start: int, end: int) -> int:
         if replacement := read_bracket(self.text, start, self.end):
@@ -204,7 +192,7 @@ class _Scan:
             return self._through("</script>" if text.startswith("<sc", start) else "</style>", start)
         if text.startswith("</>", start) or (text.startswith("<>", start) and self.context.is_mdx):
             return self._edit(start, text.index(">", start) + 1)
-        if replacement := read_tag(text, start, self.end, self.context):
+        if replacement := read_address(text, start, self.end) or read_tag(text, start, self.end, self.context):
             return self._edit(start, *replacement)
         if (
             text.startswith("<img", start)

@@ -15,6 +15,11 @@ _FENCE = re.compile(r"[ \t>]{0,12}(`{3,}|~{3,})")
 _IMPORT = re.compile(r"import\s(?:[\w*{}\s,$]{1,300}?\sfrom\s+)?[\"'{]|import\s+[\w*{][\w*{}\s,$]{0,300}$")
 _EXPORT = re.compile(r"export\s+(?:const|let|var|function|async|class|default|type|interface|\{|\*)")
 _NAMES = re.compile(r"[A-Z][\w$]*")
+_COMPONENT_END = re.compile(r"^[ \t]{0,40}::[ \t]*$", re.MULTILINE)
+_COMPONENT = re.compile(
+    r"^[ \t]{0,40}:{2,12}[a-z][\w-]{0,60}(?:\[[^\[\]\r\n]{0,300}\])?(?:\{[^{}\r\n]{0,500}\})?[ \t]*$", re.MULTILINE
+)
+_COMPONENT_FIELDS = re.compile(r"::[a-z][^\r\n]{0,600}(?:\r\n?|\n)[ \t]{0,40}---[ \t]*[\r\n]")
 _OPENING, _CLOSING = frozenset("{[("), frozenset("}])")
 
 
@@ -30,7 +35,8 @@ def hidden_lines(text: str, starts: Sequence[int], first_line: int, *, is_mdx: b
     In a text that is not MDX, an import is hidden only if the text has a tag of a name that it imports.
     """
     marks = ("\nimport ", "\nexport ", "%%", *(("{/*",) if is_mdx else ()))
-    if not text.startswith("import ") and not any(mark in text for mark in marks):
+    has_fields = "::" in text and _COMPONENT_FIELDS.search(text) is not None
+    if not (text.startswith(("import ", "export ")) or has_fields or any(mark in text for mark in marks)):
         return []
     lines = [text[start:end].rstrip() for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
     hidden: list[tuple[int, int]] = []
@@ -45,6 +51,9 @@ def hidden_lines(text: str, starts: Sequence[int], first_line: int, *, is_mdx: b
             line = end - 1
         elif not fence and (end := _comment_end(lines, line, is_mdx=is_mdx)):
             hidden.append((line, end))
+            line = end - 1
+        elif has_fields and not fence and (end := _fields_end(lines, line)):
+            hidden.append((line + 1, end))
             line = end - 1
         line += 1
     bounds = [*starts, len(text)]
@@ -79,6 +88,19 @@ def _comment_end(lines: Sequence[str], start: int, *, is_mdx: bool) -> int:
     reach = range(start, min(len(lines), start + MAX_STATEMENT_LINES))
     end = next((line for line in reach if "*/" in lines[line]), -1)
     return end + 1 if end >= 0 and lines[end].endswith("*/}") else 0
+
+
+def has_components(text: str) -> bool:
+    """Return whether a text has components of MDC, `::name` up to `::`, within which an indent does not make code."""
+    return "\n::" in text and _COMPONENT_END.search(text) is not None and _COMPONENT.search(text) is not None
+
+
+def _fields_end(lines: Sequence[str], start: int) -> int:
+    """Return the line after the fields in YAML below a component of MDC (`::name`), 0 if there are none."""
+    if start + 1 >= len(lines) or lines[start + 1].strip() != "---" or not _COMPONENT.match(lines[start]):
+        return 0
+    reach = range(start + 2, min(len(lines), start + MAX_STATEMENT_LINES))
+    return next((line + 1 for line in reach if lines[line].strip() == "---"), 0)
 
 
 def masked(text: str, hidden: Sequence[Edit]) -> str:

@@ -11,6 +11,7 @@ from rag_search.documents.formats.markdown.tags import JSX, TAG
 from rag_search.text.scripts import CJK
 
 BODY_INDENT = 4
+MAX_SHORTCODE_LINES = 30
 
 _ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]+[\w-]|===[+!]?[ \t]+[\"']")
 _CJK_HEADING = re.compile(rf"(#{{1,6}})(?=[{CJK}])([^\r\n#]++)#*[ \t]*$")
@@ -67,6 +68,22 @@ def cjk_heading(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     opening.map = [start, start + 1]
     state.push("inline", "", 0).content = match[2].strip()
     state.push("heading_close", opening.tag, -1)
+    return True
+
+
+def long_shortcode(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Parse a Hugo shortcode over several lines: its last line may begin with `>`, which is not a quote."""
+    position = state.bMarks[start] + state.tShift[start]
+    if not state.src.startswith(("{{<", "{{%"), position):
+        return False
+    closing = ">}}" if state.src[position + 2] == "<" else "%}}"
+    found = state.src.find(closing, position, state.eMarks[min(end, start + MAX_SHORTCODE_LINES) - 1])
+    if found < 0 or found < state.eMarks[start]:
+        return False
+    if not silent:
+        state.line = start + 1 + state.src.count("\n", position, found)
+        state.push("paragraph_open", "p", 1).map = [start, state.line]
+        state.push("paragraph_close", "p", -1)
     return True
 
 

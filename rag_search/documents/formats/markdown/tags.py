@@ -19,9 +19,10 @@ _VALUE = r"""(?:"([^"<>]*)"|'([^'<>]*)'|\{[ \t]*["'`]([^"'`{}<>]*)["'`][ \t]*\})
 _TEXT_ATTRIBUTE = re.compile(rf"(?:^|[\s:])(?:{_TEXT_NAMES})[ \t]*=[ \t]*{_VALUE}")
 _ALT = re.compile(r"""[ \t\r\n]alt=["']([^"'<>]*)["']""")
 
-_ATTRIBUTES = (
-    rf"""(?:[^<>{{}}"'=]|=?"[^"<]*+"|=?'[^'<]*+'|=|=?\{{(?:[^{{}}]|\{{[^{{}}]*+\}})*+\}}){{0,{MAX_TAG_CHARS}}}+"""
-)
+_BRACES = r"\{[^{}]*+\}"
+for _ in range(3):  # an expression may have objects in lists of objects
+    _BRACES = rf"\{{(?:[^{{}}]++|{_BRACES})*+\}}"
+_ATTRIBUTES = rf"""(?:[^<>{{}}"'=]|=?"[^"<]*+"|=?'[^'<]*+'|=|=?{_BRACES}){{0,{MAX_TAG_CHARS}}}+"""
 TAG = re.compile(rf"</?([A-Za-z][\w.:-]{{0,60}})((?:[ \t\r\n/][^<>]{{0,{MAX_TAG_CHARS}}})?)>")
 JSX = re.compile(rf"<([A-Za-z][\w.:-]{{0,60}})([ \t\r\n]{_ATTRIBUTES})>")
 
@@ -30,9 +31,13 @@ _LIQUID = re.compile(r"\{%-?[ \t]*([\w-]++)((?:[^{}%]|%(?!\})){0,1000}?)-?%\}")
 _INCLUDE = re.compile(r"\{\{#[a-z_]+[^{}\r\n]{0,300}\}\}")  # mdBook
 _POSITIONAL = re.compile(r"^\s*\"([^\"]*)\"|^\s*'([^']*)'")
 _TITLED = frozenset({"tab", "details", "expand", "collapse", "callout", "admonition", "card", "accordion", "step"})
-_LIQUID_INLINE = frozenset(
-    {"post_link", "asset_link", "asset_img", "asset_path", "post_url", "include", "raw", "endraw"}
-)
+_LIQUID_NAMES = """
+asset_img asset_link asset_path data elsif endraw icon ifversion include my octicon post_link post_url raw term
+"""
+_LIQUID_INLINE = frozenset(_LIQUID_NAMES.split())
+_ARGUMENTS = r"""(?:"[^"\r\n]{0,200}"|'[^'\r\n]{0,200}'|[\w ,.%-]){0,40}+"""
+_CALL = re.compile(rf"\{{\{{([A-Za-z]\w{{1,40}})(?:\(({_ARGUMENTS})\))?\}}\}}")  # MDN
+_STRINGS = re.compile(r"\"([^\"\r\n]*)\"|'([^'\r\n]*)'")
 
 Replacement = tuple[int, str]  # end of the tag, and the text that a reader sees of it
 
@@ -74,13 +79,29 @@ def read_braces(text: str, start: int, end: int, context: Context) -> Replacemen
         if name in context.liquid_blocks or match[1] in _LIQUID_INLINE or _is_alone(text, match.start(), match.end()):
             return match.end(), _shortcode_text(match[1], match[2])
         return None
-    match = _INCLUDE.match(text, start, end)
-    return (match.end(), "") if match else None
+    if match := _INCLUDE.match(text, start, end):
+        return match.end(), ""
+    match = _CALL.match(text, start, end)
+    return (match.end(), shown) if match and (shown := _call_text(text, match)) is not None else None
+
+
+def _call_text(text: str, call: re.Match[str]) -> str | None:
+    """Return what a page of MDN shows of `{{Name("argument", "text")}}`; None if it may be no such call."""
+    name, arguments = call.groups()
+    if name[0].isupper() and _is_alone(text, call.start(), call.end()):
+        return ""
+    strings = ["".join(found) for found in _STRINGS.findall(arguments or "")]
+    if not strings:
+        return None
+    shown = strings[1] if len(strings) > 1 and strings[1] else strings[0]
+    return f"<{shown}>" if name.lower() == "htmlelement" else shown
 
 
 def _shortcode_text(name: str, arguments: str) -> str:
     if shown := attribute_text(arguments):
         return shown
+    if name in ("data", "term"):  # the docs of GitHub and Home Assistant: the name stands for the text
+        return arguments.strip(" \t\"'").rsplit(".", 1)[-1].removeprefix("prodname_").replace("_", " ")
     positional = _POSITIONAL.match(arguments) if name.lower() in _TITLED else None
     return "".join(filter(None, positional.groups())) if positional else ""
 
@@ -90,4 +111,4 @@ def _is_alone(text: str, start: int, end: int) -> bool:
     line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
     before = text[max(line_start, start - 200) : start].strip(" \t>-*")
     after = text[end : end + 200].split("\n", 1)[0].strip()
-    return not _LIQUID.sub("", before) and not _LIQUID.sub("", after)
+    return not any(_CALL.sub("", _LIQUID.sub("", part)).strip() for part in (before, after))

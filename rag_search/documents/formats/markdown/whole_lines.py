@@ -13,6 +13,7 @@ _HIDDEN = re.compile(
     r"|<<<[ \t]*[@./~\w].*$"  # VitePress snippet
     r"|\[!(?:INCLUDE|VIDEO|CODE)\b.{0,500}\]$"
     r"|>>>$"  # GitLab quote
+    r"|::$|#[a-z][\w-]{0,60}\{[^{}]{0,300}\}$"  # MDC: end and slot of a component
     r"|\+\+\+(?:[ \t]*\{.*\})?$"  # MyST: the border of two cells
     r"|(?:id|collapsed|logseq\.[\w.-]+|background-color|heading)::(?:[ \t].*)?$",
     re.IGNORECASE,
@@ -33,7 +34,9 @@ _STRUCTURE = frozenset(
 _DIRECTIVE = re.compile(r"[`~]{3,}\{([\w:.-]+)\}[ \t]*(.*)$")
 
 # every alternative begins with a plain character: re then looks for one of these first, which is three times as fast
-TRIGGER = re.compile(r"\)=|\+\+\+|TOC|TOS|toc|tos|Toc|Tos|8<|<<<|\[!|>>>|::|!!!|\?\?\?|===| \^|\t\^|```\{|~~~\{")
+TRIGGER = re.compile(
+    r"\)=|\+\+\+|TOC|TOS|toc|tos|Toc|Tos|8<|<<<|\[!|>>>|::|#(?=[a-z][\w-]{0,60}\{)|!!!|\?\?\?|===| \^|\t\^|```\{|~~~\{"
+)
 
 Shown = tuple[int, str]  # offset within the line from which it is replaced, and the visible text
 
@@ -77,7 +80,8 @@ def _container_text(head: str) -> str:
         return shown
     if directive:
         return rest or (_title(directive, None) if directive in BOXES else "")
-    return "" if name in _STRUCTURE else " ".join(filter(None, (name, rest)))
+    is_component = attributes is not None and name not in BOXES  # MDC
+    return "" if name in _STRUCTURE or is_component else " ".join(filter(None, (name, rest)))
 
 
 _BOX_NAMES = "admonition attention caution danger error exercise hint important note seealso solution tip warning"

@@ -173,6 +173,7 @@ ADOC_SEEN = {
         "build, x.part-b, the page, Text",
     "javadoc:org.x.Foo[], javadoc:org.x.Bar[format=annotation], configprop:kiln.heat[], https://a.example[]\n":
         "org.x.Foo, org.x.Bar, kiln.heat, https://a.example",
+    "https://a.example[Atom^], link:x.html[docs^,role=y] and {url-x}[FX^].\n": "Atom, docs and FX.",
     "Fragments::\nText std::foo[1], ``<mark>`` and \"`words`\".\n":
         "Fragments\nText std::foo[1], <mark> and \"words\".",
     "include-code::Foo[]\n\n[cols=2]\n|===\n^| a\n5+^| b\na| c\n|===\n": "| a\n| b\n| c",
@@ -234,6 +235,7 @@ def test_org() -> None:
 
 def test_state_of_a_task_is_not_in_its_name() -> None:
     """Priorities and counters of Org headlines are in no heading path."""
+    assert chunks_of("#+TITLE: Test of [[https://a.example][issue 4]]\n\nx\n", "a.org")[0].title == "Test of issue 4"
     text = f"#+TITLE: T\n* TODO [#A] Paint [1/2]\n{LONG}\n* Fire [50%] the kiln\n{LONG}\n"
     assert [chunk.heading_path for chunk in chunks_of(text, "a.org")] == [("TODO Paint",), ("Fire the kiln",)]
 
@@ -265,6 +267,16 @@ y</code></pre>
 <footer>foot</footer>
 </body></html>
 """
+
+
+def test_templates_of_html_pages() -> None:
+    """Front matter, tags and comments of Jinja, Liquid and Go are hidden; values and code stay."""
+    page = (
+        "---\ntitle: Team\nlayout: page\n---\n{%- comment -%}no{% endcomment %}\n{# no #}<p>Hi {{ name }},\n"
+        "{% if x %}there{% endif %}</p>{{- /* no */ -}}<pre>{% for %}</pre>\n"
+    )
+    assert seen(page, "a.html") == "Hi {{ name }},\nthere  {% for %}"
+    assert chunks_of(page, "a.html")[0].title == "Team"
 
 
 def test_html() -> None:

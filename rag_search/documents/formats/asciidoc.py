@@ -23,7 +23,7 @@ _PICTURE = re.compile(r"(?:image|video|audio)::?[^\s\[]{0,500}\[([^\],\r\n]*)(?:
 _ITEM = re.compile(r"[ \t]*(?:[*-]{1,6}|\.{1,6}|\d{1,4}\.)[ \t]")
 _CELL = re.compile(r"[ \t]*(?:\d{0,3}(?:\.\d{1,3})?[+*])?[<^>]?(?:\.[<^>])?[a-z]?(?=\|[^=])")
 _TERM = re.compile(r"[ \t]*\S.{0,200}?(:{2,4}|;;)(?=[ \t]|$)")
-_LABEL = r"(?:,[ \t]*[\w-]+=[^\[\]\r\n]{0,200})?\]"  # attributes after the text of a macro
+_LABEL = r"\^?(?:,[ \t]*[\w-]+=[^\[\]\r\n]{0,200})?\]"  # a new window, and attributes, after the text of a macro
 _NO_TEXT = r"\[(?:[\w-]+=[^\[\]\r\n]{0,200})?\]"
 _FORMATS = (
     r"(?<![\w`])(?P<ticks>``?)\+?(?P<code>[^`\s](?:[^`\r\n]{0,500}?[^`\s])?)\+?(?P=ticks)(?![\w`])"

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import html
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from rag_search.documents.formats.base import Block, Edit, ParsedText, decode_text
+from rag_search.documents.formats.fields import Fields
+from rag_search.documents.formats.markdown.front_matter import FrontMatter, front_matter
 from rag_search.documents.formats.visible import VisibleText
 from rag_search.text.lines import LINE_END, line_of, line_starts
 
@@ -21,6 +25,10 @@ _TOKEN = re.compile(r"<!--|<[!?]|<(/?)([A-Za-z][\w:-]{0,60})((?:[^<>\"']|\"[^\"]
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 _ATTRIBUTE = re.compile(
     r"""([\w:-]{1,60})[ \t\r\n]*=[ \t\r\n]*(?:"([^"]{0,5000})"|'([^']{0,5000})'|([^\s"'>]{1,500}))"""
+)
+_TEMPLATE = re.compile(
+    r"\{%-?[ \t]?comment[ \t]?-?%\}[^\0]{0,5000}?\{%-?[ \t]?endcomment[ \t]?-?%\}"
+    r"|\{%[^\0]{0,2000}?%\}|\{#[^\0]{0,2000}?#\}|\{\{-?[ \t]?/\*[^\0]{0,2000}?\*/[ \t]?-?\}\}"
 )
 _HIDDEN_NAMES = """
 script style template svg head nav footer noscript iframe object canvas audio video select button form dialog
@@ -60,9 +68,10 @@ class Html:
 
     def parse(self, text: str) -> ParsedText:
         """Return headings, blocks, and edits for all tags and for what a page does not show."""
+        fields, body = front_matter(text) if text.startswith("---") else FrontMatter(Fields({}), 0)
         tags, hidden = _tags(text)
         pairs = _pairs(tags)
-        hidden += _outside_of_main(tags, pairs, len(text))
+        hidden += [Edit(0, body), *_outside_of_main(tags, pairs, len(text)), *_template_marks(text, tags, pairs)]
         edits = [*hidden, *_tag_edits(tags), *_entities(text)]
         edits += [Edit(tags[i].start, tags[j].end) for i, j in pairs.items() if _is_hidden(tags[i])]
         visible = VisibleText(text, edits)
@@ -70,7 +79,8 @@ class Html:
         headings = [block for block in blocks if block.kind == "heading"]
         first = next((block.content for block in headings if block.level == 1), "")
         only = headings[0].content if len(headings) == 1 else ""  # a part of a page
-        return ParsedText(first or _title(text, tags, pairs) or only, _metadata(tags), blocks, edits)
+        title = str(fields.values.get("title") or "") or first or _title(text, tags, pairs) or only
+        return ParsedText(title, {**_metadata(tags), **fields.values}, blocks, edits, fields.problem)
 
 
 def _tags(text: str) -> tuple[list[_Tag], list[Edit]]:
@@ -121,6 +131,18 @@ def _outside_of_main(tags: Sequence[_Tag], pairs: dict[int, int], end: int) -> l
             first, last = tags[found[0]], tags[pairs[found[0]]]
             return [Edit(0, first.start), Edit(last.end, end)]
     return []
+
+
+def _template_marks(text: str, tags: Sequence[_Tag], pairs: dict[int, int]) -> Iterator[Edit]:
+    """Yield edits that hide tags and comments of templates (Jinja, Liquid, Go) outside of code."""
+    if "{%" not in text and "{#" not in text and "{{" not in text:
+        return
+    code = sorted((tags[i].end, tags[j].start) for i, j in pairs.items() if tags[i].name in ("code", "pre"))
+    starts, ends = [start for start, _ in code], list(accumulate((end for _, end in code), max))
+    for match in _TEMPLATE.finditer(text):
+        before = bisect_right(starts, match.start()) - 1
+        if before < 0 or ends[before] <= match.start():
+            yield Edit(*match.span())
 
 
 def _is_hidden(tag: _Tag) -> bool:

@@ -44,7 +44,8 @@ class Org:
         reader.read()
         headings = [block for block in reader.blocks if block.kind == "heading"]
         only = headings[0].content if len([block for block in headings if block.level == 1]) == 1 else ""
-        return ParsedText(str(reader.metadata.get("title", "")) or only, reader.metadata, reader.blocks, reader.edits)
+        title = shown(str(reader.metadata.get("title", "")), _MARKS) or only
+        return ParsedText(title, reader.metadata, reader.blocks, reader.edits)
 
 
 class _Reader(LineText):

@@ -1,12 +1,12 @@
 # docker build -t ragsearch . && docker run --rm -v "$PWD/docs:/docs:ro" -v ragsearch:/data ragsearch ingest /docs
-FROM python:3.12-slim AS build
+FROM python:3.13-slim AS build
 WORKDIR /source
 COPY pyproject.toml README.md README.zh-CN.md CHANGELOG.md LICENSE ./
 COPY .ci/metadata.py .ci/metadata.py
 COPY rag_search rag_search
 RUN python -m venv /app && /app/bin/pip install --no-cache-dir '.[cpu,serve]'
 
-FROM python:3.12-slim
+FROM python:3.13-slim
 RUN useradd --uid 10001 --create-home ragsearch && install -d -o ragsearch /data /docs
 COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH XDG_DATA_HOME=/data XDG_CACHE_HOME=/data/cache PYTHONDONTWRITEBYTECODE=1

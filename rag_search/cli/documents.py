@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,13 +36,21 @@ def list_documents(
     shown = places(config)
     patterns = [shown.stored_pattern(glob) for glob in globs or []]
     with reading(config) as reader:
-        stored = [path for path in reader.documents() if not patterns or any(_matches(path, p) for p in patterns)]
+        stored = [path for path in reader.documents() if _is_selected(path, patterns)]
     paths = sorted(map(shown.shown, stored))
     if as_json:
         print_json(paths)
     else:
         sys.stdout.write("".join(f"{visible(path)}\n" for path in paths))
     raise typer.Exit(FOUND if paths else NOTHING)
+
+
+def _is_selected(path: str, patterns: Sequence[str]) -> bool:
+    """Return whether one of the patterns matches, and none with `!` in front; without patterns every path does."""
+    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
+    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    is_wanted = not wanted or any(_matches(path, pattern) for pattern in wanted)
+    return is_wanted and not any(_matches(path, pattern) for pattern in unwanted)
 
 
 def _matches(path: str, pattern: str) -> bool:

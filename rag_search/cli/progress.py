@@ -32,7 +32,7 @@ class IngestProgress:
     def __init__(self, show: Callable[[IngestProgress], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._show = show
         self._clock = clock
-        self._samples = [(clock(), 0)]  # time and tokens, of the last WINDOW_S
+        self._samples: list[tuple[float, int]] = []  # time and tokens, of the last WINDOW_S
         self.files = 0
         self.tokens = 0
         self.step: Step | None = None
@@ -40,11 +40,14 @@ class IngestProgress:
     def on_found(self, files: int) -> None:
         """Note how many files the walk has found."""
         self.files = files
-        self._samples = [(self._clock(), self.tokens)]  # reading does not count for the rate
+        self._samples = []  # reading does not count for the rate
         self._show(self)
 
     def on_tokens(self, tokens: int) -> None:
-        """Note that a batch of so many tokens has been embedded."""
+        """Note that a batch of so many tokens has been embedded.
+
+        The rate begins at the end of the first batch, in whose time the model may have been loaded.
+        """
         now = self._clock()
         self.tokens += tokens
         self._samples.append((now, self.tokens))

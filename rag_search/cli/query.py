@@ -44,7 +44,9 @@ def query(
     rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Order by stage two.")] = True,
     instruct: Annotated[str | None, typer.Option(help="Instruction for engines that follow one.")] = None,
     min_score: Annotated[float | None, typer.Option(help="Hide hits with a lower score.")] = None,
-    path: Annotated[list[str] | None, typer.Option(help="Only documents whose path matches.", metavar="GLOB")] = None,
+    path: Annotated[
+        list[str] | None, typer.Option(help="Only documents whose path matches; !GLOB: does not.", metavar="GLOB")
+    ] = None,
     where: Annotated[
         list[str] | None, typer.Option(help="Only documents with this front matter.", metavar="KEY=VALUE")
     ] = None,

@@ -27,6 +27,7 @@ class Format(StrEnum):
     jsonl = "jsonl"
     csv = "csv"
     md = "md"
+    xml = "xml"
     files = "files"
     paths = "paths"
     vimgrep = "vimgrep"

@@ -6,7 +6,7 @@ import itertools
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 import numpy as np
@@ -32,17 +32,18 @@ def select(
 ) -> NDArray[np.int64] | None:
     """Return the sorted ids of chunks whose document meets every condition; None without a condition.
 
-    path_glob: patterns, of which one must match (see `_path_condition`). where: front matter values. since: ISO date;
-    documents without a date are left out. Raises InputError for a `since` that is not a date, and beyond the limits.
+    path_glob: patterns, of which one must match, and none with `!` in front (see `_path_condition`). where: front
+    matter values. since: ISO date; documents without a date are left out. Raises InputError for a `since` that is
+    not a date, and beyond the limits.
     """
     path_glob = unicode_forms(path_glob)
     _check_size([*path_glob, *where, *where.values()])
     conditions: list[str] = []
     values: list[str] = []
     if path_glob:
-        parts = [_path_condition(pattern) for pattern in path_glob]
-        conditions.append("(" + " OR ".join(condition for condition, _ in parts) + ")")
-        values.extend(value for _, patterns in parts for value in patterns)
+        condition, patterns = combined_paths(path_glob, _path_condition)
+        conditions.append(condition)
+        values.extend(patterns)
     for key, value in where.items():
         conditions.append(_METADATA)
         values.extend((key, *[value] * 4))
@@ -58,6 +59,21 @@ def select(
         [value.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for value in values],
     )
     return np.array([chunk_id for (chunk_id,) in rows], np.int64)
+
+
+def combined_paths(
+    patterns: Sequence[str], condition_of: Callable[[str], tuple[str, list[str]]]
+) -> tuple[str, list[str]]:
+    """Return one SQL condition for all patterns, and its values.
+
+    condition_of: returns the condition of one pattern and its values. A pattern with `!` in front must not match.
+    """
+    wanted = [condition_of(pattern) for pattern in patterns if not pattern.startswith("!")]
+    unwanted = [condition_of(pattern[1:]) for pattern in patterns if pattern.startswith("!")]
+    clauses = [f"NOT {condition}" for condition, _ in unwanted]
+    if wanted:
+        clauses.insert(0, f"({' OR '.join(condition for condition, _ in wanted)})")
+    return " AND ".join(clauses), [value for _, values in (*wanted, *unwanted) for value in values]
 
 
 def unicode_forms(patterns: Sequence[str]) -> list[str]:

@@ -71,10 +71,10 @@ class SearchOptions:
 
     top_k: largest number of hits. candidates: depth of stage one. min_score: hide hits that score less; None applies
     the reranker's own threshold, which hides all hits if even the best one is below it. paths: files, folders and
-    patterns, one of which must match the stored path (`Hit.chunk.path`). where: front matter key -> required value.
-    since: ISO date; only documents updated on that day or later. group: one hit per document, with its other
-    candidates as siblings. below_threshold: "nearest" keeps a few near misses of a result that is not confident,
-    "none" keeps none, "all" also lists hits below the threshold under a confident one.
+    patterns, one of which must match the stored path (`Hit.chunk.path`), and none of those with `!` in front. where:
+    front matter key -> required value. since: ISO date; only documents updated on that day or later. group: one hit
+    per document, with its other candidates as siblings. below_threshold: "nearest" keeps a few near misses of a result
+    that is not confident, "none" keeps none, "all" also lists hits below the threshold under a confident one.
     """
 
     top_k: int = 5

@@ -1,4 +1,4 @@
-"""Write search results as data: json, jsonl, csv, md, files. Field names are stable; `schema` is their version."""
+"""Write search results as data: json, jsonl, csv, md, xml, files. Field names are stable; `schema` is their version."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rag_search.records import Hit, SearchResult
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import snippet
+from rag_search.render.xml import to_xml
 from rag_search.text.data_uris import without_data
 from rag_search.text.passages import all_headings, body_of
 from rag_search.text.sanitize import json_text, one_line, plain
@@ -175,6 +176,7 @@ FORMATS: Mapping[str, Render] = {
     "jsonl": to_jsonl,
     "csv": to_csv,
     "md": to_markdown,
+    "xml": to_xml,
     "files": to_files,
     "paths": to_paths,
     "lines": to_lines,

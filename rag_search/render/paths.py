@@ -48,8 +48,10 @@ class PathMapper:
     def stored_pattern(self, pattern: str) -> str:
         """Translate a pattern over shown paths into one over stored paths.
 
-        A pattern that begins with `*` matches in any folder and does not change.
+        A pattern that begins with `*` matches in any folder and does not change. `!` in front stays there.
         """
+        if pattern.startswith("!"):
+            return f"!{self.stored_pattern(pattern[1:])}"
         if pattern.startswith("*"):
             return pattern
         parts = Path(pattern).parts

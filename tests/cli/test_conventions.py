@@ -48,6 +48,13 @@ def test_limit_and_paths_only(indexed: Path, run: Run) -> None:
     assert sorted(done.out.splitlines()) == ["docs/backup.md", "docs/deep/kafka.md", "docs/redis.md"]
 
 
+def test_paths_with_an_exclamation_mark_are_left_out(indexed: Path, run: Run) -> None:
+    """As `rg -g '!GLOB'` and lines of .gitignore."""
+    everything = ["query", "how", "--min-score", "0", "-l"]
+    assert sorted(run(*everything, "--path", "!docs/deep").out.split()) == ["docs/backup.md", "docs/redis.md"]
+    assert run(*everything, "--path", "docs/*", "--path", "!docs/[br]*").out == "docs/deep/kafka.md\n"
+
+
 def test_quiet_leaves_the_exit_code(indexed: Path, run: Run) -> None:
     done = run("query", *LAG, "-q")
     assert (done.code, done.out, done.err) == (0, "", "")
@@ -121,6 +128,8 @@ def test_list_and_get(indexed: Path, run: Run) -> None:
     assert run("list").out.split() == ["docs/backup.md", "docs/deep/kafka.md", "docs/redis.md"]
     assert json.loads(run("list", "docs/deep", "--json").out) == ["docs/deep/kafka.md"]
     assert run("list", "docs/**/redis.md").out == "docs/redis.md\n"
+    assert run("list", "docs/*", "!docs/deep").out.split() == ["docs/backup.md", "docs/redis.md"]
+    assert run("list", "!*.md").code == 1
     assert (run("list", "nothing").code, run("list", "nothing").out) == (1, "")
     text = (indexed / "docs" / "backup.md").read_text("utf-8")
     assert run("get", "docs/backup.md").out == text

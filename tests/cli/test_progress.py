@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,6 +60,13 @@ def test_rate_follows_the_machine() -> None:
     assert state_of(fast + slow).rate == pytest.approx(100, rel=0.1)
 
 
+def test_rate_begins_after_the_first_batch() -> None:
+    """Its time may hold that of loading the model, which the rest does not take again."""
+    progress = state_of([(60, 500, None)])
+    assert (progress.rate, progress.seconds_left) == (0.0, None)
+    assert state_of([(60, 500, None), (5, 500, None)]).rate == 100.0
+
+
 def test_bar_moves_before_the_first_commit() -> None:
     """A folder of one commit has a share and a rest, by the usual tokens a byte."""
     progress = state_of([(0, 0, Step(0, 10, 0, 10_000, 0)), (2, 600, None), (2, 600, None)])
@@ -90,6 +98,9 @@ def test_summary_names_totals_and_the_next_step(project: Path, run: Run) -> None
     assert second.startswith("index: 3 documents, 3 passages, ")
     assert second.endswith(f" in {project / 'indexes' / 'default'}")
     assert done.err == 'next: ragsearch query "your question"\n'
+    assert re.fullmatch(
+        r"0 new, 0 changed, 3 unchanged, 0 removed, 0 failed in \S+ \S+", run("ingest").out.splitlines()[0]
+    )
     done = run("ingest", "-q")
     assert (done.code, done.out, done.err) == (0, "", "")
 

@@ -58,6 +58,8 @@ def table(shown: SearchResult, *, width: int, terminal: bool = False, explain: b
         ("/srv/project/docs/*", "docs/*"),
         ("../other/*", "/srv/other/*"),
         ("docs/[ab]/x.md", "docs/[ab]/x.md"),
+        ("!./docs/*", "!docs/*"),
+        ("!*.md", "!*.md"),
     ],
 )
 def test_patterns_are_meant_as_paths_are_shown(pattern: str, stored: str) -> None:
@@ -95,6 +97,9 @@ def test_no_hits_are_still_a_valid_document(name: str) -> None:
         assert text == ",".join(CSV_FIELDS) + "\r\n"
     elif name == "md":
         assert "no confident match" in text
+    elif name == "xml":
+        assert "<result " in text
+        assert "<hit " not in text
     else:
         assert text == ""
 
@@ -354,3 +359,26 @@ def test_vimgrep_names_the_column(text: str, sentence: str, place: str) -> None:
     found = result(text)
     hit = replace(found.hits[0], sentence=sentence, line_best=4)
     assert FORMATS["vimgrep"]([replace(found, hits=(hit,))], MAPPER).startswith(f"docs/a.md:{place}: ")
+
+
+def test_xml_holds_the_hits_as_text() -> None:
+    """Any parser reads it, whatever documents hold; an empty result is a document, too."""
+    from xml.etree import ElementTree
+
+    texts = ("a < b && c", f"{HOSTILE} ]]> \ud800 \ufffe \x00")
+    (found,) = ElementTree.fromstring(FORMATS["xml"]([result(*texts)], MAPPER))
+    assert found.attrib == {"query": "redis timeout", "confident": "true"}
+    first, second = found
+    assert first.text == texts[0]
+    assert {name: first.attrib[name] for name in ("rank", "score", "path", "line", "heading")} == {
+        "rank": "1",
+        "score": "0.9000",
+        "path": "docs/a.md",
+        "line": "3",
+        "heading": "Part",
+    }
+    assert second.text is not None
+    assert second.text.startswith("[bold red]x[/] red")
+    assert "\x1b" not in second.text
+    both = ElementTree.fromstring(FORMATS["xml"]([result(), result("x")], MAPPER))
+    assert [len(one) for one in both] == [0, 1]

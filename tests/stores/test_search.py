@@ -114,7 +114,7 @@ FILTERS: list[dict[str, Any]] = [
     {"path_glob": ["docs"]}, {"path_glob": ["docs/sub"]}, {"path_glob": ["./docs/*.md"]},
     {"path_glob": ["docs/**/1?.md"]},
     {"path_glob": ["notes [[]1]"]}, {"path_glob": ["notes [1]"]}, {"path_glob": ["*[0-3].md", "DOCS/"]},
-    {"path_glob": ["[^d]*"]},
+    {"path_glob": ["[^d]*"]}, {"path_glob": ["!docs"]}, {"path_glob": ["docs", "!docs/sub", "!*2.md"]},
     {"path_glob": ["docs/[9-0].md"]}, {"path_glob": ["docs/[unclosed"]},
     {"path_glob": ["*"]}, {"path_glob": ["nowhere"]},
     {"where": {"lang": "de"}}, {"where": {"tags": "a"}}, {"where": {"tags": "b"}}, {"where": {"draft": "True"}},

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rag_search.index.filters import _check_size, _iso_date, name_and_globs, unicode_forms
+from rag_search.index.filters import _check_size, _iso_date, combined_paths, name_and_globs, unicode_forms
 
 _VALUES = """SELECT entry.key, entry.type, CAST(entry.value AS TEXT) FROM json_each(?1) AS entry
         WHERE entry.type != 'array'
@@ -37,9 +37,9 @@ def select(*, path_glob: Sequence[str], where: Mapping[str, str], since: str | N
     conditions: list[str] = []
     values: list[Any] = []
     if path_glob:
-        parts = [_path_condition(pattern) for pattern in path_glob]
-        conditions.append("(" + " OR ".join(condition for condition, _ in parts) + ")")
-        values.extend(value for _, patterns in parts for value in patterns)
+        condition, patterns = combined_paths(path_glob, _path_condition)
+        conditions.append(condition)
+        values.extend(patterns)
     for key, value in where.items():
         conditions.append("facts && %s::text[]")
         values.append(_wanted_facts(key, value))

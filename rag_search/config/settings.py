@@ -131,6 +131,7 @@ class StoreSettings(_Section):
 
     url: str | None = _setting(None, "postgresql://user@host/database; None: a folder on this machine", secret=True)
     vectors: str | None = _setting(None, "milvus://host:19530/collection for dense search; None: the database")
+    bm25: Literal["database", "vectors"] = _setting("database", "who searches by words; vectors: Milvus 2.4 or later")
     timeout_s: float = _setting(30.0, "longest wait for one answer of the store", gt=0)
 
 

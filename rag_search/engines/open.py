@@ -114,7 +114,13 @@ def _place(config: Config) -> Place:
     store = config.settings.store
     if not (store.url or "").startswith(("postgresql://", "postgres://")):
         raise ConfigError("store.url is not an address of PostgreSQL.", remedy="Write it as postgresql://host/database")
-    return Place(store.url or "", config.settings.index, vectors=store.vectors, answer_s=store.timeout_s)
+    return Place(
+        store.url or "",
+        config.settings.index,
+        vectors=store.vectors,
+        answer_s=store.timeout_s,
+        has_terms=bool(store.vectors) and store.bm25 == "vectors",
+    )
 
 
 @contextmanager

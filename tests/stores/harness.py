@@ -27,6 +27,7 @@ class StoreUnderTest:
     index: str = "default"
     answer_s: float = 10.0
     vectors: str | None = None
+    has_terms: bool = False
 
     @property
     def place(self) -> Any:
@@ -35,7 +36,7 @@ class StoreUnderTest:
             return self.folder
         from rag_search.index.postgres.connection import Place
 
-        return Place(self.url, self.index, self.vectors, answer_s=self.answer_s)
+        return Place(self.url, self.index, self.vectors, answer_s=self.answer_s, has_terms=self.has_terms)
 
     def writer(self, manifest: IndexManifest = MANIFEST, *, rebuild: bool = False, lease_s: float = 600.0) -> Any:
         """Open the store for writing. lease_s: for stores on a server."""

@@ -24,7 +24,7 @@ from tests.stores.worker import NEVER, Task, write
 from tests.support.databases import LiteServer, MilvusServer, PostgresServer
 from tests.support.holding_proxy import HoldingProxy
 
-MAX_STEP = 140  # requests of opening an index and two or three operations, each counted before and after
+MAX_STEP = 260  # requests of opening an index and of some operations, each counted before and after
 SHORT_LEASE_S = 0.4
 AHEAD = 60  # operations that a writer may be ahead of what it was heard to say
 VERIFY_EVERY = 10

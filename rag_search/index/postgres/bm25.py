@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,11 @@ class Bm25:
             start += len(found)
         return ids, scores
 
+    def rarities(self, connection: Connection, terms: Sequence[str]) -> dict[str, float]:
+        """Return the inverse document frequency of each chosen term."""
+        chosen = self._choose(connection, [postings.key_of(term) for term in terms])
+        return {term: self._idf(self._counts[term]) for term in chosen}
+
     def count(self, connection: Connection, terms: Sequence[str]) -> dict[str, int]:
         """Return how many chunks hold each stored term."""
         if len(self._counts) > MAX_COUNTS:
@@ -83,9 +89,13 @@ class Bm25:
         return max(math.log((self._chunks - count + 0.5) / (count + 0.5)), LEAST_IDF)
 
     def _saturated(self, entries: postings.Entries) -> NDArray[np.float64]:
-        times = entries["times"].astype(np.int64)
-        spread = K1 * (1 - B + B * entries["length"] / self._mean)
-        return times * (K1 + 1) / (times + spread)
+        return saturated(entries["times"].astype(np.int64), entries["length"], self._mean)
+
+
+def saturated(times: NDArray[np.int64], lengths: NDArray[Any], mean: float) -> NDArray[np.float64]:
+    """Return the weight of a term in chunks that hold it `times` times. mean: of the lengths of all chunks."""
+    spread = K1 * (1 - B + B * lengths / mean)
+    return times * (K1 + 1) / (times + spread)
 
 
 def best(ids: Ids, scores: NDArray[np.float64], top_k: int) -> tuple[Ids, FloatVector]:

@@ -35,12 +35,14 @@ class Place:
     """A database and the name of an index in it. `url` may hold a password: show `str(place)` to people.
 
     vectors: address of the store that searches the vectors, None: this database. answer_s: longest wait for one answer.
+    has_terms: that store searches by BM25, too.
     """
 
     url: str
     index: str = "default"
     vectors: str | None = None
     answer_s: float = ANSWER_S
+    has_terms: bool = False
 
     def __str__(self) -> str:
         """Return the address without user and password."""

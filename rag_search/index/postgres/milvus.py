@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -34,6 +35,8 @@ for _name in [name for name in logging.root.manager.loggerDict if name.startswit
 
 MAX_RESULTS = 16_384  # of one search; a server refuses more
 _ROWS_BYTES = 8 << 20  # of one request; a server refuses 64 MiB
+_WEIGHTS_BYTES = 2_000  # of a row, mostly; a text of nothing but different terms has four times as many
+_LEAST_SPARSE = (2, 4)
 _IDS = 5_000  # of one filter
 _NO_CONNECTION, _NOT_LOADED = 2, 101
 _RETRY_S = 0.3
@@ -43,13 +46,17 @@ _LOST = "Check that Milvus runs and can be reached, then run the command again: 
 class MilvusVectors:
     """The vectors of one edition of an index, in a collection of their own. Safe for many threads."""
 
-    def __init__(self, url: str, edition: int, *, timeout_s: float) -> None:
-        """Connect. url: milvus://[user:password@]host:port/collection. Raises StoreUnavailableError, ConfigError."""
+    def __init__(self, url: str, edition: int, *, timeout_s: float, has_terms: bool = False) -> None:
+        """Connect. url: milvus://[user:password@]host:port/collection. has_terms: rows have weights of terms, too.
+
+        Raises StoreUnavailableError, ConfigError.
+        """
         parts = urlsplit(url)
         collection = collection_of(url)
         self.place = f"milvus://{parts.hostname}:{parts.port or 19530}/{collection}"
         self.collection = f"{collection}_{edition}"
         self._timeout = timeout_s
+        self._has_terms = has_terms
         token = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
         with self._errors():
             self._client = MilvusClient(
@@ -71,18 +78,33 @@ class MilvusVectors:
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
             index = MilvusClient.prepare_index_params()
             index.add_index("vector", index_type="AUTOINDEX", metric_type="IP")
+            if self._has_terms:
+                self._require_sparse()
+                schema.add_field("terms", DataType.SPARSE_FLOAT_VECTOR)
+                index.add_index("terms", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
             self._client.create_collection(
                 self.collection, schema=schema, index_params=index, consistency_level="Bounded", timeout=self._timeout
             )
 
-    def add(self, ids: Sequence[int], vectors: FloatMatrix) -> None:
-        """Write rows; a row that is there already is written again."""
-        step = max(1, _ROWS_BYTES // (vectors.shape[1] * 4 + 16))
+    def _require_sparse(self) -> None:
+        """Raise ConfigError for a server without sparse vectors."""
+        found = re.search(r"(\d+)\.(\d+)", version := self._client.get_server_version(timeout=self._timeout))
+        if found and (int(found[1]), int(found[2])) < _LEAST_SPARSE:
+            raise ConfigError(
+                f"{self.place} is Milvus {version}, which has no sparse vectors.",
+                remedy="Set store.bm25 to database, or use Milvus 2.4 or later.",
+            )
+
+    def add(self, ids: Sequence[int], vectors: FloatMatrix, weights: Sequence[Mapping[int, float]] = ()) -> None:
+        """Write rows; a row that is there already is written again. weights: of the terms of each row."""
+        step = max(1, _ROWS_BYTES // (vectors.shape[1] * 4 + 16 + (_WEIGHTS_BYTES if weights else 0)))
         for start in range(0, len(ids), step):
-            rows = [
-                {"id": number, "vector": vector}
-                for number, vector in zip(ids[start : start + step], vectors[start : start + step], strict=True)
+            part = slice(start, start + step)
+            rows: list[dict[str, Any]] = [
+                {"id": number, "vector": vector} for number, vector in zip(ids[part], vectors[part], strict=True)
             ]
+            for row, own in zip(rows, weights[part], strict=False):
+                row["terms"] = own
             self._call("upsert", data=rows)
 
     def visible(self, ids: Sequence[int]) -> int:
@@ -108,14 +130,25 @@ class MilvusVectors:
 
     def search(self, query: FloatVector, top_k: int, *, consistency: Literal["Strong", "Bounded"]) -> NDArray[np.int64]:
         """Return the ids of the nearest rows, nearest first; at most MAX_RESULTS."""
+        return self._search("vector", query, top_k, consistency)[0]
+
+    def search_terms(
+        self, query: Mapping[int, float], top_k: int, *, consistency: Literal["Strong", "Bounded"]
+    ) -> tuple[NDArray[np.int64], FloatVector]:
+        """Return ids and inner products of the rows with the heaviest terms, best first; at most MAX_RESULTS."""
+        return self._search("terms", dict(query), top_k, consistency)
+
+    def _search(self, field: str, query: Any, top_k: int, consistency: str) -> tuple[NDArray[np.int64], FloatVector]:
         (hits,) = self._call(
             "search",
             data=[query],
+            anns_field=field,
             limit=min(top_k, MAX_RESULTS),
             search_params={"metric_type": "IP"},
             consistency_level=consistency,
         )
-        return np.fromiter((hit["id"] for hit in hits), np.int64, len(hits))
+        ids = np.fromiter((hit["id"] for hit in hits), np.int64, len(hits))
+        return ids, np.fromiter((hit["distance"] for hit in hits), np.float32, len(hits))
 
     def drop(self) -> None:
         """Remove the collection."""

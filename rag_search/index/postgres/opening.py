@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 import psycopg
 from psycopg import sql
 
-from rag_search.index.postgres import state
+from rag_search.index.postgres import sparse, state
 from rag_search.index.postgres.connection import Connection, Place, connect, database_errors, vector_extension
 from rag_search.index.postgres.lease import LEASE_S, Lease
 from rag_search.index.postgres.reader import PostgresReader
@@ -76,7 +76,7 @@ def open_writer(
             state.enter(connection, place, head.edition)
             state.read_manifest(connection, place).require_match(manifest, path=place)
             require_recorded(connection, place)
-            copy = _vector_copy(connection, vectors or open_vectors(place, head.edition), manifest.dim)
+            copy = _vector_copy(connection, place, vectors or open_vectors(place, head.edition), manifest.dim)
             _drop_former(connection, place, head.edition)
             return PostgresWriter(place, manifest, Session(connection, lease), vectors=copy)
         except BaseException:
@@ -88,12 +88,12 @@ def open_writer(
             raise
 
 
-def _vector_copy(connection: Connection, store: VectorStore | None, dim: int) -> VectorCopy | None:
+def _vector_copy(connection: Connection, place: Place, store: VectorStore | None, dim: int) -> VectorCopy | None:
     """Prepare the store of the vectors for a writer."""
     if store is None:
         return None
     store.create(dim)
-    copy = VectorCopy(store)
+    copy = VectorCopy(store, has_terms=place.has_terms)
     copy.sweep(connection)
     return copy
 
@@ -110,6 +110,8 @@ def _start(
     connection.execute("BEGIN")
     head = state.start_edition(connection, place, manifest, after=after)
     state.write_meta(connection, "vectors", name_of(place))
+    if place.has_terms:
+        connection.execute(sparse.TABLE)
     state.write_roots(connection, roots)
     if base is not None:
         state.write_meta(connection, "base", base)

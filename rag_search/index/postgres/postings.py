@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 
 import numpy as np
@@ -32,6 +33,7 @@ def terms_of(line: str) -> list[str]:
     return [key_of(term) for term in TOKENS.findall(line)]
 
 
+@lru_cache(maxsize=1 << 16)  # 10 MB; the same words come again and again
 def key_of(term: str) -> str:
     """Return a term as it is stored: folded, and a very long one by its hash."""
     term = folded(term)
@@ -45,29 +47,33 @@ def key_of(term: str) -> str:
 class SegmentBuilder:
     """Postings of one commit. sign: 1 for chunks that are added, -1 for chunks that are removed."""
 
-    entries: dict[tuple[str, int], list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
+    entries: dict[int, dict[str, list[tuple[int, int, int]]]] = field(
+        default_factory=lambda: {1: defaultdict(list), -1: defaultdict(list)}
+    )
     postings: int = 0
     terms: int = 0
 
     def add(self, chunk: int, line: str, *, sign: int) -> None:
         """Add the terms of one chunk."""
         terms = terms_of(line)
-        for term, times in Counter(terms).items():
-            self.entries[term, sign].append((chunk, times, len(terms)))
-            self.postings += 1
-        self.terms += sign * len(terms)
+        counts, length, entries = Counter(terms), len(terms), self.entries[sign]
+        for term, times in counts.items():
+            entries[term].append((chunk, times, length))
+        self.postings += len(counts)
+        self.terms += sign * length
 
     def write(self, connection: Connection) -> None:
         """Write the segment and join segments where there are many."""
-        if not self.entries:
+        if not self.postings:
             return
         segment = _new_segment(connection, self.postings)
         with connection.cursor().copy(
             "COPY postings (term, segment, sign, count, entries) FROM STDIN (FORMAT BINARY)"
         ) as copy:
             copy.set_types(["text", "int8", "int2", "int8", "bytea"])
-            for (term, sign), entries in self.entries.items():
-                copy.write_row((term, segment, sign, sign * len(entries), np.array(entries, ENTRY).tobytes()))
+            for sign, by_term in self.entries.items():
+                for term, entries in by_term.items():
+                    copy.write_row((term, segment, sign, sign * len(entries), np.array(entries, ENTRY).tobytes()))
         _join(connection)
 
 

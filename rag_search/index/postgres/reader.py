@@ -16,7 +16,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from rag_search.errors import FingerprintError, InputError, RagSearchError
-from rag_search.index.postgres import dense, filters, rows, state
+from rag_search.index.postgres import dense, filters, rows, sparse, state
 from rag_search.index.postgres.bm25 import Bm25, best
 from rag_search.index.postgres.connection import Connection, connect
 from rag_search.index.postgres.filters import Selection
@@ -132,6 +132,12 @@ class PostgresReader(Closing, Lookups):
         self, terms: Sequence[str], top_k: int, *, allowed: Selection | None = None
     ) -> tuple[NDArray[np.int64], FloatVector]:
         """Return chunk ids and BM25 scores of chunks with any of `terms`, best first, at most `top_k`."""
+        if self._vectors is not None and self._snapshot.place.has_terms and terms:
+            ask = partial(self._vectors.search_terms, consistency=self._consistency)
+            with self._snapshot.connection() as connection, self._lock:
+                found = sparse.search(connection, self._bm25, ask, terms, top_k, selection=allowed)
+            if found is not None:
+                return found
         with self._snapshot.connection() as connection, self._lock:
             ids, scores = self._bm25.search(connection, terms)
         if allowed is None:

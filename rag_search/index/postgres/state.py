@@ -15,7 +15,7 @@ from rag_search.index.postgres.connection import Connection, Place, search_in
 from rag_search.index.postgres.schema import EDITION_TABLES, FORMAT, INDEX_TABLES, edition_namespace, namespace
 from rag_search.index.store.layout import REBUILD, IndexManifest
 
-MetaKey = Literal["manifest", "base", "chunking", "vectors"]
+MetaKey = Literal["manifest", "base", "chunking", "vectors", "mean"]
 
 
 @dataclass(frozen=True, slots=True)

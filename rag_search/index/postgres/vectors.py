@@ -7,7 +7,7 @@ never committed has ids that no commit has covered, and goes when the next write
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.errors import ConfigError, StoreUnavailableError
-from rag_search.index.postgres import state
+from rag_search.index.postgres import sparse, state
 from rag_search.index.postgres.connection import Connection, Place
+from rag_search.index.postgres.sparse import Weights
 from rag_search.records import FloatMatrix, FloatVector
 
 Consistency = Literal["Strong", "Bounded"]
@@ -38,8 +39,8 @@ class VectorStore(Protocol):
         """Make the collection unless it is there."""
         ...
 
-    def add(self, ids: Sequence[int], vectors: FloatMatrix) -> None:
-        """Write rows; a row that is there already is written again."""
+    def add(self, ids: Sequence[int], vectors: FloatMatrix, weights: Sequence[Weights] = ()) -> None:
+        """Write rows; a row that is there already is written again. weights: of the terms of each row."""
         ...
 
     def visible(self, ids: Sequence[int]) -> int:
@@ -58,6 +59,12 @@ class VectorStore(Protocol):
         """Return the ids of the nearest rows, nearest first."""
         ...
 
+    def search_terms(
+        self, query: Weights, top_k: int, *, consistency: Consistency
+    ) -> tuple[NDArray[np.int64], FloatVector]:
+        """Return ids and inner products of the rows with the heaviest terms, best first."""
+        ...
+
     def drop(self) -> None:
         """Remove the collection."""
         ...
@@ -73,7 +80,7 @@ def open_vectors(place: Place, edition: int) -> VectorStore | None:
         return None
     from rag_search.index.postgres.milvus import MilvusVectors
 
-    return MilvusVectors(place.vectors, edition, timeout_s=place.answer_s)
+    return MilvusVectors(place.vectors, edition, timeout_s=place.answer_s, has_terms=place.has_terms)
 
 
 def name_of(place: Place) -> str:
@@ -82,7 +89,7 @@ def name_of(place: Place) -> str:
         return ""
     from rag_search.index.postgres.milvus import collection_of
 
-    return f"milvus {collection_of(place.vectors)}"
+    return f"milvus {collection_of(place.vectors)}" + (" with terms" if place.has_terms else "")
 
 
 def require_recorded(connection: Connection, place: Place) -> None:
@@ -92,7 +99,7 @@ def require_recorded(connection: Connection, place: Place) -> None:
         here, there = recorded or "this database alone", name_of(place) or "this database alone"
         raise ConfigError(
             f"{place} has its vectors in {here}, and the settings say {there}.",
-            remedy="Change store.vectors, or run: ragsearch ingest --rebuild",
+            remedy="Change store.vectors and store.bm25, or run: ragsearch ingest --rebuild",
         )
 
 
@@ -101,6 +108,7 @@ class VectorCopy:
     """Keeps a vector store equal to the table of vectors."""
 
     store: VectorStore
+    has_terms: bool = False
 
     def sweep(self, connection: Connection) -> None:
         """Remove the rows of a writer that did not commit."""
@@ -113,17 +121,33 @@ class VectorCopy:
 
         Raises StoreUnavailableError when they do not: nothing may be committed then.
         """
-        query = "SELECT id, embedding FROM vectors WHERE id > %s ORDER BY id LIMIT %s"
         row = connection.execute("SELECT swept FROM head").fetchone()
-        last = row[0] if row else 0
-        while rows := connection.execute(query, (last, _BATCH), binary=True).fetchall():
-            ids = [number for number, _ in rows]
-            self.store.add(ids, np.array([vector.to_numpy() for _, vector in rows], np.float32))
+        for ids in self._write_rows(connection, after=row[0] if row else 0):
             if self.store.visible(ids) != len(ids):
                 raise StoreUnavailableError(
                     f"{self.store.place} does not show rows that it has taken.", remedy="Run the command again."
                 )
-            last = ids[-1]
+
+    def reweigh(self, connection: Connection, *, drift: float = sparse.DRIFT) -> bool:
+        """Write all rows anew when the mean length of chunks has moved by more than `drift`; return whether it has."""
+        if not self.has_terms or not sparse.has_drifted(connection, drift):
+            return False
+        sparse.renew_mean(connection)
+        for _ in self._write_rows(connection, after=0):
+            pass
+        return True
+
+    def _write_rows(self, connection: Connection, *, after: int) -> Iterator[list[int]]:
+        """Write the rows with ids beyond `after`, and yield the ids of each batch."""
+        source = "terms FROM vectors JOIN chunks USING (id)" if self.has_terms else "NULL FROM vectors"
+        query = f"SELECT id, embedding, {source} WHERE id > %s ORDER BY id LIMIT %s"
+        while rows := connection.execute(query, (after, _BATCH), binary=True).fetchall():
+            ids = [number for number, _, _ in rows]
+            lines = [bytes(line).decode() for _, _, line in rows] if self.has_terms else []
+            weights = sparse.weights_of(connection, lines) if lines else []
+            self.store.add(ids, np.array([vector.to_numpy() for _, vector, _ in rows], np.float32), weights)
+            yield ids
+            after = ids[-1]
 
     def bury(self, connection: Connection, ids: Sequence[int]) -> None:
         """Note removed rows, which readers of this generation still search."""

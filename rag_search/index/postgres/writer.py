@@ -160,9 +160,18 @@ class PostgresWriter(Closing):
             due = not self._vectors and totals.chunks > exact_rows and self.manifest.dim <= dense.MAX_HNSW_DIM
             if due and not dense.has_hnsw(connection):
                 self.build_index()
+        self._reweigh()
         with self._session.patiently() as connection:
             connection.execute("ANALYZE documents, chunks, vectors, postings")
             connection.execute("COMMIT")
+
+    def _reweigh(self) -> None:
+        """Write the weights of terms anew beside the database when the mean length of chunks has moved."""
+        if self._vectors:
+            with self._session.transaction() as connection:
+                if self._vectors.reweigh(connection):
+                    self._changed = True
+                    self.commit()
 
     def compact(self) -> None:
         """Write the postings anew, without those of removed chunks. Chunk ids stay as they are."""

@@ -26,6 +26,7 @@ from tests.support.holding_proxy import HoldingProxy
 
 MAX_STEP = 260  # requests of opening an index and of some operations, each counted before and after
 SHORT_LEASE_S = 0.4
+BACK_S = 60.0  # until a server that was started again answers
 AHEAD = 60  # operations that a writer may be ahead of what it was heard to say
 VERIFY_EVERY = 10
 PAUSE_S = 0.05  # between two reads
@@ -276,17 +277,22 @@ class Rounds:
 
     def _settle(self) -> None:
         """Compare the index with what was acknowledged, and count what was committed without a word."""
-        try:
-            reader = self.store.reader()
-        except IndexMissingError:
-            assert not self.done
-            return
-        with reader:
-            position = self._history.position(whole_texts(reader), self.done)
-            assert position <= self.done + 1, f"operation {self.done} of seed {self.seed}"
-            self.tally.kept += position - self.done
-            self.done = position
-            assert_holds(reader, self._history.after(position))
+        end = time.monotonic() + BACK_S
+        while True:
+            try:
+                with self.store.reader() as reader:
+                    position = self._history.position(whole_texts(reader), self.done)
+                    assert position <= self.done + 1, f"operation {self.done} of seed {self.seed}"
+                    assert_holds(reader, self._history.after(position))
+                break
+            except IndexMissingError:
+                assert not self.done
+                return
+            except StoreUnavailableError:  # a server that is just back
+                assert time.monotonic() < end
+                time.sleep(0.2)
+        self.tally.kept += position - self.done
+        self.done = position
 
     @contextmanager
     def _watching(self) -> Iterator[None]:

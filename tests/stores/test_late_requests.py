@@ -109,7 +109,7 @@ class Lagging:
     def create(self, dim: int) -> None:
         pass
 
-    def add(self, ids: Sequence[int], vectors: Any) -> None:
+    def add(self, ids: Sequence[int], vectors: Any, weights: Any = ()) -> None:
         self.rows.update(zip(ids, vectors, strict=True))
 
     def visible(self, ids: Sequence[int]) -> int:

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.errors import ConfigError, IndexStoreError, MissingExtraError, StoreUnavailableError, first_line
+from rag_search.index.store.layout import REBUILD
 from rag_search.records import FloatMatrix, FloatVector
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C library prints what it does about a lost connection
@@ -38,8 +39,15 @@ _ROWS_BYTES = 8 << 20  # of one request; a server refuses 64 MiB
 _WEIGHTS_BYTES = 2_000  # of a row, mostly; a text of nothing but different terms has four times as many
 _LEAST_SPARSE = (2, 4)
 _IDS = 5_000  # of one filter
-_NO_CONNECTION, _NOT_LOADED = 2, 101
-_RETRY_S = 0.3
+_NO_CONNECTION, _NO_COLLECTION, _NOT_LOADED = 2, 100, 101
+_REPEATS, _RETRY_S = 2, 0.3
+# The client would ask every 10 s whether an idle connection is there, which some servers answer by closing it, and wait
+# up to two minutes before it looks for a server again that was away.
+_GRPC_OPTIONS = {
+    "grpc.keepalive_permit_without_calls": 0,
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.max_reconnect_backoff_ms": 1000,
+}
 _LOST = "Check that Milvus runs and can be reached, then run the command again: what was committed is kept."
 
 
@@ -58,9 +66,10 @@ class MilvusVectors:
         self._timeout = timeout_s
         self._has_terms = has_terms
         token = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
+        address = f"http://{parts.hostname}:{parts.port or 19530}"
         with self._errors():
-            self._client = MilvusClient(
-                f"http://{parts.hostname}:{parts.port or 19530}", token=token, timeout=timeout_s
+            self._client = self._repeated(
+                lambda: MilvusClient(address, token=token, timeout=timeout_s, grpc_options=_GRPC_OPTIONS)
             )
 
     def version(self) -> str:
@@ -151,9 +160,10 @@ class MilvusVectors:
         return ids, np.fromiter((hit["distance"] for hit in hits), np.float32, len(hits))
 
     def drop(self) -> None:
-        """Remove the collection."""
+        """Remove the collection, if it is there."""
         with self._errors():
-            self._client.drop_collection(self.collection, timeout=self._timeout)
+            if self._client.has_collection(self.collection, timeout=self._timeout):
+                self._client.drop_collection(self.collection, timeout=self._timeout)
 
     def close(self) -> None:
         """Close the connection."""
@@ -161,23 +171,28 @@ class MilvusVectors:
             self._client.close()
 
     def _call(self, method: str, **arguments: Any) -> Any:
-        """Call a method of the client on the collection.
-
-        Every call may be repeated, so one that met a broken connection is; a collection that a restart has unloaded is
-        loaded first.
-        """
+        """Call a method of the client on the collection."""
         call = getattr(self._client, method)
         with self._errors():
+            return self._repeated(lambda: call(self.collection, timeout=self._timeout, **arguments))
+
+    def _repeated(self, call: Callable[[], Any]) -> Any:
+        """Return what a call returns. It may be repeated: one that met a broken connection is.
+
+        A collection that a restart has unloaded is loaded first.
+        """
+        left = {_NO_CONNECTION: _REPEATS, _NOT_LOADED: _REPEATS}
+        while True:
             try:
-                return call(self.collection, timeout=self._timeout, **arguments)
+                return call()
             except MilvusException as error:
+                if not left.get(error.code):
+                    raise
+                left[error.code] -= 1
                 if error.code == _NOT_LOADED:
                     self._client.load_collection(self.collection, timeout=self._timeout)
-                elif error.code == _NO_CONNECTION:
-                    time.sleep(_RETRY_S)
                 else:
-                    raise
-                return call(self.collection, timeout=self._timeout, **arguments)
+                    time.sleep(_RETRY_S)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -187,6 +202,8 @@ class MilvusVectors:
         except MilvusException as error:
             if error.code == _NO_CONNECTION:
                 raise StoreUnavailableError(f"{self.place} does not answer.", remedy=_LOST) from error
+            if error.code == _NO_COLLECTION:
+                raise IndexStoreError(f"{self.place} has lost its collection.", remedy=REBUILD) from error
             raise IndexStoreError(f"{self.place}: {first_line(error)}.", remedy="Run: ragsearch verify") from error
         except grpc.RpcError as error:  # a time limit, a message that is too large
             raise StoreUnavailableError(f"{self.place} does not answer: {_details(error)}.", remedy=_LOST) from error

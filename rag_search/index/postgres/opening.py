@@ -72,7 +72,7 @@ def open_writer(
             lease.take(connection)
             head = state.read_head(connection, place)  # no other session changes it any more
             if rebuild or not head.edition:
-                head = _start(connection, place, manifest, lease, after=head)
+                head = _start(connection, place, manifest, lease, after=head, vectors=vectors)
             state.enter(connection, place, head.edition)
             state.read_manifest(connection, place).require_match(manifest, path=place)
             require_recorded(connection, place)
@@ -99,9 +99,15 @@ def _vector_copy(connection: Connection, place: Place, store: VectorStore | None
 
 
 def _start(
-    connection: Connection, place: Place, manifest: IndexManifest, lease: Lease, *, after: state.Head
+    connection: Connection,
+    place: Place,
+    manifest: IndexManifest,
+    lease: Lease,
+    *,
+    after: state.Head,
+    vectors: VectorStore | None,
 ) -> state.Head:
-    """Start an edition with the roots of the former one."""
+    """Start an edition with the roots of the former one. Readers see it from the commit on."""
     roots: list[str] = []
     base = None
     if after.edition:
@@ -115,6 +121,10 @@ def _start(
     state.write_roots(connection, roots)
     if base is not None:
         state.write_meta(connection, "base", base)
+    if store := vectors or open_vectors(place, head.edition):
+        with closing(store):
+            store.drop()  # what a writer left that was killed here
+            store.create(manifest.dim)
     lease.renew(connection)
     connection.execute("COMMIT")
     return head

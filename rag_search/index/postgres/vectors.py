@@ -66,7 +66,7 @@ class VectorStore(Protocol):
         ...
 
     def drop(self) -> None:
-        """Remove the collection."""
+        """Remove the collection, if it is there."""
         ...
 
     def close(self) -> None:

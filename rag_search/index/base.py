@@ -155,6 +155,10 @@ class ReadStore(SearchStore, Store, Protocol):
         """Return the document at `path`. Raises InputError when there is none."""
         ...
 
+    def content_hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return the SHA-256 of the bytes of each of these documents that is in the index."""
+        ...
+
     def document_chunks(self, path: str) -> list[Chunk]:
         """Return the chunks of a document in reading order; empty when it has none."""
         ...

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rag_search.index.dense.base import Ids, in_sorted
 from rag_search.index.dense.exact import top
-from rag_search.index.postings import Postings, folded
+from rag_search.index.postings import FtsPostings, Postings, folded
 from rag_search.records import FloatVector
 
 K1, B = 1.2, 0.75  # as in FTS5 and Lucene
@@ -28,6 +28,8 @@ LEAST_IDF = 1e-6  # of a term in more than half of the chunks; as in FTS5
 POSTINGS = 20_000
 POSTINGS_CACHE_SIZE = 1_000_000  # 16 MB
 MAX_COUNTS = 100_000  # terms whose document frequency is cached: 10 MB
+HELD_ROWS = 10_000  # 20 MB of postings and terms, read in half a second; a larger index has a file of postings
+ROWS_PER_LOOKUP = 4  # rows of the index for each look-up after which its postings are read: a dozen questions
 MAX_TERMS = 128  # of one query: a whole page passed as a query has thousands
 
 
@@ -93,6 +95,10 @@ class LexicalSearch:
             self._counts |= self._postings.counts(unknown)
         return {term: self._counts[term] for term in terms}
 
+    def between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
+        return self._postings.between(first, last, limit)
+
     def _gains(self, term: str) -> tuple[Ids, NDArray[np.float64]]:
         """Return the chunks with the term and what it adds to their scores.
 
@@ -116,6 +122,53 @@ class LexicalSearch:
     def _saturated(self, ids: Ids, frequencies: NDArray[np.int64]) -> NDArray[np.float64]:
         spread = K1 * (1 - B + B * self._lengths[ids] / self._mean)
         return frequencies * (K1 + 1) / (frequencies + spread)
+
+
+class WarmingPostings:
+    """Postings of FTS5, and HeldPostings after `lookups` terms were looked up. For one thread at a time."""
+
+    def __init__(self, fts: FtsPostings, lookups: int) -> None:
+        self._fts = fts
+        self._left = lookups
+        self._held: Postings | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the postings are in memory."""
+        return self._held is not None
+
+    def _source(self, lookups: int) -> Postings:
+        """Return where to look up so many terms."""
+        if self._held is None:
+            self._left -= lookups
+            if self._left < 0:
+                from rag_search.index.held_postings import HeldPostings  # never needed by a single question
+
+                self._held = HeldPostings(self._fts.database)
+        return self._held or self._fts
+
+    def occurs(self, term: str) -> bool:
+        """Return whether any chunk has the term."""
+        return self._source(1).occurs(term)
+
+    def counts(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return the number of chunks with each term."""
+        return self._source(len(terms)).counts(terms)
+
+    def read(self, term: str) -> tuple[Ids, NDArray[np.int64]]:
+        """Return the chunks with the term and how often it occurs."""
+        return self._source(1).read(term)
+
+    def between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
+        return self._source(1).between(first, last, limit)
+
+
+def held_when_warm(postings: Postings, *, rows: int) -> Postings:
+    """Return postings that are read into memory once they are asked often, if the index is small."""
+    if isinstance(postings, FtsPostings) and rows <= HELD_ROWS:
+        return WarmingPostings(postings, rows // ROWS_PER_LOOKUP)
+    return postings
 
 
 def frequent_terms(database: sqlite3.Connection) -> dict[str, int]:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
+from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.dense.base import Ids, in_sorted
 from rag_search.index.store import rows as row_io
 from rag_search.index.store import state
@@ -25,6 +26,15 @@ class Lookups(ABC):
     def _query(self) -> AbstractContextManager[sqlite3.Connection]:
         """Return the connection, for one thread at a time."""
 
+    @abstractmethod
+    def _lexical_search(self, database: sqlite3.Connection) -> LexicalSearch:
+        """Return BM25 over the connection."""
+
+    def term_counts(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return the number of chunks that have each term; BM25 counts them too, and caches the counts."""
+        with self._query() as database:
+            return self._lexical_search(database).counts(terms)
+
     def matching(self, alternatives: Sequence[Sequence[str]], limit: int) -> list[int]:
         """Return ids of chunks that have all terms of any alternative, ascending, at most `limit`."""
         parts = [" AND ".join(map(_quoted, terms)) for terms in alternatives[:MAX_ALTERNATIVES] if terms]
@@ -37,9 +47,8 @@ class Lookups(ABC):
 
     def terms_between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
         """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
-        query = "SELECT term, doc FROM lexical_vocab WHERE term >= ? AND term < ? LIMIT ?"
         with self._query() as database:
-            return [(term, count) for term, count in database.execute(query, (first, last, limit))]
+            return self._lexical_search(database).between(first, last, limit)
 
     def facts(self, chunk_ids: Sequence[int]) -> list[DocumentFacts]:
         """Return what is stored about the document of each chunk, in order."""
@@ -54,6 +63,12 @@ class Lookups(ABC):
             for path, title, metadata, updated in rows.values()
         }
         return [documents[rows[int(chunk_id)][0]] for chunk_id in chunk_ids]
+
+    def content_hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return the SHA-256 of the bytes of each of these documents that is in the index."""
+        query = "SELECT path, content_hash FROM documents WHERE path IN (SELECT value FROM json_each(?))"
+        with self._query() as database:
+            return dict(database.execute(query, (json.dumps(list(paths)),)).fetchall())
 
     def document_chunks(self, path: str) -> list[Chunk]:
         """Return the chunks of a document in reading order; empty when it has none."""

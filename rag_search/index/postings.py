@@ -49,6 +49,10 @@ class Postings(Protocol):
         """Return the chunks with the term, ascending, and how often it occurs in each."""
         ...
 
+    def between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
+        ...
+
 
 @dataclass(frozen=True)
 class FtsPostings:
@@ -76,6 +80,11 @@ class FtsPostings:
         query = "SELECT group_concat(doc) FROM lexical_places WHERE term = ?"
         (places,) = self.database.execute(query, (folded(term),)).fetchone()
         return runs(places)
+
+    def between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
+        query = "SELECT term, doc FROM lexical_vocab WHERE term >= ? AND term < ? LIMIT ?"
+        return self.database.execute(query, (first, last, limit)).fetchall()
 
 
 class FilePostings:
@@ -120,6 +129,10 @@ class FilePostings:
             ids = np.concatenate((ids, [row for row, _ in newer]))
             times = np.concatenate((times, [number for _, number in newer]))
         return ids, times
+
+    def between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
+        """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
+        return self._fts.between(first, last, limit)
 
 
 class _File:

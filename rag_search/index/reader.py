@@ -11,14 +11,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rag_search.errors import FingerprintError, InputError
 from rag_search.index import filters
-from rag_search.index.bm25 import LexicalSearch
+from rag_search.index.bm25 import LexicalSearch, held_when_warm
 from rag_search.index.dense.base import DerivedIndex, IdMatrix, Ids, VectorRows, VectorSearch
 from rag_search.index.dense.select import search_exactly
+from rag_search.index.looked_at import LookedAt
 from rag_search.index.lookups import Lookups
 from rag_search.index.postings import open_postings
 from rag_search.index.store import rows as row_io
@@ -30,7 +32,8 @@ from rag_search.index.store.segments import Segment, close_all
 from rag_search.index.unencoded import Encode, Unencoded
 from rag_search.records import Chunk, Document, FloatMatrix, FloatVector, TokenVectors
 
-CHUNK_CACHE_SIZE = 2000  # 10 MB; the queries of a server have most candidates in common
+if TYPE_CHECKING:
+    from rag_search.index.store.encodings import StoredChunk
 
 
 class IndexReader(Closing, Lookups):
@@ -40,7 +43,7 @@ class IndexReader(Closing, Lookups):
         self.path = path
         self._lock = threading.RLock()
         self._derived_index = vectors
-        self._chunk_cache: dict[int, Chunk] = {}
+        self._looked_at = LookedAt()
         self._segments: dict[str, Segment] = {}
         self._rows: VectorRows | None = None
         self._vectors: VectorSearch | None = None
@@ -138,11 +141,6 @@ class IndexReader(Closing, Lookups):
         with self._query() as database:
             return self._lexical_search(database).search(terms, top_k, allowed=allowed)
 
-    def term_counts(self, terms: Sequence[str]) -> dict[str, int]:
-        """Return the number of chunks that have each term; BM25 counts them too, and caches the counts."""
-        with self._query() as database:
-            return self._lexical_search(database).counts(terms)
-
     def select(
         self, *, path_glob: Sequence[str] = (), where: Mapping[str, str] | None = None, since: str | None = None
     ) -> Ids | None:
@@ -156,31 +154,33 @@ class IndexReader(Closing, Lookups):
         Raises KeyError for an id that is not in this generation, IndexCorruptError for a row whose checksum differs.
         """
         with self._query() as database:
-            if len(self._chunk_cache) > CHUNK_CACHE_SIZE:
-                self._chunk_cache.clear()
-            missing = [chunk_id for chunk_id in chunk_ids if chunk_id not in self._chunk_cache]
-            if missing:
-                from rag_search.index.store.encodings import require_sound  # while the model opens, in a cold query
 
-                loaded = row_io.load_chunks(database, missing)
-                require_sound(database, self._segments, loaded, pending=self._pending, place=self.path)
-                self._chunk_cache |= {chunk.chunk_id: chunk for chunk in loaded}
-            return [self._chunk_cache[chunk_id] for chunk_id in chunk_ids]
+            def load(missing: Sequence[int]) -> list[StoredChunk]:
+                from rag_search.index.store.encodings import load_stored  # while the model opens, in a cold query
+
+                return load_stored(database, self._segments, missing, pending=self._pending, place=self.path)
+
+            return self._looked_at.chunks(chunk_ids, load)
 
     def vectors(self, chunk_ids: Sequence[int]) -> FloatMatrix:
         """Return vectors, float32 (n, dim), in the order of the ids."""
-        rows = self._vector_rows().gather(np.asarray(chunk_ids, np.int64))
+        rows = self._looked_at.vectors(chunk_ids)
+        if rows is None:
+            rows = self._vector_rows().gather(np.asarray(chunk_ids, np.int64))
         return self._unencoded.fill_vectors(chunk_ids, rows)
 
     def token_vectors(self, chunk_ids: Sequence[int]) -> TokenVectors:
         """Return token vectors in the order of the ids. Raises InputError when the embedder made none."""
         if "tokens" not in self._segments:
             raise InputError(f"{self.manifest.embedder_name} stores no token vectors.")
-        with self._query() as database:
-            places = row_io.places_of(database, chunk_ids)
-        with value_errors(self.path):
-            rows = self._segments["tokens"].read(places[:, 1], places[:, 2])
-        return self._unencoded.fill_tokens(chunk_ids, TokenVectors(rows, places[:, 2], places[:, 3]))
+        tokens = self._looked_at.tokens(chunk_ids)
+        if tokens is None:
+            with self._query() as database:
+                places = row_io.places_of(database, chunk_ids)
+            with value_errors(self.path):
+                rows = self._segments["tokens"].read(places[:, 1], places[:, 2])
+            tokens = TokenVectors(rows, places[:, 2], places[:, 3])
+        return self._unencoded.fill_tokens(chunk_ids, tokens)
 
     def term_lines(self, chunk_ids: Sequence[int]) -> list[str]:
         """Return the terms of chunks for BM25, joined by spaces, in the order of the ids. Raises KeyError."""
@@ -217,6 +217,7 @@ class IndexReader(Closing, Lookups):
             frequent = state.read_frequent_terms(database)
             file = state.read_derived(database, "postings")
             postings = open_postings(database, file, self.path, rows=len(lengths), deleted=self._deleted)
+            postings = held_when_warm(postings, rows=len(lengths))
             self._lexical = LexicalSearch(postings, lengths, self._deleted, frequent=frequent)
         return self._lexical
 

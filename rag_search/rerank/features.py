@@ -82,7 +82,8 @@ def readability(
 def _token_means(tokens: TokenVectors) -> FloatMatrix:
     """Return the direction of the mean token vector of each passage, float32 (n, dim); zeros without tokens."""
     means = np.zeros((len(tokens.lengths), 2 * tokens.rows.shape[1]), np.float32)
-    ends = np.cumsum(tokens.lengths).tolist()
-    for mean, end, length in zip(means, ends, tokens.lengths.tolist(), strict=True):
-        mean[:] = dequantize(tokens.rows[end - length : end]).sum(axis=0)
+    filled = np.flatnonzero(tokens.lengths)
+    if len(filled):
+        starts = (np.cumsum(tokens.lengths) - tokens.lengths)[filled]
+        means[filled] = np.add.reduceat(dequantize(tokens.rows), starts, axis=0)
     return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)

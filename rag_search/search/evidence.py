@@ -18,6 +18,7 @@ from rag_search.text.terms import terms
 
 FEW = 5  # chunks; an item in more of them does not tell one from another
 LOOKED_AT = 60  # chunks with the terms of an item whose text is looked at
+AT_A_TIME = 8  # of them: an item that most of them contain is known to be frequent after the first few
 OTHER_WORD = 0.1  # weight of a word of the query that is not an item
 
 
@@ -90,17 +91,27 @@ def _chunks_with(index: EvidenceIndex, item: Item) -> list[int]:
 
 
 def _verified(index: EvidenceIndex, item: Item, chunk_ids: Sequence[int]) -> list[int]:
-    """Return those chunks whose passage, names or hidden addresses contain the item."""
-    if not chunk_ids:
-        return []
-    rows = zip(chunk_ids, index.chunks(chunk_ids), index.facts(chunk_ids), strict=True)
-    return [
-        chunk_id
-        for chunk_id, chunk, facts in rows
-        if item.pattern.search(normalise(chunk.passage))
-        or item.pattern.search(normalise(name_text(facts.path, facts.title, facts.metadata)))
-        or any(item.pattern.search(normalise(address)) for address in hidden_addresses(chunk))
-    ]
+    """Return those chunks whose passage, names or hidden addresses contain the item; of many only the first."""
+    verified: list[int] = []
+    for start in range(0, len(chunk_ids), AT_A_TIME):
+        chunks = index.chunks(chunk_ids[start : start + AT_A_TIME])
+        inside = {chunk.chunk_id for chunk in chunks if item.pattern.search(normalise(chunk.passage))}
+        if len(verified) + len(inside) <= FEW:
+            inside |= _named(index, item, [chunk for chunk in chunks if chunk.chunk_id not in inside])
+        verified += [chunk.chunk_id for chunk in chunks if chunk.chunk_id in inside]
+        if len(verified) > FEW:
+            break
+    return verified
+
+
+def _named(index: EvidenceIndex, item: Item, chunks: Sequence[Chunk]) -> set[int]:
+    """Return the ids of those chunks whose names or hidden addresses contain the item."""
+    facts = index.facts([chunk.chunk_id for chunk in chunks]) if chunks else []
+    texts = (
+        (chunk.chunk_id, [name_text(fact.path, fact.title, fact.metadata), *hidden_addresses(chunk)])
+        for chunk, fact in zip(chunks, facts, strict=True)
+    )
+    return {number for number, parts in texts if any(item.pattern.search(normalise(part)) for part in parts)}
 
 
 def _other_words(query: str, items: Sequence[Item]) -> int:

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from rag_search.errors import InputError
-from rag_search.records import Document, Hit, SearchResult
+from rag_search.records import Hit, SearchResult
 
 MAX_BYTES = 16 * 2**20  # a larger file is compared by nothing: reading it would take as long as the search
 
@@ -17,8 +16,8 @@ MAX_BYTES = 16 * 2**20  # a larger file is compared by nothing: reading it would
 class Documents(Protocol):
     """What is asked of an index."""
 
-    def document(self, path: str) -> Document:
-        """Return an indexed document. Raises InputError."""
+    def content_hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return the SHA-256 of the bytes of each of these documents that is in the index."""
         ...
 
 
@@ -27,22 +26,25 @@ def mark_changed(result: SearchResult, documents: Documents, base: Path) -> Sear
 
     Texts that were never in a file, such as those of a BEIR corpus, are left alone: their folder does not exist.
     """
-    hits = [_marked(hit, documents, base) for hit in result.hits]
+    if not result.hits:
+        return result
+    known = documents.content_hashes([hit.chunk.path for hit in result.hits])
+    hits = [_marked(hit, known.get(hit.chunk.path), base) for hit in result.hits]
     return replace(result, hits=tuple(hits)) if any(hit.changed for hit in hits) else result
 
 
-def _marked(hit: Hit, documents: Documents, base: Path) -> Hit:
+def _marked(hit: Hit, known: str | None, base: Path) -> Hit:
+    """Return the hit, marked if need be. known: SHA-256 of what was ingested; None if it was removed meanwhile."""
     file = base / hit.chunk.path
     try:
         if file.stat().st_size > MAX_BYTES:
             return hit
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        is_same = digest == documents.document(hit.chunk.path).content_hash
     except FileNotFoundError:
         return replace(hit, changed="gone") if file.suffix and _existed(file.parents) else hit
-    except (OSError, ValueError, InputError):  # unreadable, or removed from the index meanwhile
+    except (OSError, ValueError):  # unreadable
         return hit
-    return hit if is_same else replace(hit, changed="changed")
+    return hit if known in (digest, None) else replace(hit, changed="changed")
 
 
 def _existed(folders: Sequence[Path]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from rag_search.search.instructions import facets_of
 from rag_search.text.query import Query
 
 LIFTED = 0.25  # strength of evidence that puts a hit first
+COMPARED_WORDS = 4  # at the start of a text; only texts that have them in common are compared as a whole
 
 
 def order_hits(hits: Sequence[Hit], scores: FloatVector) -> list[Hit]:
@@ -42,10 +44,12 @@ def lift_evidence(hits: Sequence[Hit]) -> list[Hit]:
 
 def merge_copies(hits: Sequence[Hit]) -> list[Hit]:
     """Return the hits without those whose text another document had before; the first one names the others."""
+    starts = [hit.chunk.text.split(None, COMPARED_WORDS)[:COMPARED_WORDS] for hit in hits]
+    alike = Counter(map(tuple, starts))
     first: dict[str, int] = {}
     kept: list[Hit] = []
-    for hit in hits:
-        text = " ".join(hit.chunk.text.split())
+    for hit, start in zip(hits, starts, strict=True):
+        text = " ".join(hit.chunk.text.split()) if alike[tuple(start)] > 1 else ""
         at = first.get(text)
         if at is None or not text:
             first[text] = len(kept)

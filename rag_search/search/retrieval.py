@@ -191,10 +191,11 @@ class Retriever:
         SCORED: both are at hand, and the reranker can then weigh all candidates alike.
         """
         ids = fused[0].tolist()
+        chunks = self.index.chunks(ids)  # first: a store may keep their vectors, which it has read to check them
         dense = self.index.vectors(ids) @ query.vector if query is not None and ids else None
         bm25 = dict(zip(lexical[0].tolist(), lexical[1].tolist(), strict=True))
         hits = []
-        for row, chunk in enumerate(self.index.chunks(ids)):
+        for row, chunk in enumerate(chunks):
             both = float(fused[1][row])
             scores = StageScores(
                 dense=None if dense is None else float(dense[row]), lexical=bm25.get(chunk.chunk_id), fused=both

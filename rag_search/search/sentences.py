@@ -82,10 +82,10 @@ def rarity(counts: Mapping[str, int], chunks: int) -> dict[str, float]:
 
 def _shares(sentences: Sequence[Sentence], text: str, weights: Mapping[str, float]) -> NDArray[np.float64]:
     """Return the share of the question's terms, by their weights, that each sentence has."""
-    asked = {term: max(0.0, weights.get(term, 0.0)) for term in set(terms(text))}
+    asked = {term: max(0.0, weights.get(term, 0.0)) for term in dict.fromkeys(terms(text))}
     total = sum(asked.values()) or 1.0
-    found = (set(terms(sentence.text)) & asked.keys() for sentence in sentences)
-    return np.array([sum(asked[term] for term in inside) / total for inside in found])
+    found = [set(terms(sentence.text)) for sentence in sentences]
+    return np.array([sum(weight for term, weight in asked.items() if term in inside) / total for inside in found])
 
 
 def _cosines(
@@ -101,7 +101,16 @@ def _cosines(
     starts = places[[sentence.start for sentence in sentences]]
     first = np.minimum((starts * len(tokens)).astype(int), len(tokens) - 1)
     last = np.maximum(np.ceil(ends * len(tokens)).astype(int), first + 1)
-    return np.array([float(products[:, a:b].max(axis=1).mean()) for a, b in zip(first, last, strict=True)])
+    return _mean_of_best(products, first, last)
+
+
+def _mean_of_best(products: FloatMatrix, first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean over the rows of the largest product in each of the spans `first:last`, (n,)."""
+    # a column that ends the last span, since reduceat takes no end for it
+    padded = np.concatenate((products, np.full((len(products), 1), -np.inf, np.float32)), axis=1)
+    spans = np.stack((first, last), axis=1).reshape(-1)
+    best = np.maximum.reduceat(padded, spans, axis=1)[:, ::2]
+    return np.asarray(np.ascontiguousarray(best.T).mean(axis=1), np.float64)
 
 
 def _places(passage: str) -> FloatVector:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from rag_search.config import Config
@@ -27,9 +28,14 @@ RETRY_S = 1.0  # before an index that cannot be used is tried again
 
 @dataclass(slots=True)
 class _Generation:
-    """An open reader, the number of searches that use it, and whether a newer one has replaced it."""
+    """An open reader, a searcher over it, the number of their users, and whether a newer generation is there.
+
+    base: the folder that the paths of its documents are relative to.
+    """
 
     reader: ReadStore
+    searcher: Searcher
+    base: Path
     leases: int = 0
     retired: bool = False
 
@@ -84,26 +90,31 @@ class LiveSearcher:
 
     def answers(self, requests: Sequence[Request]) -> Iterator[SearchResult]:
         """Yield what `search_many` returns, each result as soon as it is ready."""
-        with self.model_lock(), self.reader() as reader:
-            base = base_folder(self.config)
-            for result in Searcher(reader, self.embedder, self.reranker).answers(requests):
-                marked = mark_changed(result, reader, base)
+        with self.model_lock(), self._leased() as generation:
+            for result in generation.searcher.answers(requests):
+                marked = mark_changed(result, generation.reader, generation.base)
                 yield replace(marked, notes=(*marked.notes, self._warning)) if self._warning else marked
 
     @contextmanager
     def lease(self) -> Iterator[Searcher]:
         """Provide a Searcher over the newest generation, which stays open until the block ends."""
-        with self.reader() as reader:
-            yield Searcher(reader, self.embedder, self.reranker)
+        with self._leased() as generation:
+            yield generation.searcher
 
     @contextmanager
     def reader(self) -> Iterator[ReadStore]:
         """Provide the reader of the newest generation, for documents and counts."""
+        with self._leased() as generation:
+            yield generation.reader
+
+    @contextmanager
+    def _leased(self) -> Iterator[_Generation]:
+        """Provide the newest generation, which stays open until the block ends."""
         with self._lock:
             generation = self._newest()
             generation.leases += 1
         try:
-            yield generation.reader
+            yield generation
         finally:
             with self._lock:
                 generation.leases -= 1
@@ -149,10 +160,11 @@ class LiveSearcher:
         reader = reading(self.config)
         try:
             check_fingerprint(reader, self.embedder)
+            base = base_folder(self.config)
         except RagSearchError:
             reader.close()
             raise
-        return _Generation(reader)
+        return _Generation(reader, Searcher(reader, self.embedder, self.reranker), base)
 
     def _retire(self, successor: _Generation | None) -> None:
         former, self._generation = self._generation, successor

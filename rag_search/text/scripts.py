@@ -57,7 +57,14 @@ def is_passage_in(passage: str, script: str) -> bool:
 
 def _is_enough(script: str, text: str) -> bool:
     """Return whether there is enough of the script; for `LATIN`, of all other letters."""
-    count = sum(map(len, _runs(script).findall(text)))
+    longer = len(text.encode("utf-8", "surrogatepass")) - len(text)  # bytes; each of these letters takes at least one
+    if not _makes_up_enough(longer, text):
+        return False
+    return _makes_up_enough(sum(map(len, _runs(script).findall(text))), text)
+
+
+def _makes_up_enough(count: int, text: str) -> bool:
+    """Return whether so many letters make up enough of the text."""
     return count * _CJK_CHAR >= _ENOUGH * (len(text) + count * (_CJK_CHAR - 1))
 
 

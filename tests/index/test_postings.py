@@ -11,6 +11,8 @@ import pytest
 
 from rag_search.errors import IndexStoreError
 from rag_search.index import open_reader, open_writer, postings, postings_file, verify
+from rag_search.index.bm25 import HELD_ROWS, WarmingPostings, held_when_warm
+from rag_search.index.held_postings import HeldPostings
 from rag_search.index.postings import FilePostings, FtsPostings, open_postings
 from rag_search.index.store import state
 from rag_search.index.store.database import connect
@@ -66,6 +68,36 @@ def test_equals_fts5(filled: Path) -> None:
         writer.build_postings()
     assert_equal(*sources(filled))
     assert verify(filled) == []
+
+
+def test_postings_in_memory_equal_fts5(filled: Path) -> None:
+    """Every term has the same chunks, as often, and the terms between two are the same."""
+    _, fts = sources(filled)
+    held = HeldPostings(fts.database)
+    assert_equal(held, fts)
+    assert held.read("absent")[0].tolist() == []
+    for first, last, limit in [("", "zzzz", 1000), ("a", "b", 5), (WORDS[3], WORDS[7], 50), ("z", "a", 9)]:
+        assert held.between(first, last, limit) == fts.between(first, last, limit)
+
+
+def test_an_empty_index_has_no_postings_in_memory(folder: Path) -> None:
+    with open_writer(folder, MANIFEST) as writer:
+        writer.commit()
+    held = HeldPostings(connect(folder))
+    assert held.counts(["a"]) == {"a": 0}
+    assert held.between("", "z", 9) == []
+
+
+def test_postings_are_read_into_memory_once_asked_often(filled: Path) -> None:
+    """The answers before and after are those of FTS5."""
+    _, fts = sources(filled)
+    source = held_when_warm(fts, rows=80)
+    assert isinstance(source, WarmingPostings)
+    assert not source.is_held
+    for _ in range(3):
+        assert_equal(source, fts)
+    assert source.is_held
+    assert held_when_warm(fts, rows=HELD_ROWS + 1) is fts
 
 
 def test_rankings_are_equal_to_the_last_bit(filled: Path) -> None:

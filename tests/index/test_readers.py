@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from numpy.testing import assert_array_equal
 
 from rag_search.errors import IndexMissingError, IndexStoreError
 from rag_search.index import open_reader, open_writer
@@ -28,6 +29,24 @@ def test_many_threads_get_the_same_answers(folder: Path) -> None:
     with open_reader(folder) as reader, ThreadPoolExecutor(8) as pool:
         for job in [pool.submit(assert_holds, reader, ITEMS) for _ in range(24)]:
             job.result()
+
+
+def test_rows_of_chunks_looked_at_are_those_of_the_files(folder: Path) -> None:
+    """Vectors and token vectors are equal before and after the chunks were read, in any order and together."""
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, ITEMS.values())
+        writer.commit()
+    ids = [17, 3, 59, 4, 3]
+    with open_reader(folder) as reader:
+        vectors, tokens = reader.vectors(ids), reader.token_vectors(ids)
+        reader.chunks(ids[:2])  # some of them: the files are read
+        assert_array_equal(reader.vectors(ids), vectors)
+        reader.chunks(ids)
+        assert_array_equal(reader.vectors(ids), vectors)
+        kept = reader.token_vectors(ids)
+        for one, other in ((kept.rows, tokens.rows), (kept.lengths, tokens.lengths), (kept.counts, tokens.counts)):
+            assert_array_equal(one, other)
+        assert reader.vectors([]).shape == (0, vectors.shape[1])
 
 
 def test_closing_waits_for_a_search_in_another_thread(folder: Path) -> None:

@@ -1,11 +1,11 @@
 """A hit says when its file is not what was ingested."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from rag_search.errors import InputError
-from rag_search.records import Chunk, Document, EngineNames, Hit, SearchResult, StageScores
+from rag_search.records import Chunk, EngineNames, Hit, SearchResult, StageScores
 from rag_search.search.freshness import mark_changed
 
 
@@ -15,10 +15,8 @@ class Index:
     def __init__(self, hashes: dict[str, str]) -> None:
         self.hashes = hashes
 
-    def document(self, path: str) -> Document:
-        if path not in self.hashes:
-            raise InputError("no such document.")
-        return Document(path, "", "", {}, "", self.hashes[path])
+    def content_hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        return {path: self.hashes[path] for path in paths if path in self.hashes}
 
 
 SHA_A = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"  # of b"a", by sha256sum

@@ -53,3 +53,9 @@ def test_case_matters_only_for_the_parts(text: str) -> None:
 )
 def test_a_long_text_ends_quickly(unit: str) -> None:
     assert len(terms(unit * 100_000)) <= 200_000
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127)) | st.text(alphabet="aZbB09-_.+# \n"))
+def test_ascii_text_has_the_same_terms_beside_other_text(text: str) -> None:
+    """ASCII text takes a shorter way, which a character beyond ASCII turns off."""
+    assert [*terms(text), "\u4e2d"] == terms(f"{text} \u4e2d")

@@ -18,6 +18,7 @@ from rag_search.errors import EngineError
 SLOTS = 1 << 20  # for 250,002 pieces: a probe that misses looks at 1.3 slots
 TABLE_BYTES = 4 * SLOTS
 _MASK = SLOTS - 1
+MAX_FOUND = 50_000  # results kept, 5 MB: the queries of a server have most of their words in common
 MAX_PROBES = 64  # slots that a search may look at; the longest of the vocabulary looks at fewer
 
 
@@ -48,9 +49,18 @@ class PieceTable:
         self._blob = file.piece_blob()
         self._scores = file.piece_scores().data
         self._pieces, self._path = file.pieces, path
+        self._found: dict[bytes, int] = {}
 
     def find(self, piece: bytes) -> int:
         """Return the id of the piece, or -1. Raises EngineError for a damaged table."""
+        found = self._found.get(piece)
+        if found is None:
+            if len(self._found) > MAX_FOUND:
+                self._found = {}
+            found = self._found[piece] = self._look_up(piece)
+        return found
+
+    def _look_up(self, piece: bytes) -> int:
         slots, slot = self._slots, zlib.crc32(piece) & _MASK
         for _ in range(MAX_PROBES):
             candidate = slots[slot]

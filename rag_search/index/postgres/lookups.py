@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rag_search.index.postgres import postings
 from rag_search.index.postgres.bm25 import Bm25
 from rag_search.index.postgres.filters import Selection
+from rag_search.index.postgres.rows import content_hashes
 from rag_search.index.postgres.snapshot import Snapshot
 from rag_search.index.store.layout import IndexCounts
 from rag_search.records import Chunk, Document, DocumentFacts
@@ -82,6 +83,11 @@ class Lookups(ABC):
             for path in paths
             for found in (documents[path],)
         ]
+
+    def content_hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return the SHA-256 of the bytes of each of these documents that is in the index."""
+        with self._snapshot.connection() as connection:
+            return content_hashes(connection, paths)
 
     def within(self, chunk_ids: Sequence[int], selection: Selection) -> list[int]:
         """Return those ids that a selection contains."""

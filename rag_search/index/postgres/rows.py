@@ -66,6 +66,14 @@ def load_document(connection: Connection, path: str) -> Document | None:
     return Document(path=path, updated=updated, content_hash=content_hash, text=content, **others)
 
 
+def content_hashes(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
+    """Return the SHA-256 of the bytes of each of these documents that is there."""
+    rows = connection.execute(
+        "SELECT path, content_hash FROM documents WHERE path_hash = ANY(%s)", ([path_hash(path) for path in paths],)
+    )
+    return dict(rows.fetchall())
+
+
 def load_vectors(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
     """Return float32 (dim,) by chunk id; ids that are not there are left out."""
     rows = connection.execute(

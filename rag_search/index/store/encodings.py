@@ -6,13 +6,14 @@ import sqlite3
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag_search.errors import IndexCorruptError
 from rag_search.index.store.database import TOKENS
-from rag_search.index.store.rows import PLACES, json_list, passage_hash
+from rag_search.index.store.rows import PLACES, load_chunks, passage_hash
 from rag_search.index.store.segments import Segment
 from rag_search.records import Chunk, Encoded, TokenVectors
 
@@ -61,28 +62,47 @@ def row_checksums(encoded: Encoded, texts: Sequence[str]) -> list[int]:
     return [zlib.crc32(part.tobytes(), crc) for part, crc in zip(parts, sums, strict=True)]
 
 
-def require_sound(
+class StoredChunk(NamedTuple):
+    """A chunk with its rows as they are stored.
+
+    vector: float16 (dim,). tokens: uint8 (rows, token_dim / 2), without rows if the embedder makes none. token_count:
+    tokens before pooling.
+    """
+
+    chunk: Chunk
+    vector: NDArray[np.float16]
+    tokens: NDArray[np.uint8]
+    token_count: int
+
+
+def load_stored(
     database: sqlite3.Connection,
     segments: Mapping[str, Segment],
-    chunks: Sequence[Chunk],
+    chunk_ids: Sequence[int],
     *,
     pending: Collection[int],
     place: Path,
-) -> None:
-    """Raise IndexCorruptError unless the text and the vectors of chunks are those that were written.
+) -> list[StoredChunk]:
+    """Load chunks with their rows, in the order of the ids.
 
-    It reads what a query reads anyway: some 5 kB for each of its candidates. pending: chunks without vectors, which
-    have none to compare. place: of the index, for the message.
+    pending: chunks without vectors, whose rows are not compared. place: of the index, for the message. Raises KeyError
+    for an unknown id, IndexCorruptError unless the text and the vectors are those that were written.
     """
-    texts = {chunk.chunk_id: chunk.text for chunk in chunks if chunk.chunk_id not in pending}
-    rows = database.execute(
-        f"SELECT {PLACES}, checksum FROM chunks WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
-        (json_list(list(texts)),),
-    ).fetchall()
-    if not rows:
-        return
-    encoded = read_encoded(segments, np.array([row[:4] for row in rows], np.int64))
-    found = row_checksums(encoded, [texts[row[0]] for row in rows])
-    damaged = [row[0] for row, checksum in zip(rows, found, strict=True) if row[4] != checksum]
-    if damaged:
-        raise IndexCorruptError(f"{place}: chunk {damaged[0]} is not what was written.", remedy=DAMAGED)
+    chunks, places, checksums = load_chunks(database, chunk_ids)
+    vectors = segments["vectors"].read(places[:, 0], np.ones(len(places), np.int64))
+    lengths = places[:, 2] if "tokens" in segments else np.zeros(len(places), np.int64)
+    rows = segments["tokens"].read(places[:, 1], lengths) if "tokens" in segments else np.empty((0, 0), np.uint8)
+    ends, counts = np.cumsum(lengths).tolist(), places[:, 3].tolist()
+    stored = [
+        StoredChunk(chunk, vector, rows[end - length : end], count)
+        for chunk, vector, end, length, count in zip(chunks, vectors, ends, lengths.tolist(), counts, strict=True)
+    ]
+    for each, checksum in zip(stored, checksums, strict=True):
+        if each.chunk.chunk_id not in pending and _checksum(each) != checksum:
+            raise IndexCorruptError(f"{place}: chunk {each.chunk.chunk_id} is not what was written.", remedy=DAMAGED)
+    return stored
+
+
+def _checksum(stored: StoredChunk) -> int:
+    """Return the checksum of `row_checksums`."""
+    return zlib.crc32(stored.tokens, zlib.crc32(stored.vector, zlib.crc32(stored.chunk.text.encode())))

@@ -122,13 +122,17 @@ def delete_document(database: sqlite3.Connection, path: str) -> None:
     database.execute("DELETE FROM documents WHERE path = ?", (path,))
 
 
-def load_chunks(database: sqlite3.Connection, ids: Sequence[int]) -> list[Chunk]:
-    """Load chunks in the order of `ids`. Raises KeyError for an unknown id."""
-    rows = database.execute(
-        f"SELECT {_CHUNK_COLUMNS} WHERE chunks.id IN (SELECT value FROM json_each(?))", (json_list(ids),)
-    )
-    chunks = {row[0]: _chunk(row) for row in rows}
-    return [chunks[int(chunk_id)] for chunk_id in ids]
+def load_chunks(database: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[Chunk], NDArray[np.int64], list[int]]:
+    """Load chunks in the order of `ids`, with the places of their rows, (n, 4), and their checksums.
+
+    Raises KeyError for an unknown id.
+    """
+    query = f"SELECT token_start, token_rows, token_count, checksum, {_CHUNK_COLUMNS}"
+    rows = database.execute(f"{query} WHERE chunks.id IN (SELECT value FROM json_each(?))", (json_list(ids),))
+    found = {row[4]: row for row in rows}
+    ordered = [found[int(chunk_id)] for chunk_id in ids]
+    places = np.array([(row[4], *row[:3]) for row in ordered], np.int64).reshape(-1, 4)
+    return [_chunk(row[4:]) for row in ordered], places, [row[3] for row in ordered]
 
 
 def load_term_lines(database: sqlite3.Connection, ids: Sequence[int]) -> list[str]:

@@ -126,6 +126,9 @@ class Lagging:
         ids = sorted(self.seen, key=lambda number: -float(self.seen[number] @ query))
         return np.array(ids[:top_k], np.int64)
 
+    def flush(self) -> None:
+        pass
+
     def drop(self) -> None:
         self.rows.clear()
 

@@ -20,6 +20,7 @@ MAX_HNSW_DIM = 4000  # of pgvector
 SMALL_SELECTION = 20_000  # chunks; up to here a filtered search looks at each of them
 MAX_ASKED = 16_384  # rows of one search in Milvus
 _SPARE = 50
+_SPARE_OF_OTHERS = 150  # their index is approximate, and has rows that this snapshot does not know
 
 Ids = NDArray[np.int64]
 Found = dict[int, FloatVector]
@@ -73,7 +74,7 @@ def nearest_of(
     """
     if selection is not None and _is_small(connection, selection):
         return nearest(connection, query, top_k, selection=selection, hnsw=False)
-    count = min(top_k + _SPARE, MAX_ASKED)
+    count = min(top_k + _SPARE_OF_OTHERS, MAX_ASKED)
     while True:
         ids = ask(count)
         rows = _known(connection, ids, selection)

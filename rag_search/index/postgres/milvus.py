@@ -159,6 +159,11 @@ class MilvusVectors:
         ids = np.fromiter((hit["id"] for hit in hits), np.int64, len(hits))
         return ids, np.fromiter((hit["distance"] for hit in hits), np.float32, len(hits))
 
+    def flush(self) -> None:
+        """Have the server build its index over what was written; until then it searches those rows roughly."""
+        with self._errors():
+            self._client.flush(self.collection, timeout=self._timeout)
+
     def drop(self) -> None:
         """Remove the collection, if it is there."""
         with self._errors():

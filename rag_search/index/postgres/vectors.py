@@ -65,6 +65,10 @@ class VectorStore(Protocol):
         """Return ids and inner products of the rows with the heaviest terms, best first."""
         ...
 
+    def flush(self) -> None:
+        """Have the server build its index over what was written."""
+        ...
+
     def drop(self) -> None:
         """Remove the collection, if it is there."""
         ...
@@ -116,17 +120,20 @@ class VectorCopy:
         if row is not None:
             self.store.delete_range(row[0] + 1, row[1])
 
-    def publish(self, connection: Connection) -> None:
-        """Write the new rows of the open transaction, and wait until strong searches find them.
+    def publish(self, connection: Connection) -> int:
+        """Write the new rows of the open transaction, wait until strong searches find them, and return their number.
 
         Raises StoreUnavailableError when they do not: nothing may be committed then.
         """
         row = connection.execute("SELECT swept FROM head").fetchone()
+        total = 0
         for ids in self._write_rows(connection, after=row[0] if row else 0):
+            total += len(ids)
             if self.store.visible(ids) != len(ids):
                 raise StoreUnavailableError(
                     f"{self.store.place} does not show rows that it has taken.", remedy="Run the command again."
                 )
+        return total
 
     def reweigh(self, connection: Connection, *, drift: float = sparse.DRIFT) -> bool:
         """Write all rows anew when the mean length of chunks has moved by more than `drift`; return whether it has."""

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rag_search.errors import IndexStoreError
 from rag_search.index.postgres import changes, dense, rows, state
 from rag_search.index.postgres.connection import Connection, Place
 from rag_search.index.postgres.postings import SegmentBuilder
@@ -42,6 +43,7 @@ class PostgresWriter(Closing):
         self._pending: dict[str, changes.Pending] = {}
         self._segment = SegmentBuilder()
         self._changed = False
+        self._published = 0  # rows that the other store has taken since it has indexed any
 
     def files(self) -> Iterator[tuple[str, FileState]]:
         """Iterate over the paths of all documents, sorted, with the state of their files."""
@@ -139,7 +141,7 @@ class PostgresWriter(Closing):
             self._segment.write(connection)
             changes.add_totals(connection, terms=self._segment.terms)
             if self._vectors:
-                self._vectors.publish(connection)
+                self._published += self._vectors.publish(connection)
                 self._vectors.purge(connection)
             self._session.lease.renew(connection)
             state.count_generation(connection)
@@ -160,18 +162,23 @@ class PostgresWriter(Closing):
             due = not self._vectors and totals.chunks > exact_rows and self.manifest.dim <= dense.MAX_HNSW_DIM
             if due and not dense.has_hnsw(connection):
                 self.build_index()
-        self._reweigh()
+        self._settle_vectors()
         with self._session.patiently() as connection:
             connection.execute("ANALYZE documents, chunks, vectors, postings")
             connection.execute("COMMIT")
 
-    def _reweigh(self) -> None:
-        """Write the weights of terms anew beside the database when the mean length of chunks has moved."""
-        if self._vectors:
-            with self._session.transaction() as connection:
-                if self._vectors.reweigh(connection):
-                    self._changed = True
-                    self.commit()
+    def _settle_vectors(self) -> None:
+        """Renew the weights of terms beside the database when they are due, and have many new rows indexed there."""
+        if not self._vectors:
+            return
+        with self._session.transaction() as connection:
+            if self._vectors.reweigh(connection):
+                self._changed = True
+                self.commit()
+        if self._published >= FLUSH_CHUNKS:
+            self._published = 0
+            with suppress(IndexStoreError):  # everything is committed; the server does it later by itself
+                self._vectors.store.flush()
 
     def compact(self) -> None:
         """Write the postings anew, without those of removed chunks. Chunk ids stay as they are."""

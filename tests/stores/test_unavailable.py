@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rag_search.errors import IndexLockedError, IndexStoreError, StoreUnavailableError
+from rag_search.errors import ConfigError, IndexLockedError, IndexStoreError, StoreUnavailableError
 from tests.index.world import MANIFEST, assert_holds, put, random_unit
 from tests.stores.harness import StoreUnderTest, item
 from tests.support.databases import PostgresServer, free_port
@@ -50,6 +50,17 @@ def fails_in_time(action: Callable[[], Any]) -> None:
     with pytest.raises(StoreUnavailableError):
         action()
     assert time.monotonic() - start < ANSWER_S + 3
+
+
+def test_a_server_that_refuses_is_there(server: PostgresServer) -> None:
+    """A database or user that does not exist is no server that is away; an address that is none is a wrong setting."""
+    for url in (server.url.replace("/postgres", "/nowhere"), server.url.replace("ragsearch@", "nobody@")):
+        with pytest.raises(StoreUnavailableError, match=r"refuses the connection.*does not exist"):
+            StoreUnderTest(Path("unused"), url, answer_s=ANSWER_S).reader()
+    for url in ("postgresql://me:secret@127.0.0.1:port/db", "postgresql://127.0.0.1/db?unknown=1"):
+        with pytest.raises(ConfigError, match="not an address") as caught:
+            StoreUnderTest(Path("unused"), url, answer_s=ANSWER_S).reader()
+        assert "secret" not in str(caught.value)
 
 
 def test_nobody_listens() -> None:
@@ -93,6 +104,8 @@ def test_hung_server_is_given_up(server: PostgresServer, remote: StoreUnderTest)
     put(writer, [B])
     server.pause()
     try:
+        for _ in range(2):
+            fails_in_time(reader.is_stale)  # so a server says so at once, and asks neither old nor new connections
         fails_in_time(lambda: reader.search_dense(random_unit(1), 5))
         fails_in_time(writer.commit)
         fails_in_time(remote.reader)
@@ -186,7 +199,5 @@ def test_lease_of_a_dead_process_is_free(remote: StoreUnderTest) -> None:
 
 
 def test_a_name_that_is_a_path_is_refused(server: PostgresServer) -> None:
-    from rag_search.errors import ConfigError
-
     with pytest.raises(ConfigError, match="cannot name an index"):
         StoreUnderTest(Path("unused"), server.url, "../x").writer(MANIFEST)

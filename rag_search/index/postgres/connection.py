@@ -144,14 +144,16 @@ def database_errors(place: Place) -> Iterator[None]:
         remedy = "Free some space and run the command again: what was committed is kept."
         raise IndexStoreError(f"{place}: {first_line(error)}.", remedy=remedy) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise _unavailable(place, error) from error
+        raise unavailable(place, error) from error
     except psycopg.Error as error:
         raise IndexStoreError(f"{place}: {first_line(error)}.", remedy="Run: ragsearch verify") from error
 
 
-def _unavailable(place: Place, error: psycopg.Error) -> StoreUnavailableError:
+def unavailable(place: Place, error: psycopg.Error) -> StoreUnavailableError:
     """Return the error for a server that does not answer, or that refuses the user or the database."""
     reason = first_line(error).rpartition(" failed: ")[2].removeprefix("FATAL:").strip()
     if any(word in reason for word in _REFUSALS):
         return StoreUnavailableError(f"{place} refuses the connection: {reason}.", remedy=_REFUSED)
+    if reason.endswith("timeout expired"):
+        return StoreUnavailableError(f"{place} does not answer in time.", remedy=_LOST)
     return StoreUnavailableError(f"{place} does not answer: {reason}.", remedy=_LOST)

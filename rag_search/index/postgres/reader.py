@@ -12,16 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
-from rag_search.errors import FingerprintError, InputError, RagSearchError
+from rag_search.errors import FingerprintError, InputError
 from rag_search.index.postgres import dense, filters, rows, sparse, state
 from rag_search.index.postgres.bm25 import Bm25, best
-from rag_search.index.postgres.connection import Connection, connect
 from rag_search.index.postgres.filters import Selection
 from rag_search.index.postgres.lookups import Lookups
-from rag_search.index.postgres.snapshot import Snapshot
+from rag_search.index.postgres.snapshot import Snapshot, Watch
 from rag_search.index.postgres.vectors import BOUND_S, Consistency, VectorStore
 from rag_search.index.store.closing import Closing
 from rag_search.index.store.layout import REBUILD, FileState, IndexCounts
@@ -39,11 +37,11 @@ class PostgresReader(Closing, Lookups):
         self.path = snapshot.place
         self._snapshot = snapshot
         self._vectors = vectors
+        self._watch = Watch(snapshot)
         self._bounded_at = time.monotonic() + BOUND_S - snapshot.head.age_s
         self._lock = threading.Lock()
         self._kept_chunks: dict[int, Chunk] = {}
         self._kept_vectors: dict[int, FloatVector] = {}
-        self._watch: Connection | None = None
         self.generation = snapshot.head.generation
         try:
             with snapshot.connection() as connection:
@@ -58,8 +56,7 @@ class PostgresReader(Closing, Lookups):
     def close(self) -> None:
         """Close the connections, after what other threads read."""
         self._snapshot.close()
-        if self._watch is not None:
-            self._watch.close()
+        self._watch.close()
         if self._vectors is not None:
             self._vectors.close()
 
@@ -86,15 +83,11 @@ class PostgresReader(Closing, Lookups):
         """Do nothing: no chunk lacks its vectors."""
 
     def is_stale(self) -> bool:
-        """Return whether a newer generation can be opened, or this one can no longer be read."""
-        if self._snapshot.is_broken:
-            return True
-        try:
-            with self._lock:
-                self._watch = self._watch or connect(self._snapshot.place)
-                return state.read_head(self._watch, self._snapshot.place) != self._snapshot.head
-        except (psycopg.Error, RagSearchError):
-            return True  # opening a new one says what is wrong
+        """Return whether a newer generation can be opened, or this one can no longer be read.
+
+        Raises StoreUnavailableError when the database takes the question and gives no answer.
+        """
+        return self._watch.is_stale()
 
     def search_dense(
         self, vectors: FloatMatrix, top_k: int, *, allowed: Selection | None = None

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from queue import Empty, LifoQueue
 
 import psycopg
 from psycopg import sql
 
-from rag_search.errors import IndexCorruptError
+from rag_search.errors import IndexCorruptError, RagSearchError
 from rag_search.index.postgres import state
-from rag_search.index.postgres.connection import Connection, Place, connect, database_errors
+from rag_search.index.postgres.connection import Connection, Place, connect, database_errors, unavailable
 from rag_search.index.store.layout import REBUILD
 
 MAX_CONNECTIONS = 4
+WATCH_S = 5.0  # for the question whether there is a newer state: it takes a millisecond
 _OPEN_ATTEMPTS = 10
 # ef_search: see benchmarks/stores.py; iterative_scan: go on until a filtered search has what it was asked for
 _SEARCH_SETTINGS = ("hnsw.ef_search = 400", "hnsw.iterative_scan = relaxed_order", "jit = off")
@@ -118,3 +121,38 @@ class Snapshot:
                 with suppress(psycopg.Error, Empty):
                     self._idle.get(timeout=self.place.answer_s).close()
             self._connections.clear()
+
+
+class Watch:
+    """Asks the database, over its own connection, whether a snapshot is the newest state. Safe for many threads."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._place = replace(snapshot.place, answer_s=min(WATCH_S, snapshot.place.answer_s))
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    def is_stale(self) -> bool:
+        """Return whether a newer state can be opened, or the snapshot can no longer be read.
+
+        Raises StoreUnavailableError when the database takes the question and gives no answer.
+        """
+        if self._snapshot.is_broken:
+            return True
+        with self._lock:
+            start = time.monotonic()
+            try:
+                self._connection = self._connection or connect(self._place)
+                return state.read_head(self._connection, self._place) != self._snapshot.head
+            except psycopg.OperationalError as error:
+                self._connection = None
+                if time.monotonic() - start > self._place.answer_s * 0.9:
+                    raise unavailable(self._place, error) from error
+                return True  # opening a new one says what is wrong
+            except (psycopg.Error, RagSearchError):
+                return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from rag_search.records import SearchResult
 from rag_search.render.paths import PathMapper
 
+CHANGED = {"changed": "changed since ingest", "gone": "gone since ingest"}  # values of `Hit.changed` -> for people
+
 
 def notes_of(result: SearchResult, mapper: PathMapper) -> list[str]:
     """Return the notes of a result, and one sentence for each near miss."""

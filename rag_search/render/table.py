@@ -16,14 +16,13 @@ from rich.text import Text
 from rag_search.records import Hit, SearchResult, StageScores
 from rag_search.render.cjk_wrap import wrapped
 from rag_search.render.editors import link
-from rag_search.render.notes import notes_of
+from rag_search.render.notes import CHANGED, notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet
 from rag_search.text.passages import all_headings, body_of
 from rag_search.text.sanitize import one_line, plain
 
 SNIPPET_LINES = 3
-CHANGED = {"changed": "changed since ingest", "gone": "gone since ingest"}
 NARROW = 60  # cells; a narrower terminal gets blocks instead of columns
 RANK_AND_SCORE, STAGES = 11, 18  # cells of the columns in front of a passage
 

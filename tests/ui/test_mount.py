@@ -130,3 +130,17 @@ def test_serve_without_gradio_says_so_in_one_line_and_serves(tmp_path: Path, mod
             assert httpx.get(f"{url}/").json()["name"] == "ragsearch"
         finally:
             process.terminate()
+
+
+def test_preloading_ends_before_the_address_is_told() -> None:
+    """`ragsearch ui` opens the browser at a page that is there; `serve` imports Gradio at the first visit."""
+    script = """
+import sys
+from fastapi import FastAPI
+from rag_search.server.ui.mount import mount_page
+for preload in (False, True):
+    mount_page(FastAPI(), None, preload=preload)
+    print("gradio" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

@@ -260,6 +260,7 @@ def test_details_are_folded_and_a_path_can_be_copied(watched: Watched, url: str)
     assert page.locator(".stages").first.is_visible()
     page.get_by_role("button", name="copy path").first.click()
     page.wait_for_selector("text=copied")
+    page.wait_for_selector("text=copied", state="detached")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert texts(page, ".place")[0].startswith(copied)
     address = page.get_by_role("link", name="open in editor").first.get_attribute("href")
@@ -290,3 +291,25 @@ def test_the_first_look_is_quick_when_gradio_is_loaded(browser: Any, url: str) -
     context.close()
     print(f"first look: {seconds:.2f} s")
     assert seconds < 3 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def test_a_path_is_copied_without_a_clipboard(watched: Watched, url: str) -> None:
+    """Over http from another machine a page has no `navigator.clipboard`."""
+    page = watched.open(url)
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.evaluate("document.addEventListener('copy', () => { window.copied = String(getSelection()); })")
+    watched.search("redis timeout")
+    page.get_by_role("button", name="copy path").first.click()
+    page.wait_for_selector("text=copied")
+    assert texts(page, ".place")[0].startswith(page.evaluate("window.copied"))
+    assert page.evaluate("window.copied") != ""
+
+
+def test_the_nearest_are_shown_on_the_page(watched: Watched, url: str) -> None:
+    """A question without a confident match shows what came closest, and it opens."""
+    watched.open(url)
+    page = watched.search("best pizza dough hydration for a wood oven")
+    page.wait_for_selector(".empty")
+    assert texts(page, ".weak .title") != []
+    page.locator(".weak .title").first.click()
+    page.wait_for_selector(".doc")

@@ -65,6 +65,26 @@ def test_no_confident_match_says_so_with_its_notes() -> None:
     assert "close, not confident: <a>.md:3" in text
 
 
+def test_the_nearest_are_shown_when_none_is_confident() -> None:
+    """As in the table of the command line, with the score that a match needs."""
+    near = hit("Raise the redis timeout.")
+    html = results.search_html(result(confident=False, near_misses=(near,), threshold=0.95), MAPPER)
+    text = visible_text(html)
+    assert text.index("No confident match") < text.index("Nearest (a match needs 0.950)") < text.index("docs/a.md:3")
+    assert 'data-document="docs/a.md"' in html
+    assert "Nearest" not in results.search_html(result(confident=False), MAPPER)
+
+
+def test_a_hit_of_a_changed_file_says_so() -> None:
+    changed = replace(hit("Raise the redis timeout."), changed="changed")
+    assert "docs/a.md:3changed since ingest" in visible_text(results.search_html(result(changed), MAPPER))
+
+
+def test_the_head_counts_in_words() -> None:
+    facts = {"documents": 1, "chunks": 1887, "embedder": "e", "reranker": None}
+    assert results.status_html(facts) == "1 document · 1,887 passages · e · no reranker"
+
+
 def test_passage_rows() -> None:
     """Passages show rank, score, bar and their place in the input."""
     ranked = [RankedPassage(1, 2, 0.75, "redis timeout"), RankedPassage(2, 0, 0.0, "x")]

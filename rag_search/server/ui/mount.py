@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -49,8 +50,11 @@ _ICON = (
 def mount_page(app: FastAPI, service: Service, *, preload: bool = False) -> None:
     """Add the page to the application at PATH, and redirect `/` there.
 
-    preload: load Gradio at the start of the server instead of at the first visit.
+    preload: load Gradio here, before a browser is told the address, instead of at the first visit.
     """
+    if preload:
+        telemetry.switch_off()
+        import_module("rag_search.server.ui.page")
     page = Page(service)
     outer = app.router.lifespan_context
 

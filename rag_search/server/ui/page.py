@@ -35,10 +35,22 @@ const type = (field, text) => {
   field.dispatchEvent(new Event('input', {bubbles: true}));
 };
 const question = () => document.querySelector('.ask textarea, .ask input');
+const copy = async text => {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement('textarea');  // over http from another machine there is no clipboard
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand('copy');
+  field.remove();
+};
 element.addEventListener('click', event => {
   const action = event.target.closest('[data-copy], [data-question], [data-folder]');
   if (action && action.dataset.copy) {
-    navigator.clipboard.writeText(action.dataset.copy).then(() => { action.textContent = 'copied'; });
+    copy(action.dataset.copy).then(() => {
+      action.textContent = 'copied';
+      setTimeout(() => { action.textContent = 'copy path'; }, 1500);
+    });
   } else if (action && action.dataset.question) {
     type(question(), action.dataset.question);
     setTimeout(() => document.querySelector('.ask button').click(), 50);
@@ -71,7 +83,7 @@ watch('value', () => {
   if (!shown) return;
   const found = element.querySelector('.found');
   const top = found ? found.getBoundingClientRect().top - shown.getBoundingClientRect().top + shown.scrollTop : 0;
-  shown.scrollTo({top: top - shown.querySelector('header').offsetHeight - 20});
+  shown.scrollTo({top: top - shown.querySelector('header').offsetHeight});
   if (narrow.matches) element.scrollIntoView({block: 'start'});
 });
 """

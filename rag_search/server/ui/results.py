@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import pairwise
+from typing import Any
 
 from rag_search.records import Chunk, Hit, SearchResult, StageScores
 from rag_search.render.editors import link
-from rag_search.render.notes import notes_of
+from rag_search.render.notes import CHANGED
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import highlights, snippet_with_best
 from rag_search.rerank.rank import RankedPassage
+from rag_search.text.amounts import count
 from rag_search.text.passages import all_headings, body_of
 from rag_search.text.sanitize import plain
 
@@ -34,12 +36,16 @@ def safe(text: str) -> str:
 
 
 def search_html(result: SearchResult, mapper: PathMapper, *, editor: str = "vscode") -> str:
-    """Return the hits of one query or 'No confident match', then notes, models and times."""
+    """Return the hits of one query, or 'No confident match' and the nearest ones; then notes, models and times."""
     if result.hits:
         body = f'<ol class="hits">{"".join(_hit(hit, result.query, mapper, editor) for hit in result.hits)}</ol>'
-        return body + _notes(notes_of(result, mapper)) + _engines(result)
-    empty = '<div class="empty"><b>No confident match</b><p>Ask in other words, or loosen the filters.</p></div>'
-    return empty + _notes(notes_of(result, mapper)) + _engines(result)
+        return body + _notes(result.notes) + _engines(result)
+    body = '<div class="empty"><b>No confident match</b><p>Ask in other words, or loosen the filters.</p></div>'
+    if result.near_misses:
+        nearest = "".join(_hit(hit, result.query, mapper, editor) for hit in result.near_misses)
+        needed = "" if result.threshold is None else f" (a match needs {result.threshold:.3f})"
+        body += f'<h2 class="nearest">Nearest{needed}</h2><ol class="hits weak">{nearest}</ol>'
+    return body + _notes(result.notes) + _engines(result)
 
 
 def passages_html(
@@ -74,8 +80,8 @@ def start_html(questions: Sequence[str], folders: Mapping[str, int]) -> str:
         for text in questions
     )
     places = "".join(
-        f'<li><button type="button" class="folder" data-folder="{safe(path)}">{safe(path)}</button> {count:,}</li>'
-        for path, count in folders.items()
+        f'<li><button type="button" class="folder" data-folder="{safe(path)}">{safe(path)}</button> {documents:,}</li>'
+        for path, documents in folders.items()
     )
     parts = [hint_html("Type a question and press Enter. A leading [...] is an instruction.")]
     parts += [f"<h2>For example</h2><ul>{examples}</ul>"] if examples else []
@@ -88,9 +94,9 @@ def head_html(status: str) -> str:
     return f'<h1>ragsearch</h1><span class="status">{status}</span>'
 
 
-def status_html(status: Mapping[str, object]) -> str:
+def status_html(status: Mapping[str, Any]) -> str:
     """Return one line about the index and the models. status: from LiveSearcher.status."""
-    parts = [f"{status['documents']:,} documents", f"{status['chunks']:,} passages", str(status["embedder"])]
+    parts = [count(status["documents"], "document"), count(status["chunks"], "passage"), str(status["embedder"])]
     return _joined([*parts, str(status["reranker"] or "no reranker")])
 
 
@@ -105,7 +111,7 @@ def _hit(hit: Hit, query: str, mapper: PathMapper, editor: str) -> str:
         best = (0, 0)  # question and passage share no word, so no sentence is better than the others
     return (
         f'<li><div class="head"><b class="rank">{hit.rank}</b>{title}{_score(hit.score, "hit-score")}</div>'
-        f'<div class="place">{place}{_siblings(hit)}{_actions(hit, mapper, editor)}</div>'
+        f'<div class="place"><span>{place}</span>{_changed(hit)}{_siblings(hit)}{_actions(hit, mapper, editor)}</div>'
         f'<p class="text">{_marked(text, best, words)}</p>{_stages(hit.scores)}</li>'
     )
 
@@ -119,7 +125,11 @@ def _opener(chunk: Chunk, first: int, last: int, content: str, kind: str) -> str
 def _siblings(hit: Hit) -> str:
     siblings = hit.siblings[:SIBLINGS]
     links = [_opener(hit.chunk, s.line_start, s.line_end, f":{s.line_start}", "also") for s in siblings]
-    return f' <span class="also-at">also at {" ".join(links)}</span>' if links else ""
+    return f'<span class="also-at">also at {" ".join(links)}</span>' if links else ""
+
+
+def _changed(hit: Hit) -> str:
+    return f'<span class="changed">{CHANGED[hit.changed]}</span>' if hit.changed in CHANGED else ""
 
 
 def _score(score: float, kind: str) -> str:

@@ -16,7 +16,7 @@ import json
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +48,25 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.sets and not arguments.show:
         parser.error("name a set, or pass --show")
-    path = arguments.out / "quality.json"
-    results = json.loads(path.read_text("utf-8")) if path.exists() else {"schema": 1, "sets": {}}
-    for wanted in arguments.sets:
-        name, row = measure(wanted, limit=arguments.limit)
-        results["sets"][name] = row | {"facts": machine.facts()}
-        path.write_text(json.dumps(results, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8")
-        print(f"{name}: {row['queries']} questions", flush=True)
+    results = measured(
+        arguments.out / "quality.json", arguments.sets, lambda wanted: measure(wanted, limit=arguments.limit)
+    )
     text = "\n".join(lines(results)) + "\n"
     (arguments.out / "quality.md").write_text(text, "utf-8")
     print(text)
+
+
+def measured(
+    path: Path, sets: Sequence[str], measure_one: Callable[[str], tuple[str, dict[str, Any]]]
+) -> dict[str, Any]:
+    """Measure the sets named, keep the others that are in the JSON file `path`, write and return them all."""
+    results: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {"schema": 1, "sets": {}}
+    for wanted in sets:
+        name, row = measure_one(wanted)
+        results["sets"][name] = row | {"facts": machine.facts()}
+        path.write_text(json.dumps(results, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8")
+        print(f"{name}: done", flush=True)
+    return results
 
 
 def measure(wanted: str, *, limit: int | None) -> tuple[str, dict[str, Any]]:

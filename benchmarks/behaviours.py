@@ -80,10 +80,10 @@ def measure(wanted: str) -> tuple[str, dict[str, Any]]:
     right = {
         name: ask_all(nameless(place, config, dataset, embedder) if name == "names" else place,
                       Searching(dataset, embedder, reranker), questions, without=name)
-        for name in BEHAVIOURS
+        for name in BEHAVIOURS if name != "names" or dataset.docs  # a text without a file has no names
     }  # fmt: skip
     found = {}
-    for name in BEHAVIOURS:
+    for name in right:
         test = paired_test(right["all on"], right[name])
         found[name] = {"top1": sum(right[name].values()) / len(questions), "difference": test.difference,
                        "ci": [test.low, test.high], "p_value": test.p_value, "won": len(test.wins),
@@ -163,7 +163,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield f"| set | questions | all on | {' | '.join(list(BEHAVIOURS)[1:])} |"
     yield "|---|---:|---:|" + "---|" * (len(BEHAVIOURS) - 1)
     for name, row in results["sets"].items():
-        cells = " | ".join(_cell(row["behaviours"][behaviour]) for behaviour in list(BEHAVIOURS)[1:])
+        cells = " | ".join(_cell(row["behaviours"].get(behaviour)) for behaviour in list(BEHAVIOURS)[1:])
         yield f"| {name} | {row['questions']:,} | {row['behaviours']['all on']['top1']:.3f} | {cells} |"
     yield ""
     seen = {row["facts"]["command"]: row["facts"] for row in results["sets"].values()}
@@ -172,12 +172,15 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _legend() -> Iterator[str]:
     yield "Top-1 of the first hit as users see it. Of each behaviour: what it wins (with - without), and questions"
-    yield f"won/lost by it; **bold** where it costs more than {ALLOWED:.1%}, with the interval and p."
+    yield f"won/lost by it; **bold** where it costs more than {ALLOWED:.1%}, with the interval and p. Texts without"
+    yield "files have no names."
     yield ""
     yield from (f"- {name}: {meaning}." for name, meaning in BEHAVIOURS.items() if meaning)
 
 
-def _cell(found: Mapping[str, Any]) -> str:
+def _cell(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "-"
     text = f"{found['difference']:+.3f}, {found['won']}/{len(found['lost'])}"
     if found["difference"] >= -ALLOWED:
         return text

@@ -130,8 +130,10 @@ def _dev_sets(quality: Any) -> Iterator[str]:
     """Yield what each stage is worth on the dev sets."""
     if quality is None:
         return
-    yield "What each stage is worth on larger dev sets, reduced by `python -m benchmarks.reduced`. The weights of the"
-    yield "reranker were fitted on them. By kind and language: [quality](benchmarks/results/quality.md)."
+    yield "What each stage is worth on larger dev sets, over all of their documents; (reduced): over those that"
+    yield "`python -m benchmarks.reduced` keeps, on which the weights of the reranker were fitted. By kind and"
+    yield "language: [quality](benchmarks/results/quality.md). What typing correction, exact evidence, names, instructions and"
+    yield "spreading win or cost: [behaviours](benchmarks/results/behaviours.md)."
     yield ""
     yield from table(quality["sets"])
     yield ""

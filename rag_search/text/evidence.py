@@ -19,16 +19,18 @@ from rag_search.text.terms import terms
 MAX_ITEMS = 8  # of one query: a pasted log has hundreds
 MAX_ITEM_CHARS = 200
 NAME_WEIGHT = 0.5
+CAPITAL_WEIGHT = 0.9  # of a word with a capital letter within a sentence
 PLAIN_WORDS = 4  # a query of more words is a sentence, and a rare word in it may be an accident
 
 _QUOTED = re.compile(r'"([^"\n]{2,200})"|“([^”\n]{2,200})”|「([^」\n]{2,200})」|『([^』\n]{2,200})』|`([^`\n]{2,200})`')
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`|\[\](){}\\^]{3,300}")
 _WORD = re.compile(r"[A-Za-z0-9$@/~\\.#_:=+%-]+", re.ASCII)
 _EDGES = " \t.,;:!?=-/\\'\"()[]{}<>…，。；：！？、（）【】"
+_SENTENCE_ENDS = ".!?:;…。！？：；"
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\x00-\x7f]+")
 _VERSION = re.compile(r"[vV]?(\d+(?:\.\d+)+(?:[-.]?(?:rc|beta|alpha|dev|post)[-.]?\d*)?)\Z")
 _CAMEL = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]{2}")
-_NUMBER_WITH_UNIT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?([A-Za-z%]{1,4})(?![\w%])")
+_NUMBER_WITH_UNIT = re.compile(r"(?<![\w.=])(\d+(?:\.\d+)?) ?([A-Za-z%]{1,4})(?![\w%])")
 _NUMBERED = re.compile(r"(?<![\w-])([A-Za-z]{2,20})[ #:-]{1,2}(\d{1,9})(?![\w.]\w)(?!\w)")
 _UNITS = re.compile(r"[kmgt]?i?b|[munp]?s|sec|min|h|d|[kmg]?hz|px|pt|r?em|[kmgt%]|[qr]ps|bit", re.IGNORECASE)
 _NUMBERED_NAMES = re.compile(
@@ -77,7 +79,8 @@ def normalise(text: str) -> str:
 def _add(found: dict[str, Item], text: str, weight: float, *, quoted: bool = False) -> None:
     if len(found) == MAX_ITEMS:
         return
-    text = text.strip()[:MAX_ITEM_CHARS]
+    typed = text.strip()[:MAX_ITEM_CHARS]
+    text = typed if quoted else _assigned(typed) or typed  # documented with another value, or with a placeholder
     all_terms, spellings = tuple(dict.fromkeys(terms(text))), _spellings(text)
     if all_terms and text.casefold() not in found:
         words = tuple(term for term in all_terms if term not in spellings)  # in `x-v1.14.0-rc` it is part of a term
@@ -95,16 +98,34 @@ def _identifiers(text: str) -> Iterator[tuple[str, float]]:
     for pair in pairs:
         text = text.replace(pair, " ")
     for match in _WORD.finditer(text):
-        word = match[0].strip(_EDGES)
-        if _is_identifier(word):
+        word = match[0].removeprefix("-D").strip(_EDGES)  # a property of Java
+        if _is_identifier(word) or _assigned(word):
             yield word, 1.0
         elif len(word) > 2 and (few or _CAMEL.search(word) or (word.isupper() and len(word) >= 4)):
             yield word, 1.0 if alone else NAME_WEIGHT
+        elif len(word) > 2 and _begins_no_sentence(word, text[max(0, match.start() - 2) : match.start()]):
+            yield word, CAPITAL_WEIGHT
+
+
+def _assigned(word: str) -> str:
+    """Return the name in `name=value`, such as `pin-lockstep=8` or `maxmemory=2gb`; "" if a word is none."""
+    name, _, value = word.partition("=")
+    name = name.strip(_EDGES)
+    return name if len(name) > 2 and value[:1].isalnum() and name[0].isalpha() else ""
 
 
 def _is_numbered(name: str) -> bool:
     """Return whether a word before a number makes a code with it, such as `Errno 28` or `ISO 8601`."""
     return bool(_NUMBERED_NAMES.fullmatch(name)) or (name.isupper() and len(name) > 1)
+
+
+def _begins_no_sentence(word: str, before: str) -> bool:
+    """Return whether a word has a capital letter although it stands within a sentence, as names do in English.
+
+    before: the two characters before it.
+    """
+    last = before.strip()[-1:]
+    return bool(last) and last not in _SENTENCE_ENDS and word.isalpha() and word[0].isupper() and word[1:].islower()
 
 
 def _is_identifier(word: str) -> bool:

@@ -36,6 +36,22 @@ def test_a_rare_identifier_survives_the_reranker(query: str) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.parametrize(
+    "query", ["how long does Herring keep data", "is the old size of space for Herring at its max"]
+)
+def test_a_rare_name_in_a_sentence_survives_the_reranker(query: str) -> None:
+    """A row of a table is little of its passage, and the other words of the question are in many."""
+    rows = "\n".join(f"| {name} | {n} | {7 * n} days |" for n, name in enumerate(("Anchovy", "Herring", "Perch")))
+    texts = {**TEXTS, "plans.md": [f"| Plan | Seats | Retention |\n|---|---|---|\n{rows}"]}
+    hit = Searcher(index(texts), WordEmbedder(), Blind()).search(query).hits[0]
+    assert (hit.chunk.path, hit.exact) == ("plans.md", ("Herring",))
+
+
+def test_a_flag_with_another_value_is_found() -> None:
+    found = Searcher(index(), WordEmbedder(), Blind()).search("node --max-old-space-size=4096")
+    assert (found.hits[0].chunk.path, found.hits[0].exact) == ("hooks.md", ("max-old-space-size",))
+
+
 def test_a_candidate_that_stage_one_would_drop_is_kept() -> None:
     options = SearchOptions(system="hybrid", candidates=1)
     hits = Searcher(index(), WordEmbedder()).search("max-old-space-size of space the size is old", options).hits

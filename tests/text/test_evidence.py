@@ -20,6 +20,11 @@ def texts(query: str) -> list[str]:
         ("0x80070005 while updating the agent today", ["0x80070005"]),
         ("which release fixed it, v2.1.0 or later", ["v2.1.0"]),
         ("raise the limit to 512MB for all of them", ["512MB"]),
+        ("node --max-old-space-size=4096 does not help the build", ["max-old-space-size"]),
+        ("set innodb_buffer_pool_size=8G on the replica", ["innodb_buffer_pool_size"]),
+        ("java -Dspring.profiles.active=prod ignores the file", ["spring.profiles.active"]),
+        ("redis-server with maxmemory=2gb is killed", ["maxmemory"]),
+        ("why is a=b the same as b == a here", ["a=b"]),
         ("LARKSPUR_PROXY is not read by the command", ["LARKSPUR_PROXY"]),
         ("ｍａｘ＿ｉｄｌｅ 怎么设置", ["max_idle"]),
         ('when it says "connection refused" at night', ["connection refused"]),
@@ -33,10 +38,27 @@ def test_items_of_a_query(query: str, items: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("how long does Herring keep data", ["Herring"]),
+        ("数据在 Herring 里保留多久", ["Herring"]),
+        ("Herring is slow. What is wrong with it", []),
+        ("is it slow? Maybe it is", []),
+        ("how long does herring keep data", []),
+    ],
+)
+def test_a_capital_within_a_sentence_is_a_name(query: str, names: list[str]) -> None:
+    """It is one hint of several: its weight is less than that of an identifier."""
+    assert [item.text for item in evidence_items(query) if 0 < item.weight < 1] == names
+
+
+@pytest.mark.parametrize(
     ("query", "passage", "found"),
     [
         ("max-old-space-size", "set `--max-old-space-size=4096`", True),
         ("maxOldSpaceSize", "max_old_space_size: 4096", True),
+        ("--max-old-space-size=4096", "`--max-old-space-size=MB`: limit of the heap", True),
+        ("--max-old-space-size=4096", "--min-old-space-size=4096", False),
         ("max-old-space-size", "max-old-space-sizes", False),
         ("max-old-space-size", "the max old space size", False),
         ("v2.1", "since 2.1 it is", True),

@@ -132,8 +132,8 @@ def _dev_sets(quality: Any) -> Iterator[str]:
         return
     yield "What each stage is worth on larger dev sets, over all of their documents; (reduced): over those that"
     yield "`python -m benchmarks.reduced` keeps, on which the weights of the reranker were fitted. By kind and"
-    yield "language: [quality](benchmarks/results/quality.md). What typing correction, exact evidence, names, instructions and"
-    yield "spreading win or cost: [behaviours](benchmarks/results/behaviours.md)."
+    yield "language: [quality](benchmarks/results/quality.md). What typing correction, exact evidence, names,"
+    yield "instructions and spreading win or cost: [behaviours](benchmarks/results/behaviours.md)."
     yield ""
     yield from table(quality["sets"])
     yield ""

@@ -2,7 +2,7 @@
 
 There are two layouts. BEIR: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text, ...}, `qrels/NAME.tsv`
 (query-id, corpus-id, score). Markdown tree: `docs/` judged by path relative to it, from `qrels.tsv` or from
-`qrels/pages-*.tsv`. What other tools write is read as well: see `tables`.
+`qrels/pages-*.tsv`. What other tools write is read as well, in parts and under other names: see `tables`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_search.errors import InputError
-from rag_search.evaluation.tables import QRELS_SUFFIXES, read_judgments, read_rows, row_id, rows_file
+from rag_search.evaluation.tables import qrels_files, read_judgments, read_rows, row_id, row_text, rows_files
 from rag_search.text.query import parse_query
 from rag_search.text.scripts import HAN, KANA
+
+QRELS_FOLDERS = ("qrels", "default", "data")  # MTEB has the last two
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,9 @@ class Dataset:
     docs: Path | None
 
     @property
-    def corpus(self) -> Path:
-        """The table of documents of a BEIR set."""
-        return rows_file(self.root, "corpus") or self.root / "corpus.jsonl"
+    def corpus(self) -> Sequence[Path]:
+        """The files of the table of documents of a BEIR set."""
+        return rows_files(self.root, "corpus")
 
     @property
     def judged(self) -> tuple[EvalQuery, ...]:
@@ -79,32 +81,32 @@ def load_dataset(root: Path, *, qrels: str | None = None, split: str | None = No
     """
     if not root.is_dir():
         raise InputError(f"{root} is not a folder.", remedy="Name a folder with queries.jsonl and qrels.")
-    qrels_file = _qrels_file(root, qrels)
-    by_path = qrels_file.parent == root or qrels_file.stem.startswith("pages-")
-    judgments = _read_qrels(qrels_file)
-    questions = rows_file(root, "queries") or root / "queries.jsonl"
-    queries = [q for q in _read_queries(questions) if q.query_id in judgments or q.kind == "none"]
+    name, qrels_parts = _qrels(root, qrels)
+    by_path = qrels_parts[0].parent == root or name.startswith("pages-")
+    judgments = _read_qrels(qrels_parts)
+    questions = rows_files(root, "queries") or [root / "queries.jsonl"]
+    found = [query for file in questions for query in _read_queries(file)]
+    queries = [q for q in found if q.query_id in judgments or q.kind == "none"]
     if not queries:
         remedy = "Each line there is `query-id<TAB>document-id<TAB>grade`; grade 0 judges nothing."
-        raise InputError(f"no question of {questions} is judged in {qrels_file}.", remedy=remedy)
+        raise InputError(f"no question of {questions[0]} is judged in {qrels_parts[0]}.", remedy=remedy)
     wanted = [q for q in queries if split is None or not q.split or q.split == split]
     if not wanted:
         splits = sorted({q.split for q in queries})
         raise InputError(f"{root} has no judged question in split {split!r}.", remedy=f"Splits: {', '.join(splits)}")
-    _require_askable(wanted, questions)
+    _require_askable(wanted, questions[0])
     docs = root / "docs" if by_path else None
-    if docs is None and not rows_file(root, "corpus"):
+    if docs is None and not rows_files(root, "corpus"):
         raise InputError(f"{root / 'corpus.jsonl'} is missing.", remedy="A BEIR folder holds it beside queries.jsonl.")
-    return Dataset(root.resolve().name, root, qrels_file.stem, tuple(wanted), judgments, docs)
+    return Dataset(root.resolve().name, root, name, tuple(wanted), judgments, docs)
 
 
-def read_corpus(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield id, title and text of each line of a BEIR corpus."""
-    for number, row in read_rows(path):
-        try:
-            yield row_id(row, f"{path}:{number}"), str(row.get("title") or ""), str(row["text"])
-        except KeyError as error:
-            raise InputError(f"{path}:{number} has no field {error}.") from error
+def read_corpus(files: Path | Sequence[Path]) -> Iterator[tuple[str, str, str]]:
+    """Yield id, title and text of each row of a BEIR corpus."""
+    for path in [files] if isinstance(files, Path) else files:
+        for number, row in read_rows(path):
+            place = f"{path}:{number}"
+            yield row_id(row, place), str(row.get("title") or ""), row_text(row, place)
 
 
 def _require_askable(queries: Sequence[EvalQuery], path: Path) -> None:
@@ -115,12 +117,13 @@ def _require_askable(queries: Sequence[EvalQuery], path: Path) -> None:
             raise InputError(f"{path}: question {query.query_id!r}: {error.message}", remedy=error.remedy) from error
 
 
-def _qrels_file(root: Path, name: str | None) -> Path:
+def _qrels(root: Path, name: str | None) -> tuple[str, list[Path]]:
+    """Return the name of the judgments and their files."""
     if name is None and (root / "qrels.tsv").is_file():
-        return root / "qrels.tsv"
-    folder = root / "qrels"
-    found = [file for file in sorted(folder.glob("*")) if file.suffix in QRELS_SUFFIXES and file.is_file()]
-    names = list(dict.fromkeys(file.stem for file in found))
+        return "qrels", [root / "qrels.tsv"]
+    folder = next((root / folder for folder in QRELS_FOLDERS if qrels_files(root / folder)), root / "qrels")
+    found = qrels_files(folder)
+    names = list(found)
     if not found and (root / "qrels.tsv").is_file():
         raise InputError(f"{root} has no judgments {name!r}, only qrels.tsv.", remedy="Remove --qrels.")
     if not found:
@@ -128,13 +131,14 @@ def _qrels_file(root: Path, name: str | None) -> Path:
     wanted = name or ("test" if "test" in names else names[0] if len(names) == 1 else None)
     if wanted is None or wanted not in names:
         what = "several judgments" if wanted is None else f"no judgments {wanted!r}"
-        raise InputError(f"{root / 'qrels'} has {what}.", remedy=f"Pass --qrels with one of: {', '.join(names)}")
-    return next(file for file in found if file.stem == wanted)
+        raise InputError(f"{folder} has {what}.", remedy=f"Pass --qrels with one of: {', '.join(names)}")
+    return wanted, found[wanted]
 
 
-def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
+def _read_qrels(files: Sequence[Path]) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
-    for number, (query, document, written) in read_judgments(path):
+    rows = ((path, number, row) for path in files for number, row in read_judgments(path))
+    for path, number, (query, document, written) in rows:
         grade = _number(written)
         if number == 1 and grade is None:  # the header is optional
             continue
@@ -161,18 +165,16 @@ def _read_queries(path: Path) -> Iterator[EvalQuery]:
         instruction = row.get("instruction") or None
         if not isinstance(instruction, str | None):
             raise InputError(f"{path}:{number}: `instruction` is not text: {str(instruction)[:80]}.")
-        try:
-            text = str(row["text"])
-            yield EvalQuery(
-                query_id=row_id(row, f"{path}:{number}"),
-                text=text,
-                instruction=instruction,
-                kind=str(row.get("kind") or extra.get("type") or "-"),
-                lang=str(row.get("lang") or extra.get("lang") or guess_language(text)),
-                split=str(row.get("split") or ""),
-            )
-        except KeyError as error:
-            raise InputError(f"{path}:{number} has no field {error}.") from error
+        place = f"{path}:{number}"
+        text = row_text(row, place)
+        yield EvalQuery(
+            query_id=row_id(row, place),
+            text=text,
+            instruction=instruction,
+            kind=str(row.get("kind") or extra.get("type") or "-"),
+            lang=str(row.get("lang") or extra.get("lang") or guess_language(text)),
+            split=str(row.get("split") or ""),
+        )
 
 
 _HAN, _KANA = re.compile(f"[{HAN}]"), re.compile(f"[{KANA}]")

@@ -5,26 +5,52 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rag_search.errors import InputError, MissingExtraError
 
-QRELS_SUFFIXES = (".tsv", ".txt", ".qrels", ".trec", ".jsonl", ".parquet")
-_ROW_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+_PLAIN = (".tsv", ".txt", ".qrels", ".trec", ".jsonl")
+_QRELS_SUFFIXES = (*_PLAIN, *(f"{suffix}.gz" for suffix in _PLAIN), ".parquet")
+_ROW_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".tsv", ".tsv.gz")
 _QUERY_IDS = ("query-id", "query_id", "qid")
 _DOCUMENT_IDS = ("corpus-id", "corpus_id", "doc-id", "doc_id", "docid", "pid")
+_IDS = ("_id", "id", *_DOCUMENT_IDS, *_QUERY_IDS)
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")  # how the datasets library names the parts of a table
 
 Judgment = tuple[str, str, str]  # query id, document id, grade as written
 
 
-def rows_file(root: Path, name: str) -> Path | None:
-    """Return the table `name` of a set: `NAME.jsonl`, `.jsonl.gz` or `.parquet`, or a folder with one such file."""
-    files = [root / f"{name}{suffix}" for suffix in _ROW_SUFFIXES]
-    if (root / name).is_dir():
-        files += sorted(file for file in (root / name).iterdir() if file.name.endswith(_ROW_SUFFIXES))
-    return next((file for file in files if file.is_file()), None)
+def rows_files(root: Path, name: str) -> list[Path]:
+    """Return the files of the table `name`: `NAME.jsonl` (or another form), its parts, or all in the folder `NAME`."""
+    for suffix in _ROW_SUFFIXES:
+        if (root / f"{name}{suffix}").is_file():
+            return [root / f"{name}{suffix}"]
+    for folder in (root, root / name):
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        parts = [file for file in files if table_name(file, _ROW_SUFFIXES) is not None and file.is_file()]
+        parts = [file for file in parts if folder != root or table_name(file, _ROW_SUFFIXES) == name]
+        if parts:
+            return parts
+    return []
+
+
+def qrels_files(folder: Path) -> dict[str, list[Path]]:
+    """Return the judgments in a folder: name -> files, several if a table has parts."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.glob("*")):
+        name = table_name(file, _QRELS_SUFFIXES)
+        if name is not None and file.is_file():
+            found.setdefault(name, []).append(file)
+    return found
+
+
+def table_name(file: Path, suffixes: Sequence[str]) -> str | None:
+    """Return the name of a file without its suffix and the number of its part; None for other files."""
+    suffix = next((suffix for suffix in sorted(suffixes, key=len, reverse=True) if file.name.endswith(suffix)), None)
+    return None if suffix is None else _SHARD.sub("", file.name.removesuffix(suffix))
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -34,6 +60,11 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         return
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
+            continue
+        if ".tsv" in path.suffixes:
+            name, *texts = line.rstrip("\r").split("\t")
+            if number > 1 or name not in _IDS:
+                yield number, {"_id": name, "title": " ".join(texts[:-1]), **({"text": texts[-1]} if texts else {})}
             continue
         try:
             row = json.loads(line)
@@ -45,16 +76,24 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def row_id(row: Mapping[str, Any], place: str) -> str:
-    """Return the id of a row, `_id` or `id`. Raises InputError if it has none."""
-    for key in ("_id", "id"):
+    """Return the id of a row, by any of its usual names. Raises InputError if it has none."""
+    for key in _IDS:
         if row.get(key) is not None:
             return str(row[key])
     raise InputError(f"{place} has no field '_id'.", remedy="Give every row an `_id`.")
 
 
+def row_text(row: Mapping[str, Any], place: str) -> str:
+    """Return the text of a row; Pyserini calls it `contents`. Raises InputError if it has none."""
+    for key in ("text", "contents"):
+        if key in row:
+            return "" if row[key] is None else str(row[key])
+    raise InputError(f"{place} has no field 'text'.")
+
+
 def read_judgments(path: Path) -> Iterator[tuple[int, Judgment]]:
     """Yield the judgments of a file with their line numbers; header lines and unreadable grades are the caller's."""
-    if path.suffix in (".jsonl", ".parquet"):
+    if {".jsonl", ".parquet"} & set(path.suffixes):
         for number, row in read_rows(path):
             query = next((row[key] for key in _QUERY_IDS if key in row), None)
             document = next((row[key] for key in _DOCUMENT_IDS if key in row), None)

@@ -81,6 +81,53 @@ def test_parquet(tmp_path: Path) -> None:
     assert dataset.qrels == EXPECTED
 
 
+@pytest.mark.parametrize("place", ["default", "data", "qrels"])
+def test_the_parquet_of_mteb(tmp_path: Path, place: str) -> None:
+    """The datasets library cuts tables into parts; all of them are read, and judgments have the name of their split."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    judgments = [{"query-id": "7", "corpus-id": "1", "score": 1.0}, {"query-id": "8", "corpus-id": "2", "score": 2.0}]
+    for folder_name, name, values in (
+        ("corpus", "corpus", DOCS),
+        ("queries", "queries", QUERIES),
+        (place, "test", judgments),
+    ):
+        (tmp_path / folder_name).mkdir()
+        for part, value in enumerate(values):
+            file = tmp_path / folder_name / f"{name}-{part:05}-of-00002.parquet"
+            parquet.write_table(pyarrow.Table.from_pylist([value]), file)
+    dataset = load_dataset(tmp_path)
+    assert [row[2] for row in read_corpus(dataset.corpus)] == ["alpha", "beta"]
+    assert (dataset.qrels_name, dataset.qrels) == ("test", EXPECTED)
+    assert [query.query_id for query in dataset.queries] == ["7", "8"]
+
+
+def test_names_of_ir_datasets_and_pyserini(tmp_path: Path) -> None:
+    """Ids are `doc_id` and `query_id`, or `id` with `contents`; topics are a table with tabs; judgments are packed."""
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text(
+        rows({"doc_id": "1", "text": "alpha"}, {"id": 2, "contents": "beta"}, {"id": 3, "text": None}), "utf-8"
+    )
+    (tmp_path / "queries.tsv").write_bytes("\ufeffqid\ttext\r\n7\talpha?\r\n8\tbeta?\r\n".encode())
+    (tmp_path / "qrels" / "test.tsv.gz").write_bytes(
+        gzip.compress(b"qid\titeration\tdocid\trelevance\r\n7\t0\t1\t1\r\n8\t0\t2\t2\r\n")
+    )
+    dataset = load_dataset(tmp_path)
+    assert list(read_corpus(dataset.corpus)) == [("1", "", "alpha"), ("2", "", "beta"), ("3", "", "")]
+    assert dataset.qrels == EXPECTED
+    assert [query.text for query in dataset.queries] == ["alpha?", "beta?"]
+    (tmp_path / "queries.tsv").unlink()
+    (tmp_path / "queries.jsonl").write_text(rows({"query_id": "7", "text": "alpha?"}), "utf-8")
+    assert [query.query_id for query in load_dataset(tmp_path).queries] == ["7"]
+
+
+def test_a_row_without_a_text_is_named(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    (root / "corpus.jsonl").write_text(rows({"_id": 1, "title": "One"}), "utf-8")
+    with pytest.raises(InputError, match=r"corpus.jsonl:1 has no field 'text'"):
+        list(read_corpus(load_dataset(root).corpus))
+
+
 def test_a_row_without_an_id_is_named(tmp_path: Path) -> None:
     root = folder(tmp_path)
     (root / "queries.jsonl").write_text(rows({"text": "alpha?"}), "utf-8")

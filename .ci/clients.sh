@@ -15,7 +15,7 @@ test_them() {
 
 install -e '.[cpu,test,mcp,clients]'
 "$VENV/bin/uv" pip list --python "$VENV/bin/python" 2>/dev/null \
-    | grep -E '^(cohere|openai|llama-index|langchain|haystack|vllm-haystack|huggingface-api|jina|nvidia|voyageai|xinference|litellm|mcp|schemathesis|fastapi) *'
+    | grep -E '^(cohere|openai|llama-index|langchain|haystack|vllm-haystack|huggingface-api|jina|nvidia|voyageai|xinference|litellm|together|rerankers|zeroentropy|contextual|mcp|schemathesis|fastapi) *'
 test_them -rP --durations=5 tests/clients tests/server/test_mcp.py
 install --upgrade cohere # the newest, which langchain-cohere does not take yet
 test_them tests/clients -k cohere

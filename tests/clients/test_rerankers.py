@@ -195,6 +195,50 @@ def test_litellm(url: str, model: str) -> None:
     assert same([(row["index"], row["relevance_score"]) for row in found.results], url)
 
 
+def test_together(url: str) -> None:
+    """`usage.completion_tokens` must be a number; objects come back as objects."""
+    together = pytest.importorskip("together", reason="the Together SDK is not installed")
+    client = together.Together(api_key="none", base_url=url)
+    found = client.rerank.create(model="any", query=QUERY, documents=TEXTS, top_n=2)
+    assert same([(row.index, row.relevance_score) for row in found.results], url)
+    objects = [{"title": "a", "body": text} for text in TEXTS]
+    found = client.rerank.create(
+        model="any", query=QUERY, documents=objects, rank_fields=["body"], return_documents=True
+    )
+    assert [row.index for row in found.results] == BEST_FIRST
+
+
+@pytest.mark.parametrize(
+    ("provider", "path"),
+    [
+        ("cohere", "/v1/rerank"),
+        ("jina", "/v1/rerank"),
+        ("voyage", "/v1/rerank"),
+        ("text-embeddings-inference", "/rerank"),
+    ],
+)
+def test_rerankers(url: str, provider: str, path: str) -> None:
+    """One library for all shapes: `url` is the whole address."""
+    rerankers = pytest.importorskip("rerankers.models.api_rankers", reason="rerankers is not installed")
+    ranker = rerankers.APIRanker("any", "none", provider, url=f"{url}{path}")
+    found = ranker.rank(QUERY, TEXTS).results
+    assert same(ranking([row.document.text for row in found], [row.score for row in found]), url)
+
+
+def test_zero_entropy(url: str) -> None:
+    zeroentropy = pytest.importorskip("zeroentropy", reason="the SDK of ZeroEntropy is not installed")
+    client = zeroentropy.ZeroEntropy(api_key="none", base_url=f"{url}/v1")
+    found = client.models.rerank(model="any", query=QUERY, documents=TEXTS, top_n=2)
+    assert same([(row.index, row.relevance_score) for row in found.results], url)
+
+
+def test_contextual(url: str) -> None:
+    contextual = pytest.importorskip("contextual", reason="the SDK of Contextual AI is not installed")
+    client = contextual.ContextualAI(api_key="none", base_url=f"{url}/v1")
+    found = client.rerank.create(model="any", query=QUERY, documents=TEXTS, top_n=2)
+    assert same([(row.index, row.relevance_score) for row in found.results], url)
+
+
 def test_openai_models(url: str) -> None:
     """`models.retrieve` of any id."""
     openai = pytest.importorskip("openai", reason="the OpenAI SDK is not installed")

@@ -74,6 +74,14 @@ def test_pages_of_a_pdf_are_places() -> None:
     assert chunks[2].passage.startswith("Pump manual\n2.1 Starting the pump > page 2\nA sentence")
 
 
+def test_hyphens_at_line_ends_of_a_pdf() -> None:
+    """A divided word is joined; a compound keeps its hyphen, as far as the text tells them apart."""
+    pytest.importorskip("pypdfium2")
+    lines = ["A docu-", "ment of 2019-", "2021, state-of-the-", "art and Anglo-", "American."]
+    text = format_named("pdf").decode(pdf([lines], title=""))
+    assert " ".join(text.split()) == "[page 1] A document of 2019- 2021, state-of-the-art and Anglo-American."
+
+
 @pytest.mark.parametrize("title", ["", "untitled", "Microsoft Word - report.docx", "report.tex"])
 def test_a_title_that_a_program_made_is_not_one(title: str) -> None:
     pytest.importorskip("pypdfium2")

@@ -45,6 +45,12 @@ def test_dify_xinference_can_be_saved(make_client: MakeClient) -> None:
     assert reply.json()["results"][0]["document"] == {"text": TEXTS[1]}
 
 
+def test_zero_entropy(make_client: MakeClient) -> None:
+    """Its SDK posts Cohere's body to a path of its own, below that of the models."""
+    body = {"model": "any", "query": QUERY, "documents": TEXTS, "top_n": 2}
+    assert order(make_client().post("/v1/models/rerank", json=body)) == BEST_FIRST[:2]
+
+
 @pytest.mark.parametrize(("yes", "no"), [("true", "false"), ("True", "False"), (True, False), (1, 0), ("1", "0")])
 def test_ragflow_xinference_sends_strings(make_client: MakeClient, yes: object, no: object) -> None:
     """RAGFlow's provider for Xinference sends "true" where others send true, and numbers may be strings."""

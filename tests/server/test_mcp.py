@@ -140,6 +140,27 @@ def test_a_search_is_a_quarter_of_its_json(config: Config, folder: Path) -> None
     live_searcher.close()
 
 
+def test_five_hits_fit_into_a_quarter_of_what_they_took(config: Config, folder: Path) -> None:
+    """3.3 kB of passages in five hits took 20.8 kB as a result of the tool, JSON said twice; now at most 5.2 kB.
+
+    A picture in the text, as a data URI, adds next to nothing.
+    """
+    picture = f"![kiln](data:image/png;base64,{'QUJD' * 4000})"
+    for number in range(5):
+        text = f"# Kiln log {number}\n\n{picture if number == 0 else ''}\n\n" + "The glaze ran on two bowls. " * 22
+        (folder / f"{number}.md").write_text(f"---\ntags: [kiln]\n---\n{text}\n", "utf-8")
+    write_index(config, folder, WordEmbedder())
+    live_searcher = LiveSearcher(config, WordEmbedder(), OverlapReranker())
+    answer = Tools(live_searcher)._call("search", {"query": "glaze bowls", "where": ["tags=kiln"]})
+    (result,) = live_searcher.search_many([("glaze bowls", config.settings.search.options)])
+    assert [hit.rank for hit in result.hits] == [1, 2, 3, 4, 5]
+    assert 3_000 < sum(len(hit.chunk.passage) for hit in result.hits) < 3_600
+    assert len(answer.model_dump_json(by_alias=True, exclude_none=True).encode()) <= 20_800 / 4
+    read = Tools(live_searcher).text("get_document", path="docs/0.md")
+    assert len(read) < 1_000
+    live_searcher.close()
+
+
 def test_search_is_as_the_settings_say(folder: Path, tmp_path: Path) -> None:
     for settings, found in (({"search.top_k": 1}, 1), ({"search.min_score": 2.0}, 0), ({"search.top_k": 500}, 2)):
         config = load_config({**settings, "cache_dir": str(tmp_path / "cache")}, cwd=tmp_path)

@@ -16,6 +16,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from itertools import pairwise
 from threading import Lock
 from typing import Any
 
@@ -27,6 +28,8 @@ from rag_search.text.passages import one_line
 
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 PLACE_LEVEL = 6
+MAX_WORD_CHARS = 60
+_HYPHEN = "\ufffe"
 _MARK = re.compile(
     r"\[(?:title: (?P<title>.+)|section (?P<level>[1-5]): (?P<section>.+)|(?P<place>(?:page|slide) \d+))\]$"
 )
@@ -231,5 +234,16 @@ def _check_zip(content: bytes) -> None:
 
 def _clean(text: str) -> str:
     """Return text that UTF-8 can hold, with line feeds only."""
-    text = LINE_END.sub("\n", text).replace("\0", "").replace("\x0b", "\n").replace("\ufffe", "")
+    text = LINE_END.sub("\n", text).replace("\0", "").replace("\x0b", "\n")
+    text = _with_hyphens(text) if _HYPHEN in text else text
     return text.encode("utf-8", "replace").decode("utf-8").rstrip("\n") + "\n"
+
+
+def _with_hyphens(text: str) -> str:
+    """Return text without PDFium's mark of a hyphen at a line end; compounds and words before a capital keep theirs."""
+    first, *others = text.split(_HYPHEN)
+    pieces = [first]
+    for before, after in pairwise([first, *others]):
+        word = before[-MAX_WORD_CHARS:].split(" ")[-1]
+        pieces += "-" if "-" in word or after[:1].isupper() else "", after
+    return "".join(pieces)

@@ -48,6 +48,7 @@ def rerank_router(service: Service) -> APIRouter:
         return JSONReply(reply)
 
     @router.post("/v1/rerank", responses=RERANKED)
+    @router.post("/v1/models/rerank", include_in_schema=False)  # ZeroEntropy
     async def rerank_v1(request: Request, body: RerankRequest) -> Response:
         return await reranked(request, body)
 

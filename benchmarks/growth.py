@@ -28,7 +28,7 @@ from benchmarks import synthetic
 from rag_search.embed.builtin.embedder import BuiltinEmbedder
 from rag_search.engines.open import manifest_of
 from rag_search.index import open_reader, open_writer
-from rag_search.ingest import plan_sync, sync_folders
+from rag_search.ingest import IngestOptions, plan_sync, sync_folders
 from rag_search.rerank.late_interaction import LateInteractionReranker
 from rag_search.search.searcher import Searcher
 from tests.support import machine
@@ -98,6 +98,7 @@ def store(place: Path, size: int, embedder: BuiltinEmbedder, seeds: synthetic.Se
     """Make folder and index in `place`; return the seconds of storing and of what follows it."""
     shutil.rmtree(place, ignore_errors=True)
     with open_writer(place / "index", manifest_of(embedder)) as writer:
+        writer.set_chunking(IngestOptions().chunking)  # else a sync cuts all documents anew
         seconds = synthetic.store(writer, synthetic.with_files(synthetic.documents(seeds, size), place))
         start = time.perf_counter()
         writer.maintain()

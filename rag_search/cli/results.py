@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_search.cli.common import places, stderr_console, stdout_console, write_stdout
+from rag_search.cli.common import places, stderr_console, stdout_console, write_stderr, write_stdout
 from rag_search.cli.terminal import local_only
 from rag_search.text.sanitize import one_line
 
@@ -106,7 +106,7 @@ def _print_notes(results: Sequence[SearchResult], shown: PathMapper) -> None:
     for result in results:
         if not result.hits:
             for line in ("no confident match", *notes_of(result, shown)):
-                stderr_console().print(one_line(line), soft_wrap=True)
+                write_stderr(f"{one_line(line)}\n")
 
 
 def write_trec(path: Path, query_ids: Sequence[str], results: Sequence[SearchResult]) -> None:

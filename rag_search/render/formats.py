@@ -11,7 +11,6 @@ from rag_search.records import Hit, SearchResult
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import snippet
-from rag_search.render.xml import to_xml
 from rag_search.text.data_uris import without_data
 from rag_search.text.passages import all_headings, body_of
 from rag_search.text.sanitize import json_text, one_line, plain
@@ -168,6 +167,13 @@ def _grep(results: Sequence[SearchResult], mapper: PathMapper, *, column: Callab
         for result in results
         for hit in result.hits
     )
+
+
+def to_xml(results: Sequence[SearchResult], mapper: PathMapper) -> str:
+    """Write one XML document with the hits of every query."""
+    from rag_search.render import xml  # imports urllib, a tenth of a cold query
+
+    return xml.to_xml(results, mapper)
 
 
 Render = Callable[[Sequence[SearchResult], PathMapper], str]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Queue
@@ -21,6 +20,8 @@ def map_parallel(call: Callable[[_Item], _Answer], items: Sequence[_Item], *, wo
     """
     if workers == 1 or len(items) < 2:
         return [call(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor  # imports logging: a cold query does without both
+
     with ThreadPoolExecutor(min(workers, len(items))) as pool:
         futures = [pool.submit(call, item) for item in items]
         try:
@@ -30,12 +31,28 @@ def map_parallel(call: Callable[[_Item], _Answer], items: Sequence[_Item], *, wo
             raise
 
 
-def run_in_thread(call: Callable[[], _Answer]) -> Future[_Answer]:
-    """Call `call` in another thread at once; `result()` of the future waits for its answer or raises its error."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="begin")
-    future = pool.submit(call)
-    pool.shutdown(wait=False)
-    return future
+class Running(Generic[_Answer]):
+    """A call that runs in another thread from now on."""
+
+    def __init__(self, call: Callable[[], _Answer]) -> None:
+        self._call = call
+        self._answers: list[_Answer] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="begin")
+        self._thread.start()
+
+    def result(self) -> _Answer:
+        """Wait for the answer and return it, or raise the error of the call."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._answers[0]
+
+    def _run(self) -> None:
+        try:
+            self._answers.append(self._call())
+        except BaseException as error:  # noqa: BLE001 (raised again in the thread that waits)
+            self._error = error
 
 
 class Prefetcher(Generic[_Item]):

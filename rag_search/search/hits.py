@@ -13,7 +13,6 @@ import numpy as np
 from rag_search.embed.base import Embedder
 from rag_search.records import FloatVector, Hit, SearchOptions, Sibling, StageScores
 from rag_search.rerank.base import Reranker, TruncatingReranker
-from rag_search.search.instructions import facets_of
 from rag_search.text.query import Query
 
 LIFTED = 0.25  # strength of evidence that puts a hit first
@@ -79,6 +78,8 @@ def _with_siblings(first: Hit, rest: Sequence[Hit]) -> Hit:
 
 def preference_note(instruction: str) -> str:
     """Return the note on an instruction that was followed by what documents tell of themselves."""
+    from rag_search.search.instructions import facets_of  # has many patterns, and few queries have an instruction
+
     facets = facets_of(instruction)
     way = f"preferred documents {', '.join(facets)}" if facets else "preferred passages that are like it"
     return f"{instruction!r} was read as an instruction: {way}; write \\[ for a bracket that is to be searched"

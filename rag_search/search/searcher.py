@@ -39,7 +39,6 @@ from rag_search.search.hits import (
     preference_note,
     truncation_notes,
 )
-from rag_search.search.instructions import preferences
 from rag_search.search.retrieval import Retriever
 from rag_search.search.sentences import best_sentence, rarity
 from rag_search.text.query import parse_query
@@ -160,6 +159,8 @@ class Searcher:
         instruction = candidates.request.query.instruction
         if instruction is None or self.embedder.follows_instructions:
             return None
+        from rag_search.search.instructions import preferences  # as in rag_search.search.hits
+
         ids = [hit.chunk.chunk_id for hit in candidates.hits]
         (vector,) = self.embedder.encode_queries([instruction]).vectors
         return preferences(instruction, candidates.hits, self.index.facts(ids), self.index.vectors(ids) @ vector)

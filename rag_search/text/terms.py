@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from itertools import pairwise
 
 from rag_search.text.radicals import unify
@@ -26,14 +27,11 @@ _MARKS = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
 )
 _LETTER = rf"[^\W_{CJK}{UNSPACED}]|[{_MARKS}]"
-_RUNS = re.compile(
+_RUNS = re.compile(  # with the class of letters once: compiling it takes a millisecond
     rf"(?P<cjk>[{CJK}]+)|(?P<unspaced>[{UNSPACED}]+)"
-    rf"|(?P<word>(?:{_LETTER})(?:{_LETTER}|(?:[-_]{{1,3}}|\.)(?={_LETTER}))*(?:\+\+|\#(?!\w))?)"
+    rf"|(?P<word>(?![-_.])(?:(?:[-_]{{1,3}}|\.)?(?:{_LETTER})++)+(?:\+\+|\#(?!\w))?)"
 )
 _ASCII_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|(?:[-_]{1,3}|\.)(?=[A-Za-z0-9]))*(?:\+\+|#(?!\w))?", re.ASCII)
-_PARTS = re.compile(
-    rf"[A-Z]+(?![a-z])|[A-Z]?(?:(?![A-Z0-9])(?:{_LETTER}))+|[0-9]+"  # HTTPServer2 -> HTTP Server 2
-)
 _NOT_ASCII = re.compile(rf"[^\x00-\x7f]{{1,256}}[{_MARKS}]{{0,32}}")
 _LATIN_GREEK_ACCENTS = re.compile("(?<=[A-Za-z\u0370-\u03ff])[\u0300-\u036f]+")
 _FOLDS = str.maketrans(
@@ -72,8 +70,16 @@ def _word_terms(word: str) -> list[str]:
     if word.isascii() and word.isalpha() and (word.islower() or word.istitle() or word.isupper()):
         return [word.lower()[:MAX_TERM_CHARS]]  # most words, which have one part
     bare = word if word.isascii() else _without_accents(word)
-    parts = [_fold(part) for part in _PARTS.findall(bare)]
+    parts = [_fold(part) for part in _parts().findall(bare)]
     return [_fold(bare), *(part for part in parts if len(part) > 1)] if len(parts) > 1 else [_fold(bare)]
+
+
+@cache
+def _parts() -> re.Pattern[str]:
+    """Compile the pattern of the parts of a word when it is first used: few questions have such a word."""
+    return re.compile(
+        rf"[A-Z]+(?![a-z])|[A-Z]?(?:(?![A-Z0-9])(?:{_LETTER}))+|[0-9]+"  # HTTPServer2 -> HTTP Server 2
+    )
 
 
 def _without_accents(word: str) -> str:

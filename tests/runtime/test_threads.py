@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_search.runtime.threads import Prefetcher, run_in_thread
+from rag_search.runtime.threads import Prefetcher, Running
 
 PATIENCE_S = 10.0
 
@@ -90,11 +90,11 @@ def test_to_finish_is_to_wait_for_the_item_that_is_being_made() -> None:
 
 def test_what_is_begun_goes_on_by_itself() -> None:
     begun = threading.Event()
-    answer = run_in_thread(begun.set)
+    answer = Running(begun.set)
     assert begun.wait(PATIENCE_S)
     assert answer.result() is None
 
 
 def test_the_error_of_what_was_begun_reaches_the_one_who_waits() -> None:
     with pytest.raises(ZeroDivisionError):
-        run_in_thread(lambda: 1 // 0).result()
+        Running(lambda: 1 // 0).result()

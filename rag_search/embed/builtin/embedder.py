@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from rag_search.embed.builtin.weights import MAX_TOKENS, E5File, dequantize_bloc
 from rag_search.errors import EngineError
 from rag_search.records import Encoded, EncodedQueries, FloatMatrix
 from rag_search.runtime.onnx import open_session
-from rag_search.runtime.threads import run_in_thread
+from rag_search.runtime.threads import Running, map_parallel
 
 Kind = Literal["query", "passage"]
 
@@ -64,7 +63,7 @@ class BuiltinEmbedder:
             "passage": self._tokenizer.ids_of_one("passage:"),
         }
         remedy = f"Remove {converted.folder}; it is made again."
-        self._opening = run_in_thread(  # takes 70 ms; one thread, since texts run in parallel
+        self._opening = Running(  # takes 70 ms; one thread, since texts run in parallel
             lambda: open_session(graph or converted.graph, remedy=remedy, is_optimised=True, few_runs=few_runs)
         )
         self._threads = threads or physical_cores()
@@ -147,10 +146,7 @@ class BuiltinEmbedder:
 
     def run(self, ids: Sequence[NDArray[np.int32]], *, outputs: Sequence[str] = OUTPUTS) -> list[list[NDArray[Any]]]:
         """Run the network over texts of `token_ids`; for each the `outputs`, without their leading axis of length 1."""
-        if self._threads == 1 or len(ids) == 1:
-            return [self._run_one(row, outputs) for row in ids]
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(lambda row: self._run_one(row, outputs), ids))
+        return map_parallel(lambda row: self._run_one(row, outputs), ids, workers=self._threads)
 
     def content(self, units: FloatMatrix, *, kind: Kind) -> FloatMatrix:
         """Return the token vectors without those of special tokens and prefix.

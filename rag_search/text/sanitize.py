@@ -12,27 +12,25 @@ _ESCAPES = re.compile(
     "|\x1b[ -/]{0,16}[0-~]?"  # all other escapes
 )
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_INVISIBLE = dict.fromkeys(
-    [
-        *(code for code in range(0x20) if chr(code) not in "\t\n"),
-        *range(0x7F, 0xA0),
-        0x00AD,  # soft hyphen
-        0x061C,
-        0x200B,  # zero-width space; 200C and 200D stay: Persian, Hindi and emoji are misspelt without them
-        0x200E,
-        0x200F,
-        *range(0x202A, 0x202F),  # bidirectional overrides: they show another order than the one stored
-        *range(0x2060, 0x2070),
-        0xFEFF,
-        *range(0xFFF9, 0xFFFC),
-        *range(0xD800, 0xE000),  # lone surrogates cannot be encoded
-        *range(0xE0000, 0xE0080),  # tag characters: invisible text
-    ]
+_INVISIBLE_RANGES = (  # first and last code point
+    (0x00, 0x08),
+    (0x0B, 0x1F),
+    (0x7F, 0x9F),
+    (0xAD, 0xAD),  # soft hyphen
+    (0x61C, 0x61C),
+    (0x200B, 0x200B),  # zero-width space; 200C and 200D stay: Persian, Hindi and emoji are misspelt without them
+    (0x200E, 0x200F),
+    (0x202A, 0x202E),  # bidirectional overrides: they show another order than the one stored
+    (0x2060, 0x206F),
+    (0xFEFF, 0xFEFF),
+    (0xFFF9, 0xFFFB),
+    (0xD800, 0xDFFF),  # lone surrogates cannot be encoded
+    (0xE0000, 0xE007F),  # tag characters: invisible text
 )
-
-
-_NOT_PRINTED = re.compile(f"[{re.escape(''.join(map(chr, _INVISIBLE)))}\t\n\u2028\u2029]")
-_NOT_IN_JSON = re.compile(f"[{re.escape(''.join(map(chr, _INVISIBLE.keys() - range(0x20))))}\u2028\u2029]")
+_INVISIBLE = {code: None for first, last in _INVISIBLE_RANGES for code in range(first, last + 1)}
+_CLASS = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _INVISIBLE_RANGES[2:])  # beyond those below a space
+_NOT_PRINTED = re.compile(f"[\x00-\x1f{_CLASS}\u2028\u2029]")
+_NOT_IN_JSON = re.compile(f"[{_CLASS}\u2028\u2029]")
 
 
 def encodable(text: str) -> str:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests.stores.harness import StoreUnderTest
 from tests.support.databases import LiteServer, MilvusServer, PostgresServer
 
 _NUMBERS = count()
+STORES = ("local", "postgres", "postgres+lite", "postgres+milvus")
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +67,7 @@ def milvus(server_folder: Path) -> Iterator[MilvusServer]:
     server.stop()
 
 
-@pytest.fixture(params=["local", "postgres", "postgres+lite", "postgres+milvus"])
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> StoreUnderTest:
     """An empty store of each kind."""
     if request.param == "local":
@@ -80,3 +84,36 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> StoreUnderTest:
 def local(tmp_path: Path) -> StoreUnderTest:
     """An empty local store, to compare with."""
     return StoreUnderTest(tmp_path / "local")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write the table of what each store has passed to the file that STORES_TABLE names."""
+    if named := os.environ.get("STORES_TABLE"):
+        Path(named).write_text(as_table(terminalreporter.stats), "utf-8")
+
+
+def as_table(stats: Mapping[str, Sequence[Any]]) -> str:
+    """Return a row for each test, with a column for each store: how many cases passed, failed, or were skipped."""
+    cells: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in stats.get(outcome, ()):
+            if outcome == "passed" and report.when != "call":
+                continue
+            name, _, case = report.nodeid.rpartition("/")[2].partition("[")
+            store = next((part for part in case.rstrip("]").split("-") if part in STORES), "")
+            cells[name, store][outcome] += 1
+    lines = [
+        "# What each store has passed",
+        "",
+        "Written by `STORES_TABLE=FILE .ci/stores.sh`. local: a folder on this machine; postgres: PostgreSQL with",
+        "pgvector; lite: vectors in Milvus Lite; milvus: vectors in Milvus 2.3.5. Tests that have servers of their own",
+        "are in the last column.",
+        "",
+        f"| test | {' | '.join(STORES)} | of one kind |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in sorted({name for name, _ in cells}):
+        row = [", ".join(f"{n} {outcome}" for outcome, n in cells[name, store].items()) for store in (*STORES, "")]
+        lines.append(f"| {name.replace('.py::', ': ')} | {' | '.join(row)} |")
+    total: Counter[str] = sum(cells.values(), Counter())
+    return "\n".join([*lines, "", f"Together: {', '.join(f'{n} {outcome}' for outcome, n in total.items())}.", ""])

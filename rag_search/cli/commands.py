@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, Command] = {
     "live": Command("live", "Search while typing; Enter opens the hit."),
     "open": Command("open", "Open a hit of the last query in the editor, at its line.", "open_hit"),
     "list": Command("documents", "List the indexed documents.", "list_documents"),
-    "get": Command("documents", "Print the indexed text of a document, or some of its lines.", "get_document"),
+    "get": Command("documents", "Print the indexed text of documents, or some of their lines.", "get_documents"),
     "remove": Command("indexes", "Take documents out of the index."),
     "rerank": Command("rerank", "Score and rank passages against a question."),
     "evaluate": Command("evaluate", "Measure Top-1 hit rate and latency of each system."),

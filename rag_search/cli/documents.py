@@ -5,8 +5,8 @@ from __future__ import annotations
 import fnmatch
 import re
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -60,30 +60,67 @@ def _matches(path: str, pattern: str) -> bool:
     return path == pattern or path.startswith(f"{pattern}/") or any(fnmatch.fnmatchcase(path, form) for form in forms)
 
 
-def get_document(
-    place: Annotated[str, typer.Argument(help="Path of a document, as results show it.", metavar="PATH[:FROM[-TO]]")],
+def get_documents(
+    wanted: Annotated[
+        list[str],
+        typer.Argument(help="Documents, as results show them, or patterns.", metavar="PATH[:FROM[-TO]]..."),
+    ],
+    numbers: Annotated[bool, typer.Option("-N", "--line-numbers", help="Print the number of each line.")] = False,
     as_json: JsonOption = False,
     index: IndexOption = None,
 ) -> None:
-    """Print the indexed text of a document, or some of its lines.
+    """Print the indexed text of documents, or some of their lines.
 
-    Example: ragsearch get docs/api.md:10-30
+    Each of several documents has its path above it. Example: ragsearch get docs/api.md:10-30
     """
     from rag_search.engines.open import reading
 
     config = load_config(index=index)
+    shown = places(config)
     with reading(config) as reader:
-        document, first, last = find_lines(reader, places(config), place)
+        found = [place for text in wanted for place in _places(reader, shown, text)]
+        rows = [_row(*find_lines(reader, shown, place), shown) for place in found]
+    if as_json:
+        shown_rows = [{name: row[name] for name in row if name != "is_end"} for row in rows]
+        print_json(shown_rows if len(rows) > 1 else shown_rows[0])
+        return
+    for row in rows:
+        if len(rows) > 1:
+            sys.stdout.write(f"==> {visible(row['path'])} <==\n")
+        sys.stdout.write("".join(f"{line}\n" for line in _lines(row, numbers=numbers)))
+
+
+def _places(reader: ReadStore, shown: PathMapper, text: str) -> list[str]:
+    """Return the documents that a pattern matches, in their order; anything else as it is."""
+    if not any(character in text for character in "*?["):
+        return [text]
+    pattern = shown.stored_pattern(text)
+    return [shown.shown(path) for path in reader.documents() if _matches(path, pattern)] or [text]
+
+
+def _row(document: Document, first: int, last: int, shown: PathMapper) -> dict[str, Any]:
+    """Return the lines of a document with what is known of it. last: 0 for the end."""
     lines = document.text.split("\n")
     last = min(len(lines), last or len(lines))
-    text = "\n".join(lines[first - 1 : last])
-    if as_json:
-        row = {"path": place_of(document, places(config)), "title": document.title, "updated": document.updated}
-        row["updated_from"] = document.updated_from
-        print_json({**row, "line_start": first, "line_end": last, "text": text})
-    else:
-        content = plain(text) if sys.stdout.isatty() else text
-        sys.stdout.write(content if content.endswith("\n") else f"{content}\n")
+    return {
+        "path": place_of(document, shown),
+        "title": document.title,
+        "updated": document.updated,
+        "updated_from": document.updated_from,
+        "line_start": first,
+        "line_end": last,
+        "text": "\n".join(lines[first - 1 : last]),
+        "is_end": last == len(lines),  # not printed
+    }
+
+
+def _lines(row: Mapping[str, Any], *, numbers: bool) -> list[str]:
+    """Return the lines to print; what follows the last line feed of a document is not a line."""
+    text = plain(row["text"]) if sys.stdout.isatty() else str(row["text"])
+    lines = text.split("\n")
+    if row["is_end"] and len(lines) > 1 and not lines[-1]:
+        lines.pop()
+    return [f"{number}:{line}" for number, line in enumerate(lines, row["line_start"])] if numbers else lines
 
 
 def place_of(document: Document, shown: PathMapper) -> str:

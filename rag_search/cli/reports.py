@@ -69,7 +69,9 @@ def print_report(report: IngestReport, config: Config, shown: PathMapper, *, as_
 
 
 def _stored(report: IngestReport) -> str:
-    """Describe what was stored: `3 passages, 3 embedded (90 tokens, 4,100 tokens/s)`."""
+    """Describe what was stored: `3 passages, 3 embedded (90 tokens, 4,100 tokens/s)`; without a rate if nothing was."""
+    if not report.embedded:
+        return f"{count(report.chunks, 'passage')}, 0 embedded"
     rate = report.tokens / report.seconds if report.seconds else 0.0
     tokens = f"({count(report.tokens, 'token')}, {rate:,.0f} tokens/s)"
     return f"{count(report.chunks, 'passage')}, {report.embedded:,} embedded {tokens}"

@@ -137,8 +137,22 @@ def test_list_and_get(indexed: Path, run: Run) -> None:
     assert run("get", "docs/backup.md:7").out == "# Backups\n"
     row = json.loads(run("get", "docs/backup.md:7", "--json").out)
     assert (row["path"], row["line_start"], row["line_end"], row["text"]) == ("docs/backup.md", 7, 7, "# Backups")
+    assert run("get", "docs/backup.md:7-8", "-N").out == "7:# Backups\n8:\n"
     assert "9 lines" in run("get", "docs/backup.md:99").err or "10 lines" in run("get", "docs/backup.md:99").err
     assert run("get", "docs/other.md").code == 2
+
+
+def test_get_prints_several_documents(indexed: Path, run: Run) -> None:
+    """Paths and patterns, each document with its path above it; JSON has a list then."""
+    redis = (indexed / "docs" / "redis.md").read_text("utf-8")
+    assert run("get", "docs/backup.md:7", "docs/r*.md").out == (
+        f"==> docs/backup.md <==\n# Backups\n==> docs/redis.md <==\n{redis}"
+    )
+    assert run("get", "docs/r*.md").out == redis
+    rows = json.loads(run("get", "*.md", "--json").out)
+    assert [row["path"] for row in rows] == ["docs/backup.md", "docs/deep/kafka.md", "docs/redis.md"]
+    done = run("get", "docs/backup.md", "no*.md")
+    assert (done.code, done.out, "'no*.md' is not an indexed document." in done.err) == (2, "", True)
 
 
 def test_open_runs_the_editor_at_the_line(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -326,7 +326,8 @@ def make_optimizer(reader: Reader, settings: Settings) -> torch.optim.Optimizer:
          "base_lr": settings.learning_rate, "weight_decay": settings.weight_decay},
         {"params": [p for name, p in trained.items() if name not in new and p.ndim == 1],
          "base_lr": settings.learning_rate, "weight_decay": 0.0},
-        {"params": [trained[name] for name in new], "base_lr": settings.head_learning_rate, "weight_decay": 0.0},
+        {"params": [p for name, p in trained.items() if name in new],
+         "base_lr": settings.head_learning_rate, "weight_decay": 0.0},
     ]  # fmt: skip
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
 

@@ -4,10 +4,10 @@
     python -m benchmarks.behaviours --show
 
 Each question is asked as a user asks it: grouped by document, five hits, brackets and all. A hit is right if it is
-judged, whether it is confident or not. The index is the one that `ragsearch evaluate` keeps in the cache, over all
-documents; for names there is a copy whose passages are found by their own words only. A difference is with - without,
-with its 95 % interval, the questions won and lost, and p of a sign-flip test. Sets that an earlier run measured stay.
-Results: behaviours.md and behaviours.json.
+judged, whether it is confident or not. The index is the one that `ragsearch evaluate` keeps in the cache; for names
+there is a copy whose passages are found by their own words only. A difference is with - without, with its 95 %
+interval, the questions won and lost, and p of a sign-flip test. Sets that an earlier run measured stay. Results:
+behaviours.md and behaviours.json.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def lines(results: Mapping[str, Any]) -> Iterator[str]:
 def _legend() -> Iterator[str]:
     yield "Top-1 of the first hit as users see it. Of each behaviour: what it wins (with - without), and questions"
     yield f"won/lost by it; **bold** where it costs more than {ALLOWED:.1%}, with the interval and p. Texts without"
-    yield "files have no names."
+    yield "files have no names. (reduced): trees that `python -m benchmarks.reduced` keeps."
     yield ""
     yield from (f"- {name}: {meaning}." for name, meaning in BEHAVIOURS.items() if meaning)
 

@@ -3,7 +3,8 @@
     python -m benchmarks.reduced DATA OUT
 
 A reduced set keeps the questions below, their judged passages, other passages of the same files for half of the room
-that is left, and random others. Figures are higher than those over all passages; differences between settings remain.
+that is left, and random others. A tree of Markdown (in OUT/trees) keeps the pages that answer and random others, so
+that files have their names. Figures are higher than those over all passages; differences between settings remain.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,16 +35,20 @@ SETS = {
     "paddle-docs-zh": Reduction("faq", 700),
     "scifact": Reduction("test", 800, 120),
 }
+TREES = ("paddle-docs-zh", "python-docs", "bilingual-zh2en")
+TREE_BYTES, PAGE_BYTES, OTHER_PAGES = 1_200_000, 60_000, 60  # a longer page is left out unless it answers
 
 
 def main() -> None:
-    """Write each set as a BEIR folder."""
+    """Write each set as a BEIR folder, and each tree with its documents."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     for name, reduction in SETS.items():
         reduce_set(arguments.data / name, arguments.out / name, reduction)
+    for name in TREES:
+        reduce_tree(arguments.data / name, arguments.out / "trees" / name)
 
 
 def reduce_set(source: Path, out: Path, reduction: Reduction) -> None:
@@ -61,6 +67,34 @@ def reduce_set(source: Path, out: Path, reduction: Reduction) -> None:
     queries = (source / "queries.jsonl").read_text("utf-8").splitlines()
     _write(out / "queries.jsonl", [query for query in queries if json.loads(query)["_id"] in asked])
     _write(out / "qrels" / "test.tsv", ["query-id\tcorpus-id\tscore", *map("\t".join, judgments)])
+
+
+def reduce_tree(source: Path, out: Path) -> None:
+    """Write the pages that answer the FAQ questions of a set, others up to TREE_BYTES, and judgments by page."""
+    judgments = [(question, _file(page), grade) for question, page, grade in _judgments(_by_page(source / "qrels"))]
+    files = (path for path in sorted((source / "docs").rglob("*")) if path.is_file())
+    pages = {str(path.relative_to(source / "docs")): path for path in files}
+    kept = {page for _, page, _ in judgments}
+    others = [page for page in pages if page not in kept]
+    random.Random(SEED).shuffle(others)
+    size, least = sum(pages[page].stat().st_size for page in kept), len(kept) + OTHER_PAGES
+    for page in others:
+        if size > TREE_BYTES and len(kept) > least:
+            break
+        if pages[page].stat().st_size <= PAGE_BYTES:
+            kept.add(page)
+            size += pages[page].stat().st_size
+    for page in sorted(kept):
+        (out / "docs" / page).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(pages[page], out / "docs" / page)
+    (out / "qrels").mkdir(exist_ok=True)
+    _write(out / "qrels" / "pages-faq.tsv", ["query-id\tcorpus-id\tscore", *map("\t".join, judgments)])
+    shutil.copy(source / "queries.jsonl", out / "queries.jsonl")
+
+
+def _by_page(qrels: Path) -> Path:
+    """Return the FAQ judgments of pages, or of their sections where there are no others."""
+    return path if (path := qrels / "pages-faq.tsv").exists() else qrels / "faq.tsv"
 
 
 def _judgments(path: Path) -> list[tuple[str, str, str]]:

@@ -192,8 +192,8 @@ PAGES = {
         "Pools", "Fast pools\nInner text and HTML.\nAfter a :: b, std::x[1] and 10:30."),
     "calls of MDN": Page(
         "{{APIRef(\"DOM\")}}{{AvailableInWorkers}}\n\nUse {{domxref(\"Element.click()\")}}, {{Glossary(\"JSON\", \"text\")}} or {{htmlelement('a')}}.\n\n"
-        "{{Compat}}\n\n{{value}} and {{ url(\"x\") }} stay.\n", "file",
-        "Use Element.click(), text or <a>.\n{{value}} and {{ url(\"x\") }} stay."),
+        "- {{Cssxref(\"width\")}}\n- {{domxref(\"Node\")}} x\n\n```css hidden\np {}\n```\n\n{{Compat}}\n\n{{value}} and {{ url(\"x\") }} stay.\n", "file",
+        "Use Element.click(), text or <a>.\n- width\n- Node x\n{{value}} and {{ url(\"x\") }} stay."),
     "names for texts": Page(
         "Use {% data variables.product.prodname_actions %}{% ifversion ghes %} here{% endif %}.\n\n"
         "{% data reusables.x %}\n\nA {% term integration %} {% icon \"mdi:x\" %}.\n", "file",

@@ -23,7 +23,9 @@ _OPTION_BLOCK = re.compile(r"[ \t]*---$")  # options of a MyST directive in YAML
 _COLON_DIRECTIVE = re.compile(r"[ \t>]*:{3,}[ \t]*\{")
 _RUST_HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")  # mdBook compiles these lines and does not show them
 _DIRECTIVE_INFO = re.compile(r"[ \t>]*[`~:]{3,}[ \t]*\{([\w:.-]*)")
-_NOT_SHOWN = re.compile(r"[ \t>]*[`~]{3,}[ \t]*@(?:autodocs|contents|index|meta|setup)\b")  # Documenter.jl
+_NOT_SHOWN = re.compile(  # Documenter.jl; MDN's code of examples that run
+    r"[ \t>]*[`~]{3,}[ \t]*(?:@(?:autodocs|contents|index|meta|setup)\b|[a-z]+(?:[ \t]+[\w-]+){0,5}[ \t]+hidden\b)"
+)
 _RUST_INFO = re.compile(r"[ \t>]*[`~]{3,}[ \t]*rust\b")
 
 _Line = tuple[int, int]  # offsets of a line without its line end and the blanks before it

@@ -88,7 +88,8 @@ def read_braces(text: str, start: int, end: int, context: Context) -> Replacemen
 def _call_text(text: str, call: re.Match[str]) -> str | None:
     """Return what a page of MDN shows of `{{Name("argument", "text")}}`; None if it may be no such call."""
     name, arguments = call.groups()
-    if name[0].isupper() and _is_alone(text, call.start(), call.end()):
+    is_reference = name.lower().endswith("xref") and bool(arguments)
+    if name[0].isupper() and not is_reference and _is_alone(text, call.start(), call.end(), lead=" \t"):
         return ""
     strings = ["".join(found) for found in _STRINGS.findall(arguments or "")]
     if not strings:
@@ -106,9 +107,9 @@ def _shortcode_text(name: str, arguments: str) -> str:
     return "".join(filter(None, positional.groups())) if positional else ""
 
 
-def _is_alone(text: str, start: int, end: int) -> bool:
-    """Return whether a tag has no other text on its line."""
+def _is_alone(text: str, start: int, end: int, *, lead: str = " \t>-*") -> bool:
+    """Return whether a tag has no other text on its line. lead: characters that may stand before it."""
     line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
-    before = text[max(line_start, start - 200) : start].strip(" \t>-*")
+    before = text[max(line_start, start - 200) : start].strip(lead)
     after = text[end : end + 200].split("\n", 1)[0].strip()
     return not any(_CALL.sub("", _LIQUID.sub("", part)).strip() for part in (before, after))

@@ -65,7 +65,7 @@ def iter_blocks(
     if source.count("\n") > MAX_LINES:
         yield from _paragraphs_only(source, first_line)
         return
-    parser = _parser(grammar)
+    parser = _parser(grammar, has_shortcodes="{{<" in source or "{{%" in source)
     state = StateBlock(source, parser, {}, [])
     rules = parser.block.ruler.getRules("")
     line = first_line
@@ -85,7 +85,7 @@ def label_key(label: str) -> str:
 
 
 @cache
-def _parser(grammar: Grammar) -> MarkdownIt:
+def _parser(grammar: Grammar, *, has_shortcodes: bool) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING, "html": True})
     parser.enable("table")
     parser.block.ruler.at("table", _whole_table, {"alt": ["paragraph", "reference"]})
@@ -93,7 +93,8 @@ def _parser(grammar: Grammar) -> MarkdownIt:
     interrupting: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     parser.block.ruler.before("fence", "admonition", admonition, interrupting)
     parser.block.ruler.before("heading", "cjk_heading", cjk_heading)
-    parser.block.ruler.before("blockquote", "shortcode", long_shortcode, interrupting)
+    if has_shortcodes:  # each rule that may interrupt a paragraph is asked at each of its lines
+        parser.block.ruler.before("blockquote", "shortcode", long_shortcode, interrupting)
     if grammar != "commonmark":
         parser.disable("code")
         parser.block.ruler.at("paragraph", loose_paragraph)

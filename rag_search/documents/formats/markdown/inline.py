@@ -26,7 +26,7 @@ from rag_search.documents.formats.markdown.brackets import (
     read_role,
 )
 from rag_search.documents.formats.markdown.context import Context
-from rag_search.documents.formats.markdown.marks import read_address, read_colon, read_latex, read_pair
+from rag_search.documents.formats.markdown.marks import LATEX_STARTS, read_address, read_colon, read_latex, read_pair
 from rag_search.documents.formats.markdown.tags import Replacement, read_braces, read_tag
 
 MAX_TARGET_CHARS = 4_000
@@ -116,7 +116,7 @@ class _Scan:
         return self._edit(start, *replacement) if replacement else otherwise
 
     def _escape(self, start: int) -> int:
-        if command := read_latex(self.text, start, self.end):
+        if self.text[start + 1 : start + 2] in LATEX_STARTS and (command := read_latex(self.text, start, self.end)):
             return self._edit(start, *command)
         if start + 1 < self.end and self.text[start + 1] in _PUNCTUATION:
             self._edit(start, start + 1)

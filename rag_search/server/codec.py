@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from rag_search.errors import ServerError
 from rag_search.records import Chunk, EngineNames, Hit, SearchOptions, SearchResult, Sibling, StageScores
+
+_NESTED = {"Chunk": Chunk, "EngineNames": EngineNames, "Hit": Hit, "Sibling": Sibling, "StageScores": StageScores}
+_PLAIN = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,), "None": (type(None),)}
 
 
 def pack_options(options: SearchOptions) -> dict[str, Any]:
@@ -20,23 +22,34 @@ def pack_result(result: SearchResult) -> dict[str, Any]:
     return asdict(result)
 
 
-def unpack_result(packed: Mapping[str, Any]) -> SearchResult:
-    """Restore what `pack_result` returned. Raises ServerError for anything else."""
+def unpack_result(packed: Any) -> SearchResult:
+    """Restore what `pack_result` returned. Raises ServerError for anything else, a value of another type included."""
     try:
-        fields = {
-            **packed,
-            "engine": EngineNames(**packed["engine"]),
-            "hits": tuple(_hit(hit) for hit in packed["hits"]),
-            "near_misses": tuple(_hit(hit) for hit in packed["near_misses"]),
-            "notes": tuple(packed["notes"]),
-        }
-        return SearchResult(**fields)
+        result: SearchResult = _record(SearchResult, packed)
     except (KeyError, TypeError) as error:
         raise ServerError(f"the reply of the server is not a search result: {error}.") from error
+    return result
 
 
-def _hit(packed: Mapping[str, Any]) -> Hit:
-    chunk = Chunk(**packed["chunk"] | {key: tuple(packed["chunk"][key]) for key in ("heading_path", "passage_lines")})
-    siblings = tuple(Sibling(**sibling) for sibling in packed["siblings"])
-    packed = {**packed, "exact": tuple(packed["exact"]), "same_in": tuple(packed["same_in"])}
-    return Hit(**{**packed, "chunk": chunk, "scores": StageScores(**packed["scores"]), "siblings": siblings})
+def _record(kind: type[Any], packed: Any) -> Any:
+    """Restore a dataclass from a JSON object with all of its fields and no others."""
+    if not isinstance(packed, dict):
+        raise TypeError(f"{kind.__name__} is not a JSON object")
+    types = {field.name: str(field.type) for field in fields(kind)}
+    return kind(**{name: _value(types[name], value, name) for name, value in packed.items()})
+
+
+def _value(expected: str, value: Any, name: str) -> Any:
+    """Restore a value of the type that a dataclass names for it, such as "tuple[str, ...]"."""
+    if expected.startswith("tuple["):
+        member = expected.removeprefix("tuple[").removesuffix(", ...]")
+        if isinstance(value, list):
+            return tuple(_value(member, part, name) for part in value)
+    elif expected in _NESTED:
+        return _record(_NESTED[expected], value)
+    elif expected == "Mapping[str, float]":
+        if isinstance(value, dict):
+            return {key: _value("float", part, name) for key, part in value.items()}
+    elif any(type(value) in _PLAIN[kind] for kind in expected.split(" | ")):
+        return value
+    raise TypeError(f"{name} is not of type {expected}")

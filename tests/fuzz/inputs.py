@@ -118,9 +118,14 @@ def text(draw: random.Random, most: int = 40) -> str:
 
 
 def content(draw: random.Random) -> bytes:
-    """Return the bytes of a file: those of a text in some encoding, with some of them changed."""
-    encoded = bytearray(text(draw).encode(draw.choice(("utf-8", "utf-8", "utf-16", "latin-1")), "replace"))
-    for _ in range(draw.choice((0, 0, 1, 5))):
+    """Return the bytes of a file: those of a text in some encoding, with some of them changed.
+
+    Few have a NUL or another encoding than UTF-8: those are refused, and nothing of them is parsed.
+    """
+    written = text(draw) if draw.random() < 0.1 else text(draw).replace("\0", "")
+    encoding = draw.choice(("utf-8", "utf-16", "latin-1")) if draw.random() < 0.1 else "utf-8"
+    encoded = bytearray(written.encode(encoding, "replace"))
+    for _ in range(draw.choice((0, 0, 0, 0, 0, 0, 1, 5))):
         if encoded:
             encoded[draw.randrange(len(encoded))] = draw.randrange(256)
     return bytes(encoded)
@@ -135,6 +140,31 @@ def value(draw: random.Random, depth: int = 4) -> Any:
         return [value(draw, depth - 1) for _ in range(draw.randint(0, 4))]
     names = (draw.choice(NAMES) if draw.random() < 0.9 else text(draw, 1) for _ in range(draw.randint(0, 5)))
     return {name: value(draw, depth - 1) for name in names}
+
+
+def notebook(draw: random.Random) -> bytes:
+    """Return a Jupyter notebook with random cells, one value of it sometimes changed."""
+    cells = [
+        {"cell_type": draw.choice(("markdown", "code", "raw", "x")), "source": draw.choice((str, list))(text(draw, 8))}
+        for _ in range(draw.randint(0, 5))
+    ]
+    whole = {"cells": cells, "metadata": {"kernelspec": {"language": "python"}, "title": text(draw, 2)}, "nbformat": 4}
+    return json.dumps(changed(draw, whole) if draw.random() < 0.5 else whole).encode("utf-8", "replace")
+
+
+def changed(draw: random.Random, valid: Any) -> Any:
+    """Return a JSON value with one part of it replaced, left out, doubled, or named otherwise."""
+    if not isinstance(valid, (dict, list)) or not valid or draw.random() < 0.2:
+        return value(draw, 2)
+    if isinstance(valid, list):
+        at = draw.randrange(len(valid))
+        parts = draw.choice(([], [valid[at]] * 2, [changed(draw, valid[at])], [changed(draw, valid[at])]))
+        return [*valid[:at], *parts, *valid[at + 1 :]]
+    name = draw.choice(list(valid))
+    if draw.random() < 0.7:
+        return {**valid, name: changed(draw, valid[name])}
+    rest = {key: part for key, part in valid.items() if key != name}
+    return {**rest, draw.choice(NAMES): valid[name]} if draw.random() < 0.5 else rest
 
 
 def message(draw: random.Random) -> bytes:

@@ -23,6 +23,7 @@ from rag_search.index.store.recovery import unnamed_files
 from rag_search.index.store.rows import PLACES, passage_hash
 from rag_search.index.store.segments import Segment, close_all
 from rag_search.index.store.state import SOURCES
+from rag_search.index.store.sums import are_tables_sound, damaged_documents
 
 MAX_PROBLEMS = 100  # one broken disk block can damage thousands of rows
 _BATCH = 1000
@@ -81,6 +82,7 @@ def _problems(path: Path) -> Iterator[Problem]:
             return
         yield from _count_problems(database, segments)
         yield from _document_problems(database)
+        yield from _sum_problems(database)
         yield from _chunk_problems(database, segments)
         yield from _length_problems(database, segments["lengths"])
         yield from _derived_problems(database, path, segments["vectors"])
@@ -108,7 +110,7 @@ def _database_problems(database: sqlite3.Connection) -> Iterator[Problem]:
 
 def _type_problems(database: sqlite3.Connection) -> Iterator[Problem]:
     """Find values of another type than the column's: one flipped bit turns a number into a text or NULL."""
-    for table in ("meta", "segments", "derived", "documents", "chunks", "tombstones"):
+    for table in ("meta", "segments", "derived", "documents", "chunks", "tombstones", "document_sums"):
         columns = database.execute("SELECT name, lower(type) FROM pragma_table_info(?)", (table,)).fetchall()
         for name, kind in columns:
             (wrong,) = database.execute(f"SELECT count(*) FROM {table} WHERE typeof({name}) != ?", (kind,)).fetchone()
@@ -149,6 +151,14 @@ def _document_problems(database: sqlite3.Connection) -> Iterator[Problem]:
         if (number, start, end) != (ordinal, position, position + len(unpack(packed).text)):
             yield Problem(f"{path} chunk {number}", "does not follow the chunk before it")
         position, ordinal = end, number + 1
+
+
+def _sum_problems(database: sqlite3.Connection) -> Iterator[Problem]:
+    """Compare what no vector depends on with its checksums."""
+    if not are_tables_sound(database, state.read_generation(database)):
+        yield Problem("meta.db", "its settings or its list of files are not the ones that were written")
+    for path in damaged_documents(database):
+        yield Problem(path, "its title, dates or line numbers are not the ones that were written")
 
 
 def _chunk_problems(database: sqlite3.Connection, segments: dict[str, Segment]) -> Iterator[Problem]:

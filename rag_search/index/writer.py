@@ -120,10 +120,7 @@ class IndexWriter(Closing, StagedWrites):
     def touch(self, path: str, state: FileState) -> None:
         """Record that the size or mtime of a file changed and its content did not."""
         with self._transaction.writing():
-            self._database.execute(
-                "UPDATE documents SET size = ?, mtime_ns = ?, content_hash = ? WHERE path = ?",
-                (state.size, state.mtime_ns, state.content_hash, path),
-            )
+            row_io.touch_document(self._database, path, state)
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove documents; unknown paths are ignored."""

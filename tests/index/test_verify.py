@@ -24,6 +24,8 @@ def filled(folder: Path) -> Path:
         put(writer, ITEMS.values())
         writer.commit()
         writer.remove(["3.md"])
+        writer.set_base(folder.parent)
+        writer.set_roots(["docs", "notes"])
         writer.build_derived()
     return folder
 
@@ -98,6 +100,12 @@ def _repack(chunk_id: int, **changes: str) -> Callable[[Path], None]:
         ),
         (_sql("UPDATE chunks SET packed = x'ff' WHERE id = 4"), r"the texts of a chunk cannot be read"),
         (_sql("UPDATE chunks SET token_rows = 'x' WHERE id = 4"), r"chunks\.token_rows: has 1 values"),
+        (_sql("UPDATE documents SET title = 'other' WHERE path = '5.md'"), r"5\.md: its title, dates or line"),
+        (_sql("UPDATE documents SET updated = '2099-01-01' WHERE path = '5.md'"), r"5\.md: its title, dates or line"),
+        (_sql("UPDATE documents SET metadata = '{\"a\": 1}' WHERE path = '5.md'"), r"5\.md: its title, dates or line"),
+        (_sql("UPDATE chunks SET line_start = 7 WHERE id = 5"), r"2\.md: its title, dates or line"),
+        (_sql("UPDATE roots SET path = 'dogs' WHERE path = 'docs'"), r"meta\.db: its settings or its list"),
+        (_sql("UPDATE meta SET value = '../..' WHERE key = 'base'"), r"meta\.db: its settings or its list"),
         (
             _sql("UPDATE documents SET title = CAST(x'ff' AS TEXT), path = CAST(x'ff' AS TEXT) WHERE path = '5.md'"),
             r"meta\.db is damaged: Could not decode",
@@ -196,18 +204,50 @@ def test_a_query_compares_the_text_that_it_shows(filled: Path) -> None:
         reader.chunks([1, 0])
 
 
-def _answers(folder: Path) -> object:
-    """Return what a reader says: every document, and the chunks of a search by words and by vectors.
+def test_a_query_compares_the_document_of_a_hit(filled: Path) -> None:
+    """A title that is not the one that was written is an error of the query that would show it."""
+    _sql("UPDATE documents SET title = 'other' WHERE path = '2.md'")(filled)
+    with open_reader(filled) as reader:
+        found, _ = reader.search_lexical(["word7"], 5)
+        assert reader.chunks(found.tolist())[0].title == "Title of 7.md"
+        found, _ = reader.search_lexical(["word2"], 5)
+        with pytest.raises(IndexCorruptError, match=r"document '2\.md' is not what was written"):
+            reader.chunks(found.tolist())
 
-    Columns that nothing compares are left out: titles, dates, hashes of files, line numbers.
-    """
+
+def test_an_index_of_an_older_program_has_no_sums(filled: Path) -> None:
+    """What has no checksum is not compared, and what an older program adds is not damage."""
+    for statement in (
+        "DROP TABLE document_sums",
+        "DELETE FROM meta WHERE key = 'sum'",
+        "UPDATE documents SET title = 'other' WHERE path = '2.md'",
+    ):
+        _sql(statement)(filled)
+    assert verify(filled) == []
+    with open_writer(filled, MANIFEST) as writer:
+        put(writer, [item("2.md", ["word2 again\n"])])
+        writer.commit()
+    assert verify(filled) == []
+    _sql("UPDATE documents SET title = 'other' WHERE path IN ('2.md', '7.md')")(filled)
+    assert [problem.place for problem in verify(filled)] == ["2.md"]
+
+
+def test_an_older_writer_leaves_the_sum_of_its_generation(filled: Path) -> None:
+    """It changes the tables and the generation, and knows nothing of the checksum."""
+    _sql("UPDATE meta SET value = value + 1 WHERE key = 'generation'")(filled)
+    _sql("INSERT INTO roots VALUES ('more')")(filled)
+    assert verify(filled) == []
+
+
+def _answers(folder: Path) -> object:
+    """Return what a reader says: every document, and the chunks of a search by words and by vectors."""
     with open_reader(folder) as reader:
         ids, scores = reader.search_lexical(["word7", "one"], 20)
         near, dots = reader.search_dense(random_unit(2, seed=3), 5)
-        rows = (ids.tolist(), *near.tolist())
-        found = [(chunk.path, chunk.text, chunk.passage) for row in rows for chunk in reader.chunks(row)]
-        documents = [(path, reader.document(path).text) for path in reader.documents()]
-        return [documents, found, ids.tolist(), scores.tolist(), near.tolist(), dots.tolist()]
+        found = [reader.chunks(row) for row in (ids.tolist(), *near.tolist())]
+        documents = [reader.document(path) for path in reader.documents()]
+        whole = (reader.manifest, reader.base(), reader.chunking(), reader.roots(), reader.counts.chunks)
+        return [documents, found, whole, ids.tolist(), scores.tolist(), near.tolist(), dots.tolist()]
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rag_search.errors import IndexCorruptError, IndexStoreError
+from rag_search.index.store import sums
 from rag_search.index.store.layout import DATABASE, REBUILD
 from rag_search.index.store.packing import SQL_TERMS, register
 
@@ -77,6 +78,7 @@ def connect(folder: Path, *, writer: bool = False) -> sqlite3.Connection:
     )
     try:
         register(database)
+        sums.register(database)
         pragmas = _WRITER_PRAGMAS if writer else _READER_PRAGMAS
         for pragma in pragmas:
             database.execute(f"PRAGMA {pragma}").close()

@@ -15,6 +15,7 @@ from rag_search.errors import IndexCorruptError
 from rag_search.index.store.database import TOKENS
 from rag_search.index.store.rows import PLACES, load_chunks, passage_hash
 from rag_search.index.store.segments import Segment
+from rag_search.index.store.sums import damaged_document_of
 from rag_search.records import Chunk, Encoded, TokenVectors
 
 DAMAGED = "Run: ragsearch verify, then ragsearch ingest --rebuild"
@@ -86,8 +87,10 @@ def load_stored(
     """Load chunks with their rows, in the order of the ids.
 
     pending: chunks without vectors, whose rows are not compared. place: of the index, for the message. Raises KeyError
-    for an unknown id, IndexCorruptError unless the text and the vectors are those that were written.
+    for an unknown id, IndexCorruptError unless texts, vectors and documents are those that were written.
     """
+    if (path := damaged_document_of(database, chunk_ids)) is not None:
+        raise IndexCorruptError(f"{place}: document {path!r} is not what was written.", remedy=DAMAGED)
     chunks, places, checksums = load_chunks(database, chunk_ids)
     vectors = segments["vectors"].read(places[:, 0], np.ones(len(places), np.int64))
     lengths = places[:, 2] if "tokens" in segments else np.zeros(len(places), np.int64)

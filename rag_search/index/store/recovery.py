@@ -64,11 +64,11 @@ def create_store(
         for statement in SCHEMA:
             database.execute(statement)
         state.write_manifest(database, manifest)
-        state.write_generation(database, 0)
         state.write_segments(database, segments)
         database.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in roots])
         if base is not None:
             state.write_meta(database, "base", base)
+        state.write_generation(database, 0)
         database.execute("COMMIT")
     finally:
         database.close()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rag_search.errors import InputError
 from rag_search.index.store.layout import FileState, IndexManifest
 from rag_search.index.store.packing import Texts, pack, unpack
+from rag_search.index.store.sums import write_document_sum
 from rag_search.records import Chunk, Document, Encoded, FloatMatrix
 
 FILES_BATCH = 5000
@@ -98,7 +99,7 @@ def insert_chunks(
     first_row: int,
     first_token: int,
 ) -> None:
-    """Insert the chunks of a document.
+    """Insert the chunks of a document, which is complete then. document: its id.
 
     first_row, first_token: rows of the first vector and of the first token vector in their segments.
     """
@@ -114,6 +115,17 @@ def insert_chunks(
             for i, chunk in enumerate(chunks)
         ),
     )  # fmt: skip
+    write_document_sum(database, document)
+
+
+def touch_document(database: sqlite3.Connection, path: str, state: FileState) -> None:
+    """Record another state of the file of a document, if it exists."""
+    changed = database.execute(
+        "UPDATE documents SET size = ?, mtime_ns = ?, content_hash = ? WHERE path = ? RETURNING id",
+        (state.size, state.mtime_ns, state.content_hash, path),
+    ).fetchone()
+    if changed:
+        write_document_sum(database, changed[0])
 
 
 def delete_document(database: sqlite3.Connection, path: str) -> None:

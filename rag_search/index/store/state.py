@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rag_search.errors import FingerprintError, IndexCorruptError
 from rag_search.index.store.layout import REBUILD, DerivedFile, IndexManifest
 from rag_search.index.store.segments import Segment, close_all, has_current_form
+from rag_search.index.store.sums import write_tables_sum
 
 # base: the folder that stored paths are relative to (see `base_path.recorded_form`); chunking: the rules by which
 # documents are chunked
@@ -42,8 +43,9 @@ def read_generation(database: sqlite3.Connection) -> int:
 
 
 def write_generation(database: sqlite3.Connection, generation: int) -> None:
-    """Write the generation."""
+    """Write the generation and the checksum of the tables that describe it; it is the last write of a transaction."""
     database.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))
+    write_tables_sum(database, generation)
 
 
 def read_derived(database: sqlite3.Connection, source: Source) -> DerivedFile | None:

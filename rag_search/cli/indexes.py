@@ -151,7 +151,8 @@ def _here() -> str | None:
     from rag_search.errors import InputError
 
     try:
-        return str(load_config().index_dir)
+        config = load_config()
+        return config.index_place if config.settings.store.url else str(config.index_dir)
     except InputError:
         return None
 

@@ -86,3 +86,10 @@ def test_store_copy_between_folders(indexed: Path, run: Run) -> None:
     assert refused.code == 2
     assert "cannot be copied to itself" in refused.err
     assert run(*asked).out
+
+
+def test_no_folder_is_used_beside_a_database(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search asks the database, so the list marks none of the folders."""
+    assert [row["is_used_here"] for row in json.loads(run("index", "list", "--json").out)] == [True]
+    monkeypatch.setenv("RAGSEARCH_STORE__URL", "postgresql://127.0.0.1/search")
+    assert [row["is_used_here"] for row in json.loads(run("index", "list", "--json").out)] == [False]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -28,7 +28,7 @@ NARROW = 80  # cells; below, the preview is under the hits
 
 
 class LiveSearch(App[None]):
-    """Searches after each pause in typing. Keys: up, down, Enter to open, Escape to leave."""
+    """Searches after each pause in typing. Keys: up, down, Enter to open, Escape or Ctrl-C to leave."""
 
     CSS = """
     #hits { width: 2fr; height: 1fr; }
@@ -42,7 +42,9 @@ class LiveSearch(App[None]):
         Binding("up", "move(-1)", "Previous", priority=True),
         Binding("enter", "open", "Open", priority=True),
         Binding("escape", "quit", "Leave", priority=True),
+        Binding("ctrl+c", "quit", show=False, priority=True),
     ]
+    ENABLE_COMMAND_PALETTE = False
 
     def __init__(
         self, *, search: Callable[[str], SearchResult], mapper: PathMapper, open_hit: Callable[[Hit], object]
@@ -85,7 +87,7 @@ class LiveSearch(App[None]):
                 return
             try:
                 result = self._search(question) if question else None
-                message = "" if result is None or result.hits else "no confident match"
+                message = "" if result is None or result.hits else _without_match(result)
             except RagSearchError as error:
                 result, message = None, error.message
         if not worker.is_cancelled:
@@ -97,9 +99,9 @@ class LiveSearch(App[None]):
         hits = self.query_one("#hits", ListView)
         await hits.clear()
         if result:
-            await hits.extend(ListItem(Label(self._row(hit))) for hit in result.hits)
+            await hits.extend(ListItem(Label(self._row(hit))) for hit in self.hits)
             message = message or f"{result.timings_ms.get('total', 0.0):.0f} ms"
-            hits.index = 0 if result.hits else None
+            hits.index = 0 if self.hits else None
         self.query_one("#state", Label).update(Text(plain(message)))
         self._preview()
 
@@ -120,17 +122,21 @@ class LiveSearch(App[None]):
         self.query_one("#passage", Static).update(passage)
 
     @property
+    def hits(self) -> Sequence[Hit]:
+        """The hits in the list; without a confident match the nearest ones."""
+        return (self.result.hits or self.result.near_misses) if self.result else ()
+
+    @property
     def chosen(self) -> Hit | None:
         """The hit that is chosen; None without hits."""
         index = self.query_one("#hits", ListView).index
-        hits = self.result.hits if self.result else ()
-        return hits[index] if index is not None and index < len(hits) else None
+        return self.hits[index] if index is not None and index < len(self.hits) else None
 
     def action_move(self, by: int) -> None:
         """Choose the next or the previous hit."""
         hits = self.query_one("#hits", ListView)
-        if self.result and self.result.hits:
-            hits.index = max(0, min(len(self.result.hits) - 1, (hits.index or 0) + by))
+        if self.hits:
+            hits.index = max(0, min(len(self.hits) - 1, (hits.index or 0) + by))
 
     def action_open(self) -> None:
         """Open the chosen hit in the editor, which may take the terminal meanwhile."""
@@ -140,3 +146,8 @@ class LiveSearch(App[None]):
                     self._open_hit(hit)
             except RagSearchError as error:
                 self.query_one("#state", Label).update(Text(plain(str(error))))
+
+
+def _without_match(result: SearchResult) -> str:
+    """Return what is said above the list of a result without a confident match."""
+    return "no confident match; nearest:" if result.near_misses else "no confident match"

@@ -143,7 +143,8 @@ def get_value(
     config = load_config()
     values = dict(flatten_settings(config.settings))
     if key not in values:
-        raise ConfigError(f"unknown setting {key!r}.", remedy=did_you_mean(key, list(values)))
+        remedy = did_you_mean(key, list(values), otherwise="All settings: ragsearch config show")
+        raise ConfigError(f"unknown setting {key!r}.", remedy=remedy)
     if as_json:
         print_json({"key": key, "value": _json_value(values[key]), "origin": config.origins.get(key, "defaults")})
     else:

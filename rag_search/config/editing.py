@@ -27,7 +27,8 @@ def set_in_file(path: Path, key: str, text: str) -> None:
     if key not in known_keys():
         from rag_search.config.loading import did_you_mean
 
-        raise ConfigError(f"unknown setting {key!r}.", remedy=did_you_mean(key, known_keys()))
+        remedy = did_you_mean(key, known_keys(), otherwise="All settings: ragsearch config show")
+        raise ConfigError(f"unknown setting {key!r}.", remedy=remedy)
     value = _value(key, text)
     _check(key, value)
     try:

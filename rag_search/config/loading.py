@@ -212,10 +212,12 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
     return ConfigError(f"setting {key!r} ({origin}): {problem['msg']}.", remedy="Correct or remove it.")
 
 
-def did_you_mean(word: str, choices: list[str]) -> str:
-    """Return the remedy for an unknown name."""
+def did_you_mean(
+    word: str, choices: list[str], *, otherwise: str = "Remove it: ragsearch config show lists all."
+) -> str:
+    """Return the remedy for an unknown name. otherwise: the remedy when no choice is like it."""
     close = difflib.get_close_matches(word, choices, n=1)
-    return f"Did you mean {close[0]}?" if close else "Remove it; ragsearch config show then lists every setting."
+    return f"Did you mean {close[0]}?" if close else otherwise
 
 
 def _name_origin(origin: str, key: str) -> str:

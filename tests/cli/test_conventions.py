@@ -307,3 +307,5 @@ def test_one_setting_is_printed(project: Path, run: Run) -> None:
     assert row == {"key": "search.top_k", "value": 7, "origin": str(project / "ragsearch.toml")}
     done = run("config", "get", "search.topk")
     assert (done.code, done.err) == (2, "error: unknown setting 'search.topk'.\n  Did you mean search.top_k?\n")
+    for arguments in (["get", "zzz"], ["set", "zzz", "1"]):
+        assert run("config", *arguments).err == "error: unknown setting 'zzz'.\n  All settings: ragsearch config show\n"

@@ -27,7 +27,10 @@ def hit(rank: int, text: str) -> Hit:
 
 
 def search(question: str) -> SearchResult:
-    """Answer any question by two passages that repeat it, `nothing` by none."""
+    """Answer any question by two passages that repeat it, `nothing` by none, `far` by a near miss."""
+    if question == "far":
+        near = (hit(1, "near it"),)
+        return SearchResult(question, None, (), EngineNames("e", "r", "i"), {}, confident=False, near_misses=near)
     hits = () if question == "nothing" else (hit(1, f"first {question}"), hit(2, f"second \x1b[31m{question}"))
     return SearchResult(question, None, hits, EngineNames("e", "r", "i"), {"total": 3.0})
 
@@ -80,12 +83,18 @@ def test_no_match_and_an_empty_question() -> None:
     assert run_keys("x", "wait", "backspace", "wait")[:2] == ("", "")
 
 
+def test_the_nearest_are_listed_without_a_match() -> None:
+    """As `query` prints them, and Enter opens one."""
+    assert run_keys(*"far", "wait", "down", "enter") == ("no confident match; nearest:", "near it", [1])
+
+
 def test_narrow_terminals() -> None:
     assert run_keys(*"tea", "wait", size=(40, 20))[1] == "first tea"
 
 
-def test_it_runs_on_a_real_terminal(indexed: Path, run: Run) -> None:
-    """`ragsearch live` in a process of its own: it starts, answers what is typed, and Escape ends it with 0."""
+@pytest.mark.parametrize("key", [b"\x1b", b"\x03"])
+def test_it_runs_on_a_real_terminal(indexed: Path, run: Run, key: bytes) -> None:
+    """`ragsearch live` in a process of its own: it starts, answers, and Escape or Ctrl-C ends it with 0."""
     master, slave = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(Path(rag_search.__file__).parents[1])}
     command = [sys.executable, "-m", "rag_search", "live"]
@@ -95,7 +104,7 @@ def test_it_runs_on_a_real_terminal(indexed: Path, run: Run) -> None:
         read_until(master, b"any words")
         os.write(master, b"kafka consumer lag")
         read_until(master, b"docs/deep/kafka.md:3")
-        os.write(master, b"\x1b")
+        os.write(master, key)
         assert process.wait(60) == 0
     finally:
         process.kill()

@@ -3,7 +3,7 @@
 One text is one run of the network, and the threads take different texts. So nothing is padded, a vector never
 depends on the texts beside it (dynamic quantisation takes its scale from the whole batch), the activations stay in
 the core's own cache, and memory has a bound: a process that only answers queries stays near 110 MB, one that ingests
-near 310 MB with two threads (a third of it the Rust tokenizer), plus what it returns.
+near 290 MB with two threads (a third of it the Rust tokenizer), plus what it returns.
 """
 
 from __future__ import annotations

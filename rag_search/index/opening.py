@@ -11,7 +11,7 @@ from rag_search.index.dense.base import DerivedIndex
 from rag_search.index.dense.select import derived_index
 from rag_search.index.reader import IndexReader
 from rag_search.index.store import state
-from rag_search.index.store.database import connect, has_store, inode_of, replaced, store_errors, value_errors
+from rag_search.index.store.database import connect, has_store, identity_of, replaced, store_errors, value_errors
 from rag_search.index.store.disk import DISK, Disk
 from rag_search.index.store.layout import REBUILD, IndexManifest, no_index
 
@@ -30,15 +30,15 @@ def open_reader(path: Path, *, vectors: DerivedIndex | None = None) -> IndexRead
     """
     for _ in range(_OPEN_ATTEMPTS):
         with store_errors(path), value_errors(path):
-            inode = inode_of(path)
-            if inode is None:
+            identity = identity_of(path)
+            if identity is None:
                 raise no_index(path)
             try:
-                return IndexReader(path, inode, vectors=vectors or derived_index("auto"))
+                return IndexReader(path, identity, vectors=vectors or derived_index("auto"))
             except FileNotFoundError as error:  # compacted away since meta.db was read: read it again
                 missing = error
             except sqlite3.Error:
-                if inode_of(path) == inode:
+                if identity_of(path) == identity:
                     raise
                 missing = replaced(path)  # by a rebuild, and SQLite met files of both
     raise IndexCorruptError(f"{missing.filename} is missing.", remedy=REBUILD) from missing

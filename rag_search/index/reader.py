@@ -26,7 +26,7 @@ from rag_search.index.postings import open_postings
 from rag_search.index.store import rows as row_io
 from rag_search.index.store import state
 from rag_search.index.store.closing import Closing
-from rag_search.index.store.database import connect, inode_of, is_initialised, replaced, store_errors, value_errors
+from rag_search.index.store.database import connect, identity_of, is_initialised, replaced, store_errors, value_errors
 from rag_search.index.store.layout import REBUILD, FileState, IndexCounts, bytes_in, no_index
 from rag_search.index.store.segments import Segment, close_all
 from rag_search.index.unencoded import Encode, Unencoded
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class IndexReader(Closing, Lookups):
     """One generation of an index, opened by `open_reader`; use it in a `with` block. Safe for many threads at once."""
 
-    def __init__(self, path: Path, inode: int, *, vectors: DerivedIndex) -> None:
+    def __init__(self, path: Path, identity: tuple[object, ...], *, vectors: DerivedIndex) -> None:
         self.path = path
         self._lock = threading.RLock()
         self._derived_index = vectors
@@ -48,13 +48,13 @@ class IndexReader(Closing, Lookups):
         self._rows: VectorRows | None = None
         self._vectors: VectorSearch | None = None
         self._lexical: LexicalSearch | None = None
-        self._inode = inode
+        self._identity = identity
         self._watch: sqlite3.Connection | None = None
         self._database = connect(path)
         try:
             self._watch = connect(path)
             self._open_snapshot()
-            if inode_of(path) != inode:  # one of the connections may be to the former file
+            if identity_of(path) != identity:  # one of the connections may be to the former file
                 raise replaced(path)
         except BaseException:
             self.close()
@@ -111,9 +111,9 @@ class IndexReader(Closing, Lookups):
 
     def is_stale(self) -> bool:
         """Return whether a newer generation can be opened. It takes some 20 microseconds: poll it."""
-        inode = inode_of(self.path)
-        if inode != self._inode or self._watch is None:
-            return inode is not None  # None: a rebuild between two files, with nothing to open yet
+        identity = identity_of(self.path)
+        if identity != self._identity or self._watch is None:
+            return identity is not None  # None: a rebuild between two files, with nothing to open yet
         with self._lock, store_errors(self.path):
             return state.read_generation(self._watch) != self.generation
 

@@ -109,17 +109,20 @@ _IMMUTABLE, _WITH_LOG = "ro&immutable=1", "ro"
 
 
 def _is_frozen(folder: Path) -> bool:
-    """Return whether the folder is on read-only media."""
-    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    """Return whether the folder is on read-only media, or may not be written by this user."""
+    return not os.access(folder, os.W_OK)  # of root, too, on read-only media
 
 
 def _frozen_mode(folder: Path) -> str:
-    """Return the SQLite mode for read-only media, where a reader cannot register in the write-ahead log.
+    """Return the SQLite mode for a folder in which a reader cannot make the index of the write-ahead log.
 
-    Nothing changes there, so the database is opened as immutable, unless it was copied while the log held commits.
+    While no writer is there, nothing changes, so the database is opened as immutable, unless it was copied while the
+    log held commits. A writer, of another user, makes a log and its index before it changes anything, and then a
+    reader uses them: see `identity_of`.
     """
-    log = folder / f"{DATABASE}-wal"
-    return _WITH_LOG if log.exists() and log.stat().st_size else _IMMUTABLE
+    log, shared = folder / f"{DATABASE}-wal", folder / f"{DATABASE}-shm"
+    has_writer = shared.exists() and not os.statvfs(folder).f_flag & os.ST_RDONLY
+    return _WITH_LOG if has_writer or (log.exists() and log.stat().st_size) else _IMMUTABLE
 
 
 def _log_unreadable(folder: Path, error: sqlite3.Error) -> IndexStoreError:
@@ -146,10 +149,17 @@ def has_store(folder: Path) -> bool:
         database.close()
 
 
-def inode_of(folder: Path) -> int | None:
-    """Return the inode of meta.db, which a rebuild changes; None while there is no file."""
+def identity_of(folder: Path) -> tuple[object, ...] | None:
+    """Return what a rebuild of meta.db changes: its inode; None while there is no file.
+
+    In a folder that may not be written, its time and size belong to it, and whether there is a log: a writer of
+    another user would change a database that is open as immutable.
+    """
     try:
-        return (folder / DATABASE).stat().st_ino
+        info = (folder / DATABASE).stat()
+        if os.access(folder, os.W_OK):
+            return (info.st_ino,)
+        return (info.st_ino, info.st_mtime_ns, info.st_size, (folder / f"{DATABASE}-shm").exists())
     except (FileNotFoundError, NotADirectoryError):
         return None
 

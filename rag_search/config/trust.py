@@ -1,8 +1,8 @@
 """Decide which settings of a project file are believed: a checkout must not choose where documents and keys go.
 
 A project file is trusted as a whole by `ragsearch trust`, until one of its guarded settings changes. Guarded are
-addresses beyond this machine, folders of models, `cache_dir`, and an index outside of the project. Without trust they
-are errors, not ignored: a query to another place than the file says would surprise, too.
+addresses beyond this machine, folders of models, `cache_dir`, the command of the editor, and an index outside of the
+project. Without trust they are errors, not ignored: a query to another place than the file says would surprise, too.
 """
 
 from __future__ import annotations
@@ -112,9 +112,13 @@ def _is_guarded(key: str, value: Any, folder: Path) -> bool:
         return not is_here(value.strip())
     if name in _MODELS:
         return _is_folder(value, folder)
+    if name == "links":
+        return not value.isalpha()  # a template, which may lead anywhere; the others are names
+    if name == "known_answers":
+        return not _resolved(value, folder).is_relative_to(folder.resolve())
     if key == "index":
         return ("/" in value or os.sep in value) and not _resolved(value, folder).is_relative_to(folder.resolve())
-    return key == "cache_dir"
+    return key == "cache_dir" or name == "editor"  # the editor is a command that runs
 
 
 def _is_folder(value: str, folder: Path) -> bool:

@@ -38,6 +38,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("index = '/srv/shared/index'\n", "index"),
         ("index = '../elsewhere'\n", "index"),
         ("[server]\nhost = '0.0.0.0'\n", "server.host"),
+        ("[cli]\neditor = 'sh -c date'\n", "cli.editor"),
+        ("[cli]\nlinks = 'https://collector.example/{path}'\n", "cli.links"),
+        ("[embedder]\nknown_answers = '/dev/zero'\n", "embedder.known_answers"),
     ],
 )
 def test_guarded_settings_need_trust(project: Path, text: str, key: str) -> None:
@@ -71,6 +74,8 @@ def test_guarded_settings_need_trust(project: Path, text: str, key: str) -> None
         "[reranker]\nmodel = 'Qwen/Qwen3-Reranker-0.6B'\n",
         LOCAL,
         "[server]\nhost = 'localhost'\n",
+        "[cli]\nlinks = 'vscode'\n",
+        "[embedder]\nknown_answers = 'answers.json'\n",
     ],
 )
 def test_other_settings_need_none(project: Path, text: str) -> None:

@@ -153,7 +153,7 @@ def mcp(
     """Serve the index to agents over MCP.
 
     Tools: search, get_document, list_documents, status. `ragsearch mcp install AGENT` enters it into the settings of
-    claude-code, claude-desktop, codex, cursor, gemini, vscode or windsurf.
+    claude-code, claude-desktop, codex, cursor, gemini, qwen, vscode or windsurf.
 
     Example: ragsearch mcp install cursor
     """

@@ -15,6 +15,7 @@ from typing import Any
 from rag_search.errors import InputError
 from rag_search.runtime.files import write_atomically
 from rag_search.runtime.foreign_json import parse_json
+from rag_search.runtime.json_comments import with_entry
 
 NAME = "ragsearch"
 
@@ -37,6 +38,7 @@ AGENTS = {
     "codex": Agent(".codex/config.toml", key="mcp_servers"),
     "cursor": Agent(".cursor/mcp.json"),
     "gemini": Agent(".gemini/settings.json"),
+    "qwen": Agent(".qwen/settings.json"),
     "vscode": Agent(".vscode/mcp.json", key="servers", in_project=True),
     "windsurf": Agent(".codeium/windsurf/mcp_config.json"),
 }
@@ -80,8 +82,11 @@ def _command() -> str:
 
 
 def _with_json(content: str, key: str, server: dict[str, Any]) -> str:
-    """Return the settings with the server. Raises ValueError for what is not a JSON object."""
-    settings = parse_json(content) if content.strip() else {}
+    """Return the settings with the server, comments kept. Raises ValueError for what is not a JSON object."""
+    try:
+        settings = parse_json(content) if content.strip() else {}
+    except ValueError:
+        return with_entry(content, key, NAME, server)
     if not isinstance(settings, dict) or not isinstance(settings.setdefault(key, {}), dict):
         raise ValueError(f"it is not an object with an object {key!r}")  # noqa: TRY004 - as of JSON that is not valid
     settings[key][NAME] = server

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rag_search.errors import InputError
+from rag_search.runtime.json_comments import without_comments
 from rag_search.server.mcp_install import AGENTS, install
 
 
@@ -56,6 +57,32 @@ def test_other_settings_stay(home: Path, tmp_path: Path) -> None:
     assert content.startswith('# mine\nmodel = "x"\n')
     assert content.count("[mcp_servers.ragsearch]") == 1
     assert tomllib.loads(content)["mcp_servers"]["git"] == {"command": "g"}
+
+
+COMMENTED = {
+    '{\n  // mine\n  "mcpServers": {\n    "git": {"command": "git-mcp"}, // "ragsearch": {}\n  },\n}\n': {"git"},
+    '{ /* none */ "mcpServers": {} }': set(),
+    '// mine\n{"url": "http://a.example/*x", "n": [{"mcpServers": {"x": 1}}],}': set(),
+    "{\n  // nothing yet\n}": set(),
+}
+
+
+@pytest.mark.parametrize("content", COMMENTED)
+def test_comments_stay(home: Path, tmp_path: Path, content: str) -> None:
+    """Editors take comments and commas at the end of a list; every line that was there is there afterwards."""
+    file = home / ".cursor" / "mcp.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content, "utf-8")
+    install("cursor", index=tmp_path, project=tmp_path)
+    changed = file.read_text("utf-8")
+    position = 0
+    for char in content:  # nothing but the entry was added
+        position = changed.index(char, position) + 1
+    servers = json.loads(without_comments(changed))["mcpServers"]
+    assert servers.keys() == COMMENTED[content] | {"ragsearch"}
+    assert servers["ragsearch"]["args"][0] == "mcp"
+    with pytest.raises(InputError, match="has comments, and an entry 'ragsearch'"):
+        install("cursor", index=tmp_path, project=tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{nonsense", "[1]", '{"mcpServers": 5}', "\ufeff{}x"])

@@ -126,3 +126,10 @@ def test_formats_with_all_characters(format_: Format) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_chunks_of_hostile_texts(name: str) -> None:
     assert not growth(chunked, HOSTILE[name])
+
+
+@pytest.mark.parametrize("format_", PARSED, ids=lambda each: each.name)
+@pytest.mark.parametrize("opening", ["", "+++\n", "---\n"])
+def test_blank_lines_of_windows(format_: Format, opening: str) -> None:
+    """A pattern that takes CR LF for one line end or for two takes exponential time on a few of them."""
+    assert not growth(patiently(parsed(format_)), lambda size: opening + "\r\n" * (size // 2) + "x")

@@ -21,7 +21,7 @@ from rag_search.documents.formats.markdown.inline import plain_inline
 MAX_CHARS = 64 * 1024
 MAX_HOME_CHARS = 600  # of a home page in front matter: one edit cannot be cut
 
-_END = r"(?:\r\n?|\n)"
+_END = r"(?>\r\n?|\n)"  # atomic: else each of many CR LF is tried as two line ends, too
 _OPENING = re.compile(rf"---[ \t]*{_END}(?![ \t]*[\r\n])")
 _CLOSING = re.compile(rf"(?:{_END}|(?<=[\r\n]))(?:---|\.\.\.)[ \t]*(?:{_END}|\Z)")
 _FIRST_KEY = re.compile(rf"(?:[ \t]*(?:#[^\r\n]*)?{_END})*[\w\"'][^\r\n:]*:(?:[ \t\r\n]|\Z)")

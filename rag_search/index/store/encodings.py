@@ -108,4 +108,4 @@ def load_stored(
 
 def _checksum(stored: StoredChunk) -> int:
     """Return the checksum of `row_checksums`."""
-    return zlib.crc32(stored.tokens, zlib.crc32(stored.vector, zlib.crc32(stored.chunk.text.encode())))
+    return zlib.crc32(stored.tokens.data, zlib.crc32(stored.vector.data, zlib.crc32(stored.chunk.text.encode())))

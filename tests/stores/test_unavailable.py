@@ -161,6 +161,21 @@ def test_a_commit_that_stopped_half_way(remote: StoreUnderTest) -> None:
         assert reader.documents() == ["a.md", "quick.md"]
 
 
+def test_a_writer_that_stopped_while_it_took_the_lease(remote: StoreUnderTest) -> None:
+    """It holds nothing yet, so nobody waits for it, however long the lease of the dead writer before it was."""
+    from rag_search.index.postgres.connection import connect, search_in
+    from rag_search.index.postgres.schema import namespace
+
+    dead = remote.writer()
+    dead._session.connection.close()
+    with connect(remote.place) as stopped:
+        search_in(stopped, namespace(remote.index))
+        stopped.execute("BEGIN")
+        stopped.execute("SELECT FROM lease FOR UPDATE")
+        time.sleep(6)
+        remote.writer().close()
+
+
 def test_a_lease_does_not_end_while_the_server_works(remote: StoreUnderTest) -> None:
     """Building an index may take longer than a lease; nobody ends that session."""
     slow = remote.writer(lease_s=0.2)

@@ -27,8 +27,8 @@ _GONE = """holder = '' OR NOT EXISTS (
     SELECT FROM pg_stat_activity a WHERE a.pid = lease.pid AND a.backend_start IS NOT DISTINCT FROM lease.started
     AND (until >= clock_timestamp() OR a.state = 'active' AND a.wait_event_type IS DISTINCT FROM 'Client'))"""
 # Sessions that stopped between two requests of `take`, or between `renew` and the end of their commit.
-_END_SILENT = """SELECT pg_terminate_backend(a.pid, 5000) FROM lease, pg_locks l JOIN pg_stat_activity a USING (pid)
-    WHERE until < clock_timestamp() AND l.relation = 'lease'::regclass AND l.mode <> 'AccessShareLock'
+_END_SILENT = f"""SELECT pg_terminate_backend(a.pid, 5000) FROM lease, pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE ({_GONE}) AND l.relation = 'lease'::regclass AND l.mode <> 'AccessShareLock'
     AND a.pid <> pg_backend_pid() AND a.state = 'idle in transaction'
     AND a.state_change < clock_timestamp() - %s * interval '1 s'"""
 

@@ -155,7 +155,7 @@ def test_paths_are_meant_from_the_file_they_stand_in(home: Path, monkeypatch: py
         assert config.settings.embedder.known_answers == home / "config" / "ragsearch" / "mine.json"
         assert config.settings.reranker.known_answers == home / "me" / "r.json"
         monkeypatch.setenv("RAGSEARCH_CACHE_DIR", "~/cache")
-        config = load_config({"index": "./here"})
+        config = load_config({"index": "./here"}, trusting=True)
         assert config.index_dir == folder / "here"
         assert config.settings.cache_dir == home / "me" / "cache"
         monkeypatch.delenv("RAGSEARCH_CACHE_DIR")

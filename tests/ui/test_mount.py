@@ -134,6 +134,7 @@ def test_serve_without_gradio_says_so_in_one_line_and_serves(tmp_path: Path, mod
 
 def test_preloading_ends_before_the_address_is_told() -> None:
     """`ragsearch ui` opens the browser at a page that is there; `serve` imports Gradio at the first visit."""
+    pytest.importorskip("gradio")
     script = """
 import sys
 from fastapi import FastAPI

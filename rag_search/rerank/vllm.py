@@ -48,6 +48,7 @@ class VllmReranker:
             "max_model_len": max_model_len,
             "gpu_memory_utilization": gpu_memory_utilization,
             "hf_overrides": overrides,
+            "chat_template": self._template,  # vLLM 0.33 checks it at the start; 0.32 reads only that of each call
             **(options or {}),
         }
         try:

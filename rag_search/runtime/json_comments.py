@@ -8,7 +8,7 @@ from typing import Any
 
 from rag_search.runtime.foreign_json import parse_json
 
-_STRING = r'"(?:[^"\\\n]|\\.)*+"'
+_STRING = r'"(?:[^"\\\n]|\\.)*+"?'  # one without an end is taken, too, or each quote in it would be tried again
 _COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*(?:[^*]|\*(?!/)){{0,2000}}+\*/")
 _COMMA = re.compile(rf"{_STRING}|,(?=\s*+[}}\]])")
 _TOKEN = re.compile(rf"({_STRING})(\s*+:\s*+\{{)?|[\[{{]|[\]}}]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ SCREEN, SCREEN_S = 4_000, 0.004  # at 1 us a character nothing is quadratic, wha
 SMALL, FACTOR = 4_000, 8
 BOUND = 3  # times FACTOR; quadratic time is FACTOR times FACTOR
 ATTEMPTS = 3
+SEED = int(os.environ.get("RAGSEARCH_GROWTH_SEED", "1"))  # of the samples: a commit fails by what it changed
 PATIENCE_S = 5.0  # of one call; what goes back at every character would not end
 
 

@@ -35,7 +35,7 @@ _HEXO_JSON = re.compile(rf"(\"[\w-]+\":[^\r\n]*{_END}(?:[^\r\n]+{_END}){{0,60}}?
 _PANDOC = re.compile(rf"%[ \t][^\r\n]*(?:{_END}(?:%[ \t]*|[ \t]+)[^\r\n]*){{0,6}}(?:{_END}|\Z)")
 _PROPERTIES = re.compile(rf"(?:[A-Za-z][\w./-]{{0,60}}::(?:[ \t][^\r\n]*)?(?:{_END}|\Z))+")
 _WRITERSIDE = re.compile(rf"(?:\[//\]: # \([a-z-]{{1,40}}:[^\r\n]{{0,300}}\)[ \t]*(?:{_END}|\Z))+")
-_WRITERSIDE_FIELD = re.compile(r"# \(([a-z-]+):[ \t]*([^\r\n]*)\)")
+_WRITERSIDE_FIELD = re.compile(r"# \(([a-z-]{1,40}):[ \t]*+([^\r\n]{0,300})\)")
 
 _NONE = Fields({})
 

@@ -15,7 +15,7 @@ TITLE_WITHIN_CHARS = 64 * 1024  # a heading further down does not name the docum
 INTRODUCTION_CHARS = 300  # more text before the only heading of level 1, and that is not the title
 BADGE_CHARS = 60  # the same for the first of several
 
-_BOOK_PART = re.compile(r"^\((?:PART|APPENDIX)\\?\*?\)[ \t]+(?=.*\{-\}$)")  # bookdown
+_BOOK_PART = re.compile(r"^\((?:PART|APPENDIX)\\?\*?\)[ \t]++(?=.*\{-\}$)")  # bookdown
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _SUMMARY = re.compile(
     r"^[ \t]*(?:<details\b[^<>\r\n]{0,300}>[ \t]*)?<summary\b[^<>]{0,300}>"

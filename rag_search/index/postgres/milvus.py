@@ -97,7 +97,7 @@ class MilvusVectors:
 
     def _require_sparse(self) -> None:
         """Raise ConfigError for a server without sparse vectors."""
-        found = re.search(r"(\d+)\.(\d+)", version := self._client.get_server_version(timeout=self._timeout))
+        found = re.search(r"(\d{1,9})\.(\d{1,9})", version := self._client.get_server_version(timeout=self._timeout))
         if found and (int(found[1]), int(found[2])) < _LEAST_SPARSE:
             raise ConfigError(
                 f"{self.place} is Milvus {version}, which has no sparse vectors.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -163,17 +164,21 @@ def test_a_commit_that_stopped_half_way(remote: StoreUnderTest) -> None:
 
 def test_a_writer_that_stopped_while_it_took_the_lease(remote: StoreUnderTest) -> None:
     """It holds nothing yet, so nobody waits for it, however long the lease of the dead writer before it was."""
+    from psycopg import OperationalError
+
     from rag_search.index.postgres.connection import connect, search_in
     from rag_search.index.postgres.schema import namespace
 
     dead = remote.writer()
     dead._session.connection.close()
-    with connect(remote.place) as stopped:
+    with closing(connect(remote.place)) as stopped:
         search_in(stopped, namespace(remote.index))
         stopped.execute("BEGIN")
         stopped.execute("SELECT FROM lease FOR UPDATE")
         time.sleep(6)
         remote.writer().close()
+        with pytest.raises(OperationalError):
+            stopped.execute("SELECT 1")
 
 
 def test_a_lease_does_not_end_while_the_server_works(remote: StoreUnderTest) -> None:

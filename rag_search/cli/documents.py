@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,33 +30,19 @@ def list_documents(
     Example: ragsearch list 'docs/*'
     """
     from rag_search.engines.open import reading
+    from rag_search.index.filters import selected_paths
 
     config = load_config(index=index)
     shown = places(config)
     patterns = [shown.stored_pattern(glob) for glob in globs or []]
     with reading(config) as reader:
-        stored = [path for path in reader.documents() if _is_selected(path, patterns)]
+        stored = selected_paths(reader.documents(), patterns)
     paths = sorted(map(shown.shown, stored))
     if as_json:
         print_json(paths)
     else:
         sys.stdout.write("".join(f"{visible(path)}\n" for path in paths))
     raise typer.Exit(FOUND if paths else NOTHING)
-
-
-def _is_selected(path: str, patterns: Sequence[str]) -> bool:
-    """Return whether one of the patterns matches, and none with `!` in front; without patterns every path does."""
-    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
-    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    is_wanted = not wanted or any(_matches(path, pattern) for pattern in wanted)
-    return is_wanted and not any(_matches(path, pattern) for pattern in unwanted)
-
-
-def _matches(path: str, pattern: str) -> bool:
-    """Return whether `query --path` would match: the path, a folder above it, or a pattern."""
-    pattern = pattern.rstrip("/")
-    forms = {pattern, pattern.replace("**/", "")}
-    return path == pattern or path.startswith(f"{pattern}/") or any(fnmatch.fnmatchcase(path, form) for form in forms)
 
 
 def get_documents(
@@ -94,8 +79,10 @@ def _places(reader: ReadStore, shown: PathMapper, text: str) -> list[str]:
     """Return the documents that a pattern matches, in their order; anything else as it is."""
     if not any(character in text for character in "*?["):
         return [text]
+    from rag_search.index.filters import selected_paths
+
     pattern = shown.stored_pattern(text)
-    return [shown.shown(path) for path in reader.documents() if _matches(path, pattern)] or [text]
+    return [shown.shown(path) for path in selected_paths(reader.documents(), [pattern])] or [text]
 
 
 def _row(document: Document, first: int, last: int, shown: PathMapper) -> dict[str, Any]:

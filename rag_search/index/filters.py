@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import re
 import sqlite3
@@ -74,6 +75,25 @@ def combined_paths(
     if wanted:
         clauses.insert(0, f"({' OR '.join(condition for condition, _ in wanted)})")
     return " AND ".join(clauses), [value for _, values in (*wanted, *unwanted) for value in values]
+
+
+def selected_paths(paths: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Return the paths of the documents that `select` would take, in their order; all without patterns."""
+    wanted = _named([pattern for pattern in patterns if not pattern.startswith("!")])
+    unwanted = _named([pattern[1:] for pattern in patterns if pattern.startswith("!")])
+    return [path for path in paths if (not wanted or _is_matched(path, wanted)) and not _is_matched(path, unwanted)]
+
+
+def _named(patterns: Sequence[str]) -> list[tuple[str, list[str]]]:
+    return list(map(name_and_globs, unicode_forms(patterns)))
+
+
+def _is_matched(path: str, named: Sequence[tuple[str, list[str]]]) -> bool:
+    """Return whether a path is one of the names, lies in a folder of that name, or matches a pattern."""
+    return any(
+        path == name or path.startswith(f"{name}/") or any(fnmatch.fnmatchcase(path, glob) for glob in globs)
+        for name, globs in named
+    )
 
 
 def unicode_forms(patterns: Sequence[str]) -> list[str]:

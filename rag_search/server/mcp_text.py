@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Sequence
 
 from rag_search.errors import InputError
+from rag_search.index.filters import selected_paths
 from rag_search.records import Document, Hit, SearchResult
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
@@ -48,7 +48,7 @@ def paths_text(
     documents: Sequence[str], mapper: PathMapper, *, patterns: Sequence[str], limit: int, skip: int = 0
 ) -> str:
     """Return paths, one a line, under their number. patterns: over stored paths; none for all."""
-    stored = [path for path in documents if not patterns or any(_matches(path, pattern) for pattern in patterns)]
+    stored = selected_paths(documents, patterns)
     page = stored[skip : skip + limit]
     left = len(stored) - skip - len(page)
     more = [f"[{left} more; continue with skip={skip + len(page)}]"] if left > 0 else []
@@ -69,8 +69,3 @@ def _hit_text(hit: Hit, mapper: PathMapper) -> str:
 def _plain_line(line: str) -> str:
     """Return a line without control characters; it stays one line, so that line numbers hold."""
     return plain(line).replace("\n", " ")
-
-
-def _matches(path: str, pattern: str) -> bool:
-    pattern = pattern.rstrip("/")
-    return path == pattern or path.startswith(f"{pattern}/") or fnmatch.fnmatchcase(path, pattern)

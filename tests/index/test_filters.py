@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rag_search.documents.formats.fields import yaml_fields
 from rag_search.errors import InputError
 from rag_search.index import IndexReader, open_reader, open_writer
+from rag_search.index.filters import selected_paths
 from tests.index.world import MANIFEST, item, put
 
 DOCUMENTS = [
@@ -94,6 +95,9 @@ def test_select(reader: IndexReader, condition: dict[str, Any], expected: list[i
     chosen = reader.select(**condition)
     assert chosen is not None
     assert chosen.tolist() == expected
+    if set(condition) == {"path_glob"}:  # what lists documents goes by the same rule
+        paths = dict.fromkeys(chunk.path for chunk in reader.chunks(expected))
+        assert sorted(selected_paths(reader.documents(), condition["path_glob"])) == sorted(paths)
 
 
 def test_no_condition_is_no_filter(reader: IndexReader) -> None:

@@ -105,6 +105,7 @@ def test_lines_and_pages(tools: Tools, folder: Path) -> None:
     assert tools.text("list_documents", limit=1, skip=1) == "2 documents\ndocs/redis.md"
     assert tools.text("list_documents", path=["docs/red*"]) == "1 document\ndocs/redis.md"
     assert tools.text("list_documents", path=["nowhere"]) == "0 documents"
+    assert tools.text("list_documents", path=["!docs/red*"]) == "1 document\ndocs/backup.md"
 
 
 def test_search_takes_filters(tools: Tools) -> None:

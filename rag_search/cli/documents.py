@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -63,16 +62,16 @@ def get_documents(
     config = load_config(index=index)
     shown = places(config)
     with reading(config) as reader:
-        found = [place for text in wanted for place in _places(reader, shown, text)]
-        rows = [_row(*find_lines(reader, shown, place), shown) for place in found]
+        named = [place for text in wanted for place in _places(reader, shown, text)]
+        found = [find_lines(reader, shown, place) for place in named]
     if as_json:
-        shown_rows = [{name: row[name] for name in row if name != "is_end"} for row in rows]
-        print_json(shown_rows if len(rows) > 1 else shown_rows[0])
+        rows = [_row(document, first, last, shown) for document, first, last in found]
+        print_json(rows if len(rows) > 1 else rows[0])
         return
-    for row in rows:
-        if len(rows) > 1:
-            sys.stdout.write(f"==> {visible(row['path'])} <==\n")
-        sys.stdout.write("".join(f"{line}\n" for line in _lines(row, numbers=numbers)))
+    for document, first, last in found:
+        if len(found) > 1:
+            sys.stdout.write(f"==> {visible(place_of(document, shown))} <==\n")
+        sys.stdout.write("".join(f"{line}\n" for line in _lines(document, first, last, numbers=numbers)))
 
 
 def _places(reader: ReadStore, shown: PathMapper, text: str) -> list[str]:
@@ -87,27 +86,26 @@ def _places(reader: ReadStore, shown: PathMapper, text: str) -> list[str]:
 
 def _row(document: Document, first: int, last: int, shown: PathMapper) -> dict[str, Any]:
     """Return the lines of a document with what is known of it. last: 0 for the end."""
-    lines = document.text.split("\n")
-    last = min(len(lines), last or len(lines))
+    lines = document.text.split("\n")[first - 1 : last or None]
     return {
         "path": place_of(document, shown),
         "title": document.title,
         "updated": document.updated,
         "updated_from": document.updated_from,
         "line_start": first,
-        "line_end": last,
-        "text": "\n".join(lines[first - 1 : last]),
-        "is_end": last == len(lines),  # not printed
+        "line_end": first + len(lines) - 1,
+        "text": "\n".join(lines),
     }
 
 
-def _lines(row: Mapping[str, Any], *, numbers: bool) -> list[str]:
-    """Return the lines to print; what follows the last line feed of a document is not a line."""
-    text = plain(row["text"]) if sys.stdout.isatty() else str(row["text"])
-    lines = text.split("\n")
-    if row["is_end"] and len(lines) > 1 and not lines[-1]:
-        lines.pop()
-    return [f"{number}:{line}" for number, line in enumerate(lines, row["line_start"])] if numbers else lines
+def _lines(document: Document, first: int, last: int, *, numbers: bool) -> list[str]:
+    """Return the lines to print; what follows the last line feed of a document is not a line. last: 0 for the end."""
+    every = document.text.split("\n")
+    end = last or len(every)
+    if end >= len(every) > first and not every[-1]:
+        end = len(every) - 1
+    lines = [plain(line) if sys.stdout.isatty() else line for line in every[first - 1 : end]]
+    return [f"{number}:{line}" for number, line in enumerate(lines, first)] if numbers else lines
 
 
 def place_of(document: Document, shown: PathMapper) -> str:

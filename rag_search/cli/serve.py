@@ -64,6 +64,8 @@ def serve(
         server__workers=workers,
         server__max_batch=max_batch,
     )
+    if importlib.util.find_spec("fastapi") is None:
+        raise MissingExtraError("fastapi", "serve")
     if daemon:
         from rag_search.cli.daemon import serve_in_background
 
@@ -111,7 +113,7 @@ def _serve(
     try:
         from rag_search.cli.served_query import mount_served_query
         from rag_search.server.run import serve as run
-        from rag_search.server.ui.mount import PATH, mount_page
+        from rag_search.server.ui.mount import PATH, Loading, mount_page
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from error
 
@@ -124,12 +126,14 @@ def _serve(
 
             webbrowser.open(f"{url}{PATH}/")
 
+    watched = Loading.AT_START if sys.stderr.isatty() else Loading.AT_VISIT  # a service may never be asked for a page
+    loading = Loading.BEFORE_START if preload else watched
     stderr_console().print("loading the engine")
     run(
         config,
         log_file=log_file,
         log_requests=log_requests,
-        mounts=(mount_served_query, partial(mount_page, preload=preload)) if page else (mount_served_query,),
+        mounts=(mount_served_query, partial(mount_page, loading=loading)) if page else (mount_served_query,),
         on_listening=on_listening,
     )
 

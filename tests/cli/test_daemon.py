@@ -13,6 +13,7 @@ import pytest
 
 import rag_search
 from rag_search.config import load_config
+from rag_search.errors import pip_install
 from rag_search.server.discovery import find_server
 from tests.support.project import Run
 
@@ -54,6 +55,15 @@ def test_a_daemon_that_cannot_start_shows_its_log(stopped: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "the server ended: " in done.stderr
     assert "key" in done.stderr
+
+
+def test_a_missing_package_is_said_before_the_start(stopped: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    done = run("serve", "--daemon")
+    assert (done.code, done.err) == (
+        2,
+        f"error: the package 'fastapi' is not installed.\n  Run: {pip_install('serve')}\n",
+    )
 
 
 def test_a_query_starts_a_server_when_the_settings_ask(stopped: Path, run: Run) -> None:

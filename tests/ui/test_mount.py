@@ -117,7 +117,7 @@ def test_serve_without_gradio_says_so_in_one_line_and_serves(tmp_path: Path, mod
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:
         try:
             assert process.stderr is not None
-            said = []
+            said: list[str] = []
             while not (said and said[-1].startswith("listening on ")):
                 said.append(process.stderr.readline())
                 assert said[-1], said
@@ -132,16 +132,33 @@ def test_serve_without_gradio_says_so_in_one_line_and_serves(tmp_path: Path, mod
             process.terminate()
 
 
-def test_preloading_ends_before_the_address_is_told() -> None:
-    """`ragsearch ui` opens the browser at a page that is there; `serve` imports Gradio at the first visit."""
-    pytest.importorskip("gradio")
-    script = """
+MOUNTING = """
 import sys
+from types import SimpleNamespace
 from fastapi import FastAPI
-from rag_search.server.ui.mount import mount_page
-for preload in (False, True):
-    mount_page(FastAPI(), None, preload=preload)
-    print("gradio" in sys.modules)
+from fastapi.testclient import TestClient
+from rag_search.config import ServerSettings, Settings
+from rag_search.server.ui.mount import Loading, mount_page
+config = SimpleNamespace(settings=Settings())
+service = SimpleNamespace(live_searcher=SimpleNamespace(config=config), settings=ServerSettings())
+app = FastAPI()
+mount_page(app, service, loading=Loading[sys.argv[1]])
+mounted = "gradio" in sys.modules
+with TestClient(app):
+    pass
+print(mounted, "gradio" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("loading", "loaded"),
+    [("AT_VISIT", "False False"), ("AT_START", "False True"), ("BEFORE_START", "True True")],
+)
+def test_gradio_is_loaded_when_it_is_asked_to(loading: str, loaded: str) -> None:
+    """When the page is mounted, or by the end of a server that was never asked for the page.
+
+    `ragsearch ui` opens the browser at a page that is there; `serve` on a terminal loads it beside the first answers.
+    """
+    pytest.importorskip("gradio")
+    done = subprocess.run([sys.executable, "-c", MOUNTING, loading], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == loaded

@@ -1,4 +1,4 @@
-"""Mount the page on the server, load Gradio at the first visit, and expose only the routes that the page needs.
+"""Mount the page on the server, load Gradio when the page is likely to be wanted, and expose only the page's routes.
 
 Importing Gradio takes seconds and about 80 MB, which a server for programs should not pay. Gradio's other routes
 (files, uploads, a proxy, editing, sharing) reply 404. Other sites cannot use the page in the name of its user. The page
@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from enum import Enum, auto
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -47,12 +48,17 @@ _ICON = (
 )
 
 
-def mount_page(app: FastAPI, service: Service, *, preload: bool = False) -> None:
-    """Add the page to the application at PATH, and redirect `/` there.
+class Loading(Enum):
+    """When Gradio is loaded: at the first visit, as soon as the server answers, or before its address is told."""
 
-    preload: load Gradio here, before a browser is told the address, instead of at the first visit.
-    """
-    if preload:
+    AT_VISIT = auto()
+    AT_START = auto()
+    BEFORE_START = auto()
+
+
+def mount_page(app: FastAPI, service: Service, *, loading: Loading = Loading.AT_VISIT) -> None:
+    """Add the page to the application at PATH, and redirect `/` there."""
+    if loading is Loading.BEFORE_START:
         telemetry.switch_off()
         import_module("rag_search.server.ui.page")
     page = Page(service)
@@ -61,12 +67,12 @@ def mount_page(app: FastAPI, service: Service, *, preload: bool = False) -> None
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
         async with outer(app) as state:
-            loading = asyncio.ensure_future(page.load()) if preload else None
+            early = None if loading is Loading.AT_VISIT else asyncio.ensure_future(page.load())
             try:
                 yield state
             finally:
-                if loading is not None:
-                    await asyncio.wait([loading])
+                if early is not None:
+                    await asyncio.wait([early])
                 await page.close()
 
     async def redirect() -> RedirectResponse:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from rag_search.index import ReadStore
 
 
+# What people read in place of the names in JSON, which stay.
+_LABELS = {"chunks": "passages", "dead": "deleted", "bytes": "size", "unencoded": "not embedded"}
+
+
 def status(as_json: JsonOption = False, index: IndexOption = None) -> None:
     """Print what is in the index."""
     from rag_search.engines.base_folder import base_folder
@@ -145,7 +149,7 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
         text = ", ".join(value) if isinstance(value, list) else value
         if isinstance(value, int):
             text = human_bytes(value) if name == "bytes" else f"{value:,}"
-        stdout_console().print(plain(f"{name:<14} {text}"), soft_wrap=True)
+        stdout_console().print(plain(f"{_LABELS.get(name, name):<14} {text}"), soft_wrap=True)
 
 
 def _print_pending(pending: dict[str, int] | str) -> None:

@@ -37,14 +37,8 @@ def open_hit(
 
     Example: ragsearch open 2
     """
-    from rag_search.errors import InputError
-
     config = load_config()
-    hits = _last_hits(config)
-    if number > len(hits):
-        message = f"hit {number} does not exist: the last query found {count(len(hits), 'hit')}."
-        raise InputError(message, remedy="Run: ragsearch query WORDS")
-    path, line = hits[number - 1]
+    path, line = _hit(_last_hits(config), number)
     command = command_at(config, Path(path), line)
     if as_json:
         print_json({"path": path, "line": line, "command": command})
@@ -53,6 +47,22 @@ def open_hit(
         typer.echo(visible(shlex.join(command)))
         return
     raise typer.Exit(_run(command))
+
+
+def _hit(hits: Sequence[tuple[str, int]] | None, number: int) -> tuple[str, int]:
+    """Return path and line of a hit. Raises InputError if it does not exist. hits: None if no query is known."""
+    from rag_search.errors import InputError
+
+    ask = "Run: ragsearch query WORDS"
+    if hits is None:
+        raise InputError("there is no hit to open: no query was made yet.", remedy=ask)
+    if not hits:
+        raise InputError("there is no hit to open: the last query found none.", remedy=ask)
+    if number > len(hits):
+        found = count(len(hits), "hit")
+        choose = f"Run: ragsearch open N, N from 1 to {len(hits)}" if len(hits) > 1 else "Run: ragsearch open"
+        raise InputError(f"hit {number} does not exist: the last query found {found}.", remedy=choose)
+    return hits[number - 1]
 
 
 def open_at(config: Config, path: Path, line: int) -> int:
@@ -84,10 +94,13 @@ def _run(command: Sequence[str]) -> int:
 
 
 def remember_hits(config: Config, result: SearchResult, shown: PathMapper) -> None:
-    """Write place and line of each hit for `ragsearch open`. A cache that cannot be written is not an error here."""
+    """Write place and line of each hit, or of the nearest ones that were printed instead, for `ragsearch open`.
+
+    A cache that cannot be written is not an error here.
+    """
     from rag_search.runtime.files import write_atomically
 
-    rows = [[str(shown.absolute(hit.chunk.path)), hit.line] for hit in result.hits]
+    rows = [[str(shown.absolute(hit.chunk.path)), hit.line] for hit in result.hits or result.near_misses]
     target = config.settings.cache_dir / LAST_HITS
     try:
         write_atomically(target, json.dumps(rows).encode(), mode=0o600)
@@ -95,8 +108,8 @@ def remember_hits(config: Config, result: SearchResult, shown: PathMapper) -> No
         return
 
 
-def _last_hits(config: Config) -> list[tuple[str, int]]:
-    """Return path and line of each hit of the last query; none if it is unknown, or another user wrote it."""
+def _last_hits(config: Config) -> list[tuple[str, int]] | None:
+    """Return path and line of each hit of the last query; None if it is unknown, or another user wrote it."""
     from rag_search.errors import ForeignFileError
     from rag_search.runtime.files import read_own
     from rag_search.runtime.foreign_json import is_whole, parse_json
@@ -105,4 +118,4 @@ def _last_hits(config: Config) -> list[tuple[str, int]]:
         rows = parse_json(read_own(config.settings.cache_dir / LAST_HITS))
         return [(str(path), line) for path, line in rows if is_whole(line)]
     except (OSError, ForeignFileError, ValueError, TypeError):
-        return []
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -90,7 +90,7 @@ def query(
     Example: ragsearch query 如何解决Redis连接超时 -n 3
     """
     from rag_search.cli import answers, questions, results
-    from rag_search.cli.like import passage_at, without_document
+    from rag_search.cli.like import without_document
     from rag_search.text.dates import parse_since
     from rag_search.text.query import parse_where
 
@@ -111,12 +111,9 @@ def query(
         group=group,
         below_threshold=_below_threshold(strict=strict, show_all=show_all),
     )
+    query_ids, texts, own_document = _questions(config, words or [], batch, like=like)
     if like:
-        text, document = passage_at(config, like) if not (words or batch) else _only_like()
-        query_ids, texts = ("1",), (text,)
         options = replace(options, top_k=options.top_k + 1, below_threshold="all")
-    else:
-        query_ids, texts = zip(*questions.read_queries(words or [], batch), strict=True)
     if trec or open_first:
         local_only()
     if trec:
@@ -126,16 +123,39 @@ def query(
         search = partial(answers.search_here, config, texts, options, meanwhile=lambda: results.import_printer(form))
         found = _with_index(search, config, yes=yes)
     if like:
-        found = without_document(found, document, top_k=options.top_k - 1)
+        found = without_document(found, own_document, top_k=options.top_k - 1)
     if trec:
         results.write_trec(trec, query_ids, found)
     if not quiet:
         results.print_results(found, config, form, explain=explain, many=batch is not None)
-    if open_first:
-        from rag_search.cli.open import open_hit
+    best = next((result.hits[0] for result in found if result.hits), None)
+    if open_first and best is not None:
+        from rag_search.cli.open import open_at
 
-        open_hit(1)
-    raise typer.Exit(FOUND if any(result.hits for result in found) else NOTHING)
+        raise typer.Exit(open_at(config, places(config).absolute(best.chunk.path), best.line))
+    raise typer.Exit(NOTHING if best is None else FOUND)
+
+
+def _questions(
+    config: Config, words: Sequence[str], batch: Path | None, *, like: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Return the ids and the texts of the questions, and the document of `like`, which is not one of its own hits.
+
+    Raises InputError if there is no question, or `like` beside one.
+    """
+    from rag_search.cli.questions import read_queries
+
+    if not like:
+        query_ids, texts = zip(*read_queries(words, batch), strict=True)
+        return query_ids, texts, ""
+    from rag_search.cli.like import passage_at
+
+    if words or batch:
+        from rag_search.errors import InputError
+
+        raise InputError("give a question, or --like PATH:LINE, not both.", remedy="Remove one of them.")
+    text, document = passage_at(config, like)
+    return ("1",), (text,), document
 
 
 def _with_index(search: Callable[[], _Found], config: Config, *, yes: bool) -> _Found:
@@ -149,12 +169,6 @@ def _with_index(search: Callable[[], _Found], config: Config, *, yes: bool) -> _
 
         ingest_first(config, error, yes=yes)
         return search()
-
-
-def _only_like() -> tuple[str, str]:
-    from rag_search.errors import InputError
-
-    raise InputError("give a question, or --like PATH:LINE, not both.", remedy="Remove one of them.")
 
 
 def _below_threshold(*, strict: bool, show_all: bool) -> Literal["none", "nearest", "all"]:

@@ -159,16 +159,39 @@ def test_open_runs_the_editor_at_the_line(indexed: Path, run: Run, monkeypatch: 
     """`open N` takes the hits of the last query."""
     monkeypatch.setenv("RAGSEARCH_CACHE_DIR", str(indexed / "cache"))
     (indexed / "cache").mkdir()
-    assert "the last query found 0 hits" in run("open").err
+    assert "no query was made yet.\n  Run: ragsearch query WORDS" in run("open").err
     run("query", *LAG, "--min-score", "0", "--no-server")
     monkeypatch.setenv("EDITOR", "code --wait")
     monkeypatch.delenv("VISUAL", raising=False)
     assert run("open", "1", "--dry-run").out == f"code --wait -g {indexed}/docs/deep/kafka.md:3\n"
     monkeypatch.setenv("VISUAL", "true")
     assert run("open", "1").code == 0
-    assert "hit 9 does not exist: the last query found 3 hits." in run("open", "9").err
+    assert "the last query found 3 hits.\n  Run: ragsearch open N, N from 1 to 3" in run("open", "9").err
     monkeypatch.setenv("VISUAL", "no-such-editor")
     assert (run("open").code, "cannot be run" in run("open").err) == (2, True)
+
+
+def test_open_takes_the_nearest_that_were_printed(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a confident match the numbered list of the nearest can be opened; `-o` opens confident hits only."""
+    monkeypatch.setenv("RAGSEARCH_CACHE_DIR", str(indexed / "cache"))
+    monkeypatch.setenv("VISUAL", "true")
+    assert run("query", "zebra", "--no-server", "-o").code == 1
+    assert json.loads(run("open", "--json").out)["path"].endswith(".md")
+    assert run("query", "zebra", "--no-server", "--strict").code == 1
+    assert "the last query found none.\n  Run: ragsearch query WORDS" in run("open").err
+
+
+@pytest.mark.parametrize("flag", ["--json", "--quiet"])
+def test_o_opens_the_hit_of_this_query(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch, flag: str) -> None:
+    """Also where the hits of this query are printed for programs, or not at all."""
+    monkeypatch.setenv("RAGSEARCH_CACHE_DIR", str(indexed / "cache"))
+    run("query", "backup", "--min-score", "0", "--no-server")
+    editor = indexed / "editor"
+    editor.write_text(f'#!/bin/sh\necho "$@" > {indexed}/opened\n', "utf-8")
+    editor.chmod(0o700)
+    monkeypatch.setenv("VISUAL", str(editor))
+    assert run("query", *LAG, "--min-score", "0", "--no-server", "-o", flag).code == 0
+    assert f"{indexed}/docs/deep/kafka.md" in (indexed / "opened").read_text("utf-8")
 
 
 def test_config_files(project: Path, run: Run) -> None:

@@ -55,7 +55,7 @@ def _batch_line(line: str, number: int) -> Query:
     try:
         row = json.loads(line)
         return str(row.get("_id", number)), str(row["text"])
-    except (json.JSONDecodeError, KeyError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise InputError(f"query {number} of the batch is not JSON with a field `text`: {error}.") from error
 
 

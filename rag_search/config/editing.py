@@ -44,7 +44,7 @@ def set_in_file(path: Path, key: str, text: str) -> None:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_text(tomlkit.dumps(document), "utf-8")
         temporary.replace(path)
-    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+    except (OSError, ValueError, RecursionError, TOMLKitError) as error:
         raise ConfigError(f"{path} cannot be changed: {error}.", remedy="Fix or remove the file.") from error
 
 
@@ -54,7 +54,7 @@ def _value(key: str, text: str) -> Any:
         return text
     try:
         return tomlkit.parse(f"value = {text}").unwrap()["value"]
-    except TOMLKitError:
+    except (TOMLKitError, ValueError, RecursionError):  # ValueError: a number of thousands of digits
         return text
 
 

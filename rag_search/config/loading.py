@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from rag_search.config.projects import Project, project_at, project_of
-from rag_search.config.settings import ENV_PREFIX, PATH_KEYS, Settings, checked, known_keys
+from rag_search.config.settings import ENV_PREFIX, PATH_KEYS, Settings, checked, flatten, known_keys, put, unflatten
 from rag_search.errors import ConfigError
 from rag_search.runtime.files import is_file
 from rag_search.runtime.http import without_credentials
@@ -97,7 +97,7 @@ def load_config(
     layers = [
         (str(file), file.parent, _read_toml(file)),
         ("environment", cwd, _read_environment()),
-        ("flag", cwd, _unflatten({key: value for key, value in (flags or {}).items() if value is not None})),
+        ("flag", cwd, unflatten({key: value for key, value in (flags or {}).items() if value is not None})),
     ]
     if project_file:
         layers.insert(1, (str(project_file), project_file.parent, _read_toml(project_file)))
@@ -105,11 +105,11 @@ def load_config(
     origins: dict[str, str] = {}
     known = known_keys()
     for origin, folder, layer in layers:
-        for key, value in _flatten(layer):
+        for key, value in flatten(layer):
             if key not in known:
                 raise ConfigError(f"unknown setting {key!r} ({origin}).", remedy=did_you_mean(key, known))
             origins[key] = _name_origin(origin, key)
-            _put(merged, key, _resolved(key, value, folder))
+            put(merged, key, _resolved(key, value, folder))
     if project_file:
         _require_trust(project_file, layers[1][2], origins, trusting=trusting)
     settings = _check(merged, origins) if merged else Settings()
@@ -120,20 +120,21 @@ def sensitive_in(file: Path) -> dict[str, str]:
     """Return the settings of a project file that `ragsearch trust` is about. Raises ConfigError for a broken file."""
     from rag_search.config.trust import sensitive_settings
 
-    return sensitive_settings(dict(_flatten(_read_toml(file))), file.parent)
+    return sensitive_settings(dict(flatten(_read_toml(file))), file.parent)
 
 
 def _require_trust(file: Path, layer: Mapping[str, Any], origins: Mapping[str, str], *, trusting: bool) -> None:
     """Raise ConfigError for a guarded setting of an untrusted project file, unless a stronger layer replaces it."""
-    used = {key: value for key, value in _flatten(layer) if origins[key] == str(file)}
+    used = {key: value for key, value in flatten(layer) if origins[key] == str(file)}
     if not used or trusting:
         return
     from rag_search.config import trust
 
-    if trust.is_trusted(file, trust.sensitive_settings(dict(_flatten(layer)), file.parent), data=data_dir()):
+    if trust.is_trusted(file, trust.sensitive_settings(dict(flatten(layer)), file.parent), data=data_dir()):
         return
     trust.require_none(file, trust.guarded_settings(used, file.parent))
     trust.require_own_key({key: used[key] for key in used if trust.is_address(key)}, origins, str(file))
+    trust.require_own_address(trust.keys_of(used), origins, str(file))
 
 
 def find_project_file(start: Path) -> Path | None:
@@ -172,8 +173,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML, a number of thousands of digits
         raise ConfigError(f"{path} cannot be read: {error}.", remedy="Fix or remove the file.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply.", remedy="Fix or remove the file.") from error
 
 
 def _read_environment() -> dict[str, Any]:
@@ -192,6 +195,7 @@ def _read_environment() -> dict[str, Any]:
 
 def _check(merged: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
     """Check the merged settings. Raises ConfigError."""
+    _check_index_name(merged.get("index"), origins)
     if set(merged) == {"index"} and isinstance(merged["index"], str):
         return Settings(index=merged["index"])  # any text is one: `--index` alone needs no pydantic
     from pydantic import ValidationError  # 70 ms that a query with all defaults does not need
@@ -202,6 +206,15 @@ def _check(merged: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
         return checked(cleaned(merged, origins))
     except ValidationError as error:
         raise _explain(error, origins) from error
+
+
+def _check_index_name(name: Any, origins: Mapping[str, str]) -> None:
+    """Raise ConfigError for a name that is another folder than one of its own, or that no folder can have."""
+    if isinstance(name, str) and (name in ("", ".", "..") or "\0" in name):
+        raise ConfigError(
+            f"setting 'index' ({origins.get('index', 'defaults')}): {name!r} cannot be the name of an index.",
+            remedy="Choose a name such as docs, or a path that contains a slash.",
+        )
 
 
 def _explain(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
@@ -223,28 +236,3 @@ def did_you_mean(
 def _name_origin(origin: str, key: str) -> str:
     """Return the variable of a key of the environment; any other origin unchanged."""
     return ENV_PREFIX + key.replace(".", "__").upper() if origin == "environment" else origin
-
-
-def _flatten(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys and values."""
-    for key, value in layer.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Nest dotted keys."""
-    nested: dict[str, Any] = {}
-    for key, value in flat.items():
-        _put(nested, key, value)
-    return nested
-
-
-def _put(nested: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in a nested dict."""
-    *parents, leaf = key.split(".")
-    for parent in parents:
-        nested = nested.setdefault(parent, {})
-    nested[leaf] = value

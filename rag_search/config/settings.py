@@ -23,6 +23,12 @@ ENV_PREFIX = "RAGSEARCH_"
 PATH_KEYS = frozenset({"cache_dir", "embedder.known_answers", "reranker.known_answers"})
 
 
+_LONGEST_S = 1e6  # eleven days: the system takes no infinite time limit
+_LARGEST_MB = 1e6
+_MANY = 10**9
+_DEEPEST = 3  # levels that a key is spelled out to: settings have two, and a hostile file has thousands
+
+
 def _setting(default: Any, description: str = "", **limits: float) -> Any:
     """Define a field of a section. limits: pydantic's, such as ge=1."""
     return field(default=default, metadata={"description": description, **limits})
@@ -45,16 +51,16 @@ class EmbedderSettings(_Section):
 
     backend: Literal["builtin", "sentence-transformers", "openai"] | None = None
     model: str | None = _setting(None, "hub name, local directory, or builtin variant")
-    dim: int | None = _setting(None, "Matryoshka dimension; None: the model's own", ge=8)
+    dim: int | None = _setting(None, "Matryoshka dimension; None: the model's own", ge=8, le=_MANY)
     prompts: Literal["qwen3", "e5", "none"] | None = _setting(None, "None: by the model's name")
     tokenizer: str | None = _setting(None, "folder or hub name to count tokens with; None: the model's")
     check: bool = _setting(True, "ask known answers before the first use")
     known_answers: Path | None = _setting(None, "JSON with a reference matrix; None: ours")  # noqa: RUF009 (it is a field)
     url: str | None = _setting(None, "base URL of an OpenAI-compatible server, ending in /v1")
     api_key: str | None = _secret()
-    threads: int | None = _setting(None, "texts at a time, builtin model; None: one for each core", ge=1)
-    batch_tokens: int = _setting(16384, "tokens in one batch, padding included", ge=512)
-    timeout_s: float = _setting(120.0, gt=0)
+    threads: int | None = _setting(None, "texts at a time, builtin model; None: one for each core", ge=1, le=1024)
+    batch_tokens: int = _setting(16384, "tokens in one batch, padding included", ge=512, le=_MANY)
+    timeout_s: float = _setting(120.0, gt=0, le=_LONGEST_S)
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,9 @@ class RerankerSettings(_Section):
     url: str | None = _setting(None, "base URL of a rerank server, ending in /v1 (tei: its root)")
     api_key: str | None = _secret()
     instruction: str | None = _setting(None, "default instruction; None: the model's own")
-    max_tokens_per_doc: int = _setting(2048, "longer passages are cut there", ge=64)
+    max_tokens_per_doc: int = _setting(2048, "longer passages are cut there", ge=64, le=_MANY)
     gpu_memory_utilization: float = _setting(0.5, gt=0, lt=1)
-    timeout_s: float = _setting(120.0, gt=0)
+    timeout_s: float = _setting(120.0, gt=0, le=_LONGEST_S)
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class SearchSettings(_Section):
 
     top_k: int = _setting(5, "results printed", ge=1, le=1000)
     candidates: int = _setting(50, "depth of stage one", ge=1, le=1000)
-    min_score: float | None = _setting(None, "hide hits that score less")
+    min_score: float | None = _setting(None, "hide hits that score less", allow_inf_nan=False)
 
     @property
     def options(self) -> SearchOptions:
@@ -94,7 +100,7 @@ class IngestSettings(_Section):
     """How folders become chunks."""
 
     max_tokens: int = _setting(256, "tokens in one passage", ge=32, le=8192)
-    max_file_mb: float = _setting(64.0, "larger files are reported as failed", gt=0)
+    max_file_mb: float = _setting(64.0, "larger files are reported as failed", gt=0, le=_LARGEST_MB)
     include: tuple[str, ...] = _setting((), "patterns of files of other kinds to read, such as *.txt")
     exclude: tuple[str, ...] = _setting((), "patterns of files and folders not to read")
     follow_links: bool = _setting(False, "follow links that lead out of the folders")
@@ -115,14 +121,14 @@ class ServerSettings(_Section):
     hosts: tuple[str, ...] = _setting((), "further Host names of clients, such as host.docker.internal")
     port: int = _setting(7860, ge=0, le=65535)
     api_key: str | None = _secret()
-    workers: int | None = _setting(None, "batches at the same time; None: one per core", ge=1)
-    max_batch: int | None = _setting(None, "requests in one call; None: 8 builtin, else 32", ge=1)
-    max_queue: int = _setting(256, "requests that wait; more get 429", ge=1)
-    queue_timeout_s: float = _setting(30.0, "longest wait; then 503", gt=0)
-    body_timeout_s: float = _setting(15.0, "longest time to send a head, or a body; then 408", gt=0)
-    max_body_mb: float = _setting(8.0, "larger bodies get 413", gt=0)
-    max_passages: int = _setting(1000, "passages in one request; more get 413", ge=1)
-    max_passage_chars: int = _setting(100_000, "longer passages get 413", ge=1)
+    workers: int | None = _setting(None, "batches at the same time; None: one per core", ge=1, le=1024)
+    max_batch: int | None = _setting(None, "requests in one call; None: 8 builtin, else 32", ge=1, le=_MANY)
+    max_queue: int = _setting(256, "requests that wait; more get 429", ge=1, le=_MANY)
+    queue_timeout_s: float = _setting(30.0, "longest wait; then 503", gt=0, le=_LONGEST_S)
+    body_timeout_s: float = _setting(15.0, "longest time to send a head, or a body; then 408", gt=0, le=_LONGEST_S)
+    max_body_mb: float = _setting(8.0, "larger bodies get 413", gt=0, le=_LARGEST_MB)
+    max_passages: int = _setting(1000, "passages in one request; more get 413", ge=1, le=_MANY)
+    max_passage_chars: int = _setting(100_000, "longer passages get 413", ge=1, le=_MANY)
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ class StoreSettings(_Section):
     url: str | None = _setting(None, "postgresql://user@host/database; None: a folder on this machine", secret=True)
     vectors: str | None = _setting(None, "milvus://host:19530/collection for dense search; None: the database")
     bm25: Literal["database", "vectors"] = _setting("database", "who searches by words; vectors: Milvus 2.4 or later")
-    timeout_s: float = _setting(30.0, "longest wait for one answer of the store", gt=0)
+    timeout_s: float = _setting(30.0, "longest wait for one answer of the store", gt=0, le=_LONGEST_S)
 
 
 @dataclass(frozen=True)
@@ -195,3 +201,28 @@ def _public(section: Any, setting: Any) -> Any:
     """Return the value of a setting, stars for a secret."""
     value = getattr(section, setting.name)
     return "*" * 10 if value and setting.metadata.get("secret") else value
+
+
+def flatten(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and values."""
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and prefix.count(".") < _DEEPEST:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Nest dotted keys."""
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        put(nested, key, value)
+    return nested
+
+
+def put(nested: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in a nested dict."""
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        nested = nested.setdefault(parent, {})
+    nested[leaf] = value

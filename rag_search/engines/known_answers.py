@@ -75,7 +75,7 @@ def load_answers(reference: Path | None = None) -> Answers:
         return Answers(pairs)
     try:
         matrix = np.array(json.loads(reference.read_text("utf-8"))["matrix"], np.float32)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"{reference} does not contain known answers: {error}.") from error
     if matrix.shape != (len(pairs), len(pairs)):
         raise ConfigError(f"{reference} contains a matrix of {matrix.shape} instead of {(len(pairs),) * 2}.")

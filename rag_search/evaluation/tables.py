@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rag_search.errors import InputError, MissingExtraError
+from rag_search.runtime.foreign_json import parse_json
 
 _PLAIN = (".tsv", ".txt", ".qrels", ".trec", ".jsonl")
 _QRELS_SUFFIXES = (*_PLAIN, *(f"{suffix}.gz" for suffix in _PLAIN), ".parquet")
@@ -67,8 +67,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 yield number, {"_id": name, "title": " ".join(texts[:-1]), **({"text": texts[-1]} if texts else {})}
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
+            row = parse_json(line)
+        except ValueError as error:
             raise InputError(f"{path}:{number} is not JSON: {error}.") from error
         if not isinstance(row, dict):
             raise InputError(f"{path}:{number} is not a JSON object.")

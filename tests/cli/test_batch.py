@@ -21,6 +21,13 @@ def test_a_byte_order_mark_belongs_to_no_question_and_no_passage(indexed: Path, 
     assert row["text"] == "kafka lag"
 
 
+def test_a_batch_line_without_a_bottom_is_one_error(indexed: Path, run: Run) -> None:
+    Path("q.jsonl").write_text('{"text": ' + "[" * 100_000 + "\n", "utf-8")
+    done = run("query", "--batch", "q.jsonl")
+    assert (done.code, done.out) == (2, "")
+    assert "query 1 of the batch is not JSON" in done.err
+
+
 def test_two_rankings_of_one_id_are_refused_in_a_run_file(indexed: Path, run: Run) -> None:
     Path("q.jsonl").write_text('{"_id": "a", "text": "kafka"}\n{"_id": "a", "text": "redis"}\n', "utf-8")
     done = run("query", "--batch", "q.jsonl", "--trec", "out.run")

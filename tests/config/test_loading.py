@@ -5,6 +5,7 @@ from typing import get_type_hints
 import pytest
 
 from rag_search.config import Settings, find_project_file, known_keys, load_config
+from rag_search.config.editing import set_in_file
 from rag_search.config.settings import PATH_KEYS
 from rag_search.engines.base_folder import base_folder
 from rag_search.errors import ConfigError
@@ -86,6 +87,40 @@ def test_broken_toml_names_the_file(home: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read") as raised:
         load_config(cwd=path.parent)
     assert str(path) in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[search]\ntop_k = {'9' * 5000}\n",
+        f"a = {'[' * 5000}{']' * 5000}\n",
+        f"a = {'{a = ' * 3000}\n",
+        f"{'.'.join('a' * 5000)} = 1\n",
+        'index = ".."\n',
+        'index = ""\n',
+        'index = "a\\u0000b"\n',
+        "index = ['a']\n",
+        "[embedder]\ntimeout_s = inf\n",
+        "[server]\nqueue_timeout_s = 1e300\n",
+        "[server]\nmax_body_mb = inf\n",
+        "[server]\nworkers = 1000000000000\n",
+        "[ingest]\nmax_file_mb = inf\n",
+        "[search]\nmin_score = nan\n",
+    ],
+)
+def test_hostile_values_are_one_error(home: Path, text: str) -> None:
+    """Numbers without an end, tables without a bottom, and names that are other folders."""
+    path = write_project(home, text)
+    with pytest.raises(ConfigError, match=r"setting|cannot be read|nested too deeply") as caught:
+        load_config(cwd=home / "project")
+    assert str(path) in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_a_number_without_an_end_is_set_as_text(home: Path) -> None:
+    """It is not TOML that can be read, and no number of results."""
+    with pytest.raises(ConfigError, match=r"search\.top_k cannot be"):
+        set_in_file(home / "project" / "ragsearch.toml", "search.top_k", "9" * 5000)
 
 
 def test_a_secret_is_never_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("[cli]\neditor = 'sh -c date'\n", "cli.editor"),
         ("[cli]\nlinks = 'https://collector.example/{path}'\n", "cli.links"),
         ("[embedder]\nknown_answers = '/dev/zero'\n", "embedder.known_answers"),
+        ("[ingest]\nfollow_links = true\n", "ingest.follow_links"),
+        ("[ingest]\nfollow_links = 1\n", "ingest.follow_links"),
+        ("[ingest]\nfollow_links = 'yes'\n", "ingest.follow_links"),
     ],
 )
 def test_guarded_settings_need_trust(project: Path, text: str, key: str) -> None:
@@ -64,9 +67,31 @@ def test_guarded_settings_need_trust(project: Path, text: str, key: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[server]\nhost = ''\n", "server.host"),
+        ("[server]\nhosts = ['rebound.example']\n", "server.hosts"),
+        ("[server]\napi_key = 'known to others'\n", "server.api_key"),
+        ('index = "./a\\u0000b"\n', "index"),
+        ('[embedder]\nknown_answers = "a\\u0000b"\n', "embedder.known_answers"),
+        ('cache_dir = "a\\u0000b"\n', "cache_dir"),
+    ],
+)
+def test_names_and_keys_of_a_server_need_trust(project: Path, text: str, key: str) -> None:
+    """A page of another site can reach the server by a name or with a key; what cannot be a place is refused, too."""
+    project.write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match=f"not trusted, and sets {key} = "):
+        load_config(cwd=project.parent)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
+        "[ingest]\nfollow_links = false\n",
+        "[server]\nhosts = []\n",
+        '[embedder]\nmodel = "a\\u0000b"\n',
+        f"[embedder]\nmodel = '{'a' * 300}'\n",
         "index = 'docs'\n",
         "index = './indexes/docs'\n",
         "[search]\ntop_k = 3\n",
@@ -116,6 +141,24 @@ def test_the_users_key_goes_to_the_users_address(project: Path, monkeypatch: pyt
 def test_a_key_of_the_project_goes_to_its_local_address(project: Path) -> None:
     project.write_text(f"{LOCAL}api_key = 'local'\n", "utf-8")
     assert load_config(cwd=project.parent).settings.embedder.api_key == "local"
+
+
+def test_no_key_of_the_project_goes_to_an_address_of_the_user(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who made the key can see what is sent under it: the account is theirs."""
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__URL", "https://api.example/v1")
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__BACKEND", "openai")
+    project.write_text("[embedder]\napi_key = 'sk-theirs'\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"its embedder\.api_key would be sent to embedder\.url") as caught:
+        load_config(cwd=project.parent)
+    assert "sk-theirs" not in str(caught.value)
+    trust(project, sensitive_in(project), data=data_dir())
+    assert load_config(cwd=project.parent).settings.embedder.api_key == "sk-theirs"
+    assert "sk-theirs" not in str(sensitive_in(project))
+    project.write_text("[embedder]\napi_key = 'sk-of-another'\n", "utf-8")  # another key is another matter
+    with pytest.raises(ConfigError, match="would be sent to"):
+        load_config(cwd=project.parent)
+    monkeypatch.setenv("RAGSEARCH_EMBEDDER__API_KEY", "sk-mine")
+    assert load_config(cwd=project.parent).settings.embedder.api_key == "sk-mine"
 
 
 def test_the_command_and_the_name_of_the_host(project: Path) -> None:

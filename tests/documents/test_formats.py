@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_search.documents.formats import ALL_FORMATS, FORMATS, Block, DecodingError, Format, format_named, format_of
+from rag_search.documents.formats.fields import Fields, json_fields, toml_fields, yaml_fields
 from rag_search.documents.formats.visible import VisibleText
 from rag_search.text.lines import line_starts
 from tests.chunking.hostile import HOSTILE
@@ -104,3 +105,18 @@ def test_plain_text_has_no_markup() -> None:
     parsed = format_named("text").parse("# not a heading\n*x*\n\n\r\nlast")
     assert (parsed.title, parsed.edits) == ("", ())
     assert [(block.start, block.end) for block in parsed.blocks] == [(0, 2), (4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "values"),
+    [
+        (toml_fields, "title = 'T'\nn = {n}\n", {}),
+        (json_fields, '{"title": "T", "n": {n}}', {}),
+        (yaml_fields, "title: T\nn: {n}\n", {"title": "T", "n": "9" * 5000}),
+    ],
+)
+def test_a_number_of_thousands_of_digits(read: Callable[[str], Fields], text: str, values: dict[str, object]) -> None:
+    """Python makes no number of it: the front matter has a problem, or the value is text, and the file is read."""
+    fields = read(text.replace("{n}", "9" * 5000))
+    assert fields.values == values
+    assert bool(fields.problem) != bool(values)

@@ -54,6 +54,14 @@ def test_a_line_that_is_not_a_judgment_is_named(tmp_path: Path, line: str) -> No
         load_dataset(folder(tmp_path, line))
 
 
+@pytest.mark.parametrize("line", ["{", '{"_id": ' + "[" * 100_000, '{"_id": ' + "9" * 5000 + "}", "[]"])
+def test_a_row_that_is_not_json_is_named(tmp_path: Path, line: str) -> None:
+    root = folder(tmp_path)
+    (root / "queries.jsonl").write_text(f"{line}\n", "utf-8")
+    with pytest.raises(InputError, match=r"queries\.jsonl:1 is not (a )?JSON"):
+        load_dataset(root)
+
+
 def test_tables_in_folders_and_with_gzip(tmp_path: Path) -> None:
     """`id` stands for `_id`, a missing title is empty, tables may be compressed or in folders of their name."""
     root = folder(tmp_path)

@@ -105,6 +105,10 @@ def _repack(chunk_id: int, **changes: str) -> Callable[[Path], None]:
         (_sql("UPDATE documents SET metadata = '{\"a\": 1}' WHERE path = '5.md'"), r"5\.md: its title, dates or line"),
         (_sql("UPDATE chunks SET line_start = 7 WHERE id = 5"), r"2\.md: its title, dates or line"),
         (_sql("UPDATE roots SET path = 'dogs' WHERE path = 'docs'"), r"meta\.db: its settings or its list"),
+        (
+            _sql("UPDATE documents SET metadata = replace(hex(zeroblob(50000)), '00', '[') WHERE path = '5.md'"),
+            r"5\.md: its title, dates or line|metadata",
+        ),
         (_sql("UPDATE meta SET value = '../..' WHERE key = 'base'"), r"meta\.db: its settings or its list"),
         (
             _sql("UPDATE documents SET title = CAST(x'ff' AS TEXT), path = CAST(x'ff' AS TEXT) WHERE path = '5.md'"),
@@ -133,6 +137,7 @@ def test_damage_is_found(filled: Path, damage: Callable[[Path], None], finding: 
         "UPDATE documents SET metadata = '{' WHERE path = '2.md'",
         "UPDATE meta SET value = 'x' WHERE key = 'generation'",
         "UPDATE segments SET rows = 'x' WHERE kind = 'tokens'",
+        "UPDATE meta SET value = replace(hex(zeroblob(50000)), '00', '[') WHERE key = 'manifest'",
     ],
 )
 def test_a_query_over_damage_says_so_and_how_to_go_on(filled: Path, statement: str) -> None:

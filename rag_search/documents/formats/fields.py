@@ -94,7 +94,7 @@ def toml_fields(text: str) -> Fields:
     """Read TOML."""
     try:
         return Fields(_mapping(tomllib.loads(LINE_END.sub("\n", text[:MAX_YAML_CHARS]))))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         return Fields({}, f"front matter: {error}")
 
 

@@ -194,7 +194,7 @@ def value_errors(folder: Path) -> Iterator[None]:
         yield
     except UnicodeEncodeError:  # the caller passed such a text
         raise
-    except (IndexError, TypeError, ValueError) as error:
+    except (IndexError, TypeError, ValueError, RecursionError) as error:
         raise IndexCorruptError(f"{folder / DATABASE} is damaged: {error}.", remedy=REBUILD) from error
 
 

@@ -9,12 +9,16 @@ Distortion, 1960), serves every dimension. A dot product with a unit vector is o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_search.records import FloatMatrix, TokenVectors
+
 _HALF = np.array([0.1284, 0.3881, 0.6568, 0.9424, 1.2562, 1.6181, 2.0690, 2.7326], np.float32)
+BLOCK_ROWS = 512  # vectors at a time: 256 kB, which stay in the processor's cache and in memory that is there already
 CODEBOOK = np.concatenate((-_HALF[::-1], _HALF))  # in standard deviations
 
 
@@ -46,6 +50,23 @@ def dequantize(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the vectors float32 (n, dim) of codes (n, dim / 2): nearly unit, nearly those that were quantized."""
     pairs = _pairs(2 * rows.shape[1])
     return np.asarray(np.take(pairs, rows, mode="clip").view(np.float32))
+
+
+def blocks(tokens: TokenVectors) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], FloatMatrix]]:
+    """Yield all passages that have token vectors, in blocks of about BLOCK_ROWS vectors.
+
+    Each block is the numbers of its passages (n,), the row where each begins (n,), and their vectors float32 (rows,
+    dim).
+    """
+    ends = np.cumsum(tokens.lengths)
+    first = 0
+    while first < len(ends):
+        start = ends[first] - tokens.lengths[first]
+        last = max(first + 1, int(np.searchsorted(ends, start + BLOCK_ROWS, side="right")))
+        filled = first + np.flatnonzero(tokens.lengths[first:last])
+        if len(filled):
+            yield filled, (ends - tokens.lengths - start)[filled], dequantize(tokens.rows[start : ends[last - 1]])
+        first = last
 
 
 @cache

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.token_quantizer import dequantize
+from rag_search.embed import token_quantizer
 from rag_search.records import FloatMatrix, FloatVector, TokenVectors
 from rag_search.text.scripts import is_passage_in, main_script
 
@@ -82,8 +82,6 @@ def readability(
 def _token_means(tokens: TokenVectors) -> FloatMatrix:
     """Return the direction of the mean token vector of each passage, float32 (n, dim); zeros without tokens."""
     means = np.zeros((len(tokens.lengths), 2 * tokens.rows.shape[1]), np.float32)
-    filled = np.flatnonzero(tokens.lengths)
-    if len(filled):
-        starts = (np.cumsum(tokens.lengths) - tokens.lengths)[filled]
-        means[filled] = np.add.reduceat(dequantize(tokens.rows), starts, axis=0)
+    for passages, starts, vectors in token_quantizer.blocks(tokens):
+        means[passages] = np.add.reduceat(vectors, starts, axis=0)
     return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)

@@ -13,14 +13,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.token_quantizer import dequantize
+from rag_search.embed import token_quantizer
 from rag_search.records import Encoded, EncodedQueries, EncodedQuery, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
 from rag_search.rerank.calibration import Calibration, load_calibration
 from rag_search.rerank.features import features, is_of_another_year, readability
 from rag_search.runtime import blas
-
-_BLOCK_ROWS = 4096  # token vectors converted to float32 at a time: 2 MB, which stay in the processor's cache
 
 
 class TokenEncoder(Protocol):
@@ -58,22 +56,15 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
     if not len(query):
         return np.zeros(len(tokens.lengths), np.float32)
     with blas.one_thread:
-        return np.asarray(_best_products(query, tokens).mean(axis=0), np.float32)
+        return np.asarray(_best_products(query, tokens).mean(axis=1), np.float32)
 
 
 def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
-    """Return the largest dot product of each query token with each passage, float32 (q, n)."""
-    best = np.zeros((len(query), len(tokens.lengths)), np.float32)
-    ends = np.cumsum(tokens.lengths)
-    first = 0
-    while first < len(ends):
-        start = ends[first] - tokens.lengths[first]
-        last = max(first + 1, int(np.searchsorted(ends, start + _BLOCK_ROWS, side="right")))
-        filled = first + np.flatnonzero(tokens.lengths[first:last])
-        if len(filled):
-            products = query @ dequantize(tokens.rows[start : ends[last - 1]]).T  # (q, rows)
-            best[:, filled] = np.maximum.reduceat(products, (ends - tokens.lengths - start)[filled], axis=1)
-        first = last
+    """Return the largest dot product of each passage with each query token, float32 (n, q)."""
+    columns = np.ascontiguousarray(query.T)
+    best = np.zeros((len(tokens.lengths), len(query)), np.float32)
+    for passages, starts, vectors in token_quantizer.blocks(tokens):
+        best[passages] = np.maximum.reduceat(vectors @ columns, starts, axis=0)
     return best
 
 

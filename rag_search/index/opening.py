@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_search.errors import IndexCorruptError
+from rag_search.errors import IndexCorruptError, IndexStoreError
 from rag_search.index.dense.base import DerivedIndex
 from rag_search.index.dense.select import derived_index
 from rag_search.index.reader import IndexReader
@@ -37,7 +37,7 @@ def open_reader(path: Path, *, vectors: DerivedIndex | None = None) -> IndexRead
                 return IndexReader(path, identity, vectors=vectors or derived_index("auto"))
             except FileNotFoundError as error:  # compacted away since meta.db was read: read it again
                 missing = error
-            except sqlite3.Error:
+            except (sqlite3.Error, IndexStoreError):
                 if identity_of(path) == identity:
                     raise
                 missing = replaced(path)  # by a rebuild, and SQLite met files of both

@@ -26,7 +26,7 @@ from rag_search.index.postings import open_postings
 from rag_search.index.store import rows as row_io
 from rag_search.index.store import state
 from rag_search.index.store.closing import Closing
-from rag_search.index.store.database import connect, identity_of, is_initialised, replaced, store_errors, value_errors
+from rag_search.index.store.database import connect, identity_of, is_initialised, reading_errors, replaced, store_errors
 from rag_search.index.store.layout import REBUILD, FileState, IndexCounts, bytes_in, no_index
 from rag_search.index.store.segments import Segment, close_all
 from rag_search.index.unencoded import Encode, Unencoded
@@ -177,7 +177,7 @@ class IndexReader(Closing, Lookups):
         if tokens is None:
             with self._query() as database:
                 places = row_io.places_of(database, chunk_ids)
-            with value_errors(self.path):
+            with reading_errors(self.path, self._identity):
                 rows = self._segments["tokens"].read(places[:, 1], places[:, 2])
             tokens = TokenVectors(rows, places[:, 2], places[:, 3])
         return self._unencoded.fill_tokens(chunk_ids, tokens)
@@ -234,7 +234,7 @@ class IndexReader(Closing, Lookups):
     @contextmanager
     def _query(self) -> Iterator[sqlite3.Connection]:
         """Lend the connection to one thread. Raises IndexCorruptError for rows that no writer has written."""
-        with self._lock, store_errors(self.path), value_errors(self.path):
+        with self._lock, reading_errors(self.path, self._identity):
             try:
                 yield self._database
             except KeyError as error:

@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 READER = """
 import sys
 from pathlib import Path
+from rag_search.errors import IndexStoreError
 from rag_search.index import open_reader
 folder = Path(sys.argv[1])
 reader = open_reader(folder)
@@ -29,7 +30,13 @@ for line in sys.stdin:
         reader.close()
         reader = open_reader(folder)
     found, _ = reader.search_lexical(["one"], 9)
-    print(sorted(chunk.path for chunk in reader.chunks(found.tolist())), flush=True)
+    if line == "pause\\n":
+        print(len(found), flush=True)
+        next(sys.stdin)
+    try:
+        print(sorted(chunk.path for chunk in reader.chunks(found.tolist())), flush=True)
+    except IndexStoreError as error:
+        print(error.message, flush=True)
 """
 
 
@@ -59,11 +66,11 @@ def reader(folder: Path) -> Iterator[subprocess.Popen[str]]:
         assert process.wait(60) == 0
 
 
-def found(process: subprocess.Popen[str]) -> str:
-    """Return what the reader finds now."""
+def found(process: subprocess.Popen[str], line: str = "") -> str:
+    """Return what the reader finds now. line: "pause" to stop between the ranking and the texts."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write("\n")
+    process.stdin.write(f"{line}\n")
     process.stdin.flush()
     return process.stdout.readline().strip()
 
@@ -92,3 +99,19 @@ def test_a_reader_without_the_right_to_write(folder: Path) -> None:
     with reader(folder) as process:
         assert found(process) == "['b.md', 'c.md']"
     assert {path.stat().st_uid for path in folder.iterdir()} == {0}
+
+
+def test_a_query_that_the_owner_overtakes_is_refused(folder: Path) -> None:
+    """SQLite takes no locks in such a folder: what was ranked before and read after a write is not an answer."""
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, [item(f"{name}.md", ["one\n"]) for name in "abc"])
+        writer.commit()
+    with reader(folder) as process:
+        assert found(process, "pause") == "3"
+        with open_writer(folder, MANIFEST) as writer:
+            writer.remove(["a.md"])
+            put(writer, [item("d.md", ["one\n"])])
+            writer.commit()
+            writer.compact()
+        assert found(process) == f"{folder} was written to while it was read."
+        assert found(process) == "['b.md', 'c.md', 'd.md']"

@@ -198,6 +198,26 @@ def value_errors(folder: Path) -> Iterator[None]:
         raise IndexCorruptError(f"{folder / DATABASE} is damaged: {error}.", remedy=REBUILD) from error
 
 
+@contextmanager
+def reading_errors(folder: Path, identity: tuple[object, ...]) -> Iterator[None]:
+    """Raise IndexStoreError or IndexCorruptError for what goes wrong in the block, which reads the store.
+
+    A database that is open as immutable, with this `identity_of`, must not have been written to meanwhile: SQLite takes
+    no locks there, and pages of several commits together can be a wrong answer without any error.
+    """
+    try:
+        with store_errors(folder), value_errors(folder):
+            yield
+    finally:
+        if _is_immutable(identity) and (identity_of(folder) or ())[:-1] != identity[:-1]:
+            raise IndexStoreError(f"{folder} was written to while it was read.", remedy="Run the command again.")
+
+
+def _is_immutable(identity: tuple[object, ...]) -> bool:
+    """Return whether a reader of this identity takes no locks: no writer was there, and it may not write either."""
+    return len(identity) > 1 and not identity[-1]
+
+
 def _remedy(*, full: bool) -> str:
     if full:
         return "Free some space and run the command again: everything committed is kept."

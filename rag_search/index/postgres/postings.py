@@ -7,8 +7,9 @@ updated in place. Segments of one size are joined when there are FANOUT of them;
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -43,38 +44,62 @@ def key_of(term: str) -> str:
     return f"{term[:20]}\x01{sha256(content).hexdigest()}"
 
 
+class _Numbers(dict[str, int]):
+    """The number of each token; tokens that are stored as one term share it. terms: stored terms by their number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.terms: dict[str, int] = {}
+
+    def __missing__(self, token: str) -> int:
+        number = self[token] = self.terms.setdefault(key_of(token), len(self.terms))
+        return number
+
+
 @dataclass
 class SegmentBuilder:
-    """Postings of one commit. sign: 1 for chunks that are added, -1 for chunks that are removed."""
+    """Postings of one commit. terms: tokens that were added, less those that were removed."""
 
-    entries: dict[int, dict[str, list[tuple[int, int, int]]]] = field(
-        default_factory=lambda: {1: defaultdict(list), -1: defaultdict(list)}
-    )
-    postings: int = 0
     terms: int = 0
+    _numbers: _Numbers = field(default_factory=_Numbers)
+    _tokens: array[int] = field(default_factory=lambda: array("q"))  # numbers, chunk after chunk
+    _chunks: list[tuple[int, int, int]] = field(default_factory=list)  # id, tokens, sign
 
     def add(self, chunk: int, line: str, *, sign: int) -> None:
-        """Add the terms of one chunk."""
-        terms = terms_of(line)
-        counts, length, entries = Counter(terms), len(terms), self.entries[sign]
-        for term, times in counts.items():
-            entries[term].append((chunk, times, length))
-        self.postings += len(counts)
-        self.terms += sign * length
+        """Add the terms of one chunk. sign: 1 for a chunk that is added, -1 for one that is removed."""
+        numbers = self._numbers
+        tokens = [numbers[token] for token in TOKENS.findall(line)]
+        self._tokens.fromlist(tokens)
+        self._chunks.append((chunk, len(tokens), sign))
+        self.terms += sign * len(tokens)
 
     def write(self, connection: Connection) -> None:
         """Write the segment and join segments where there are many."""
-        if not self.postings:
+        if not self._tokens:
             return
-        segment = _new_segment(connection, self.postings)
+        groups, entries = self._grouped()
+        segment = _new_segment(connection, len(entries))
         with connection.cursor().copy(
             "COPY postings (term, segment, sign, count, entries) FROM STDIN (FORMAT BINARY)"
         ) as copy:
             copy.set_types(["text", "int8", "int2", "int8", "bytea"])
-            for sign, by_term in self.entries.items():
-                for term, entries in by_term.items():
-                    copy.write_row((term, segment, sign, sign * len(entries), np.array(entries, ENTRY).tobytes()))
+            for term, sign, start, stop in groups:
+                copy.write_row((term, segment, sign, sign * (stop - start), entries[start:stop].tobytes()))
         _join(connection)
+
+    def _grouped(self) -> tuple[Iterator[tuple[str, int, int, int]], Entries]:
+        """Return term, sign, start and stop of each row, and the entries that they cut."""
+        ids, lengths, signs = np.array(self._chunks, np.int64).T
+        terms = list(self._numbers.terms)
+        owners = np.repeat(np.arange(len(ids)), lengths)
+        groups = np.frombuffer(self._tokens, np.int64) + len(terms) * (signs < 0)[owners]
+        pairs, times = np.unique(groups * len(ids) + owners, return_counts=True)
+        groups, owners = np.divmod(pairs, len(ids))
+        entries = np.empty(len(pairs), ENTRY)
+        entries["chunk"], entries["times"], entries["length"] = ids[owners], times, lengths[owners]
+        starts = np.flatnonzero(np.diff(groups, prepend=-1))
+        rows = zip(groups[starts].tolist(), starts.tolist(), [*starts[1:].tolist(), len(pairs)], strict=True)
+        return ((terms[g % len(terms)], 1 if g < len(terms) else -1, start, stop) for g, start, stop in rows), entries
 
 
 def _new_segment(connection: Connection, postings: int) -> int:

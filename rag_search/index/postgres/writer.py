@@ -41,6 +41,7 @@ class PostgresWriter(Closing):
         self._session = session
         self._vectors = vectors
         self._pending: dict[str, changes.Pending] = {}
+        self._waiting = 0  # chunks of `_pending`
         self._segment = SegmentBuilder()
         self._changed = False
         self._published = 0  # rows that the other store has taken since it has indexed any
@@ -74,9 +75,10 @@ class PostgresWriter(Closing):
         self._session.refuse_after_failure()
         check_document(document, chunks, encoded, terms, manifest=self.manifest)
         changes.check_path(document.path)
-        self._pending.pop(document.path, None)
+        former = self._pending.pop(document.path, None)
         self._pending[document.path] = changes.Pending(document, tuple(chunks), encoded, tuple(terms), state)
-        if sum(len(each.chunks) for each in self._pending.values()) >= FLUSH_CHUNKS:
+        self._waiting += len(chunks) - (len(former.chunks) if former else 0)
+        if self._waiting >= FLUSH_CHUNKS:
             with self._session.transaction() as connection:
                 self._flush(connection)
 
@@ -209,7 +211,7 @@ class PostgresWriter(Closing):
     def _flush(self, connection: Connection) -> None:
         """Send the documents that `put` was given, inside the open transaction."""
         if self._pending:
-            pending, self._pending = list(self._pending.values()), {}
+            pending, self._pending, self._waiting = list(self._pending.values()), {}, 0
             self._removed(changes.replace_documents(connection, pending, self._segment))
             self._changed = True
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from rag_search.errors import ConfigError
 FRAMES = 6  # of a traceback in the log
 OWN_LOGGERS = ("ragsearch", "rag_search")
 LOGGER = logging.getLogger(__name__)
+_VALUE = re.compile(r"[\n<({\['\"`:=]")  # where a value begins in a text that a library put together
 
 
 def log_to(log_file: Path | None) -> None:
@@ -45,13 +47,23 @@ class JsonLines(logging.Formatter):
         if record.name == "ragsearch.access":  # its message is already a JSON object
             return f"{json.dumps(head)[:-1]}, {record.getMessage()[1:]}"
         own = record.name.split(".")[0] in OWN_LOGGERS
-        message = record.getMessage() if own else str(record.msg)  # the arguments of libraries may quote a request
+        message = record.getMessage() if own else _constant(record)
         line: dict[str, object] = {**head, "message": message.strip()}
         if record.exc_info and record.exc_info[0]:
             frames = traceback.extract_tb(record.exc_info[2])[-FRAMES:]
             at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
             line |= {"error": record.exc_info[0].__name__, "at": at}
         return json.dumps(line)
+
+
+def _constant(record: logging.LogRecord) -> str:
+    """Return the part of a library's message that does not quote a request.
+
+    Its arguments may, and so may a text that was put together before, as those of asyncio are: that ends at the first
+    value.
+    """
+    text = str(record.msg)
+    return text if record.args else _VALUE.split(text, maxsplit=1)[0]
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from rag_search.engines.models.getting import check_files, get_model, read_recor
 from rag_search.engines.models.hub import ATTEMPTS
 from rag_search.engines.models.known import KNOWN_MODELS, known_model
 from rag_search.engines.models.local import RECORD, find_folder, find_model
-from rag_search.errors import ConfigError, EngineError, RagSearchError
+from rag_search.errors import ConfigError, EngineError, ForeignFileError, RagSearchError
 from tests.support.hub_server import COMMIT, HubServer, files_of, hub
 from tests.support.onnx_models import make_reader, score
 from tests.support.project import Run, model_cache, project, run
@@ -79,6 +79,15 @@ def test_offline_asks_nobody(server: HubServer, cache: Path) -> None:
         get_model(NAME, cache, offline=True)
     assert server.asked == []
     assert not cache.exists()
+
+
+@pytest.mark.parametrize("name", ["", "tokenizer.json", GRAPH])
+def test_a_model_that_others_can_change_is_not_believed(server: HubServer, cache: Path, name: str) -> None:
+    """A shared cache may hold a folder of another user, or a file that everybody may write to."""
+    folder = get_model(NAME, cache)
+    (folder / name).chmod(0o777)
+    with pytest.raises(ForeignFileError, match="everybody may write"):
+        find_model(NAME, cache)
 
 
 def test_a_connection_that_breaks_is_taken_up(server: HubServer, cache: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
@@ -208,6 +209,49 @@ def test_an_endless_answer_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_answer_that_is_not_json(text: str) -> None:
     with pytest.raises(EngineError, match="is not JSON"):
         remote("http://server/v1", transport=answering(lambda: text.encode())).post("/rerank", {})
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["zlib", "bz2", "hex", "base64", "rot13", "undefined", "idna", "punycode", "utf-16", "unicode_escape", "?"],
+)
+def test_a_charset_of_any_name(charset: str) -> None:
+    """Python's codecs are more than encodings of text: what a server says is read as UTF-8."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        status = 400 if request.method == "POST" else 200
+        headers = {"content-type": f"text/plain; charset={charset}"}
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(b"too \xfflong"))
+
+    server = remote("http://server/v1", transport=httpx.MockTransport(respond))
+    with pytest.raises(EngineError, match="answered 400: too \ufffdlong"):
+        server.post("/rerank", {})
+    assert server.process() == ""
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd", "deflate, identity", "x" * 5000])
+def test_an_answer_that_is_packed_twice(encoding: str) -> None:
+    """272 bytes of gzip in gzip are 64 MB. What was not offered is not unpacked."""
+    packed = gzip.compress(gzip.compress(bytes(2**20)))
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, headers={"content-encoding": encoding}, stream=httpx.ByteStream(packed))
+    )
+    with pytest.raises(EngineError, match="the answer is encoded as") as caught:
+        remote("http://server/v1", transport=transport).post("/rerank", {})
+    assert len(caught.value.message) < 200
+
+
+def test_an_answer_that_is_packed_once() -> None:
+    """Only that is offered, whatever is installed."""
+    offers: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        offers.append(request.headers["accept-encoding"])
+        packed = gzip.compress(b'{"a": 1}')
+        return httpx.Response(200, headers={"content-encoding": "GZIP"}, stream=httpx.ByteStream(packed))
+
+    assert remote("http://server/v1", transport=httpx.MockTransport(respond)).post("/rerank", {}) == {"a": 1}
+    assert offers == ["gzip, deflate"]
 
 
 @given(ANSWERS, st.sampled_from([400, 401, 404, 422, 500]))

@@ -103,5 +103,8 @@ def test_libraries_print_and_log_nothing_of_a_request(caplog: pytest.LogCaptureF
     record = logging.LogRecord("gradio", logging.ERROR, "x.py", 1, "failed at %s", ("secret\nquestion",), None)
     line = JsonLines().format(record)
     assert json.loads(line)["message"] == "failed at %s"
+    text = "Exception in callback give(<Future>, 'secret question')\nhandle: <Handle 'secret question'>"
+    line = JsonLines().format(logging.LogRecord("asyncio", logging.ERROR, "x.py", 1, text, (), None))
+    assert json.loads(line)["message"] == "Exception in callback give"
     record = logging.LogRecord("rag_search.server", logging.ERROR, "x.py", 1, "a\nb %s", ("c\nd",), None)
     assert "\n" not in JsonLines().format(record)

@@ -11,6 +11,7 @@ from pathlib import Path
 from rag_search.engines.models.known import KnownModel, known_model
 from rag_search.errors import ConfigError, EngineError
 from rag_search.rerank.onnx_files import OnnxFiles, find_files
+from rag_search.runtime.files import require_own
 
 RECORD = "ragsearch-model.json"  # in a folder of our cache: revision, and size and SHA-256 of each file
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
@@ -43,10 +44,16 @@ def find_model(model: str, cache_dir: Path) -> FoundModel:
 
 
 def find_folder(name: str, cache_dir: Path) -> Path | None:
-    """Return the folder with the files of a hub's model; None if it is not here."""
+    """Return the folder with the files of a hub's model; None if it is not here.
+
+    Raises ForeignFileError for a folder of our cache in which another user can choose a file.
+    """
     check_name(name)
     known = known_model(name)
-    return next((folder for folder in _folders(known.name if known else name, known, cache_dir)), None)
+    folder = next((folder for folder in _folders(known.name if known else name, known, cache_dir)), None)
+    if folder is not None and folder.is_relative_to(cache_dir):
+        require_own(folder, *(path.stat() for path in (folder.parent, folder, *folder.rglob("*"))))
+    return folder
 
 
 def check_name(name: str) -> None:

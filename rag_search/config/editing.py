@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from rag_search.config.settings import Settings, checked, flatten_settings, known_keys
 from rag_search.errors import ConfigError
+from rag_search.runtime.files import write_atomically
 
 
 def set_in_file(path: Path, key: str, text: str) -> None:
@@ -40,12 +40,15 @@ def set_in_file(path: Path, key: str, text: str) -> None:
                 table[parent] = tomlkit.table()
             table = table[parent]
         table[leaf] = value
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(tomlkit.dumps(document), "utf-8")
-        temporary.replace(path)
+        write_atomically(path, tomlkit.dumps(document).encode("utf-8"), mode=_mode(path, key))
     except (OSError, ValueError, RecursionError, TOMLKitError) as error:
         raise ConfigError(f"{path} cannot be changed: {error}.", remedy="Fix or remove the file.") from error
+
+
+def _mode(path: Path, key: str) -> int:
+    """Return the permissions that a file keeps; with a key in it, only its owner may read it."""
+    mode = path.stat().st_mode & 0o777 if path.is_file() else 0o666
+    return mode & 0o600 if key.endswith(".api_key") else mode
 
 
 def _value(key: str, text: str) -> Any:

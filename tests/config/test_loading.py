@@ -1,3 +1,4 @@
+import os
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -121,6 +122,21 @@ def test_a_number_without_an_end_is_set_as_text(home: Path) -> None:
     """It is not TOML that can be read, and no number of results."""
     with pytest.raises(ConfigError, match=r"search\.top_k cannot be"):
         set_in_file(home / "project" / "ragsearch.toml", "search.top_k", "9" * 5000)
+
+
+def test_a_file_with_a_key_is_closed_to_others(home: Path) -> None:
+    """It keeps the permissions that it has, loses those of others with a key, and no link is followed."""
+    path = home / "config" / "ragsearch" / "config.toml"
+    set_in_file(path, "search.top_k", "3")
+    path.chmod(0o644)
+    set_in_file(path, "embedder.api_key", "sk-secret")
+    assert path.stat().st_mode & 0o777 == 0o600
+    for number in range(os.getpid() - 2, os.getpid() + 3):
+        path.with_name(f".{path.name}.{number}").symlink_to(home / "precious")
+    set_in_file(path, "search.top_k", "4")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not (home / "precious").exists()
+    assert path.read_text("utf-8") == '[search]\ntop_k = 4\n\n[embedder]\napi_key = "sk-secret"\n'
 
 
 def test_a_secret_is_never_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from rag_search.documents.git_dates import CommitDays
 from rag_search.documents.metadata import title_of, updated_on
 from rag_search.errors import InputError
 from rag_search.records import Document
+from rag_search.runtime.files import open_regular
 
 MAX_BYTES = 64 * 1024 * 1024
 ATTEMPTS = 3
@@ -68,7 +69,7 @@ def _unchanging(source: SourceFile, *, max_bytes: int) -> tuple[bytes, int]:
     """Return bytes and mtime of one moment."""
     for _ in range(ATTEMPTS):
         try:
-            with source.absolute.open("rb") as file:
+            with open_regular(source.absolute) as file:
                 before = os.fstat(file.fileno())
                 _check_size(before.st_size, source.path, max_bytes)
                 content = file.read(max_bytes + 1)

@@ -13,6 +13,7 @@ from rag_search.errors import InputError
 from rag_search.index import OUTDATED, FileState
 from rag_search.ingest.reports import LEGACY_CHUNKING, Failure, IngestOptions, Plan
 from rag_search.ingest.roots import absolute
+from rag_search.runtime.files import open_regular
 
 Known = Iterable[tuple[str, FileState]]  # sorted by path, as a store's `files` gives them
 
@@ -197,5 +198,5 @@ def _documents(count: int) -> str:
 
 
 def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

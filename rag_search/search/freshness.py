@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from rag_search.records import Hit, SearchResult
+from rag_search.runtime.files import open_regular
 
 MAX_BYTES = 16 * 2**20  # a larger file is compared by nothing: reading it would take as long as the search
 
@@ -37,12 +39,13 @@ def _marked(hit: Hit, known: str | None, base: Path) -> Hit:
     """Return the hit, marked if need be. known: SHA-256 of what was ingested; None if it was removed meanwhile."""
     file = base / hit.chunk.path
     try:
-        if file.stat().st_size > MAX_BYTES:
-            return hit
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        with open_regular(file) as opened:
+            if os.fstat(opened.fileno()).st_size > MAX_BYTES:
+                return hit
+            digest = hashlib.sha256(opened.read(MAX_BYTES)).hexdigest()
     except FileNotFoundError:
         return replace(hit, changed="gone") if file.suffix and _existed(file.parents) else hit
-    except (OSError, ValueError):  # unreadable
+    except (OSError, ValueError):  # unreadable, or not a file any more
         return hit
     return hit if known in (digest, None) else replace(hit, changed="changed")
 

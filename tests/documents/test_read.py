@@ -113,6 +113,16 @@ def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
         read_document(SourceFile("gone.md", str(tmp_path / "gone.md"), 1, 0))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_file_that_became_a_pipe_is_an_input_error(tmp_path: Path) -> None:
+    """Since it was found; a link to a device is none either."""
+    os.mkfifo(tmp_path / "a.md")
+    (tmp_path / "b.md").symlink_to("/dev/zero")
+    for name in ("a.md", "b.md"):
+        with pytest.raises(InputError, match=f"{name} cannot be read: is not a regular file"):
+            read_document(SourceFile(name, str(tmp_path / name), 1, 1))
+
+
 def test_a_file_that_keeps_changing_is_read_whole_or_refused(tmp_path: Path) -> None:
     path, stop = tmp_path / "busy.md", threading.Event()
     path.write_bytes(b"a" * 100_000)

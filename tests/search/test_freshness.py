@@ -1,5 +1,6 @@
 """A hit says when its file is not what was ingested."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,14 @@ def test_files_and_what_was_ingested(tmp_path: Path, content: bytes | None, inde
         (tmp_path / "docs" / "a.md").write_bytes(content)
     marked = mark_changed(result("docs/a.md"), Index({"docs/a.md": indexed} if indexed else {}), tmp_path)
     assert [hit.changed for hit in marked.hits] == [changed]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_file_that_became_a_pipe_holds_no_query_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.md")
+    (tmp_path / "b.md").symlink_to("a.md")
+    index = Index({"a.md": SHA_A, "b.md": SHA_A})
+    assert mark_changed(result("a.md", "b.md"), index, tmp_path) == result("a.md", "b.md")
 
 
 def test_texts_without_files_are_left_alone(tmp_path: Path) -> None:

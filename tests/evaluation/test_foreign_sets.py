@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,16 @@ def test_a_row_that_is_not_json_is_named(tmp_path: Path, line: str) -> None:
     root = folder(tmp_path)
     (root / "queries.jsonl").write_text(f"{line}\n", "utf-8")
     with pytest.raises(InputError, match=r"queries\.jsonl:1 is not (a )?JSON"):
+        load_dataset(root)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:12] + b"\xff" * 20, lambda _: b"x"])
+def test_a_damaged_gzip_file_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    root = folder(tmp_path)
+    content = gzip.compress((root / "queries.jsonl").read_bytes())
+    (root / "queries.jsonl").unlink()
+    (root / "queries.jsonl.gz").write_bytes(damage(content))
+    with pytest.raises(InputError, match=r"queries\.jsonl\.gz cannot be read"):
         load_dataset(root)
 
 

@@ -144,20 +144,18 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
         return
     for name, value in facts.items():
         if name == "pending":
-            _print_pending(value)
-            continue
-        text = ", ".join(value) if isinstance(value, list) else value
+            value = _pending_text(value, facts["unencoded"])
+        text = (", ".join(value) or "none") if isinstance(value, list) else value
         if isinstance(value, int):
             text = human_bytes(value) if name == "bytes" else f"{value:,}"
         stdout_console().print(plain(f"{_LABELS.get(name, name):<14} {text}"), soft_wrap=True)
 
 
-def _print_pending(pending: dict[str, int] | str) -> None:
-    """Print what is missing in the index, and how to add it."""
+def _pending_text(pending: dict[str, int] | str, unencoded: int) -> str:
+    """Return what is missing in the index, and how to add it. unencoded: passages that are found by words only."""
     if isinstance(pending, str):
-        text = pending
-    elif any(pending.values()):
-        text = ", ".join(f"{number:,} {name}" for name, number in pending.items()) + "; run: ragsearch ingest"
-    else:
-        text = "nothing: the index is up to date"
-    stdout_console().print(plain(f"{'pending':<14} {text}"), soft_wrap=True)
+        return pending
+    missing = [f"{number:,} {name}" for name, number in pending.items()] if any(pending.values()) else []
+    if unencoded:
+        missing.append(f"{count(unencoded, 'passage')} to embed")
+    return f"{', '.join(missing)}; run: ragsearch ingest" if missing else "nothing: the index is up to date"

@@ -175,7 +175,8 @@ def print_interrupted(step: Step | None) -> None:
     if step is not None and step.stage == "meaning":
         done = f"the words of all documents and the meaning of {step.documents:,} of {step.documents_total:,} passages"
     elif step is not None and step.documents:
-        done = f"{step.documents:,} of {count(step.documents_total, 'document')}"
+        words = "the words of " if step.stage == "words" else ""
+        done = f"{words}{step.documents:,} of {count(step.documents_total, 'document')}"
     else:
         done = "nothing new"
     print_sentence(

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import rag_search
-from rag_search.cli.progress import IngestProgress
+from rag_search.cli.progress import IngestProgress, print_interrupted
 from rag_search.ingest import Step
+from tests.index.test_staged import staged
 from tests.support.project import Run
 
 
@@ -124,6 +125,33 @@ def test_interrupt_says_what_is_saved(project: Path, run: Run) -> None:
     assert f"interrupted: {saved - 3:,} of 300 documents saved, the index is whole." in err
     assert "run the same command again" in err
     assert 3 < saved < 303
+
+
+@pytest.mark.parametrize(
+    ("step", "saved"),
+    [
+        (None, "nothing new"),
+        (Step(0, 9, 0, 90, 0), "nothing new"),
+        (Step(4, 9, 40, 90, 0), "4 of 9 documents"),
+        (Step(4, 9, 40, 90, 0, "words"), "the words of 4 of 9 documents"),
+        (Step(4, 9, 40, 90, 0, "meaning"), "the words of all documents and the meaning of 4 of 9 passages"),
+    ],
+)
+def test_an_interrupted_ingest_says_what_is_saved(
+    step: Step | None, saved: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In every stage, and how to go on."""
+    print_interrupted(step)
+    said = " ".join(capsys.readouterr().err.split())
+    assert said == f"interrupted: {saved} saved, the index is whole. To go on, run the same command again."
+
+
+def test_status_counts_passages_without_vectors(project: Path, run: Run) -> None:
+    """Such an index is not up to date, even if no file changed."""
+    staged(project / "indexes" / "default")
+    lines = dict(line.split(maxsplit=1) for line in run("status").out.replace("not embedded", "left").splitlines())
+    assert (lines["passages"], lines["left"]) == ("14", "6")
+    assert lines["pending"] == "6 passages to embed; run: ragsearch ingest"
 
 
 # sends itself Ctrl-C after the first commit

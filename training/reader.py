@@ -160,7 +160,7 @@ class Reader(nn.Module):
         tokens = F.normalize((states - self.mean) @ self.projection, dim=-1)
         best = (tokens @ tokens.transpose(1, 2)).masked_fill(~read[:, None, :], MASKED).amax(-1)
         late = (best * asked).sum(1) / asked.sum(1).clamp(min=1)
-        pooled = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        pooled = F.normalize((states * mask[..., None]).sum(1), dim=-1)  # the vector that the product's graph gives
         return self.sharpness.exp() * late + self.head(F.layer_norm(pooled, pooled.shape[1:]))[:, 0]
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.protocol import read_json, write_json
+from benchmarks.peers.protocol import read_json, resident_mb, write_json
 from rag_search.config import Config, load_config
 from rag_search.engines import factory
 from rag_search.engines.open import searching, writing
@@ -56,7 +56,7 @@ def _warm(config: Config, task: dict[str, Any]) -> dict[str, Any]:
                 start = time.perf_counter()
                 searcher.search(question, SearchOptions(system=system))
                 times[system].append(1000 * (time.perf_counter() - start))
-    return {"ms": times, "peak_mb": peak_mb()}
+    return {"ms": times, "peak_mb": peak_mb(), "resident_mb": resident_mb()}
 
 
 def peak_mb() -> float:

@@ -165,8 +165,13 @@ def measure(tool: Tool, envs: Path, prepared: Prepared) -> dict[str, Any]:
         ours_cold, peer_cold = _cold_queries(tool, envs, prepared)
         return {
             "name": tool.variants[0],
-            "ours": {**ours, **ours_cold, **_our_warm_queries(prepared), "index_mb": _megabytes(prepared.index)},
-            "peer": {**peer, **peer_cold, **_warm_queries(tool, envs, prepared)},
+            "ours": {**ours, **ours_cold, **_our_warm_queries(prepared), **_size(prepared.index, prepared)},
+            "peer": {
+                **peer,
+                **peer_cold,
+                **_warm_queries(tool, envs, prepared),
+                **_size(prepared.work / "peers" / tool.module, prepared),
+            },
         }
     except NotRun as error:
         return {"name": tool.variants[0], "not_run": str(error)}
@@ -206,7 +211,7 @@ def _our_warm_queries(prepared: Prepared) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         answer, _wall_s, peak_mb = _ours("warm", task, folder)
     figures = {f"warm_{system}": _quantiles(times) for system, times in answer["ms"].items()}
-    return {"warm": figures["warm_rerank"], **figures, "warm_mb": peak_mb}
+    return {"warm": figures["warm_rerank"], **figures, "warm_mb": peak_mb, "warm_resident_mb": answer["resident_mb"]}
 
 
 def _ours(action: str, task: dict[str, Any], folder: str) -> tuple[Any, float, float]:
@@ -222,7 +227,11 @@ def _warm_queries(tool: Tool, envs: Path, prepared: Prepared) -> dict[str, Any]:
     task = Task("warm", folder, questions=prepared.questions, model=str(prepared.model), discarded=DISCARDED)
     outcome = run_worker(tool, envs, task, threads=physical_cores())
     (answer,) = outcome.answers.values()
-    return {"warm": _quantiles(answer["ms"]), "warm_mb": outcome.peak_mb, "index_mb": _megabytes(folder)}
+    return {
+        "warm": _quantiles(answer["ms"]),
+        "warm_mb": outcome.peak_mb,
+        "warm_resident_mb": answer["resident_mb"],
+    }
 
 
 def _cold_queries(tool: Tool, envs: Path, prepared: Prepared) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -251,8 +260,10 @@ def _quantiles(times: list[float]) -> dict[str, float]:
     return {"p50_ms": float(np.quantile(times, 0.5)), "p95_ms": float(np.quantile(times, 0.95))}
 
 
-def _megabytes(folder: Path) -> float:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+def _size(index: Path, prepared: Prepared) -> dict[str, float]:
+    """Return the size of an index of the whole corpus."""
+    size = sum(file.stat().st_size for file in index.rglob("*") if file.is_file())
+    return {"index_mb": size / 1e6, "bytes_a_passage": size / len(prepared.passages)}
 
 
 @contextmanager

@@ -17,7 +17,9 @@ ROWS: dict[str, tuple[Figure, str, bool]] = {  # name -> figure, format, higher 
     "warm query p50, ms": (lambda side: side["warm"]["p50_ms"], ".1f", False),
     "warm query p95, ms": (lambda side: side["warm"]["p95_ms"], ".1f", False),
     "warm queries, peak memory, MB": (lambda side: side["warm_mb"], ",.0f", False),
+    "warm queries, memory in the end, MB": (lambda side: side["warm_resident_mb"], ",.0f", False),
     "index on disk, MB": (lambda side: side["index_mb"], ".1f", False),
+    "index on disk, bytes a passage": (lambda side: side["bytes_a_passage"], ",.0f", False),
 }
 NOTE = """\
 Each cell: the peer, ragsearch measured in turn with it, and how many times better ragsearch is (below 1: worse).

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.protocol import Job, Peer, documents_of, read_json, write_json
+from benchmarks.peers.protocol import Job, Peer, documents_of, read_json, resident_mb, write_json
 
 KEPT = 50  # documents of a ranking
 
@@ -71,7 +71,7 @@ def _warm(peer: Peer, job: Job, questions: list[str], discarded: int) -> dict[st
         start = time.perf_counter()
         peer.search(question)
         times.append(1000 * (time.perf_counter() - start))
-    return {"ms": times, "peak_mb": _peak_mb()}
+    return {"ms": times, "peak_mb": _peak_mb(), "resident_mb": resident_mb()}
 
 
 def _peak_mb() -> float:

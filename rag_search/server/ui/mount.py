@@ -18,8 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from anyio import to_thread
 from fastapi import FastAPI
-from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
@@ -72,6 +72,7 @@ def mount_page(app: FastAPI, service: Service, *, loading: Loading = Loading.AT_
                 yield state
             finally:
                 if early is not None:
+                    early.cancel()  # Ctrl-C does not wait for an import
                     await asyncio.wait([early])
                 await page.close()
 
@@ -119,7 +120,8 @@ class Page:
         """Return Gradio's application, which is made at the first call."""
         async with self._loading:
             if self._gradio is None:
-                gradio, self._functions = await run_in_threadpool(_make_gradio, self._service)
+                made = to_thread.run_sync(_make_gradio, self._service, abandon_on_cancel=True)
+                gradio, self._functions = await made
                 await self._running.enter_async_context(gradio.router.lifespan_context(gradio))
                 self._gradio = gradio
         return self._gradio

@@ -22,7 +22,7 @@ from rag_search.server.access import AccessRules, Rejected, Scope, check_access,
 LOGGER = logging.getLogger("ragsearch.access")
 STOPPING = Rejected(503, "stopping", "the server is stopping.", {"retry-after": "2"}, remedy="Try again.")
 DRAIN_S, DRAIN_BODIES = 5.0, 4  # read on for so long, and so many times the limit, if a body is too large
-LONGEST_METHOD = 16  # in the log: a client may send any word of 64 kB
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))  # any other word is not logged
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Message = MutableMapping[str, Any]
@@ -127,7 +127,8 @@ class Guard:
     def _log(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "-")
         self._observe(route, status, seconds)
-        facts = {"id": request_id, "method": scope["method"][:LONGEST_METHOD], "route": route, "status": status}
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        facts = {"id": request_id, "method": method, "route": route, "status": status}
         facts |= {"ms": round(seconds * 1000, 1), "client": (scope.get("client") or ("", 0))[0]}
         error = scope.get("state", {}).get("error")
         LOGGER.info(json.dumps({**facts, "error": error} if error else facts))

@@ -133,3 +133,20 @@ def test_any_key_works_in_every_header(key: str) -> None:
             assert (await ask(guard, pieces(), headers=[*JSON, header]))[0]["status"] == 401
 
     run(scenario)
+
+
+@pytest.mark.parametrize(("method", "logged"), [("POST", "POST"), ("OPTIONS", "OPTIONS"), ("A-QUESTION", "other")])
+def test_a_method_of_a_client_is_not_logged(caplog: pytest.LogCaptureFixture, method: str, logged: str) -> None:
+    """HTTP takes any word for a method."""
+    caplog.set_level("INFO", logger="ragsearch.access")
+    guard = Guard(app, RULES, lambda *_: None)
+
+    async def send(message: Message) -> None:
+        pass
+
+    async def scenario() -> None:
+        scope = {"type": "http", "method": method, "path": "/", "headers": JSON}
+        await guard(scope, receiving(pieces(b"x"), []), send)
+
+    run(scenario)
+    assert [json.loads(record.getMessage())["method"] for record in caplog.records] == [logged]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -170,13 +169,17 @@ def _is_path(index: str) -> bool:
 def _read_toml(path: Path) -> dict[str, Any]:
     """Read a file of settings; empty if there is none. Raises ConfigError."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML, a number of thousands of digits
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.", remedy="Fix or remove the file.") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path} is nested too deeply.", remedy="Fix or remove the file.") from error
+    from rag_search.runtime.foreign_toml import parse_toml  # here, since most queries have no settings
+
+    try:
+        return parse_toml(text)
+    except ValueError as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", remedy="Fix or remove the file.") from error
 
 
 def _read_environment() -> dict[str, Any]:

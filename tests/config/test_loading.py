@@ -96,7 +96,8 @@ def test_broken_toml_names_the_file(home: Path) -> None:
         f"[search]\ntop_k = {'9' * 5000}\n",
         f"a = {'[' * 5000}{']' * 5000}\n",
         f"a = {'{a = ' * 3000}\n",
-        f"{'.'.join('a' * 5000)} = 1\n",
+        f"{'.'.join('a' * 900)} = 1\n",
+        f"{'-.' * 500_000}x = 1\n",
         'index = ".."\n',
         'index = ""\n',
         'index = "a\\u0000b"\n',
@@ -112,7 +113,7 @@ def test_broken_toml_names_the_file(home: Path) -> None:
 def test_hostile_values_are_one_error(home: Path, text: str) -> None:
     """Numbers without an end, tables without a bottom, and names that are other folders."""
     path = write_project(home, text)
-    with pytest.raises(ConfigError, match=r"setting|cannot be read|nested too deeply") as caught:
+    with pytest.raises(ConfigError, match=r"setting|cannot be read") as caught:
         load_config(cwd=home / "project")
     assert str(path) in str(caught.value)
     assert caught.value.remedy

@@ -97,6 +97,13 @@ def test_readers(name: str) -> None:
     assert not problems, f"seed {SEED}"
 
 
+def test_keys_of_many_parts_in_toml() -> None:
+    """The standard library takes quadratic time for them."""
+    for unit in ("-.", "[a.", "{a."):
+        assert not growth(patiently(toml_fields), lambda size: f"x = {unit * (size // 2)}x = 1")  # noqa: B023
+        assert not growth(patiently(toml_fields), lambda size: f"{unit * (size // 2)}x = 1")  # noqa: B023
+
+
 def fails(call: Callable[[str], object], units: list[str]) -> list[str]:
     """Return which units grow too fast, at the start of a line and alone on each line."""
     found = []

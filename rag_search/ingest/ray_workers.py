@@ -53,7 +53,7 @@ class RayWorkers:
         self, sources: Sequence[SourceFile], options: IngestOptions
     ) -> Generator[EncodedGroup, None, None]:
         """Yield files in groups with their encoded documents, in any order. Raises EngineError, MissingExtraError."""
-        tasks = [list(sources[start : start + FILES_PER_TASK]) for start in range(0, len(sources), FILES_PER_TASK)]
+        tasks = _tasks(sources)
         if not tasks:
             return
         missing = set(range(len(tasks)))
@@ -82,6 +82,13 @@ class RayWorkers:
         )  # Ray Data's own retries stay: any number of ours turns the death of a node into the end of the run
         for row in dataset.iter_rows():
             yield bytes(row["group"])
+
+
+def _tasks(sources: Sequence[SourceFile]) -> list[list[SourceFile]]:
+    """Return files in tasks of about one size, the larger ones first: so the actors end at about the same time."""
+    by_size = sorted(sources, key=lambda source: source.size, reverse=True)
+    count = -(-len(by_size) // FILES_PER_TASK)
+    return [by_size[number::count] for number in range(count)]
 
 
 class _Encode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,11 @@ FILTERS: list[dict[str, Any]] = [
     {"path_glob": ["docs/**/1?.md"]},
     {"path_glob": ["notes [[]1]"]}, {"path_glob": ["notes [1]"]}, {"path_glob": ["*[0-3].md", "DOCS/"]},
     {"path_glob": ["[^d]*"]}, {"path_glob": ["!docs"]}, {"path_glob": ["docs", "!docs/sub", "!*2.md"]},
+    {"path_glob": ["!*"]}, {"path_glob": ["!docs", "docs"]}, {"path_glob": ["!notes [1]"]},
+    {"path_glob": ["!docs/**/1?.md"]},
+    {"path_glob": ["!notes [[]1]/*.md", "notes [1]", "DOCS"]}, {"path_glob": ["!docs", "!DOCS/", "!./notes [1]/3.md"]},
+    {"path_glob": ["!docs/[unclosed"]}, {"path_glob": ["!docs/[9-0].md", "docs"]}, {"path_glob": ["!!docs"]},
+    {"path_glob": ["docs", "!*[0-3].md"], "where": {"lang": "de"}}, {"since": "2026-06-01", "path_glob": ["!docs/sub"]},
     {"path_glob": ["docs/[9-0].md"]}, {"path_glob": ["docs/[unclosed"]},
     {"path_glob": ["*"]}, {"path_glob": ["nowhere"]},
     {"where": {"lang": "de"}}, {"where": {"tags": "a"}}, {"where": {"tags": "b"}}, {"where": {"draft": "True"}},
@@ -152,10 +157,24 @@ def both(reference: StoreUnderTest, request: pytest.FixtureRequest) -> list[Stor
 @given(pattern=st.text(alphabet="docs/*?[]^-0129.mD \\{}()+|$\n", max_size=12))
 def test_any_pattern_selects_as_locally(pattern: str, both: list[StoreUnderTest]) -> None:
     """SQLite's GLOB and its translation agree, whatever the pattern."""
+    assert_selected_alike(both, [pattern])
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    patterns=st.lists(st.from_regex(r"!{0,2}[docsDOCS/*?\[\]^0-9.m -]{0,8}", fullmatch=True), min_size=1, max_size=4)
+)
+def test_excluded_paths_are_those_left_out_locally(patterns: list[str], both: list[StoreUnderTest]) -> None:
+    """Patterns with `!` in front leave out the same documents, however they are mixed with others."""
+    assert_selected_alike(both, patterns)
+
+
+def assert_selected_alike(stores: Sequence[StoreUnderTest], patterns: Sequence[str]) -> None:
+    """Compare what each store finds in the documents that patterns select."""
     found = []
-    for store in both:
+    for store in stores:
         with store.reader() as reader:
-            ids, _ = reader.search_lexical(WORDS, POSTINGS, allowed=reader.select(path_glob=[pattern]))
+            ids, _ = reader.search_lexical(WORDS, POSTINGS, allowed=reader.select(path_glob=patterns))
             found.append(sorted(places(reader, ids)))
     assert found[0] == found[1]
 

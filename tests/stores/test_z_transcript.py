@@ -1,17 +1,19 @@
 """The whole path over several programs: Ray workers fill PostgreSQL and Milvus Lite, two servers answer, one dies.
 
-With STORES_TRANSCRIPT=FILE the commands and what they printed are written there.
+Where nginx is installed, it stands before two servers with the configuration of docs/scale. With STORES_TRANSCRIPT=FILE
+the commands and what they printed are written there.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,7 @@ from tests.support.databases import LiteServer, PostgresServer, free_port
 from tests.support.project import DOCS
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+BALANCER = Path("docs/scale/nginx.conf")
 QUESTION = "Redis 连接超时"
 NEW = "# Rotating keys\n\nRotate the signing keys every ninety days and keep the old key for one more day.\n"
 
@@ -80,22 +83,55 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-@pytest.fixture
-def session(postgres: PostgresServer, lite: LiteServer, tmp_path: Path) -> Iterator[Session]:
+@contextmanager
+def balancer(folder: Path, urls: Sequence[str]) -> Iterator[str]:
+    """nginx with the configuration of docs/scale before these servers; its address."""
+    port = free_port()
+    text = BALANCER.read_text("utf-8").replace("listen 80;", f"listen 127.0.0.1:{port};")
+    for number, url in enumerate(urls, 1):
+        text = text.replace(f"server serve-{number}:7860 ", f"server {url.removeprefix('http://')} ")
+    assert "serve-" not in text
+    assert "listen 80" not in text
+    (folder / "balancer.conf").write_text(text, "utf-8")
+    paths = " ".join(f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    around = (
+        "pid nginx.pid; error_log stderr; daemon off; events {} http { access_log off; PATHS include balancer.conf; }"
+    )
+    (folder / "nginx.conf").write_text(around.replace("PATHS", paths), "utf-8")
+    process = subprocess.Popen(["nginx", "-p", str(folder), "-c", "nginx.conf"])
+    try:
+        end = time.monotonic() + 30
+        while not _is_ready(f"http://127.0.0.1:{port}"):
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def project(folder: Path, postgres: PostgresServer, lite: LiteServer, *, index: str) -> Session:
     """A project with three documents; both addresses come from the environment, as on each machine of a cluster."""
-    pytest.importorskip("ray.data")
     for name, text in DOCS.items():
-        (tmp_path / "docs" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "docs" / name).write_text(text, "utf-8")
-    (tmp_path / "ragsearch.toml").write_text("", "utf-8")
+        (folder / "docs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "docs" / name).write_text(text, "utf-8")
+    (folder / "ragsearch.toml").write_text("", "utf-8")
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path.cwd()),
         "RAGSEARCH_STORE__URL": postgres.url,
-        "RAGSEARCH_STORE__VECTORS": f"{lite.url}_transcript",
-        "RAGSEARCH_INDEX": "transcript",
+        "RAGSEARCH_STORE__VECTORS": f"{lite.url}_{index}",
+        "RAGSEARCH_INDEX": index,
     }
-    session = Session(tmp_path, environment)
+    return Session(folder, environment)
+
+
+@pytest.fixture
+def session(postgres: PostgresServer, lite: LiteServer, tmp_path: Path) -> Iterator[Session]:
+    """A project whose transcript is kept."""
+    pytest.importorskip("ray.data")
+    session = project(tmp_path, postgres, lite, index="transcript")
     yield session
     if named := os.environ.get("STORES_TRANSCRIPT"):
         Path(named).write_text(_page(session, (postgres.port, lite.url)), "utf-8")
@@ -147,3 +183,18 @@ def test_ingest_by_ray_and_query_through_two_servers(session: Session) -> None:
         assert found(second, QUESTION) == before
         session.note("# server A is killed", f"B answers: {before}")
     assert session.run("verify").strip() == "the index is sound"
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_balancer_asks_the_other_server(postgres: PostgresServer, lite: LiteServer, tmp_path: Path) -> None:
+    """With the configuration of docs/scale no question stays unanswered when a server is killed."""
+    session = project(tmp_path, postgres, lite, index="balanced")
+    session.run("ingest", "docs")
+    with ExitStack() as stack:
+        (first, _), (second, killed) = (stack.enter_context(session.serving()) for _ in range(2))
+        address = stack.enter_context(balancer(tmp_path, [first, second]))
+        answers = found(address, QUESTION)
+        assert answers[0][0] == "redis.md"
+        assert [found(address, QUESTION) for _ in range(4)] == [answers] * 4
+        killed.send_signal(signal.SIGKILL)
+        assert [found(address, QUESTION) for _ in range(8)] == [answers] * 8

@@ -56,7 +56,9 @@ def open_session(
     if is_optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session: Session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        session: Session = onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )  # a fallback would print to stdout and try the same once more
     except Exception as error:  # ONNX Runtime has a class for each kind of error, and none for all
         raise EngineError(f"{graph} cannot be opened: {error}", remedy=remedy) from error
     return session

@@ -17,6 +17,7 @@ from rag_search.embed.builtin.network import network_path
 from rag_search.embed.builtin.piece_table import SLOTS, PieceTable
 from rag_search.embed.builtin.weights import E5File, find_weights
 from rag_search.errors import EngineError, ForeignFileError
+from rag_search.runtime.onnx import open_session
 
 QUERY = "如何解决 Redis connection timeout"
 
@@ -47,6 +48,14 @@ def test_a_flipped_bit_is_replaced(copy: Converted, converted: Converted, name: 
     again = ensure_converted(copy.folder.parent, find_weights(), network_path("zero-shot"))
     for file in (again.graph, again.data, again.table):
         assert file.read_bytes() == (converted.folder / file.name).read_bytes(), f"seed {seed}"
+
+
+def test_a_graph_whose_names_are_no_text_is_one_error(copy: Converted, capfd: pytest.CaptureFixture[str]) -> None:
+    """ONNX Runtime printed to stdout, where the hits of a query go, and tried once more."""
+    copy.graph.write_bytes(copy.graph.read_bytes().replace(b"MatMul", b"\xe3atMul"))
+    with pytest.raises(EngineError, match="cannot be opened"):
+        open_session(copy.graph, remedy="Remove it.")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_ingest_compares_files_that_look_unchanged(copy: Converted) -> None:

@@ -24,7 +24,6 @@ from rag_search.engines import factory
 from rag_search.engines.base_folder import base_folder, prepare_index
 from rag_search.engines.open import searching as open_searcher
 from rag_search.engines.open import writing
-from rag_search.errors import MissingExtraError
 from rag_search.index import open_reader
 from rag_search.ingest import IngestOptions, IngestReport, sync_folders
 from rag_search.records import SearchOptions, SearchResult, System
@@ -127,10 +126,7 @@ def evaluate(
     Raises:
         RagSearchError: InputError, MissingExtraError and others.
     """
-    try:
-        from rag_search.evaluation import evaluate as evaluation
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "eval") from error
+    from rag_search.evaluation import evaluate as evaluation
     from rag_search.evaluation.cached_index import fill_index, index_of
     from rag_search.evaluation.dataset import load_dataset
 

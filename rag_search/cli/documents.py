@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag_search.cli.common import FOUND, NOTHING, IndexOption, JsonOption, load_config, places, print_json
+from rag_search.cli.common import (
+    FOUND,
+    NOTHING,
+    IndexOption,
+    JsonOption,
+    load_config,
+    places,
+    print_json,
+    stderr_console,
+)
 from rag_search.text.sanitize import plain, visible
 
 if TYPE_CHECKING:
@@ -41,6 +50,11 @@ def list_documents(
         print_json(paths)
     else:
         sys.stdout.write("".join(f"{visible(path)}\n" for path in paths))
+    if not paths:
+        nothing = (
+            f"no indexed document matches {visible(' or '.join(globs))}" if globs else "the index has no documents"
+        )
+        stderr_console().print(nothing, soft_wrap=True)
     raise typer.Exit(FOUND if paths else NOTHING)
 
 

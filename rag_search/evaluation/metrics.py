@@ -6,9 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ir_measures import RR, R, Success, iter_calc, nDCG
-from ir_measures import ScoredDoc as _ScoredDoc
 from numpy.typing import NDArray
+
+from rag_search.errors import MissingExtraError
+
+try:
+    from ir_measures import RR, R, Success, iter_calc, nDCG
+    from ir_measures import ScoredDoc as _ScoredDoc
+except ModuleNotFoundError as error:
+    raise MissingExtraError("ir_measures", "eval") from error
 
 MEASURES = {"top1": Success @ 1, "rr@10": RR @ 10, "ndcg@10": nDCG @ 10, "r@50": R @ 50}
 RESAMPLES = 10_000

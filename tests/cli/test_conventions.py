@@ -126,6 +126,8 @@ def test_versions(run: Run) -> None:
 def test_list_and_get(indexed: Path, run: Run) -> None:
     """`list` takes the patterns of --path; `get` prints lines as an editor counts them."""
     assert run("list").out.split() == ["docs/backup.md", "docs/deep/kafka.md", "docs/redis.md"]
+    done = run("list", "nothing/*")
+    assert (done.code, done.out, done.err) == (1, "", "no indexed document matches nothing/*\n")
     assert json.loads(run("list", "docs/deep", "--json").out) == ["docs/deep/kafka.md"]
     assert run("list", "docs/**/redis.md").out == "docs/redis.md\n"
     assert run("list", "docs/*", "!docs/deep").out.split() == ["docs/backup.md", "docs/redis.md"]

@@ -1,10 +1,13 @@
 """`ragsearch evaluate` as a person meets it, on a set of two pages."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from rag_search.errors import pip_install
 from tests.support.project import Run
 
 ARGS = ("--format", "json", "--systems", "dense")
@@ -34,6 +37,15 @@ def test_a_set_without_its_documents_is_a_clear_error(judged: Path, run: Run) ->
     done = run("evaluate", str(judged), *ARGS)
     assert (done.code, "no Markdown files" in done.err, "--allow-empty" in done.err) == (2, True, False)
     assert f"Put the documents of the set into {judged / 'docs'}" in done.err
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    """After the README's first install, `evaluate` says what to install."""
+    code = "import sys; sys.modules['ir_measures'] = None; from rag_search.cli.app import main; main()"
+    command = [sys.executable, "-c", code, "evaluate", "."]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    said = f"error: the package 'ir_measures' is not installed.\n  Run: {pip_install('eval')}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
 
 
 @pytest.mark.parametrize("systems", ["", " , "])

@@ -49,6 +49,22 @@ def fails_in_time(action: Callable[[], Any]) -> None:
     assert time.monotonic() - start < ANSWER_S + 3
 
 
+def test_two_processes_add_pgvector_at_once(server: PostgresServer) -> None:
+    """The one that comes second uses what the first one has added."""
+    from rag_search.index.postgres.connection import Connection, Place, connect
+
+    with Connection.connect(server.url, autocommit=True) as owner:
+        owner.execute("CREATE DATABASE fresh")
+    url = server.url.replace("/postgres", "/fresh")
+    with Connection.connect(url) as first, ThreadPoolExecutor(1) as others:
+        first.execute("CREATE EXTENSION vector")
+        second = others.submit(connect, Place(url, answer_s=10.0))
+        time.sleep(0.3)  # until it waits for the first one
+        first.commit()
+        with second.result() as connection:
+            assert connection.home == "public"
+
+
 def test_a_server_that_refuses_is_there(server: PostgresServer) -> None:
     """A database or user that does not exist is no server that is away; an address that is none is a wrong setting."""
     for url in (server.url.replace("/postgres", "/nowhere"), server.url.replace("ragsearch@", "nobody@")):

@@ -120,6 +120,8 @@ def vector_extension(connection: Connection) -> tuple[str, str]:
     if row is None:
         try:
             connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+        except psycopg.errors.UniqueViolation:
+            pass  # another process has just added it
         except psycopg.Error as error:
             raise IndexStoreError(
                 f"the database has no pgvector: {first_line(error)}.",

@@ -256,20 +256,18 @@ def _ray(folder: Path, work: Path, rounds: int) -> dict[str, Any]:
     nodes.add_node(**node)
     ray.init(address=nodes.address, log_to_driver=False, logging_level="error")
     seconds: dict[str, list[float]] = defaultdict(list)
-    cpu: dict[str, list[float]] = defaultdict(list)
     reports = {}
     for _ in range(rounds):
         for name in (HERE, BY_RAY):
             for what, source in ((f"{name}{START}", start), (name, folder)):
-                begin, before = time.perf_counter(), _cpu_of([os.getpid()])
+                begin = time.perf_counter()
                 reports[what] = _ingest_folder(source, work / "ray-target", name)
                 seconds[what].append(round(time.perf_counter() - begin, 1))
-                cpu[what].append(round(_cpu_of([os.getpid()]) - before, 1))
-                print(what, seconds[what][-1], "s,", cpu[what][-1], "s of processors", flush=True)
+                print(what, seconds[what][-1], flush=True)
     ray.shutdown()
     nodes.shutdown()
     counts = {name: (report.new, report.chunks, len(report.failed)) for name, report in reports.items()}
-    return {"seconds": dict(seconds), "CPU seconds": dict(cpu), "documents, chunks, failed": counts}
+    return {"seconds": dict(seconds), "documents, chunks, failed": counts}
 
 
 def _ingest_folder(folder: Path, target: Path, name: str) -> Any:
@@ -293,9 +291,8 @@ def as_markdown(results: dict[str, Any]) -> str:
     lines = [
         "# Stores side by side",
         "",
-        "Servers, clients and this program share one machine, which had other work to do. So compare within a row of "
-        "questions (each went to all stores in turn) and processor times; single milliseconds and rates are those of "
-        "a busy machine.",
+        "Servers, clients and this program share one machine, whose load before each run is given. Each question went "
+        "to all stores in turn.",
         "",
         *(f"* {int(size):,} chunks: {machine.line(results[size]['facts'])}" for size in sizes),
         "",
@@ -342,17 +339,13 @@ def as_markdown(results: dict[str, Any]) -> str:
 def _ray_lines(measured: dict[str, Any] | None) -> list[str]:
     if not measured:
         return []
-    medians = {name: statistics.median(values) for name, values in measured["seconds"].items()}
+    medians = {name: round(statistics.median(values), 2) for name, values in measured["seconds"].items()}
     lines = ["", "## Ray", "", machine.line(measured["facts"]), ""]
     lines += ["One folder, and one document, in turn. Both load the model each time; the cluster ran already.", ""]
-    lines += [
-        "| who encodes | seconds | median | processor seconds | documents, chunks, failed |",
-        "|---|---|---|---|---|",
-    ]
+    lines += ["| who encodes | seconds | median | documents, chunks, failed |", "|---|---|---|---|"]
     for name, values in measured["seconds"].items():
         counts = ", ".join(map(str, measured["documents, chunks, failed"][name]))
-        cpu = ", ".join(map(str, measured["CPU seconds"][name]))
-        lines.append(f"| {name} | {', '.join(map(str, values))} | {medians[name]} | {cpu} | {counts} |")
+        lines.append(f"| {name} | {', '.join(map(str, values))} | {medians[name]} | {counts} |")
     ratio = medians[BY_RAY] / medians[HERE]
     rest = [medians[name] - medians[f"{name}{START}"] for name in (BY_RAY, HERE)]
     return [

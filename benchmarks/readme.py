@@ -20,12 +20,14 @@ IN_THE_TABLE_ABOVE = tuple(f"ragsearch {system}" for system in ("bm25", "dense",
 ROWS = 6  # of the short table
 READMES = {
     "README.md": (
-        "Top-1 is the share of questions whose first hit is right. Larger sets: {questions:,} questions of\n{sets}.\n"
+        "Top-1 is the share of questions whose first hit is right. Larger sets: {questions:,} questions of\n"
+        "{sets}, over the pages with the answers and others at random.\n"
         "All tools get the same documents and questions; the dense ones run the model that ours was trained from.",
         "| tool | Top-1, larger sets | Top-1, bundled corpus | ingest | cold query | warm query |",
     ),
     "README.zh-CN.md": (
-        "Top-1 是第一条结果就正确的问题所占比例。大数据集：{sets}\n共 {questions:,} 个问题。"
+        "Top-1 是第一条结果就正确的问题所占比例。大数据集：{sets}\n"
+        "共 {questions:,} 个问题，文档为含答案的页面和随机抽取的其他页面。"
         "所有工具使用相同的文档和问题；稠密检索的工具运行的是我们训练所用的基础模型。",
         "| 工具 | Top-1，大数据集 | Top-1，自带语料 | 索引速度 | 冷启动查询 | 热查询 |",
     ),

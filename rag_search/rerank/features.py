@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rag_search.embed import token_quantizer
 from rag_search.records import FloatMatrix, FloatVector, TokenVectors
+from rag_search.runtime import blas
 from rag_search.text.scripts import is_passage_in, main_script
 
 SHORT = 64  # tokens
@@ -75,7 +76,8 @@ def readability(
     native = np.flatnonzero(~foreign[:reference])
     if foreign.any() and len(native):
         means = _token_means(tokens)
-        readable[foreign] = (means[foreign] @ means[native].T).max(axis=1)
+        with blas.one_thread:
+            readable[foreign] = (means[foreign] @ means[native].T).max(axis=1)
     return readable
 
 

@@ -26,7 +26,6 @@ from rag_search.rerank.base import (
     check_scores,
     score_all,
 )
-from rag_search.runtime import blas
 from rag_search.search.base import Candidates, Request
 from rag_search.search.corrections import corrected, find_corrections
 from rag_search.search.hits import (
@@ -75,8 +74,7 @@ class Searcher:
 
     def search_many(self, requests: Sequence[tuple[str, SearchOptions]]) -> list[SearchResult]:
         """Answer several queries, each with its options, in order; the results are those of one by one."""
-        with blas.one_thread:
-            return list(self.answers(requests))
+        return list(self.answers(requests))
 
     def answers(self, requests: Sequence[tuple[str, SearchOptions]]) -> Iterator[SearchResult]:
         """Answer as `search_many`, and yield each result as soon as it is ready.

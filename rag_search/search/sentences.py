@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rag_search.embed.token_quantizer import dequantize
 from rag_search.records import EncodedQuery, FloatMatrix, FloatVector, Hit, TokenVectors
+from rag_search.runtime import blas
 from rag_search.text.passages import body_lines
 from rag_search.text.sentences import split_sentences
 from rag_search.text.terms import terms
@@ -95,7 +96,8 @@ def _cosines(
 
     Stored token vectors are in reading order, so a token's place in the passage follows from its number.
     """
-    products = query @ tokens.T
+    with blas.one_thread:
+        products = query @ tokens.T
     places = _places(passage)
     ends = places[[sentence.end - 1 for sentence in sentences]]
     starts = places[[sentence.start for sentence in sentences]]

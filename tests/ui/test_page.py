@@ -107,7 +107,7 @@ def test_hostile_documents_are_text(watched: Watched, url: str) -> None:
         page.locator(".title").nth(number).click()
         page.wait_for_selector(".doc")
     page.locator(".hits li", has_text="<script>").first.locator(".title").click()
-    page.wait_for_function("document.querySelector('.doc-title').innerText.includes('<script>')")
+    page.wait_for_function("document.querySelector('.doc-title')?.innerText.includes('<script>')")
     shown = page.locator(".doc").inner_text()
     for part in ("<script>window.ran='script'</script>", "${window.ran='template'}", "{{window.ran='handlebars'}}"):
         assert part in shown
@@ -135,7 +135,7 @@ def test_each_failure_is_one_message(watched: Watched, url: str) -> None:
     page.get_by_role("button", name="Instruction and filters").click()
     page.get_by_label("Front matter").fill("novalue")
     watched.search("redis")
-    page.wait_for_function("document.querySelector('.problem').innerText.includes('KEY=VALUE')")
+    page.wait_for_function("document.querySelector('.problem')?.innerText.includes('KEY=VALUE')")
     page.get_by_label("Front matter").fill("")
     watched.search("sourdough")
     page.wait_for_selector(".empty")

@@ -146,6 +146,10 @@ def _run_command() -> int:
     app = make_app(first if first in COMMANDS or first in GROUPS else None, names_only=names_only)
     try:
         code = app(prog_name="ragsearch", standalone_mode=False)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # rich and typer exit with 1, which means "nothing found"
+            raise stop.__context__ from None
+        raise
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command
             typer.echo(str(error))

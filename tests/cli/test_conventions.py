@@ -32,6 +32,19 @@ def test_a_pipe_gets_one_line_per_hit(indexed: Path, run: Run) -> None:
     assert re.match(r"docs/deep/kafka\.md:3:1: Add consumers", run("query", *LAG, "--vimgrep").out)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a closed pipe is another error on Windows")
+@pytest.mark.parametrize("arguments", [["query", *LAG], ["query", *LAG, "--format", "json"], ["status"], ["--help"]])
+def test_a_pipe_that_closes_early_is_no_empty_result(indexed: Path, arguments: list[str]) -> None:
+    """1 would say "nothing found" to a script; rich exits with it by itself."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rag_search", *arguments]
+    done = subprocess.run(command, cwd=indexed, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
 def test_without_a_hit_a_pipe_gets_nothing(indexed: Path, run: Run) -> None:
     """The reason is on stderr, since a program reads stdout."""
     done = run("query", "best pizza dough hydration for a wood oven")

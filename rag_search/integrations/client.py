@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import httpx
 
 from rag_search.errors import InputError, ServerError
+from rag_search.runtime.bounded import MAX_ANSWER_BYTES, TooLargeError, request_within
 from rag_search.runtime.foreign_json import parse_json
 from rag_search.runtime.http import JSON_TYPE, bearer, clean_key, clean_url, json_body, uses_proxy
 
@@ -72,12 +73,15 @@ def search(
 
 
 def _post(url: str, body: Mapping[str, Any], headers: Mapping[bytes, bytes], timeout_s: float) -> httpx.Response:
+    client, headers = http_client(trust_env=uses_proxy(url)), {**headers, **JSON_TYPE}
     try:
-        return http_client(trust_env=uses_proxy(url)).post(
-            f"{url}/v1/search", content=json_body(body), headers={**headers, **JSON_TYPE}, timeout=timeout_s
+        return request_within(
+            client, "POST", f"{url}/v1/search", content=json_body(body), headers=headers, seconds=timeout_s
         )
     except httpx.TimeoutException as error:
         raise ServerError(f"{url} did not answer within {timeout_s:g} s.") from error
+    except TooLargeError as error:
+        raise ServerError(f"{url} answered more than {MAX_ANSWER_BYTES / 2**20:g} MiB.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServerError(f"no server answers at {url}: {error}.", remedy="Start it: ragsearch serve") from error
 
@@ -88,7 +92,7 @@ def http_client(*, trust_env: bool) -> httpx.Client:
 
     Creating one reads all certificates, which takes longer than a search.
     """
-    client = httpx.Client(trust_env=trust_env)
+    client = httpx.Client(trust_env=trust_env, timeout=httpx.Timeout(None, connect=10.0))  # each search has its own
     atexit.register(client.close)
     return client
 

@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_search.embed.openai import read_vectors
-from rag_search.errors import EngineError
+from rag_search.errors import EngineError, ServerError
+from rag_search.integrations.client import search
 from rag_search.rerank.remote_formats import read_scores
 from rag_search.runtime import bounded
 from rag_search.runtime.foreign_json import is_finite, parse_json
@@ -183,6 +184,10 @@ def test_a_dripping_answer_ends_in_time(head: bytes, part: bytes) -> None:
         with pytest.raises(EngineError, match=r"did not answer in time|cannot be reached"):
             remote(url, timeout_s=0.5).post("/rerank", {})
         assert time.monotonic() - start < 15  # four attempts where the server speaks no HTTP
+        start = time.monotonic()
+        with pytest.raises(ServerError, match=r"did not answer within|no server answers"):
+            search(url, "x", timeout_s=0.5)
+        assert time.monotonic() - start < 10
 
 
 def answering(content: Callable[[], Any], **headers: str) -> httpx.MockTransport:

@@ -45,6 +45,8 @@ TOOLS = {
     "haystack": Tool("haystack", "haystack", ("Haystack", "Haystack hybrid")),
     "llamaindex": Tool("llamaindex", "llamaindex", ("LlamaIndex + FAISS",)),
     "chroma": Tool("chroma", "chroma", ("Chroma",)),
+    "fastembed": Tool("fastembed", "fastembed", ("Qdrant + fastembed",)),
+    "litesearch": Tool("litesearch", "litesearch", ("litesearch",)),
     "semble": Tool("semble", "semble", ("semble, BM25 half",)),
     "qmd": Tool("qmd", "qmd", ("qmd search (BM25)",)),
 }

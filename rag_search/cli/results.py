@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_search.cli.common import places, stderr_console, stdout_console, write_stderr, write_stdout
+from rag_search.cli.common import places, stderr_console, stdout_console, stdout_is_terminal, write_stderr, write_stdout
 from rag_search.cli.terminal import local_only
 from rag_search.text.sanitize import one_line
 
@@ -52,7 +52,7 @@ def choose_format(output: Format | None, *, as_json: bool, paths_only: bool, vim
         raise ConfigError(f"{' and '.join(named)} exclude each other.", remedy="Use one of them.")
     if named:
         return next(iter(named.values()))
-    return Format.table if stdout_console().is_terminal else Format.lines
+    return Format.table if stdout_is_terminal() else Format.lines
 
 
 def import_printer(output: Format) -> None:

@@ -32,6 +32,16 @@ def test_a_pipe_gets_one_line_per_hit(indexed: Path, run: Run) -> None:
     assert re.match(r"docs/deep/kafka\.md:3:1: Add consumers", run("query", *LAG, "--vimgrep").out)
 
 
+def test_a_pipe_does_without_rich(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its console takes 20 ms to import, and a pipe gets plain lines."""
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    command = [sys.executable, "-X", "importtime", "-m", "rag_search", "query", "--no-server", *LAG]
+    done = subprocess.run(command, cwd=indexed, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("docs/deep/kafka.md:3: ")
+    assert "rich.console" not in done.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a closed pipe is another error on Windows")
 @pytest.mark.parametrize("arguments", [["query", *LAG], ["query", *LAG, "--format", "json"], ["status"], ["--help"]])
 def test_a_pipe_that_closes_early_is_no_empty_result(indexed: Path, arguments: list[str]) -> None:

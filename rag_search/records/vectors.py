@@ -22,7 +22,7 @@ else:  # a query that a warm server answers never needs NumPy, and importing it 
 class TokenVectors:
     """Token vectors of n passages, one after the other.
 
-    rows: uint8 (total, token_dim / 2), see rag_search.embed.token_quantizer.
+    rows: uint8 (total, 3 token_dim / 8), see rag_search.embed.token_quantizer.
     lengths: int64 (n,), rows of each passage; sums to total.
     counts: int64 (n,), tokens of each passage before pooling; None: each token has a row.
     """

@@ -83,7 +83,7 @@ def readability(
 
 def _token_means(tokens: TokenVectors) -> FloatMatrix:
     """Return the direction of the mean token vector of each passage, float32 (n, dim); zeros without tokens."""
-    means = np.zeros((len(tokens.lengths), 2 * tokens.rows.shape[1]), np.float32)
+    means = np.zeros((len(tokens.lengths), token_quantizer.unpacked_dim(tokens.rows.shape[1])), np.float32)
     for passages, starts, vectors in token_quantizer.blocks(tokens):
         means[passages] = np.add.reduceat(vectors, starts, axis=0)
     return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)

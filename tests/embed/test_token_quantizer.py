@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rag_search.embed.token_quantizer import CODEBOOK, dequantize, packed_bytes, quantize, rotate
 from rag_search.records import FloatMatrix
 
-DIMS = st.sampled_from((2, 16, 64, 96, 128, 384))
+DIMS = st.sampled_from((8, 16, 64, 96, 128, 384))
 
 
 def units(dim: int, count: int, seed: int) -> FloatMatrix:
@@ -36,16 +36,22 @@ def test_every_component_becomes_the_nearest_level(dim: int, count: int, seed: i
     rows = quantize(vectors)
     assert rows.dtype == np.uint8
     assert rows.shape == (count, packed_bytes(dim))
-    np.testing.assert_allclose(dequantize(rows), nearest, rtol=1e-6)
+    lengths = np.linalg.norm(nearest, axis=1, keepdims=True)
+    np.testing.assert_allclose(dequantize(rows), nearest / lengths, rtol=1e-5)
 
 
-@given(st.lists(st.lists(st.integers(0, 255), min_size=8, max_size=8), max_size=4))
-def test_what_was_unpacked_packs_to_the_same_bytes(rows: list[list[int]]) -> None:
-    packed = np.array(rows, np.uint8).reshape(-1, 8)
-    np.testing.assert_array_equal(quantize(dequantize(packed)), packed)
+@given(st.lists(st.lists(st.integers(0, 255), min_size=6, max_size=6), max_size=4))
+def test_any_bytes_are_levels_of_three_bits(rows: list[list[int]]) -> None:
+    """Read bit by bit; a vector is as long as its levels are, made one."""
+    packed = np.array(rows, np.uint8).reshape(-1, 6)
+    fours = [[row[i] | (row[4 + i // 2] >> 4 * (i % 2) & 15) << 8 for i in range(4)] for row in rows]
+    levels = [[CODEBOOK[four >> 3 * i & 7] for four in row for i in range(4)] for row in fours]
+    expected = np.array(levels).reshape(-1, 16)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(dequantize(packed), expected, rtol=1e-5)
 
 
 def test_the_error_of_a_dot_product() -> None:
     passages, queries = units(128, 5000, 1), units(128, 200, 2)
     error = queries @ (dequantize(quantize(passages)) - passages).T
-    assert error.std() == pytest.approx(0.0975 / np.sqrt(128), rel=0.05)  # 16 levels lose 0.0095 of the variance
+    assert error.std() == pytest.approx(0.1858 / np.sqrt(128), rel=0.05)  # 8 levels lose 0.0345 of the variance

@@ -12,6 +12,7 @@ import pytest
 
 from rag_search.config import Settings, checked
 from rag_search.embed.base import Embedder
+from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.engines.factory import make_embedder, make_reranker
 from rag_search.engines.table import EMBEDDERS, RERANKERS
 from rag_search.rerank.base import PairRequest, Reranker, TruncatingReranker, score_all
@@ -133,7 +134,7 @@ def test_token_vectors_are_as_announced(embedder: Embedder) -> None:
     encoded = embedder.encode_documents(TEXTS)
     assert (encoded.tokens is not None) == bool(embedder.token_dim)
     if encoded.tokens is not None:
-        assert encoded.tokens.rows.shape == (encoded.tokens.lengths.sum(), embedder.token_dim // 2)
+        assert encoded.tokens.rows.shape == (encoded.tokens.lengths.sum(), packed_bytes(embedder.token_dim))
         assert len(encoded.tokens.lengths) == len(TEXTS)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.errors import IndexStoreError, InputError
 from rag_search.index import IndexWriter, open_reader, open_writer, verify
 from rag_search.index.copying import copy_store
@@ -24,7 +25,7 @@ ALL = WHOLE | LATER
 
 def zeros(count: int) -> Encoded:
     lengths = np.zeros(count, np.int64)
-    tokens = TokenVectors(np.empty((0, TOKEN_DIM // 2), np.uint8), lengths, lengths)
+    tokens = TokenVectors(np.empty((0, packed_bytes(TOKEN_DIM)), np.uint8), lengths, lengths)
     return Encoded(np.zeros((count, DIM), np.float32), tokens)
 
 

@@ -141,7 +141,7 @@ def test_compaction_gives_rows_back(folder: Path) -> None:
     assert verify(folder) == []
     assert sorted(file.name for file in folder.glob("*-*.*")) == [
         "lengths-000002.i32",
-        "tokens-000002.u4",
+        "tokens-000002.u3",
         "vectors-000002.f16",
     ]
 

@@ -74,7 +74,7 @@ def _repack(chunk_id: int, **changes: str) -> Callable[[Path], None]:
     ("damage", "finding"),
     [
         (_flip("vectors-*", 10 * 32 + 1), r"chunk 10: its text or vectors are not the ones"),
-        (_flip("tokens-*", 40), r"its text or vectors are not the ones"),
+        (_flip("tokens-*", 60), r"its text or vectors are not the ones"),
         (_flip("lengths-*", 4 * 9), r"chunk 9: has 2 terms, lengths-000001\.i32 records 66"),
         (_cut("lengths-*"), r"shorter than its 80 committed rows"),
         (_cut("vectors-*"), r"shorter than its 80 committed rows"),
@@ -82,7 +82,7 @@ def _repack(chunk_id: int, **changes: str) -> Callable[[Path], None]:
         (_flip("ann-*", 500), r"ann-000003\.faiss: is not the file"),
         (lambda folder: next(folder.glob("ann-*")).unlink(), r"ann-000003\.faiss: is missing"),
         (lambda folder: next(folder.glob("vectors-*")).unlink(), r"vectors-000001\.f16: is missing"),
-        (lambda folder: (folder / "tokens-000009.u4").touch(), r"tokens-000009\.u4: belongs to no generation"),
+        (lambda folder: (folder / "tokens-000009.u3").touch(), r"tokens-000009\.u3: belongs to no generation"),
         (_repack(4, passage="changed"), r"chunk 4: its passage is not the one"),
         (_repack(4, text="changed"), r"2\.md chunk 0: does not follow|2\.md chunk 1"),
         (_sql("DELETE FROM tombstones WHERE row = 6"), r"has 80 rows, meta\.db records 79"),
@@ -190,7 +190,7 @@ def test_a_folder_without_an_index_stays_as_it_is(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("pattern", "offset"), [("vectors-*.f16", 9), ("tokens-*.u4", 3)])
+@pytest.mark.parametrize(("pattern", "offset"), [("vectors-*.f16", 9), ("tokens-*.u3", 3)])
 def test_a_query_compares_the_rows_that_it_reads(filled: Path, pattern: str, offset: int) -> None:
     """A hit whose vectors are not the ones that were written is an error, and not a wrong answer."""
     with open_reader(filled) as reader:
@@ -276,5 +276,5 @@ def test_a_thousand_flips(filled: Path) -> None:
         if not as_before:
             assert verify(filled), f"seed {seed}: bit {bit} of {file.name}"
         for name, content in sound.items():
-            if name == file or name.suffix not in (".f16", ".u4", ".i32"):
+            if name == file or name.suffix not in (".f16", ".u3", ".i32"):
                 name.write_bytes(content)

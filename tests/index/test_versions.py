@@ -24,7 +24,7 @@ def filled(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("version", [1, 2, 99])
+@pytest.mark.parametrize("version", [1, 2, 3, 99])
 def test_another_version_is_refused(filled: Path, version: int) -> None:
     """Reader, writer and verify name both versions and the command; nothing is changed."""
     set_version(filled, version)
@@ -32,13 +32,13 @@ def test_another_version_is_refused(filled: Path, version: int) -> None:
     for attempt in (open_reader, verify, lambda place: open_writer(place, MANIFEST)):
         with pytest.raises(
             FingerprintError,
-            match=rf"schema_version {version}, this program reads 3\. Run: ragsearch ingest --rebuild",
+            match=rf"schema_version {version}, this program reads 4\. Run: ragsearch ingest --rebuild",
         ):
             attempt(filled)
     assert {file.name: file.read_bytes() for file in filled.glob("*-0*")} == before
 
 
-@pytest.mark.parametrize("version", [1, 2, 99])
+@pytest.mark.parametrize("version", [1, 2, 3, 99])
 def test_a_rebuild_keeps_roots_and_base(filled: Path, version: int) -> None:
     """A rebuild starts from the folders that the refused index was made from."""
     with open_reader(filled) as reader:
@@ -51,13 +51,13 @@ def test_a_rebuild_keeps_roots_and_base(filled: Path, version: int) -> None:
 
 
 def test_segments_of_an_older_form_are_refused(filled: Path) -> None:
-    """Token vectors of one byte a dimension (until November 2026) stay, and a rebuild removes them."""
-    tokens, older = filled / "tokens-000001.u4", filled / "tokens-000001.i8"
+    """Token vectors of four bits a dimension (until December 2026) stay, and a rebuild removes them."""
+    tokens, older = filled / "tokens-000001.u3", filled / "tokens-000001.u4"
     content = tokens.rename(older).read_bytes()
     with sqlite3.connect(filled / "meta.db") as database:
         database.execute("UPDATE segments SET name = ? WHERE kind = 'tokens'", (older.name,))
     for attempt in (open_reader, verify, lambda place: open_writer(place, MANIFEST)):
-        with pytest.raises(FingerprintError, match=r"older form, tokens-000001\.i8\. Run: ragsearch ingest --rebuild"):
+        with pytest.raises(FingerprintError, match=r"older form, tokens-000001\.u4\. Run: ragsearch ingest --rebuild"):
             attempt(filled)
     assert older.read_bytes() == content
     open_writer(filled, MANIFEST, rebuild=True).close()

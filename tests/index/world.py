@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.index import FileState, IndexManifest, IndexReader, IndexWriter
 from rag_search.records import Chunk, Document, Encoded, FloatMatrix, TokenVectors
 
-DIM, TOKEN_DIM = 16, 4
+DIM, TOKEN_DIM = 16, 8
 MANIFEST = IndexManifest("fake", "f" * 64, DIM, TOKEN_DIM, "1")
 
 
@@ -24,7 +25,8 @@ def encode(passages: Sequence[str]) -> Encoded:
     made = [_random(passage) for passage in passages]
     if not made:
         return Encoded(
-            np.empty((0, DIM), np.float32), TokenVectors(np.empty((0, TOKEN_DIM // 2), np.uint8), np.empty(0, int))
+            np.empty((0, DIM), np.float32),
+            TokenVectors(np.empty((0, packed_bytes(TOKEN_DIM)), np.uint8), np.empty(0, int)),
         )
     lengths = np.array([len(tokens) for _, tokens in made], np.int64)
     tokens = TokenVectors(np.concatenate([t for _, t in made]), lengths, 3 * lengths + 1)
@@ -34,7 +36,7 @@ def encode(passages: Sequence[str]) -> Encoded:
 def _random(passage: str) -> tuple[Any, Any]:
     random = np.random.default_rng(list(hashlib.sha256(passage.encode()).digest()))
     vector = random.standard_normal(DIM).astype(np.float32)
-    tokens = random.integers(0, 256, (int(random.integers(0, 5)), TOKEN_DIM // 2)).astype(np.uint8)
+    tokens = random.integers(0, 256, (int(random.integers(0, 5)), packed_bytes(TOKEN_DIM))).astype(np.uint8)
     return vector / np.linalg.norm(vector), tokens
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rag_search.embed.token_quantizer import CODEBOOK, dequantize, quantize, rotate
+from rag_search.embed.token_quantizer import dequantize, packed_bytes, quantize, rotate
 from rag_search.errors import EngineError
 from rag_search.records import (
     Chunk,
@@ -31,8 +31,6 @@ from rag_search.rerank.pieces import cut_passages
 
 DIM = 16
 AXES = rotate(np.eye(DIM, dtype=np.float32))
-# of the length of an axis, in four bits; every component is 1 or -1 deviations
-KEPT = float(CODEBOOK[CODEBOOK > 0.9][0])
 CALIBRATION = Calibration(
     late=6.0, dense=2.0, lexical=1.0, length=-0.5, untranslated=0.75, edition=4.0, translation=0.7,
     slope=0.5, rivals=0.25, typical=3.0, bias=-1.0, threshold=0.3,
@@ -150,9 +148,9 @@ def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> No
     hits = [hit(0.5, 10.0, path="a.md"), hit(0.9, None, path="b.md"), hit(None, 5.0, path="c.md")]
     scores = reranker.score_token_vectors(encoded("a bb"), hits, tokens)  # the query is the axes 1 and 2
     blends = [
-        6 * KEPT + 2 * 0.5 + 1.0 - 0.5 * math.log(64),
+        6 + 2 * 0.5 + 1.0 - 0.5 * math.log(64),
         6 * 0.0 + 2 * 0.9 - 0.5 * math.log(64),
-        6 * KEPT / 2 + 2 * 0.5 + 0.5 - 0.5 * math.log(64),  # without a dense score it counts as the lowest known one
+        6 / 2 + 2 * 0.5 + 0.5 - 0.5 * math.log(64),  # without a dense score it counts as the lowest known one
     ]
     level = (blends[1] + blends[2] + 8 * 3.0) / 10  # two rivals, eight stand-ins
     expected = [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends]
@@ -162,14 +160,14 @@ def test_probabilities_of_stored_tokens(reranker: LateInteractionReranker) -> No
 
 def test_probabilities_of_texts(reranker: LateInteractionReranker) -> None:
     scores = reranker.score("a bb", ["a bb", "ccc", "bb ccc"])
-    blends = [x - 0.5 * math.log(64) for x in (6 * KEPT + 2, 0, 3 * KEPT + 2 * 0.5)]
+    blends = [x - 0.5 * math.log(64) for x in (6 + 2, 0, 3 + 2 * 0.5)]
     level = (blends[1] + blends[2] + 8 * 3.0) / 10
     np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
 
 
 def test_a_passage_in_another_script_is_weighed(reranker: LateInteractionReranker) -> None:
     scores = reranker.score("a bb", ["中文字", "a bb"])  # the axis 3; the axes 1 and 2
-    blends = [0.75 - 0.5 * math.log(64), 6 * KEPT + 2 - 0.5 * math.log(64)]
+    blends = [0.75 - 0.5 * math.log(64), 6 + 2 - 0.5 * math.log(64)]
     level = (blends[0] + 9 * 3.0) / 10
     np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
 
@@ -242,7 +240,7 @@ def test_a_term_of_a_longer_question_is_one_hint(strengths: list[float], hint: f
 
 
 def test_nothing_to_score(reranker: LateInteractionReranker) -> None:
-    nothing = TokenVectors(np.empty((0, DIM // 2), np.uint8), np.empty(0, np.int64))
+    nothing = TokenVectors(np.empty((0, packed_bytes(DIM)), np.uint8), np.empty(0, np.int64))
     assert reranker.score_token_vectors(encoded("a"), [], nothing).shape == (0,)
     assert reranker.score("a", []).shape == (0,)
 

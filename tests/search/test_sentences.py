@@ -32,7 +32,7 @@ def test_rare_words_choose_the_sentence(question: str, sentence: str, line: int)
 
 def test_token_vectors_choose_the_sentence() -> None:
     """Without a shared word the place of the nearest token vectors decides."""
-    axes = rotate(np.eye(4, dtype=np.float32))
+    axes = rotate(np.eye(8, dtype=np.float32))
     rows = axes[[0, 0, 0, 1, 1, 1, 1, 2, 3, 3, 3, 3]]
     tokens = TokenVectors(quantize(rows), np.array([len(rows)]))
     best = best_sentence(hit(), EncodedQuery("q", axes[3], axes[[3]]), "q", tokens, {})

@@ -169,8 +169,8 @@ def test_rebuild_keeps_the_roots_only(store: StoreUnderTest) -> None:
 def test_another_manifest_is_refused(store: StoreUnderTest) -> None:
     fill(store, A)
     for other in (
-        IndexManifest("other", "0" * 64, 16, 4, "1"),
-        IndexManifest(MANIFEST.embedder_name, MANIFEST.embedder_fingerprint, 8, 4, "1"),
+        IndexManifest("other", "0" * 64, 16, 8, "1"),
+        IndexManifest(MANIFEST.embedder_name, MANIFEST.embedder_fingerprint, 8, 8, "1"),
     ):
         with pytest.raises(FingerprintError):
             store.writer(other)

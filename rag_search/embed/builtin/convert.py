@@ -23,7 +23,7 @@ from rag_search.embed.builtin.weights import FILE_SHA256, E5File, verify_weights
 from rag_search.errors import EngineError
 from rag_search.runtime.files import require_own
 
-RECIPE = "5 int8, tokens pooled 4:1"  # raise it whenever a change of graph, prefixes or pooling changes a vector
+RECIPE = "6 int8, tokens pooled 3:1"  # raise it whenever a change of graph, prefixes or pooling changes a vector
 FORM = 4  # raise it when the files change but no vector does: they are made again, and indexes stay valid
 GRAPH = "encoder.onnx"
 DATA = "encoder.bin"  # its weights, which ONNX Runtime maps instead of copying them

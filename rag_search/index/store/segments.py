@@ -15,7 +15,7 @@ from rag_search.errors import IndexCorruptError
 from rag_search.index.store.disk import DISK, Disk, write_all
 from rag_search.index.store.layout import REBUILD
 
-_SUFFIXES = {"vectors": "f16", "tokens": "u4", "lengths": "i32"}
+_SUFFIXES = {"vectors": "f16", "tokens": "u3", "lengths": "i32"}
 _TYPES: dict[str, np.dtype[Any]] = {
     "vectors": np.dtype("<f2"),
     "tokens": np.dtype("u1"),  # two dimensions a byte

@@ -13,7 +13,7 @@ from rag_search.index.reader import IndexReader
 from rag_search.index.store import state
 from rag_search.index.store.database import connect, has_store, identity_of, replaced, store_errors, value_errors
 from rag_search.index.store.disk import DISK, Disk
-from rag_search.index.store.layout import REBUILD, IndexManifest, no_index
+from rag_search.index.store.layout import DATABASE, REBUILD, IndexManifest, no_index
 
 if TYPE_CHECKING:
     from rag_search.index.store.lock import WriterLock
@@ -30,7 +30,7 @@ def open_reader(path: Path, *, vectors: DerivedIndex | None = None) -> IndexRead
     """
     for _ in range(_OPEN_ATTEMPTS):
         with store_errors(path), value_errors(path):
-            identity = identity_of(path)
+            identity, stamp = identity_of(path), _stamp_of(path)
             if identity is None:
                 raise no_index(path)
             try:
@@ -38,10 +38,22 @@ def open_reader(path: Path, *, vectors: DerivedIndex | None = None) -> IndexRead
             except FileNotFoundError as error:  # compacted away since meta.db was read: read it again
                 missing = error
             except (sqlite3.Error, IndexStoreError):
-                if identity_of(path) == identity:
+                if _stamp_of(path) == stamp:
                     raise
                 missing = replaced(path)  # by a rebuild, and SQLite met files of both
     raise IndexCorruptError(f"{missing.filename} is missing.", remedy=REBUILD) from missing
+
+
+def _stamp_of(folder: Path) -> tuple[int, int] | None:
+    """Return inode and time of change of meta.db; None without it.
+
+    A file system gives the inode of a removed file to the next one, so the second rebuild may get that of the first.
+    """
+    try:
+        info = (folder / DATABASE).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (info.st_ino, info.st_ctime_ns)
 
 
 def open_writer(

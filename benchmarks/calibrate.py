@@ -103,11 +103,14 @@ def main() -> None:
         raise SystemExit("only the builtin engine is calibrated here")
     found: dict[str, list[Candidates]] = {}
     without: dict[str, list[Candidates]] = {}
-    for wanted in arguments.sets:
+    for wanted in (*arguments.sets, *arguments.blend_only):
         found[wanted], without[wanted] = candidates_of(wanted, config, embedder)
         print(f"{wanted}: {len(found[wanted])} questions", flush=True)
     translation, weights = fit_blend(found)
-    calibration = calibrate(translation, weights, found, without)
+    with_answer, no_answer = (
+        {wanted: some[wanted] for wanted in some if wanted not in arguments.blend_only} for some in (found, without)
+    )
+    calibration = calibrate(translation, weights, with_answer, no_answer)
     report = describe(calibration, found, without)
     print(json.dumps(report, indent=2, ensure_ascii=False))
     if arguments.write:
@@ -320,7 +323,10 @@ def write(model: str, fingerprint: str, calibration: Calibration, report: Mappin
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="+", metavar="FOLDER:QRELS[:QUESTIONS]")
+    parser.add_argument("sets", nargs="*", metavar="FOLDER:QRELS[:QUESTIONS]")
+    parser.add_argument(
+        "--blend-only", nargs="+", default=[], metavar="SET", help="sets on a subject, whose passages do not answer"
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="a packaged network, or the path of an .npz file")
     parser.add_argument("--write", action="store_true", help="store the result beside the reranker")
     return parser.parse_args()

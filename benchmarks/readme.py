@@ -132,10 +132,11 @@ def _dev_sets(quality: Any) -> Iterator[str]:
     """Yield what each stage is worth on the dev sets."""
     if quality is None:
         return
-    yield "What each stage is worth on larger dev sets, over all of their documents; (reduced): over those that"
-    yield "`python -m benchmarks.reduced` keeps, on which the weights of the reranker were fitted. By kind and"
-    yield "language: [quality](benchmarks/results/quality.md). What typing correction, exact evidence, names,"
-    yield "instructions and spreading win or cost: [behaviours](benchmarks/results/behaviours.md)."
+    yield "What each stage is worth on larger dev sets, over all of their documents. The weights of the reranker were"
+    yield "fitted on their questions, of xquad on a third and of scifact on other ones. By kind and language:"
+    yield "[quality](benchmarks/results/quality.md). What pooling token vectors costs:"
+    yield "[pooling](benchmarks/results/pooling.md). What typing correction, exact evidence, names, instructions and"
+    yield "spreading win or cost: [behaviours](benchmarks/results/behaviours.md)."
     yield ""
     yield from table(quality["sets"])
     yield ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_search.errors import IndexCorruptError, IndexLockedError, IndexMissingError, IndexStoreError
+from rag_search.errors import IndexCorruptError, IndexLockedError, IndexMissingError, IndexStoreError, InputError
 from rag_search.index import open_reader, open_writer, verify
 from rag_search.index.dense.faiss_file import FaissFile
 from rag_search.index.store.packing import pack, unpack
@@ -273,6 +273,8 @@ def test_a_thousand_flips(filled: Path) -> None:
             as_before = _answers(filled) == expected
         except IndexStoreError:
             as_before = True
+        except InputError:  # a document without its path is not found; that alone is no refusal of the index
+            as_before = False
         if not as_before:
             assert verify(filled), f"seed {seed}: bit {bit} of {file.name}"
         for name, content in sound.items():

@@ -323,7 +323,7 @@ def write(model: str, fingerprint: str, calibration: Calibration, report: Mappin
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="*", metavar="FOLDER:QRELS[:QUESTIONS]")
+    parser.add_argument("sets", nargs="+", metavar="FOLDER:QRELS[:QUESTIONS]")
     parser.add_argument(
         "--blend-only", nargs="+", default=[], metavar="SET", help="sets on a subject, whose passages do not answer"
     )

@@ -101,7 +101,7 @@ def _read(name: str) -> Any:
 def _corpus(report: dict[str, Any]) -> Iterator[str]:
     """Yield the table of `make evaluate`: dense first, reranked last."""
     yield f"`make evaluate`: the {report['queries']} answerable test questions of the bundled corpus (Chinese, English,"
-    yield "cross-lingual, colloquial, mistyped, ...), on which nothing was tuned:"
+    yield "cross-lingual, colloquial, mistyped, ...), on which no ranking was tuned:"
     yield ""
     yield "| method | Top-1 hit rate | 95 % interval | nDCG@10 | R@50 | mean response time |"
     yield "|---|---:|---|---:|---:|---:|"

@@ -118,8 +118,10 @@ def stdout_console() -> Console:
 
 def stdout_is_terminal() -> bool:
     """Return whether stdout counts as a terminal for rich; for a plain pipe without importing it (20 ms of a query)."""
-    pipe = SERVED.get() is None and sys.stdout is not None and not sys.stdout.isatty()
-    return not (pipe and not any(map(os.environ.get, _FORCED_TERMINAL))) and stdout_console().is_terminal
+    is_forced = any(map(os.environ.get, _FORCED_TERMINAL))
+    if SERVED.get() is None and not is_forced and sys.stdout is not None and not sys.stdout.isatty():
+        return False
+    return stdout_console().is_terminal
 
 
 def stderr_console() -> Console:

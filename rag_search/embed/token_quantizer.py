@@ -2,10 +2,9 @@
 
 The components of a rotated unit vector of d dimensions follow nearly a normal distribution of variance 1/d, whatever
 the text. So one table of eight levels, the one of least error for that distribution (Max, Quantizing for Minimum
-Distortion, 1960), serves every dimension. Their lengths are made one again when they are
-read: a rounded vector is up to a tenth too long or short, which would count most in the best matches.
-Three bits with three tokens in one vector take the bytes of four bits with four tokens, and rank better: see
-benchmarks/results/pooling.md.
+Distortion, 1960), serves every dimension. Vectors are made unit again when they are read: rounding makes them some
+hundredths too long or short, which would count most in the best matches. Three bits with three tokens in one vector
+take the bytes of four bits with four tokens, and rank better: see training/MODEL_CARD.md.
 """
 
 from __future__ import annotations

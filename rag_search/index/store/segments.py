@@ -18,7 +18,7 @@ from rag_search.index.store.layout import REBUILD
 _SUFFIXES = {"vectors": "f16", "tokens": "u3", "lengths": "i32"}
 _TYPES: dict[str, np.dtype[Any]] = {
     "vectors": np.dtype("<f2"),
-    "tokens": np.dtype("u1"),  # two dimensions a byte
+    "tokens": np.dtype("u1"),  # three bits a dimension
     "lengths": np.dtype("<i4"),
 }
 

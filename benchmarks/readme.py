@@ -167,8 +167,8 @@ def _peers(quality: Any, speed: Any) -> Iterator[str]:
                 + " |"
             )
     yield ""
-    where = speed["where"]
-    yield f"Speed: {where['cpu']}, {where['threads']} threads, the zero-shot weights for all; ours with token vectors,"
+    machines = dict.fromkeys(f"{tool['where']['cpu']}, {tool['where']['threads']} threads" for tool in tools.values())
+    yield f"Speed: {'; '.join(machines)}, the zero-shot weights for all; ours with token vectors,"
     times = [tool["ours"]["index_mb"] / tool["peer"]["index_mb"] for tool in tools.values()]
     yield f"BM25 and reranking, theirs dense only. Our index is {min(times):.1f} to {max(times):.1f} times as large,"
     yield "for the token vectors. Our cold query is told model, cache and index there, and checks these settings; the"

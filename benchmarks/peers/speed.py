@@ -6,7 +6,7 @@
 Every tool embeds the very passages that ragsearch makes of `corpus/` with multilingual-e5-small, which it loads and
 runs itself; ragsearch reads and cuts the files as well and makes token vectors and BM25 too. Each peer is measured in
 turn with ragsearch, so a machine whose speed drifts is fair to both. Writes results/peers_speed.json and .md; with
---only, the columns of the other tools stay as they are in the JSON.
+--only, the columns of the other tools stay as they are in the JSON, with the conditions that they were measured in.
 
 ingest      DOCUMENTS files, with the model loaded, to an index on disk; tokens are those of the passages
 cold query  a new process that answers one question over the whole corpus, by the clock
@@ -96,11 +96,14 @@ def main() -> None:
     prepared = prepare(arguments.work / f"speed-{_corpus_hash()}")
     for name in arguments.only:
         print(name, file=sys.stderr, flush=True)
-        build_peer(TOOLS[name], arguments.envs, prepared)
-        if not arguments.prepare:
-            results["tools"][name] = measure(TOOLS[name], arguments.envs, prepared)
-            results["where"] = _where(prepared)
-            stored.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        if arguments.prepare:
+            try:
+                build_peer(TOOLS[name], arguments.envs, prepared)
+            except NotRun as error:
+                print(f"not run: {error}", file=sys.stderr)
+            continue
+        results["tools"][name] = {**measure(TOOLS[name], arguments.envs, prepared), "where": _where(prepared)}
+        stored.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", "utf-8")
     if not arguments.prepare:
         write_report(arguments.out, results)
 
@@ -145,7 +148,11 @@ def _corpus_hash() -> str:
 
 
 def build_peer(tool: Tool, envs: Path, prepared: Prepared) -> None:
-    """Build the peer's index of the whole corpus from our vectors; only its size and queries are measured."""
+    """Build the peer's index of the whole corpus from our vectors; only its size and queries are measured.
+
+    Raises:
+        NotRun: the tool cannot run.
+    """
     folder = prepared.work / "peers" / tool.module
     if folder.exists():
         return
@@ -163,6 +170,7 @@ def build_peer(tool: Tool, envs: Path, prepared: Prepared) -> None:
 def measure(tool: Tool, envs: Path, prepared: Prepared) -> dict[str, Any]:
     """Measure one peer and ours in turn; {"not_run": reason} for a tool that fails."""
     try:
+        build_peer(tool, envs, prepared)
         if tool.onnx:
             ensure_onnx(prepared.model, envs)
         ours, peer = _ingests(tool, envs, prepared)

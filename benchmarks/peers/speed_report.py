@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,27 @@ def write_report(out: Path, results: Mapping[str, Any]) -> None:
 
 def _lines(results: Mapping[str, Any]) -> Iterator[str]:
     tools = [tool for tool in results["tools"].values() if "not_run" not in tool]
-    where = ", ".join(f"{key} {value}" for key, value in results["where"].items())
-    yield from ("# Speed beside other tools", "", f"`python -m benchmarks.peers.speed --envs DIR`, {where}.", "")
+    shared = _common_conditions(tools)
+    where = ", ".join(["`python -m benchmarks.peers.speed --envs DIR`", *(f"{k} {v}" for k, v in shared.items())])
+    yield from ("# Speed beside other tools", "", f"{where}.", "")
     yield "| | " + " | ".join(tool["name"] for tool in tools) + " |"
     yield "|---|" + "---|" * len(tools)
+    for key in dict.fromkeys(key for tool in tools for key in tool["where"] if key not in shared):
+        yield f"| {key} | " + " | ".join(str(tool["where"].get(key, "")) for tool in tools) + " |"
     for name, (figure, form, higher) in ROWS.items():
         yield f"| {name} | " + " | ".join(_cell(tool, figure, form, higher=higher) for tool in tools) + " |"
     yield ""
     yield from (f"- {t['name']}: not run: {t['not_run']}" for t in results["tools"].values() if "not_run" in t)
     yield from ("", NOTE)
+
+
+def _common_conditions(tools: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the conditions that all tools were measured in."""
+    shared: dict[str, Any] = {}
+    for number, tool in enumerate(tools):
+        where = tool["where"]
+        shared = {k: v for k, v in shared.items() if where.get(k) == v} if number else dict(where)
+    return shared
 
 
 def _cell(tool: Mapping[str, Any], figure: Figure, form: str, *, higher: bool) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.peers import data, quality, quality_report, setup, speed
+from benchmarks.peers import data, quality, quality_report, setup, speed, speed_report
 from benchmarks.peers.protocol import documents_of, shared_vectors
 from benchmarks.peers.vectors import served
 from rag_search.evaluation.dataset import load_dataset
@@ -107,3 +107,37 @@ def test_every_tool_has_a_module_and_pinned_versions() -> None:
         lines = (SYSTEMS.parent / f"requirements-{tool.environment}.txt").read_text("utf-8").splitlines()
         assert lines
         assert all("==" in line for line in lines)
+
+
+def _measured(name: str, **where: object) -> dict[str, object]:
+    side = {
+        "documents_per_s": 1.0, "tokens_per_s": 2.0, "ingest_process_s": 3.0, "ingest_mb": 4.0, "cold_ms": 5.0,
+        "cold_mb": 6.0, "warm": {"p50_ms": 7.0, "p95_ms": 8.0}, "warm_mb": 9.0, "warm_resident_mb": 10.0,
+        "index_mb": 11.0, "bytes_a_passage": 12.0,
+    }  # fmt: skip
+    return {"name": name, "ours": side, "peer": side, "where": where}
+
+
+def test_each_column_has_its_own_conditions(tmp_path: Path) -> None:
+    """A run of one column leaves the others the date and the machine that they were measured on."""
+    tools = {
+        "a": _measured("A", date="2026-01-01", cpu="x"),
+        "b": {"name": "B", "not_run": "no wheel", "where": {"date": "2026-02-02", "cpu": "y"}},
+        "c": _measured("C", date="2026-03-03", cpu="x"),
+    }
+    speed_report.write_report(tmp_path, {"tools": tools})
+    lines = (tmp_path / "peers_speed.md").read_text("utf-8").split("\n")
+    assert lines[2] == "`python -m benchmarks.peers.speed --envs DIR`, cpu x."
+    assert "| date | 2026-01-01 | 2026-03-03 |" in lines
+    assert "- B: not run: no wheel" in lines
+
+
+def test_a_peer_that_cannot_be_built_is_not_run(tmp_path: Path) -> None:
+    """A tool without an environment costs its own column, not the run."""
+    prepared = speed.Prepared(
+        work=tmp_path, passages={"a#0": "text"}, sample={}, sample_docs=tmp_path, sample_tokens=0,
+        vectors={"text": np.ones(2, np.float32)}, questions={}, model=tmp_path, index=tmp_path, cache=tmp_path,
+    )  # fmt: skip
+    outcome = speed.measure(speed.TOOLS["sbert"], tmp_path / "envs", prepared)
+    assert outcome["name"] == "sentence-transformers + FAISS"
+    assert "its environment is missing" in outcome["not_run"]

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from rag_search import searching
+from rag_search.errors import RagSearchError
 from rag_search.records import SearchOptions
 from tests.support.machine import facts, line, timed_in_turn
 
@@ -30,11 +31,21 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Measure and write the table."""
+    """Measure and write the table. Ends with a message where the working folder has no index that can be asked."""
+    _require_index()
     rows = {name: _summary(times) for name, times in timed_in_turn(COMMANDS, REPEATS).items()}
     rows["library query, warm, reranked"] = _summary(_warm_queries(SearchOptions()))
     rows["library query, warm, not reranked"] = _summary(_warm_queries(SearchOptions(system="hybrid")))
     _write(rows)
+
+
+def _require_index() -> None:
+    """End the program unless the index of the working folder answers."""
+    try:
+        with searching() as searcher:
+            searcher.search(QUESTION)
+    except RagSearchError as error:
+        raise SystemExit(f"{error.message} Run: make demo") from error
 
 
 def _warm_queries(options: SearchOptions) -> list[float]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from benchmarks import quality
+from tests.support.onnx_models import make_reader
 
 PASSAGES = {
     "redis": "Redis closes a connection that was idle for longer than `timeout` seconds.",
@@ -22,7 +24,11 @@ QUESTIONS = {
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, object]]:
-    root = tmp_path_factory.mktemp("sets") / "small"
+    return quality.measure(f"{small_set(tmp_path_factory.mktemp('sets'))}:test", limit=None)
+
+
+def small_set(folder: Path) -> Path:
+    root = folder / "small"
     (root / "qrels").mkdir(parents=True)
     corpus = [json.dumps({"_id": name, "title": name, "text": text}) for name, text in PASSAGES.items()]
     (root / "corpus.jsonl").write_text("\n".join(corpus), "utf-8")
@@ -30,7 +36,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, o
     (root / "queries.jsonl").write_text("\n".join(asked), "utf-8")
     judged = [f"{name}\t{document}\t1" for name, (_, document, _) in QUESTIONS.items()]
     (root / "qrels" / "test.tsv").write_text("\n".join(judged), "utf-8")
-    return quality.measure(f"{root}:test", limit=None)
+    return root
 
 
 def test_figures_are_those_of_the_known_answers(measured: tuple[str, dict[str, object]]) -> None:
@@ -54,3 +60,16 @@ def test_table_has_the_mean_of_the_sets(
     assert any(line.startswith(f"| mean of the sets | 3 | {top1} | | +0.000 | ") for line in table)
     assert "| howto | 2 | 0.500 | 0.500 | 0.500 | 0.500 |" in table
     assert not any(line.startswith("| symptom |") for line in table)
+
+
+def test_reader_is_compared_with_rerank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that counts shared words keeps the two right answers, and cannot read the Chinese question."""
+    monkeypatch.setenv("RAGSEARCH_RERANKER__CHECK", "false")  # it knows a dozen words
+    reader = make_reader(tmp_path / "word-counter")
+    name, row = quality.measure(f"{small_set(tmp_path)}:test", limit=None, reader=str(reader))
+    found = row["reader"]
+    assert (found["model"], found["wins"], found["losses"]) == ("word-counter", 0, 0)
+    assert found["top1"] == pytest.approx(2 / 3)
+    assert found["cpu_ms"] > 0
+    table = list(quality.lines({"sets": {name: row | {"facts": {"command": "c", "cpu": "a processor"}}}}))
+    assert any(line.startswith("| small | word-counter | 0.667 | 0.667 | +0.000 ") for line in table)

@@ -6,9 +6,9 @@ import os
 import stat
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 from rag_search.documents.formats import FORMATS, OFFICE_SUFFIXES
 from rag_search.documents.found import SkippedPath, SourceFile
@@ -20,8 +20,7 @@ NAMED_SUFFIXES = frozenset(FORMATS)
 SUFFIXES = NAMED_SUFFIXES - {".txt"}  # only when it is named: folders are full of robots.txt and LICENSE.txt
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """An absolute path to visit, and the ignore rules of its folder."""
 
     place: str
@@ -68,7 +67,7 @@ class _Walk:
         self.on_problem, self.selection, self.unread = on_problem, selection, unread
         self._base = str(base)
         self._above = self._base.rstrip("/") + "/"
-        self.seen: set[tuple[int, int] | str] = set()
+        self.seen: set[int | str] = set()  # one number a file: a third of the memory of a pair
         self.links: deque[_Entry] = deque()
         self._allowed: list[Path] = []  # where links may lead: the roots and their Git work trees
 
@@ -174,7 +173,7 @@ class _Walk:
             return None
         if not stat.S_ISREG(info.st_mode):
             self._report(place, "is not a regular file", failed=True)
-        elif not _is_unicode(place):
+        elif not (place.isascii() or _is_unicode(place)):
             self._report(place, "has a name that is not UTF-8", failed=True)
         elif self._is_new(place, info):
             return SourceFile(self._stored(place), place, info.st_size, info.st_mtime_ns)
@@ -182,7 +181,7 @@ class _Walk:
 
     def _is_new(self, place: str, info: os.stat_result) -> bool:
         """Return whether this is the first visit under any name. Some file systems have no inode numbers."""
-        identity = (info.st_dev, info.st_ino) if info.st_ino else place
+        identity = info.st_dev << 64 | info.st_ino if info.st_ino else place
         if identity in self.seen:
             return False
         self.seen.add(identity)

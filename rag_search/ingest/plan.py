@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from rag_search.documents import SkippedPath, SourceFile, walk
@@ -18,6 +21,23 @@ from rag_search.runtime.files import open_regular
 Known = Iterable[tuple[str, FileState]]  # sorted by path, as a store's `files` gives them
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep Python's garbage collector from looking at the objects of a hundred thousand files again and again.
+
+    That takes a fifth of the time and frees nothing: the objects refer to names and numbers only.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@_collector_paused()
 def plan_sync(
     known: Known,
     roots: Sequence[Path],
@@ -45,7 +65,7 @@ def plan_sync(
     for source in files:
         sources.append(source)
         on_found(len(sources))
-    sources.sort(key=lambda source: source.path)
+    sources.sort(key=attrgetter("path"))
     if not sources and not options.allow_empty:
         raise _nothing_found(roots, problems, sum(1 for _ in known))
     empty = [] if options.allow_empty else _without_sources(sources, problems, roots, base)
@@ -77,7 +97,7 @@ def outdated(known: Known, chunking: str | None, options: IngestOptions) -> Know
     """Return `known`, all OUTDATED unless `chunking`, the rules recorded in the index, are those of the options."""
     if (chunking or LEGACY_CHUNKING) == options.chunking:
         return known
-    return ((path, replace(state, size=OUTDATED)) for path, state in known)
+    return ((path, state._replace(size=OUTDATED)) for path, state in known)
 
 
 def _merge(sources: Sequence[SourceFile], known: Known) -> Iterator[tuple[str, SourceFile | None, FileState | None]]:

@@ -14,6 +14,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rag_search.errors import FingerprintError, IndexMissingError
 
@@ -74,9 +75,8 @@ class IndexManifest:
                 raise FingerprintError(f"{path} was made with {part} {here}, not {there}.", remedy=REBUILD)
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
-    """A file when it was ingested.
+class FileState(NamedTuple):
+    """A file when it was ingested. A tuple, as a sync reads one for each file.
 
     size: in bytes; OUTDATED for a file that was chunked by other rules than the present ones. content_hash: SHA-256,
     hexadecimal.

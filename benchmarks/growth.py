@@ -88,7 +88,7 @@ def stored(arguments: argparse.Namespace) -> Figures:
     figures = {
         "store_s": seconds, "maintain_s": maintain,
         "store_peak_mb": machine.memory_mb()["peak"], "disk_mb": sum(files.values()),
-        **{f"disk_{kind}_mb": files[kind] for kind in ("db", "f16", "u4", "i32", "faiss") if kind in files},
+        **{f"disk_{kind}_mb": files[kind] for kind in ("db", "f16", "u3", "i32", "faiss", "bm25") if kind in files},
     }  # fmt: skip
     known.write_text(json.dumps(figures))
     return figures
@@ -179,7 +179,7 @@ def as_markdown(stored: dict[str, Any]) -> str:
     head = f"| figure | {' | '.join(f'{size:,}' for size in sizes)} | grows by, last step |"
     chunks = (
         f"Chunks: {synthetic.CHUNKS_PER_DOCUMENT} a document, {synthetic.TERMS_PER_CHUNK} terms and "
-        f"{synthetic.TOKEN_ROWS} token vectors each."
+        f"{synthetic.TOKENS} tokens each, pooled to {synthetic.TOKEN_ROWS} vectors."
     )
     lines = ["# Growth", "", machine.line(stored["facts"]), "", chunks, "", "![growth](growth.svg)", "", head]
     return "\n".join([*lines, "|---|" + "---:|" * (len(sizes) + 1), *rows, ""])

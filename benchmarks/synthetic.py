@@ -20,6 +20,7 @@ import numpy as np
 
 from rag_search.embed.base import Embedder
 from rag_search.embed.builtin.network import TOKEN_DIM
+from rag_search.embed.token_pooling import FACTOR
 from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.index import FileState, IndexWriter
 from rag_search.ingest.prepare import GROUP_CHUNKS
@@ -29,7 +30,8 @@ from rag_search.text.terms import terms
 SEEDS, QUESTIONS = 1900, 200
 QUESTION_CHARS = 60
 CHUNKS_PER_DOCUMENT, TERMS_PER_CHUNK = 8, 80
-TOKEN_ROWS = 32  # of a chunk; real ones have about 40 after pooling
+TOKENS = 32  # of a chunk; real ones have about 160
+TOKEN_ROWS = -(-TOKENS // FACTOR)
 MTIME_NS = 1_700_000_000 * 10**9
 
 Part = tuple[Document, list[Chunk], Encoded, list[str]]
@@ -115,7 +117,8 @@ def _line(random: np.random.Generator, own: Sequence[str], everything: np.ndarra
 def _tokens(random: np.random.Generator, pool: np.ndarray[Any, Any]) -> TokenVectors:
     starts = random.integers(0, len(pool) - TOKEN_ROWS, CHUNKS_PER_DOCUMENT)
     parts = np.concatenate([pool[start : start + TOKEN_ROWS] for start in starts])
-    return TokenVectors(parts, np.full(CHUNKS_PER_DOCUMENT, TOKEN_ROWS, np.int64))
+    lengths, counts = (np.full(CHUNKS_PER_DOCUMENT, number, np.int64) for number in (TOKEN_ROWS, TOKENS))
+    return TokenVectors(parts, lengths, counts)
 
 
 def _passages(folder: Path) -> list[str]:

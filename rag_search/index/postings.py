@@ -2,8 +2,9 @@
 
     postings of every term -> dictionary of sorted terms -> footer
 
-The file covers the rows that the index had when it was built. Newer rows are counted from their stored terms, deleted
-ones are left out. A list with a wrong checksum is read from FTS5, and so are all of them without the file.
+The postings of a term are the gaps between its rows, and how often it is repeated in each of them. The file covers the
+rows that the index had when it was built. Newer rows are counted from their stored terms, deleted ones are left out. A
+list with a wrong checksum is read from FTS5, and so are all of them without the file.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ from rag_search.index.store.layout import DerivedFile
 from rag_search.index.store.packing import unpack
 
 MAX_NEWER = 1_000  # rows: counting them takes 40 ms, once for a reader
-MAGIC = b"ragpost1"
+MAGIC = b"ragpost2"  # 2 (December 2026): gaps between rows, in as few bytes as they need
 _FOLDS = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 FOOTER = struct.Struct("<8sQQQII")  # magic, terms, offset and size of the dictionary, its CRC-32, that of the footer
-DTYPES = ("<u8", "<u8", "<u4", "<u4", "u1")  # ends in the bytes of the terms, starts, counts, checksums, widths
+# ends in the bytes of the terms, starts, counts, checksums, bytes of a gap between rows, bytes of a repeat
+DTYPES = ("<u8", "<u8", "<u4", "<u4", "u1", "u1")
+WIDTHS = (0, 1, 2, 4)
 
 
 class Postings(Protocol):
@@ -153,7 +156,7 @@ class _File:
         for dtype in map(np.dtype, DTYPES):
             arrays.append(np.frombuffer(dictionary, dtype, terms, start))
             start += terms * dtype.itemsize
-        self._ends, self._starts, self.counts, self._checksums, self._widths = arrays
+        self._ends, self._starts, self.counts, self._checksums, self._gap_bytes, self._repeat_bytes = arrays
         self._terms = dictionary[start:]
 
     def find(self, term: str) -> int | None:
@@ -173,12 +176,18 @@ class _File:
 
     def read(self, place: int) -> tuple[Ids, NDArray[np.int64]] | None:
         """Return rows and frequencies of a term; None when they are not those that were written."""
-        start, count, width = int(self._starts[place]), int(self.counts[place]), int(self._widths[place])
-        data = memoryview(self._data)[start : start + count * (4 + width)]
+        start, count = int(self._starts[place]), int(self.counts[place])
+        gap_bytes, repeat_bytes = int(self._gap_bytes[place]), int(self._repeat_bytes[place])
+        data = memoryview(self._data)[start : start + count * (gap_bytes + repeat_bytes)]
         if zlib.crc32(data) != int(self._checksums[place]):
             return None
-        ids = np.frombuffer(data, "<u4", count).astype(np.int64)
-        return ids, np.frombuffer(data, f"<u{width}", count, 4 * count).astype(np.int64)
+        gaps = _unpacked(data[: count * gap_bytes], gap_bytes, count)
+        return np.cumsum(gaps, dtype=np.int64), _unpacked(data[count * gap_bytes :], repeat_bytes, count) + 1
+
+
+def _unpacked(data: memoryview, width: int, count: int) -> NDArray[np.int64]:
+    """Return numbers of `width` bytes each; 0: all are zero."""
+    return np.frombuffer(data, f"<u{width}").astype(np.int64) if width else np.zeros(count, np.int64)
 
 
 def open_postings(

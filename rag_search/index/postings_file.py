@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 import zlib
@@ -9,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rag_search.index.postings import DTYPES, FOOTER, MAGIC, MAX_NEWER, runs
+from rag_search.index.postings import DTYPES, FOOTER, MAGIC, MAX_NEWER, WIDTHS, runs
 from rag_search.index.store.derived import write_blocks
 from rag_search.index.store.disk import Disk
 from rag_search.index.store.layout import DerivedFile
@@ -22,7 +24,17 @@ def is_due(file: DerivedFile | None, folder: Path, *, rows: int) -> bool:
     """Return whether the index is large enough for the file, and it is absent or has fallen behind."""
     if rows < FILE_ROWS:
         return False
-    return file is None or not (folder / file.name).exists() or rows - file.rows > MAX_NEWER
+    return file is None or not _has_current_form(folder / file.name) or rows - file.rows > MAX_NEWER
+
+
+def _has_current_form(path: Path) -> bool:
+    """Return whether the file is there and ends as this version writes it."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-FOOTER.size, os.SEEK_END)
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 def build_postings(
@@ -35,22 +47,30 @@ def build_postings(
 def _blocks(database: sqlite3.Connection) -> Iterator[bytes]:
     """Yield the content of the file: posting lists, dictionary, footer."""
     terms: list[bytes] = []
-    facts: list[tuple[int, int, int, int]] = []
+    facts: list[tuple[int, int, int, int, int]] = []
     offset = 0
     for term, places in database.execute(
         "SELECT term, group_concat(doc) FROM lexical_places GROUP BY term ORDER BY term"
     ):
         ids, times = runs(places)
-        width = 1 if int(times.max()) < 256 else 4
-        block = ids.astype("<u4").tobytes() + times.astype(f"<u{width}").tobytes()
+        gaps, gap_bytes = _packed(np.diff(ids, prepend=0))
+        repeats, repeat_bytes = _packed(times - 1)
+        block = gaps + repeats
         terms.append(term.encode())
-        facts.append((offset, len(ids), zlib.crc32(block), width))
+        facts.append((offset, len(ids), zlib.crc32(block), gap_bytes, repeat_bytes))
         offset += len(block)
         yield block
-    columns = np.array(facts, np.uint64).reshape(-1, 4).T
+    columns = np.array(facts, np.uint64).reshape(-1, 5).T
     ends = np.cumsum([len(term) for term in terms], dtype=np.uint64)
     parts = [column.astype(dtype).tobytes() for column, dtype in zip((ends, *columns), DTYPES, strict=True)]
     dictionary = b"".join((*parts, *terms))
     yield dictionary
     footer = FOOTER.pack(MAGIC, len(terms), offset, len(dictionary), zlib.crc32(dictionary), 0)[:-4]
     yield footer + struct.pack("<I", zlib.crc32(footer))
+
+
+def _packed(numbers: NDArray[np.int64]) -> tuple[bytes, int]:
+    """Return numbers in as few bytes each as the largest needs, and how many: 0 where all are zero."""
+    largest = int(numbers.max())
+    width = next(width for width in WIDTHS if largest < 256**width)
+    return numbers.astype(f"<u{width}").tobytes() if width else b"", width

@@ -184,6 +184,30 @@ def test_an_empty_index(folder: Path) -> None:
     assert_equal(source, fts)
 
 
+def test_a_file_of_an_older_form_is_replaced(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FTS5 answers until the next ingest."""
+    monkeypatch.setattr(postings_file, "FILE_ROWS", 50)
+    file = next(filled.glob("postings-*"))
+    file.write_bytes(file.read_bytes().replace(postings.MAGIC, b"ragpost1"))
+    assert isinstance(sources(filled)[0], FtsPostings)
+    with open_writer(filled, MANIFEST) as writer:
+        writer.maintain()
+    source, fts = sources(filled)
+    assert isinstance(source, FilePostings)
+    assert_equal(source, fts)
+
+
+@pytest.mark.parametrize(
+    ("largest", "width"), [(0, 0), (1, 1), (255, 1), (256, 2), (65535, 2), (65536, 4), (2**32 - 1, 4)]
+)
+def test_numbers_take_as_few_bytes_as_the_largest(largest: int, width: int) -> None:
+    """Gaps between rows are those that were written, whatever the number of rows."""
+    numbers = np.array([0, largest, largest // 2], np.int64)
+    data, used = postings_file._packed(numbers)
+    assert (used, len(data)) == (width, 3 * width)
+    np.testing.assert_array_equal(postings._unpacked(memoryview(data), used, 3), numbers)
+
+
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 def test_every_call_may_fail(filled: Path, code: int) -> None:
     """Call after call is made to fail until the build gets through; the old file answers each time."""

@@ -14,6 +14,7 @@ import mmap
 import sqlite3
 import struct
 import zlib
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from rag_search.index.store.layout import DerivedFile
 from rag_search.index.store.packing import unpack
 
 MAX_NEWER = 1_000  # rows: counting them takes 40 ms, once for a reader
+MAX_RECENT = 32  # terms whose postings are kept
+MAX_FOUND = 10_000  # terms whose place in the dictionary is kept
 MAGIC = b"ragpost2"  # 2 (December 2026): gaps between rows, in as few bytes as they need
 _FOLDS = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 FOOTER = struct.Struct("<8sQQQII")  # magic, terms, offset and size of the dictionary, its CRC-32, that of the footer
@@ -97,40 +100,50 @@ class FilePostings:
         self._file = file
         self._fts = fts
         self._live = live
-        self._all_live = bool(live.all())
+        self._deleted = len(live) - int(live.sum())
         self._newer = _newer_postings(fts.database, file.rows)
+        self._recent: dict[str, tuple[Ids, NDArray[np.int64]]] = {}
 
     def occurs(self, term: str) -> bool:
-        """Return whether any chunk has the term."""
-        return bool(self._count(term))
+        """Return whether any chunk has the term, without reading the postings of a frequent one."""
+        return self._older(term) > self._deleted or bool(self._count(term))
 
     def counts(self, terms: Sequence[str]) -> dict[str, int]:
         """Return the number of chunks with each term."""
         return {term: self._count(term) for term in terms}
 
     def _count(self, term: str) -> int:
-        if not self._all_live:
+        if self._deleted:
             return len(self.read(term)[0])
+        return self._older(term) + len(self._newer.get(folded(term), ()))
+
+    def _older(self, term: str) -> int:
+        """Return the number of chunks with the term when the file was built."""
         place = self._file.find(folded(term))
-        older = 0 if place is None else int(self._file.counts[place])
-        return older + len(self._newer.get(folded(term), ()))
+        return 0 if place is None else int(self._file.counts[place])
 
     def read(self, term: str) -> tuple[Ids, NDArray[np.int64]]:
-        """Return the chunks with the term and how often it occurs."""
-        key = folded(term)
-        place = self._file.find(key)
+        """Return the chunks with the term and how often it occurs. They are kept for the next call after a count."""
+        if term not in self._recent:
+            if len(self._recent) >= MAX_RECENT:
+                self._recent.clear()
+            self._recent[term] = self._read(term)
+        return self._recent[term]
+
+    def _read(self, term: str) -> tuple[Ids, NDArray[np.int64]]:
+        place = self._file.find(key := folded(term))
         ids, times = np.empty(0, np.int64), np.empty(0, np.int64)
         if place is not None:
             postings = self._file.read(place)
             if postings is None:
                 return self._fts.read(term)
             ids, times = postings
-        if not self._all_live:
+        if self._deleted:
             keep = self._live[ids]
             ids, times = ids[keep], times[keep]
         if newer := self._newer.get(key):
-            ids = np.concatenate((ids, [row for row, _ in newer]))
-            times = np.concatenate((times, [number for _, number in newer]))
+            newer_ids, newer_times = zip(*newer, strict=True)
+            ids, times = np.concatenate((ids, newer_ids)), np.concatenate((times, newer_times))
         return ids, times
 
     def between(self, first: str, last: str, limit: int) -> list[tuple[str, int]]:
@@ -156,20 +169,22 @@ class _File:
         for dtype in map(np.dtype, DTYPES):
             arrays.append(np.frombuffer(dictionary, dtype, terms, start))
             start += terms * dtype.itemsize
-        self._ends, self._starts, self.counts, self._checksums, self._gap_bytes, self._repeat_bytes = arrays
+        self._ends, self._starts, self.counts, self._checksums, *self._widths = arrays
         self._terms = dictionary[start:]
+        self._found: dict[str, int | None] = {}
 
     def find(self, term: str) -> int | None:
         """Return the place of a folded term in the dictionary."""
+        if term not in self._found:
+            if len(self._found) >= MAX_FOUND:
+                self._found.clear()
+            self._found[term] = self._find(term)
+        return self._found[term]
+
+    def _find(self, term: str) -> int | None:
         key = term.encode("utf-8", "surrogatepass")
-        low, high = 0, len(self._ends)
-        while low < high:
-            middle = (low + high) // 2
-            if self._term(middle) < key:
-                low = middle + 1
-            else:
-                high = middle
-        return low if low < len(self._ends) and self._term(low) == key else None
+        place = bisect_left(range(len(self._ends)), key, key=self._term)
+        return place if place < len(self._ends) and self._term(place) == key else None
 
     def _term(self, place: int) -> bytes:
         return bytes(self._terms[int(self._ends[place - 1]) if place else 0 : int(self._ends[place])])
@@ -177,17 +192,18 @@ class _File:
     def read(self, place: int) -> tuple[Ids, NDArray[np.int64]] | None:
         """Return rows and frequencies of a term; None when they are not those that were written."""
         start, count = int(self._starts[place]), int(self.counts[place])
-        gap_bytes, repeat_bytes = int(self._gap_bytes[place]), int(self._repeat_bytes[place])
+        gap_bytes, repeat_bytes = (int(widths[place]) for widths in self._widths)
         data = memoryview(self._data)[start : start + count * (gap_bytes + repeat_bytes)]
         if zlib.crc32(data) != int(self._checksums[place]):
             return None
         gaps = _unpacked(data[: count * gap_bytes], gap_bytes, count)
-        return np.cumsum(gaps, dtype=np.int64), _unpacked(data[count * gap_bytes :], repeat_bytes, count) + 1
+        repeats = _unpacked(data[count * gap_bytes :], repeat_bytes, count)
+        return np.cumsum(gaps, dtype=np.int64), np.add(repeats, 1, dtype=np.int64)
 
 
-def _unpacked(data: memoryview, width: int, count: int) -> NDArray[np.int64]:
+def _unpacked(data: memoryview, width: int, count: int) -> NDArray[np.unsignedinteger]:
     """Return numbers of `width` bytes each; 0: all are zero."""
-    return np.frombuffer(data, f"<u{width}").astype(np.int64) if width else np.zeros(count, np.int64)
+    return np.frombuffer(data, f"<u{width}") if width else np.zeros(count, np.uint8)
 
 
 def open_postings(

@@ -20,11 +20,11 @@ from rag_search.embed.builtin.embedder import BuiltinEmbedder, physical_cores
 from rag_search.embed.builtin.network import load_network, network_path
 from rag_search.embed.builtin.onnx_graph import build_graph
 from rag_search.embed.builtin.weights import E5File, dequantize_blocks, find_weights
-from rag_search.embed.token_quantizer import packed_bytes, quantize
+from rag_search.embed.token_pooling import pooled
 from rag_search.engines.open import manifest_of
 from rag_search.index import FileState, open_writer
 from rag_search.index.store.disk import Disk
-from rag_search.records import Chunk, Document, Encoded, TokenVectors
+from rag_search.records import Chunk, Document, Encoded, FloatMatrix, TokenVectors
 from rag_search.text.terms import terms
 
 Prepared = tuple[Document, list[Chunk]]
@@ -78,8 +78,11 @@ def measure(folder: Path, index: Path, embedder: BuiltinEmbedder) -> Parts:
         for row in ids:
             dequantize_blocks(words[row])
     parts.mean_tokens = sum(map(len, ids)) / len(ids)
-    encoded = _network(embedder, ids, parts)
-    _stored(index, embedder, prepared, lines, encoded, parts)
+    network = _network(embedder, ids, parts)
+    with parts.part("pool and quantise the token vectors"):
+        tokens = pooled([embedder.content(units, kind="passage") for _, units in network], embedder.token_dim)
+    vectors = np.array([dense for dense, _ in network], np.float32).reshape(-1, embedder.dim)
+    _stored(index, embedder, prepared, lines, (vectors, tokens), parts)
     return parts
 
 
@@ -117,19 +120,16 @@ def _stored(
     embedder: BuiltinEmbedder,
     prepared: Sequence[Prepared],
     lines: Sequence[Sequence[str]],
-    encoded: Sequence[Sequence[Any]],
+    encoded: tuple[FloatMatrix, TokenVectors],
     parts: Parts,
 ) -> None:
-    disk, outputs = SlowSync(), iter(encoded)
+    (vectors, tokens), disk, done = encoded, SlowSync(), 0
     with open_writer(index, manifest_of(embedder), disk=disk) as writer:
         waited, start = disk.seconds, time.process_time()
         for number, ((document, chunks), terms_of) in enumerate(zip(prepared, lines, strict=True)):
-            made = [next(outputs) for _ in chunks]
-            tokens = [quantize(embedder.content(part, kind="passage")) for _, part in made]
-            rows = np.concatenate([np.empty((0, packed_bytes(embedder.token_dim)), np.uint8), *tokens])
-            vectors = np.array([dense for dense, _ in made], np.float32).reshape(-1, embedder.dim)
-            stored = Encoded(vectors, TokenVectors(rows, np.array([len(part) for part in tokens], np.int64)))
-            writer.put(document, chunks, stored, terms_of, state=FileState(0, 0, document.content_hash))
+            first, done = done, done + len(chunks)
+            own = Encoded(vectors[first:done], tokens.part(first, done))
+            writer.put(document, chunks, own, terms_of, state=FileState(0, 0, document.content_hash))
             if number % 16 == 0:
                 writer.commit()
         writer.commit()

@@ -36,6 +36,7 @@ from rag_search.embed.builtin.onnx_graph import Precision, build_graph
 from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import E5File, dequantize_blocks, find_weights
+from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.records import TokenVectors
 from rag_search.rerank.late_interaction import late_interaction
 
@@ -128,7 +129,7 @@ def measure_parts(repeats: int) -> dict[str, float]:
         embedder = BuiltinEmbedder(cache_dir=cache)
         (units,) = embedder.encode_queries(["如何解决 Redis 连接超时"]).tokens or ()
         chance = np.random.default_rng(0)
-        rows = chance.integers(0, 256, (50 * 256, embedder.token_dim // 2)).astype(np.uint8)
+        rows = chance.integers(0, 256, (50 * 256, packed_bytes(embedder.token_dim))).astype(np.uint8)
         stored = TokenVectors(rows, np.full(50, 256, np.int64))
         timed: dict[str, Callable[[], object]] = {
             "open tokenizer (mapped)": lambda: E5Tokenizer(E5File(weights), converted.table),

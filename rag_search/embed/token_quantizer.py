@@ -9,16 +9,12 @@ take the bytes of four bits with four tokens, and rank better: see training/MODE
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.records import FloatMatrix, TokenVectors
-
 _HALF = np.array([0.2451, 0.7560, 1.3439, 2.1520], np.float32)
-BLOCK_ROWS = 512  # vectors at a time: 256 kB, which stay in the processor's cache and in memory that is there already
 CODEBOOK = np.concatenate((-_HALF[::-1], _HALF))  # in standard deviations
 
 
@@ -58,31 +54,24 @@ def quantize(units: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.hstack((fours & 255, upper[:, ::2] | upper[:, 1::2] << 4)).astype(np.uint8)
 
 
-def dequantize(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the unit vectors float32 (n, dim) of codes (n, 3 dim / 8), nearly those that were quantized."""
+def levels(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the vectors float32 (n, dim) of codes (n, 3 dim / 8), as long as their rounded components make them."""
     count, dim = len(rows), unpacked_dim(rows.shape[1])
     fours = np.take(_uppers(), rows[:, dim // 4 :], mode="clip").view(np.uint16)
     fours |= rows[:, : dim // 4]
-    vectors = np.take(_fours(dim), fours, mode="clip").view(np.float32).reshape(count, dim)
-    vectors /= np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]  # no level is zero
-    return np.asarray(vectors)
+    return np.take(_fours(dim), fours, mode="clip").view(np.float32).reshape(count, dim)
 
 
-def blocks(tokens: TokenVectors) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], FloatMatrix]]:
-    """Yield all passages that have token vectors, in blocks of about BLOCK_ROWS vectors.
+def scales(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the factors (n,) that make the vectors of `levels` unit."""
+    return np.asarray(1 / np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), np.float32)  # no level is zero
 
-    Each block is the numbers of its passages (n,), the row where each begins (n,), and their vectors float32 (rows,
-    dim).
-    """
-    ends = np.cumsum(tokens.lengths)
-    first = 0
-    while first < len(ends):
-        start = ends[first] - tokens.lengths[first]
-        last = max(first + 1, int(np.searchsorted(ends, start + BLOCK_ROWS, side="right")))
-        filled = first + np.flatnonzero(tokens.lengths[first:last])
-        if len(filled):
-            yield filled, (ends - tokens.lengths - start)[filled], dequantize(tokens.rows[start : ends[last - 1]])
-        first = last
+
+def dequantize(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the unit vectors float32 (n, dim) of codes (n, 3 dim / 8), nearly those that were quantized."""
+    vectors = levels(rows)
+    vectors *= scales(vectors)[:, None]
+    return vectors
 
 
 @cache

@@ -13,11 +13,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed import token_quantizer
 from rag_search.records import Encoded, EncodedQueries, EncodedQuery, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
 from rag_search.rerank.calibration import Calibration, load_calibration
-from rag_search.rerank.features import features, is_of_another_year, readability
+from rag_search.rerank.features import PassageTokens, features, is_of_another_year, readability
 from rag_search.runtime import blas
 
 
@@ -53,19 +52,18 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
     It is the mean over the query's unit token vectors (q, dim) of the best dot product with the passage's tokens; 0 if
     either has no tokens.
     """
-    if not len(query):
-        return np.zeros(len(tokens.lengths), np.float32)
     with blas.one_thread:
-        return np.asarray(_best_products(query, tokens).mean(axis=1), np.float32)
+        return PassageTokens(tokens).scores(query)
 
 
-def _best_products(query: FloatMatrix, tokens: TokenVectors) -> FloatMatrix:
-    """Return the largest dot product of each passage with each query token, float32 (n, q)."""
-    columns = np.ascontiguousarray(query.T)
-    best = np.zeros((len(tokens.lengths), len(query)), np.float32)
-    for passages, starts, vectors in token_quantizer.blocks(tokens):
-        best[passages] = np.maximum.reduceat(vectors @ columns, starts, axis=0)
-    return best
+def _compare(
+    query: EncodedQuery, passages: Sequence[str], tokens: TokenVectors, *, reference: int | None = None
+) -> tuple[FloatVector, FloatVector]:
+    """Return the late-interaction score and the `readability` of each passage, (n,)."""
+    with blas.one_thread:
+        unpacked = PassageTokens(tokens)
+        late = unpacked.scores(token_vectors_of(query))
+        return late, readability(query.text, passages, unpacked, reference=reference)
 
 
 class LateInteractionReranker:
@@ -135,9 +133,8 @@ class LateInteractionReranker:
         tokens = encoded.tokens
         if tokens is None:
             raise TypeError("the embedder makes no token vectors")
-        late = late_interaction(token_vectors_of(query), tokens)
+        late, readable = _compare(query, pieces, tokens)
         lexical = np.zeros(len(pieces), np.float32)
-        readable = readability(request.query, pieces, tokens)
         other_year = is_of_another_year(request.query, request.passages)[owners]
         found = features(late, encoded.vectors @ query.vector, lexical, tokens.token_counts, readable, other_year)
         scores = self._calibration.probability(found, owners.tolist())
@@ -175,8 +172,7 @@ def stored_features(
     """
     lexical = np.array([hit.scores.lexical or 0.0 for hit in hits], np.float32)
     passages = [hit.chunk.passage for hit in hits]
-    late = late_interaction(token_vectors_of(query), tokens)
-    readable = readability(query.text, passages, tokens, reference=reference)
+    late, readable = _compare(query, passages, tokens, reference=reference)
     other_year = is_of_another_year(query.text, passages)
     exact = np.array([hit.evidence for hit in hits], np.float32)
     cosines, counts = _cosines(hits), tokens.token_counts

@@ -25,7 +25,7 @@ from rag_search.records import (
 )
 from rag_search.rerank.base import Reranker, TokenVectorReranker
 from rag_search.rerank.calibration import Calibration, load_calibration, rival_level
-from rag_search.rerank.features import columns, features, is_of_another_year, readability
+from rag_search.rerank.features import PassageTokens, columns, features, is_of_another_year, readability
 from rag_search.rerank.late_interaction import LateInteractionReranker, late_interaction
 from rag_search.rerank.pieces import cut_passages
 
@@ -58,14 +58,14 @@ def naive(query: FloatMatrix, tokens: TokenVectors) -> list[float]:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=12), st.integers(1, 9), st.integers(0, 1000))
-def test_blocks_agree_with_loops(lengths: list[int], query_tokens: int, seed: int) -> None:
+def test_passages_agree_with_loops(lengths: list[int], query_tokens: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     query, tokens = units(rng, query_tokens), stored(units(rng, sum(lengths)), lengths)
     np.testing.assert_allclose(late_interaction(query, tokens), naive(query, tokens), atol=1e-5)
 
 
-def test_passages_longer_than_a_block() -> None:
-    """More tokens than a block, and a passage longer than a block, are scored as a naive loop does."""
+def test_long_passages_agree_with_loops() -> None:
+    """Many thousand tokens, and passages without any between them, are scored as a naive loop does."""
     rng = np.random.default_rng(1)
     lengths = [3000, 0, 3000, 9000, 1, 0, 200, 4096]
     query, tokens = units(rng, 3), stored(units(rng, sum(lengths)), lengths)
@@ -174,12 +174,13 @@ def test_a_passage_in_another_script_is_weighed(reranker: LateInteractionReranke
 
 def test_how_far_a_passage_can_be_read() -> None:
     passages = ["english", "中文", "другое", "also english"]
-    tokens = stored(AXES[[1, 2, 1, 2, 2, 3, 5]], [2, 3, 1, 1])  # the second leans to the first, the third to none
-    leaning = 3 / np.sqrt(2 * 5)
+    rows = stored(AXES[[1, 2, 1, 2, 2, 3, 5]], [2, 3, 1, 1])  # the second leans to the first, the third to none
+    tokens, leaning = PassageTokens(rows), 3 / np.sqrt(2 * 5)
     np.testing.assert_allclose(readability("a question", passages, tokens), [1, leaning, 0, 1], atol=1e-6)
     np.testing.assert_allclose(readability("问题", passages, tokens), [leaning, 1, 0, 0], atol=1e-6)
-    assert readability("вопрос", passages[:2], stored(AXES[[1, 2]], [1, 1])).tolist() == [0, 0]
-    assert readability("a question", ["english", "中文"], stored(AXES[:0], [0, 0])).tolist() == [1, 0]
+    strangers, empty = PassageTokens(stored(AXES[[1, 2]], [1, 1])), PassageTokens(stored(AXES[:0], [0, 0]))
+    assert readability("вопрос", passages[:2], strangers).tolist() == [0, 0]
+    assert readability("a question", ["english", "中文"], empty).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(

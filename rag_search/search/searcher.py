@@ -40,7 +40,7 @@ from rag_search.search.hits import (
     truncation_notes,
 )
 from rag_search.search.retrieval import Retriever
-from rag_search.search.sentences import best_sentence, rarity
+from rag_search.search.sentences import best_sentences, rarity
 from rag_search.text.query import parse_query
 from rag_search.text.terms import terms
 
@@ -214,14 +214,13 @@ class Searcher:
         """Return hits with ranks from 1 and their best sentences."""
         if not hits:
             return ()
-        text = candidates.request.text
-        weights = rarity(self.index.term_counts(terms(text[:SENTENCE_CHARS])), self.index.chunk_count)
-        ids = [hit.chunk.chunk_id for hit in hits]
-        tokens = self.index.token_vectors(ids) if self._token_reranker is not None else None
-        shown = []
-        for row, hit in enumerate(hits):
-            own = tokens.part(row, row + 1) if tokens is not None else None
-            best = best_sentence(hit, candidates.query, text, own, weights)
-            line = best.line if best else 0
-            shown.append(replace(hit, rank=row + 1, sentence=best.text if best else "", line_best=line))
-        return tuple(shown)
+        asked = terms(candidates.request.text[:SENTENCE_CHARS])
+        weights = rarity(self.index.term_counts(asked), self.index.chunk_count)
+        tokens = None
+        if self._token_reranker is not None:
+            tokens = self.index.token_vectors([hit.chunk.chunk_id for hit in hits])
+        best = best_sentences(hits, candidates.query, tokens, weights)
+        return tuple(
+            replace(hit, rank=rank, sentence=found.text if found else "", line_best=found.line if found else 0)
+            for rank, (hit, found) in enumerate(zip(hits, best, strict=True), 1)
+        )

@@ -58,18 +58,26 @@ def sentences_of(hit: Hit) -> list[Sentence]:
     return found
 
 
-def best_sentence(
-    hit: Hit, query: EncodedQuery | None, text: str, tokens: TokenVectors | None, weights: Mapping[str, float]
-) -> Sentence | None:
-    """Return the best sentence of a hit; None if it has none.
+def best_sentences(
+    hits: Sequence[Hit], query: EncodedQuery | None, tokens: TokenVectors | None, weights: Mapping[str, float]
+) -> list[Sentence | None]:
+    """Return the best sentence of each hit; None for a hit that has none.
 
-    text: the question. tokens: the stored token vectors of the hit's chunk, None if the index has none. weights: how
-    rare each term of the question is.
+    tokens: the stored token vectors of the hits' chunks, None if the index has none. weights: how rare each term of the
+    question is.
     """
+    with blas.one_thread:
+        parts = [None if tokens is None else tokens.part(row, row + 1) for row in range(len(hits))]
+        return [_best_sentence(hit, query, own, weights) for hit, own in zip(hits, parts, strict=True)]
+
+
+def _best_sentence(
+    hit: Hit, query: EncodedQuery | None, tokens: TokenVectors | None, weights: Mapping[str, float]
+) -> Sentence | None:
     sentences = sentences_of(hit)
     if not sentences:
         return None
-    scores = _shares(sentences, text, weights) * SHARED_TERMS
+    scores = _shares(sentences, weights) * SHARED_TERMS
     scores -= np.array([HEADING * bool(_HEADING.match(sentence.text)) for sentence in sentences])
     if query is not None and query.tokens is not None and len(query.tokens) and tokens is not None and len(tokens.rows):
         scores += _cosines(hit.chunk.passage, sentences, query.tokens, dequantize(tokens.rows))
@@ -78,15 +86,14 @@ def best_sentence(
 
 def rarity(counts: Mapping[str, int], chunks: int) -> dict[str, float]:
     """Return how rare each term is, from the number of chunks that have it."""
-    return {term: math.log((chunks + 1) / (count + 0.5)) for term, count in counts.items() if count}
+    return {term: max(0.0, math.log((chunks + 1) / (count + 0.5))) for term, count in counts.items() if count}
 
 
-def _shares(sentences: Sequence[Sentence], text: str, weights: Mapping[str, float]) -> NDArray[np.float64]:
+def _shares(sentences: Sequence[Sentence], weights: Mapping[str, float]) -> NDArray[np.float64]:
     """Return the share of the question's terms, by their weights, that each sentence has."""
-    asked = {term: max(0.0, weights.get(term, 0.0)) for term in dict.fromkeys(terms(text))}
-    total = sum(asked.values()) or 1.0
+    total = sum(weights.values()) or 1.0
     found = [set(terms(sentence.text)) for sentence in sentences]
-    return np.array([sum(weight for term, weight in asked.items() if term in inside) / total for inside in found])
+    return np.array([sum(weight for term, weight in weights.items() if term in inside) / total for inside in found])
 
 
 def _cosines(
@@ -96,8 +103,7 @@ def _cosines(
 
     Stored token vectors are in reading order, so a token's place in the passage follows from its number.
     """
-    with blas.one_thread:
-        products = query @ tokens.T
+    products = query @ tokens.T
     places = _places(passage)
     ends = places[[sentence.end - 1 for sentence in sentences]]
     starts = places[[sentence.start for sentence in sentences]]

@@ -6,7 +6,7 @@ import pytest
 from rag_search.embed.token_quantizer import quantize, rotate
 from rag_search.records import Chunk, EncodedQuery, Hit, StageScores, TokenVectors
 from rag_search.search.searcher import Searcher
-from rag_search.search.sentences import best_sentence, rarity
+from rag_search.search.sentences import best_sentences, rarity
 from tests.support.fakes import MemoryIndex, WordEmbedder
 
 PASSAGE = "Glossary\nHandle of the rudder.\n\n## Winch\nDrum that pulls a rope."
@@ -24,8 +24,9 @@ def hit(passage: str = PASSAGE, lines: tuple[int, ...] = LINES) -> Hit:
     [("what is a drum", "Drum that pulls a rope.", 65), ("the handle", "Handle of the rudder.", 61)],
 )
 def test_rare_words_choose_the_sentence(question: str, sentence: str, line: int) -> None:
-    weights = rarity({"drum": 1, "handle": 1, "the": 90, "a": 95, "is": 99, "what": 40}, 100)
-    best = best_sentence(hit(), None, question, None, weights)
+    counts = {"drum": 1, "handle": 1, "the": 90, "a": 95, "is": 99, "what": 40}
+    weights = rarity({term: counts[term] for term in question.split()}, 100)
+    (best,) = best_sentences([hit()], None, None, weights)
     assert best is not None
     assert (best.text, best.line) == (sentence, line)
 
@@ -35,7 +36,7 @@ def test_token_vectors_choose_the_sentence() -> None:
     axes = rotate(np.eye(8, dtype=np.float32))
     rows = axes[[0, 0, 0, 1, 1, 1, 1, 2, 3, 3, 3, 3]]
     tokens = TokenVectors(quantize(rows), np.array([len(rows)]))
-    best = best_sentence(hit(), EncodedQuery("q", axes[3], axes[[3]]), "q", tokens, {})
+    (best,) = best_sentences([hit()], EncodedQuery("q", axes[3], axes[[3]]), tokens, {})
     assert best is not None
     assert best.line == 65
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from rag_search.text.terms import terms
 
 SCORED = 1000  # BM25 scores kept for the reranker; beyond this depth a chunk counts as not matching
 MAX_SPREAD = 50  # further searches for documents
+SMALL_INDEX = 20_000  # chunks; a search by terms takes a millisecond, and so does sharing the interpreter with a thread
 
 _NOTHING: Ranking = (np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -59,22 +60,30 @@ class Retriever:
         All queries are embedded in one call of the model and searched in one pass over the vectors; the time recorded
         for such a stage is that of the call. Close the iterator if you do not exhaust it.
         """
-        lexical = Prefetcher(map(self._lexical, requests))  # in a thread, while the model embeds
+        lexical = map(self._lexical, requests)
+        if self.index.chunk_count <= SMALL_INDEX:
+            yield from self._each(requests, lexical)
+            return
+        ahead = Prefetcher(lexical)  # in a thread, while the model embeds
         try:
-            start = time.perf_counter()
-            queries = self._encode(requests)
-            shared = {"embed": (time.perf_counter() - start) * 1000}
-            start = time.perf_counter()
-            dense = self._dense(requests, queries)
-            shared["dense"] = (time.perf_counter() - start) * 1000
-            start = time.perf_counter()
-            for request, query, by_vector, by_terms in zip(requests, queries, dense, lexical, strict=True):
-                clock = Stopwatch({} if query is None else shared, start=start)
-                clock.note("lexical", by_terms.ms)
-                yield self._candidates(request, query, by_vector, by_terms, clock)
-                start = time.perf_counter()
+            yield from self._each(requests, ahead)
         finally:
-            lexical.finish()  # on an error the caller closes the index, so wait for the lexical thread first
+            ahead.finish()  # on an error the caller closes the index, so wait for the thread first
+
+    def _each(self, requests: Sequence[Request], lexical: Iterator[_Lexical]) -> Generator[Candidates, None, None]:
+        """Yield the candidates of each request. lexical: what the search by terms found for each."""
+        start = time.perf_counter()
+        queries = self._encode(requests)
+        shared = {"embed": (time.perf_counter() - start) * 1000}
+        start = time.perf_counter()
+        dense = self._dense(requests, queries)
+        shared["dense"] = (time.perf_counter() - start) * 1000
+        start = time.perf_counter()
+        for request, query, by_vector, by_terms in zip(requests, queries, dense, lexical, strict=True):
+            clock = Stopwatch({} if query is None else shared, start=start)
+            clock.note("lexical", by_terms.ms)
+            yield self._candidates(request, query, by_vector, by_terms, clock)
+            start = time.perf_counter()
 
     def _searches_whole(self, request: Request) -> bool:
         return request.allowed is None or (self.comparable and request.options.system == "rerank")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 class Stopwatch:
     """Milliseconds of each stage and of the whole query.
 
-    The lexical search runs beside embedding and dense search, so the whole may take less than the sum.
+    In a large index the lexical search runs beside embedding and dense search: the whole may take less than the sum.
 
     Args:
         shared: milliseconds of stages that are over, of this query or of several together.

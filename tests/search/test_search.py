@@ -10,6 +10,7 @@ from rag_search.errors import EngineError
 from rag_search.records import EncodedQueries, FloatMatrix, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
 from rag_search.search.base import DEPTH
+from rag_search.search.retrieval import SMALL_INDEX
 from rag_search.search.searcher import PER_CALL, Searcher
 from tests.support.fakes import MemoryIndex, OverlapReranker, WordEmbedder, word_vector
 
@@ -172,11 +173,26 @@ def test_many_queries_reach_a_reranker_in_one_call() -> None:
     assert [result.hits for result in together[: len(ASKED)]] == [plain.search(*asked).hits for asked in ASKED]
 
 
+class Large(MemoryIndex):
+    """An index that counts as large, so the search by terms runs in a thread."""
+
+    @property
+    def chunk_count(self) -> int:
+        return SMALL_INDEX + 1
+
+
+def test_a_large_index_answers_as_a_small_one() -> None:
+    """The search by terms in a thread finds what it finds without one."""
+    large = Searcher(Large(TEXTS, WordEmbedder()), WordEmbedder(), OverlapReranker())
+    small = searcher(OverlapReranker())
+    assert [large.search(*asked).hits for asked in ASKED] == [small.search(*asked).hits for asked in ASKED]
+
+
 def test_an_embedder_that_fails_leaves_no_thread_at_work() -> None:
     """After an error of the embedder no thread works in the index."""
     searching, ended = threading.Event(), threading.Event()
 
-    class Slow(MemoryIndex):
+    class Slow(Large):
         def search_lexical(
             self, terms_wanted: Sequence[str], top_k: int, *, allowed: NDArray[np.int64] | None = None
         ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

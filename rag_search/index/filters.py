@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import re
 import sqlite3
@@ -84,14 +83,17 @@ def selected_paths(paths: Sequence[str], patterns: Sequence[str]) -> list[str]:
     return [path for path in paths if (not wanted or _is_matched(path, wanted)) and not _is_matched(path, unwanted)]
 
 
-def _named(patterns: Sequence[str]) -> list[tuple[str, list[str]]]:
-    return list(map(name_and_globs, unicode_forms(patterns)))
+def _named(patterns: Sequence[str]) -> list[tuple[str, list[re.Pattern[str]]]]:
+    from rag_search.index.globs import pattern_of
+
+    named = map(name_and_globs, unicode_forms(patterns))
+    return [(name, list(map(pattern_of, globs))) for name, globs in named]
 
 
-def _is_matched(path: str, named: Sequence[tuple[str, list[str]]]) -> bool:
+def _is_matched(path: str, named: Sequence[tuple[str, list[re.Pattern[str]]]]) -> bool:
     """Return whether a path is one of the names, lies in a folder of that name, or matches a pattern."""
     return any(
-        path == name or path.startswith(f"{name}/") or any(fnmatch.fnmatchcase(path, glob) for glob in globs)
+        path == name or path.startswith(f"{name}/") or any(glob.fullmatch(path) for glob in globs)
         for name, globs in named
     )
 
@@ -137,7 +139,9 @@ def name_and_globs(pattern: str) -> tuple[str, list[str]]:
 
 def _globs(pattern: str) -> list[str]:
     """Return the pattern with and without each `**/`: SQLite's GLOB has only `*`, which matches slashes too."""
-    parts = _ANY_FOLDERS.split(pattern)
+    from rag_search.index.globs import from_shell  # few queries have a pattern
+
+    parts = _ANY_FOLDERS.split(from_shell(pattern))
     if len(parts) > MAX_ANY_FOLDERS + 1:
         raise InputError(
             f"a filter has `**/` more than {MAX_ANY_FOLDERS} times.", remedy="Use `*`, which matches slashes too."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from rag_search.documents.formats.fields import yaml_fields
 from rag_search.errors import InputError
 from rag_search.index import IndexReader, open_reader, open_writer
 from rag_search.index.filters import selected_paths
+from rag_search.index.globs import pattern_of, regex_of
 from tests.index.world import MANIFEST, item, put
 
 DOCUMENTS = [
@@ -30,6 +34,7 @@ DOCUMENTS = [
     item("cafe\u0301/\u30d5\u309a.md", ["seven\n"]),  # decomposed, as some file systems store names
     item("caf\u00e9s/\ud55c.md", ["eight\n"]),  # composed
 ]
+DATABASE = sqlite3.connect(":memory:")
 WORDS = ["yes", "NO", "on", "True", "FALSE", "1.10", "0.1", "-0", "-0.0", "0x1f", "2024-01-31", "0.00001", "9" * 40]
 
 
@@ -70,6 +75,12 @@ def reader(folder: Path) -> Iterator[IndexReader]:
         ({"path_glob": ["[[]draft] (old)/*.md"]}, [5]),
         ({"path_glob": ["[[]draft] (old)/$a & b's.md"]}, [5]),
         ({"path_glob": ["[cd]*/*.md"]}, [2, 3, 4, 6, 7]),
+        ({"path_glob": ["[!a]*/a.md"]}, [2]),
+        ({"path_glob": ["[^a]*/a.md"]}, [2]),
+        ({"path_glob": ["[!d]*", "!?af*"]}, [0, 1, 5]),
+        ({"path_glob": ["docs2/[!]*"]}, []),
+        ({"path_glob": ["docs2/[[!]x].md", "docs/[]a].md"]}, [2, 4]),
+        ({"path_glob": ["docs/[9-0].md", "docs/[unclosed"]}, []),
         ({"path_glob": ["caf\u00e9"]}, [6]),
         ({"path_glob": ["caf\u00e9/\u30d7.md"]}, [6]),
         ({"path_glob": ["cafe\u0301*/*"]}, [6, 7]),
@@ -98,6 +109,24 @@ def test_select(reader: IndexReader, condition: dict[str, Any], expected: list[i
     if set(condition) == {"path_glob"}:  # what lists documents goes by the same rule
         paths = dict.fromkeys(chunk.path for chunk in reader.chunks(expected))
         assert sorted(selected_paths(reader.documents(), condition["path_glob"])) == sorted(paths)
+
+
+@given(
+    glob=st.text("ab[]^!-*?/", max_size=8),
+    path=st.text("ab[]^!-/", max_size=4),
+)
+@settings(max_examples=2000, deadline=None)
+def test_a_regex_matches_what_glob_matches(glob: str, path: str) -> None:
+    """What is listed from Python, and searched in PostgreSQL, is what SQLite finds."""
+    (matches,) = DATABASE.execute("SELECT ? GLOB ?", (path, glob)).fetchone()
+    assert bool(re.fullmatch(regex_of(glob), path, re.DOTALL)) == bool(matches)
+    assert bool(pattern_of(glob).fullmatch(path)) == bool(matches)
+
+
+def test_a_pattern_of_many_stars_takes_no_time() -> None:
+    start = time.process_time()
+    assert not selected_paths(["a" * 2000], ["*a" * 200 + "*b"])
+    assert time.process_time() - start < 1
 
 
 def test_no_condition_is_no_filter(reader: IndexReader) -> None:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rag_search.index.filters import _check_size, _iso_date, combined_paths, name_and_globs, unicode_forms
+from rag_search.index.globs import regex_of
 
 _VALUES = """SELECT entry.key, entry.type, CAST(entry.value AS TEXT) FROM json_each(?1) AS entry
         WHERE entry.type != 'array'
@@ -83,63 +83,9 @@ def _fact(key: str, value: str, *, boolean: bool) -> str:
 def _path_condition(pattern: str) -> tuple[str, list[str]]:
     name, globs = name_and_globs(_storable(pattern))
     conditions = ["path = %s", "starts_with(path, %s)", *["path ~ %s"] * len(globs)]
-    return f"({' OR '.join(conditions)})", [name, f"{name}/", *map(_regex, globs)]
+    return f"({' OR '.join(conditions)})", [name, f"{name}/", *map(regex_of, globs)]
 
 
 def _storable(text: str) -> str:
     """Return `text` so that the server takes it; what cannot be stored matches nothing."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
-def _regex(glob: str) -> str:
-    """Return the regular expression that matches what SQLite's GLOB matches."""
-    return f"^(?:{''.join(_translate(glob))})$"
-
-
-_CLASS = re.compile(r"\[(\^?)(\]?[^\]]*)\]", re.DOTALL)
-_NEVER = "(?!)"
-
-
-def _translate(glob: str) -> Iterator[str]:
-    position = 0
-    while position < len(glob):
-        character = glob[position]
-        if character == "[":
-            found = _CLASS.match(glob, position)
-            if found is None:
-                yield _NEVER
-                return
-            yield _character_class(found[2], negated=bool(found[1]))
-            position = found.end()
-            continue
-        yield {"*": ".*", "?": "."}.get(character) or _literal(character)
-        position += 1
-
-
-def _character_class(content: str, *, negated: bool) -> str:
-    """Return a class of single characters and ranges; a range that runs backwards holds nothing."""
-    items: list[str] = []
-    position = 0
-    while position < len(content):
-        first = content[position]
-        if content[position + 1 : position + 2] == "-" and position + 2 < len(content):
-            last = content[position + 2]
-            if first <= last:
-                items.append(f"{_escaped(first)}-{_escaped(last)}")
-            position += 3
-        else:
-            items.append(_escaped(first))
-            position += 1
-    if not items:
-        return "." if negated else _NEVER
-    return f"[{'^' if negated else ''}{''.join(items)}]"
-
-
-def _literal(character: str) -> str:
-    special = character.isascii() and not character.isalnum() and character != "_"
-    return f"\\{character}" if special else character
-
-
-def _escaped(character: str) -> str:
-    """Return a character by its number, inside a class."""
-    return f"\\U{ord(character):08x}"

@@ -70,7 +70,8 @@ def _tail(log: Path) -> str:
 
 def serve_in_background(config: Config, *, as_json: bool) -> None:
     """Start the server with the flags of this command line, and print where it listens."""
-    arguments = [argument for argument in sys.argv[2:] if argument not in ("--daemon", "--json")]
+    own = sys.argv[sys.argv.index("serve") + 1 :]  # options before the command, such as --trust, are in the environment
+    arguments = [argument for argument in own if argument not in ("--daemon", "--json")]
     record = start_daemon(config, arguments)
     if record is None:
         return

@@ -111,8 +111,7 @@ def _roots(config: Config, paths: Sequence[Path]) -> list[Path]:
     if not roots:
         raise InputError("the index has no folder yet.", remedy="Run: ragsearch ingest ./docs")
     if missing := [str(root) for root in roots if not root.exists()]:
-        existing = shlex.join(str(root) for root in roots if root.exists()) or "./docs"
-        remedy = f"To remove its documents from the index, run: ragsearch ingest {existing} --only"
+        remedy = f"To remove its documents from the index, run: ragsearch remove {shlex.join(missing)}"
         raise InputError(f"{', '.join(missing)} no longer exists.", remedy=remedy)
     return roots
 

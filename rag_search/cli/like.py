@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import glob
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,10 @@ from rag_search.text.passages import body_of
 
 if TYPE_CHECKING:
     from rag_search.config import Config
-    from rag_search.records import SearchResult
+    from rag_search.records import SearchOptions
 
 MAX_CHARS = 4000  # of the passage: what the models read
+LOWEST_SCORE = -1e9  # of any reranker; JSON has no infinity
 
 
 def passage_at(config: Config, place: str) -> tuple[str, str]:
@@ -35,15 +36,8 @@ def passage_at(config: Config, place: str) -> tuple[str, str]:
     return ("\\" if text.startswith("[") else "") + text[:MAX_CHARS], document.path
 
 
-def without_document(results: Sequence[SearchResult], path: str, *, top_k: int) -> list[SearchResult]:
-    """Return the results without the hits of a document, at most `top_k`."""
-    return [
-        replace(
-            result,
-            hits=tuple(
-                replace(hit, rank=rank)
-                for rank, hit in enumerate([hit for hit in result.hits if hit.chunk.path != path][:top_k], 1)
-            ),
-        )
-        for result in results
-    ]
+def options_like(options: SearchOptions, document: str) -> SearchOptions:
+    """Return options that find whatever is nearest, outside of a document: its copies may be the best hits."""
+    own = f"!{glob.escape(document)}"
+    least = LOWEST_SCORE if options.min_score is None else options.min_score
+    return replace(options, paths=(*options.paths, own), min_score=least)

@@ -90,7 +90,7 @@ def query(
     Example: ragsearch query 如何解决Redis连接超时 -n 3
     """
     from rag_search.cli import answers, questions, results
-    from rag_search.cli.like import without_document
+    from rag_search.cli.like import options_like
     from rag_search.text.dates import parse_since
     from rag_search.text.query import parse_where
 
@@ -113,7 +113,7 @@ def query(
     )
     query_ids, texts, own_document = _questions(config, words or [], batch, like=like)
     if like:
-        options = replace(options, top_k=options.top_k + 1, below_threshold="all")
+        options = options_like(options, own_document)
     if trec or open_first:
         local_only()
     if trec:
@@ -122,8 +122,6 @@ def query(
     if found is None:
         search = partial(answers.search_here, config, texts, options, meanwhile=lambda: results.import_printer(form))
         found = _with_index(search, config, yes=yes)
-    if like:
-        found = without_document(found, own_document, top_k=options.top_k - 1)
     if trec:
         results.write_trec(trec, query_ids, found)
     if not quiet:

@@ -80,7 +80,7 @@ def print_results(
 
         write_stdout((BATCH_FORMATS if many else FORMATS)[output.value](results, shown))
         if output in READ_BY_PEOPLE:
-            _print_notes(results, shown)
+            _print_notes(results, shown, many=many)
     if output in READ_BY_PEOPLE and not many:
         from rag_search.cli.open import remember_hits
 
@@ -99,14 +99,17 @@ def _print_tables(results: Sequence[SearchResult], shown: PathMapper, *, explain
         print_table(console, result, shown, explain=explain, links=links)
 
 
-def _print_notes(results: Sequence[SearchResult], shown: PathMapper) -> None:
-    """Say on stderr why a query has no hits: stdout holds only hits."""
+def _print_notes(results: Sequence[SearchResult], shown: PathMapper, *, many: bool) -> None:
+    """Say on stderr how a query was read and why it has no hits: stdout holds only hits.
+
+    many: only the latter, since the notes do not name their query.
+    """
     from rag_search.render.notes import notes_of
 
     for result in results:
-        if not result.hits:
-            for line in ("no confident match", *notes_of(result, shown)):
-                write_stderr(f"{one_line(line)}\n")
+        missing = [] if result.hits else ["no confident match"]
+        for line in (*missing, *notes_of(result, shown)) if missing or not many else ():
+            write_stderr(f"{one_line(line)}\n")
 
 
 def write_trec(path: Path, query_ids: Sequence[str], results: Sequence[SearchResult]) -> None:

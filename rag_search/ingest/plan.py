@@ -153,7 +153,7 @@ class _Comparison:
 
 
 def _nothing_found(roots: Sequence[Path], problems: Sequence[SkippedPath], known: int) -> InputError:
-    names = ", ".join(str(root) for root in roots)
+    names = ", ".join(map(str, absolute(roots)))  # `.` before a full stop would read as the folder above
     kept = f" The index keeps its {_documents(known)}." if known else ""
     if problems:
         return InputError(f"nothing under {names} can be read: {problems[0].path}: {problems[0].message}.{kept}")

@@ -48,7 +48,8 @@ class PathMapper:
     def stored_pattern(self, pattern: str) -> str:
         """Translate a pattern over shown paths into one over stored paths.
 
-        A pattern that begins with `*` matches in any folder and does not change. `!` in front stays there.
+        A pattern that begins with `*` matches in any folder and does not change. `!` in front stays there. A folder
+        that holds `base` is everything.
         """
         if pattern.startswith("!"):
             return f"!{self.stored_pattern(pattern[1:])}"
@@ -59,7 +60,7 @@ class PathMapper:
         folder = Path(os.path.abspath(self.cwd.joinpath(*plain)))  # noqa: PTH100 (`absolute` keeps `..`)
         stored = _below(folder, self.base)
         if len(plain) == len(parts):
-            return "*" if stored == "." else stored
+            return "*" if self.base.is_relative_to(folder) else stored
         return (Path(glob.escape(stored)) / Path(*parts[len(plain) :])).as_posix()
 
 

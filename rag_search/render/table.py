@@ -30,7 +30,7 @@ RANK_AND_SCORE, STAGES = 11, 18  # cells of the columns in front of a passage
 def print_table(
     console: Console, result: SearchResult, mapper: PathMapper, *, explain: bool = False, links: str = "file"
 ) -> None:
-    """Print the hits of one query, or a line that there are none.
+    """Print the hits of one query, or a line that there are none, and its notes.
 
     Args:
         console: where to print; its width decides between columns and blocks.
@@ -46,11 +46,9 @@ def print_table(
         _print_hits(console, result.near_misses, result.query, mapper, explain=explain, links=links, style="dim")
     else:
         console.print(Text("No confident match.", style="yellow"))
-        for note in result.notes:
-            console.print(Text(one_line(note), style="dim"), soft_wrap=True)
     if explain:
         _print_explanation(console, result, mapper)
-    elif result.instruction and result.hits:
+    else:
         for note in result.notes:
             console.print(Text(one_line(note), style="dim"), soft_wrap=True)
 

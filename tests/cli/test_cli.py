@@ -288,9 +288,26 @@ def test_passages_like_another_one(indexed: Path, run: Run) -> None:
     hits = json.loads(done.out)["hits"]
     assert [hit["rank"] for hit in hits] == [1, 2]
     assert best["path"] not in [hit["path"] for hit in hits]
+    (indexed / "docs" / "[copy]!.md").write_bytes((indexed / best["path"]).read_bytes())
+    run("ingest", "docs")
+    place = f"docs/[copy]!.md:{best['line_best']}"
+    copied = json.loads(run("query", "--like", place, "--format", "json", "-k", "2", "--no-group").out)["hits"]
+    assert (len(copied), copied[0]["path"]) == (2, best["path"])  # the same text, and other passages are not used up
     both = run("query", "redis", "--like", "docs/redis.md:1")
     assert (both.code, "not both" in both.err) == (2, True)
     assert run("query", "--like", "docs/none.md:1").code == 2
+
+
+def test_a_correction_is_told_beside_hits(indexed: Path, run: Run) -> None:
+    """Whoever reads the hits reads what was searched for; data has it in `notes`."""
+    for name in ("mail", "phone"):
+        text = f"# {name.title()}\n\nEach notification is sent by {name}.\n"
+        (indexed / "docs" / f"{name}.md").write_text(text, "utf-8")
+    run("ingest", "docs")
+    for form in ("lines", "table"):
+        done = run("query", "each notificaton by mail", "--all", "--format", form)
+        assert done.code == 0
+        assert "searched for 'each notification by mail'" in (done.err if form == "lines" else done.out)
 
 
 def test_strict_and_all_exclude_each_other(indexed: Path, run: Run) -> None:

@@ -69,9 +69,13 @@ def test_a_folder_that_is_gone_is_said_with_the_way_out(indexed: Path, run: Run)
     done = run("ingest")
     assert (done.code, f"{indexed / 'more'} no longer exists" in done.err) == (2, True)
     way_out = done.err.partition("ragsearch ")[2].split()
-    assert way_out == ["ingest", str(indexed / "docs"), "--only"]
-    assert json.loads(run(*way_out, "--json").out)["removed"] == 1
+    assert way_out == ["remove", str(indexed / "more")]
+    assert json.loads(run(*way_out, "--json").out)["removed"] == ["more/x.md"]
     assert run("ingest").code == 0
+    shutil.rmtree(indexed / "docs")  # the last folder
+    way_out = run("ingest").err.partition("ragsearch ")[2].split()
+    assert len(json.loads(run(*way_out, "--json").out)["removed"]) == 3
+    assert "has no folder yet" in run("ingest").err
 
 
 def test_a_dry_run_spares_what_another_root_leads_to(indexed: Path, run: Run) -> None:

@@ -15,7 +15,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from rag_search import __version__
 from rag_search.errors import InputError, RagSearchError
@@ -42,6 +42,9 @@ def _number(description: str, maximum: int) -> Any:
     return Field(description=description, json_schema_extra={"minimum": 1, "maximum": maximum})
 
 
+# An optional text is `str` with null as "", because mcp 2.3.0 reads an argument of any other type as JSON
+# (FuncMetadata.pre_parse_json): of `str | None`, the text `null` becomes nothing and `["beginners"]` a refused list.
+Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 Paths = Annotated[list[str] | None, Field(description="only these paths, folders or patterns (docs/*)")]
 
 
@@ -58,13 +61,13 @@ def make_mcp(live_searcher: LiveSearcher) -> MCPServer[Any]:
         top_k: Annotated[int, _number("number of passages", MAX_HITS)] = default_hits,
         path: Paths = None,
         where: Annotated[list[str] | None, Field(description="only this front matter: key=value")] = None,
-        since: Annotated[str | None, Field(description="only documents updated since YYYY-MM-DD")] = None,
-        instruction: Annotated[str | None, Field(description="who or what the answer is for")] = None,
+        since: Annotated[Text, Field(description="only documents updated since YYYY-MM-DD")] = "",
+        instruction: Annotated[Text, Field(description="who or what the answer is for")] = "",
     ) -> str:
         """Find the passages of the indexed documents that answer a question, best first."""
         with _tool_errors():
             _check("top_k", top_k, MAX_HITS, "passages")
-            options = replace(defaults, top_k=top_k, instruction=instruction, where=parse_where(where or []))
+            options = replace(defaults, top_k=top_k, instruction=instruction or None, where=parse_where(where or []))
             options = _filtered(options, mapper, path, since)
             return mcp_text.hits_text(live_searcher.search_many([(query, options)])[0], mapper)
 
@@ -126,11 +129,11 @@ def run_http(live_searcher: LiveSearcher) -> None:
     run_app(guarded, listener, head_timeout_s=settings.body_timeout_s)
 
 
-def _filtered(options: SearchOptions, mapper: PathMapper, path: list[str] | None, since: str | None) -> SearchOptions:
+def _filtered(options: SearchOptions, mapper: PathMapper, path: list[str] | None, since: str) -> SearchOptions:
     try:
         day = date.fromisoformat(since).isoformat() if since else None
     except ValueError as error:
-        raise InputError(f"since is {plain(str(since))[:40]!r}.", remedy="Write YYYY-MM-DD.") from error
+        raise InputError(f"since is {plain(since)[:40]!r}.", remedy="Write YYYY-MM-DD.") from error
     return replace(options, paths=tuple(map(mapper.stored_pattern, path or [])), since=day)
 
 

@@ -119,6 +119,13 @@ def test_search_takes_filters(tools: Tools) -> None:
     assert "is not KEY=VALUE" in tools.error("search", **question, where=["novalue"])
 
 
+@pytest.mark.parametrize(("said", "score"), [("null", "0.75"), ('["later"]', "0.75"), ("", "1.00"), (None, "1.00")])
+def test_an_instruction_that_looks_like_json_is_text(tools: Tools, said: str | None, score: str) -> None:
+    """The SDK reads JSON out of texts; the reranker must get what was written; null is none."""
+    answer = tools.text("search", query="redis connection timeout", top_k=1, instruction=said, since=None)
+    assert answer.split("\n")[0] == f"1. docs/redis.md:1-3 ({score}) Redis"
+
+
 def places(text: str) -> set[str]:
     """Return the paths of the hits in a text."""
     return set(re.findall(r"^\d+\. (.+?):\d+-", text, re.MULTILINE))

@@ -18,6 +18,7 @@ from rag_search.engines.open import check_fingerprint, reading
 from rag_search.errors import RagSearchError
 from rag_search.index import ReadStore
 from rag_search.records import SearchOptions, SearchResult
+from rag_search.render.paths import PathMapper
 from rag_search.rerank.base import Reranker
 from rag_search.search.freshness import mark_changed
 from rag_search.search.searcher import Searcher
@@ -94,6 +95,12 @@ class LiveSearcher:
             for result in generation.searcher.answers(requests):
                 marked = mark_changed(result, generation.reader, generation.base)
                 yield replace(marked, notes=(*marked.notes, self._warning)) if self._warning else marked
+
+    @property
+    def mapper(self) -> PathMapper:
+        """The mapper of stored paths to those that this process shows. It does not read the index for each reply."""
+        generation = self._generation
+        return PathMapper(base_folder(self.config) if generation is None else generation.base, Path.cwd())
 
     @contextmanager
     def lease(self) -> Iterator[Searcher]:

@@ -18,6 +18,8 @@ import pytest
 pytest.importorskip("fastapi")
 
 from rag_search.config import load_config
+from rag_search.engines.open import writing
+from rag_search.ingest import sync_folders
 from rag_search.records import Encoded, EncodedQueries, FloatVector, SearchOptions
 from rag_search.rerank.base import PairRequest
 from rag_search.server.live_searcher import LiveSearcher
@@ -110,3 +112,17 @@ def test_models_in_process_are_called_one_at_a_time(tmp_path: Path, folder: Path
             asyncio.run(ask_everything(asked))
     else:
         assert len(asyncio.run(ask_everything(asked))) == 36
+
+
+def test_paths_follow_the_base_of_the_newest_generation(tmp_path: Path, folder: Path) -> None:
+    """Paths are shown from the base that the index recorded, and that is read again with each new generation."""
+    config = load_config({"index": str(tmp_path / "elsewhere" / "index")}, cwd=tmp_path)
+    live_searcher = LiveSearcher(config, WordEmbedder(), OverlapReranker())
+    bases = []
+    for name in ("one", "two"):
+        with writing(config, WordEmbedder()) as writer:
+            sync_folders(writer, WordEmbedder(), [folder], base=tmp_path / name)
+        live_searcher.search_many([("redis", SearchOptions())])
+        bases.append(live_searcher.mapper.base)
+    live_searcher.close()
+    assert bases == [tmp_path / "one", tmp_path / "two"]

@@ -14,7 +14,6 @@ from fastapi.concurrency import run_in_threadpool
 from rag_search.errors import InputError
 from rag_search.records import FloatVector, SearchOptions, SearchResult
 from rag_search.render.formats import as_dict
-from rag_search.render.paths import PathMapper
 from rag_search.server.client import EXPECT_HEADER
 from rag_search.server.codec import pack_result
 from rag_search.server.discovery import server_record
@@ -43,12 +42,12 @@ def search_router(service: Service) -> APIRouter:
     @router.post("/v1/search", responses=documented(responses.SearchReply))
     async def search(body: SearchRequest) -> Response:
         result = await service.search(body.query, body.options(defaults))
-        return JSONReply(as_dict(result, PathMapper.of(config)))
+        return JSONReply(as_dict(result, service.live_searcher.mapper))
 
     @router.post("/v1/search/batch", responses=documented(responses.SearchBatchReply))
     async def search_batch(body: SearchBatchRequest) -> Response:
-        mapper = PathMapper.of(config)
         results = await _search_all(service, body.queries, body.options(defaults))
+        mapper = service.live_searcher.mapper
         return JSONReply({"results": [as_dict(result, mapper) for result in results]})
 
     @router.post("/v1/ragsearch/query", include_in_schema=False)

@@ -13,7 +13,6 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from rag_search.errors import InputError, RagSearchError
-from rag_search.render.paths import PathMapper
 from rag_search.rerank.base import TruncatingReranker
 from rag_search.rerank.rank import order_passages
 from rag_search.search.hits import instruction_notes, truncation_notes
@@ -61,7 +60,7 @@ async def search(
         problem = error.errors()[0]
         raise InputError(f"{problem['loc'][-1]}: {problem['msg']}.") from error
     result = await service.search(query, form.options(service.live_searcher.config.settings.search.options))
-    return await run_in_threadpool(results.search_html, result, _mapper(service), editor=_editor(service))
+    return await run_in_threadpool(results.search_html, result, service.live_searcher.mapper, editor=_editor(service))
 
 
 async def rerank(service: Service, raw: str, text: str) -> str:
@@ -96,7 +95,7 @@ async def document(service: Service, place: Any) -> str:
     def render() -> str:
         with service.live_searcher.reader() as reader:
             indexed = reader.document(path)
-        return document_html(indexed, _mapper(service).printed(path), first, last)
+        return document_html(indexed, service.live_searcher.mapper.printed(path), first, last)
 
     return await run_in_threadpool(render)
 
@@ -123,10 +122,6 @@ async def head(service: Service) -> str:
     except RagSearchError as error:
         status = results.safe(f"{error.message} {error.remedy}")
     return results.head_html(status)
-
-
-def _mapper(service: Service) -> PathMapper:
-    return PathMapper.of(service.live_searcher.config)
 
 
 def _lines(text: str) -> list[str]:

@@ -18,6 +18,7 @@ from rag_search.cli.common import (
     print_json,
     stderr_console,
 )
+from rag_search.text.lines import line_starts, lines_of
 from rag_search.text.sanitize import plain, visible
 
 if TYPE_CHECKING:
@@ -100,25 +101,24 @@ def _places(reader: ReadStore, shown: PathMapper, text: str) -> list[str]:
 
 def _row(document: Document, first: int, last: int, shown: PathMapper) -> dict[str, Any]:
     """Return the lines of a document with what is known of it. last: 0 for the end."""
-    lines = document.text.split("\n")[first - 1 : last or None]
+    starts = line_starts(document.text)
+    end = min(last or len(starts), len(starts))
+    text = document.text[starts[first - 1] : starts[end] if end < len(starts) else None]
     return {
         "path": place_of(document, shown),
         "title": document.title,
         "updated": document.updated,
         "updated_from": document.updated_from,
         "line_start": first,
-        "line_end": first + len(lines) - 1,
-        "text": "\n".join(lines),
+        "line_end": end,
+        "text": text.removesuffix("\n").removesuffix("\r") if end < len(starts) else text,
     }
 
 
 def _lines(document: Document, first: int, last: int, *, numbers: bool) -> list[str]:
-    """Return the lines to print; what follows the last line feed of a document is not a line. last: 0 for the end."""
-    every = document.text.split("\n")
-    end = last or len(every)
-    if end >= len(every) > first and not every[-1]:
-        end = len(every) - 1
-    lines = [plain(line) if sys.stdout.isatty() else line for line in every[first - 1 : end]]
+    """Return the lines to print. last: 0 for the end."""
+    wanted = lines_of(document.text)[first - 1 : last or None]
+    lines = [plain(line) if sys.stdout.isatty() else line for line in wanted]
     return [f"{number}:{line}" for number, line in enumerate(lines, first)] if numbers else lines
 
 
@@ -154,7 +154,7 @@ def _checked_range(document: Document, place: str, first: int, last: int) -> tup
     from rag_search.errors import InputError
     from rag_search.text.amounts import count
 
-    lines = document.text.count("\n") + 1
+    lines = len(line_starts(document.text))
     if first < 1 or first > lines or (last and last < first):
         raise InputError(
             f"{visible(place)!r} names lines that do not exist.", remedy=f"The document has {count(lines, 'line')}."

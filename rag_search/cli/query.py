@@ -90,7 +90,6 @@ def query(
     Example: ragsearch query 如何解决Redis连接超时 -n 3
     """
     from rag_search.cli import answers, questions, results
-    from rag_search.cli.like import options_like
     from rag_search.text.dates import parse_since
     from rag_search.text.query import parse_where
 
@@ -113,6 +112,8 @@ def query(
     )
     query_ids, texts, own_document = _questions(config, words or [], batch, like=like)
     if like:
+        from rag_search.cli.like import options_like
+
         options = options_like(options, own_document)
     if trec or open_first:
         local_only()

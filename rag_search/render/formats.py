@@ -152,7 +152,9 @@ def _column(hit: Hit) -> int:
 
     Marks of Markdown inside the sentence are not in its text, so that fewer and fewer of its words are looked for.
     """
-    lines, at = hit.chunk.text.split("\n"), hit.line - hit.chunk.line_start
+    from rag_search.text.lines import lines_of  # as in `all_headings`
+
+    lines, at = lines_of(hit.chunk.text), hit.line - hit.chunk.line_start
     line = lines[at] if 0 <= at < len(lines) else ""
     words = hit.sentence.split(" ")
     found = (line.find(" ".join(words[:length])) for length in (5, 3, 1) if hit.sentence)

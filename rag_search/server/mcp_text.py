@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from rag_search.errors import InputError
 from rag_search.index.filters import selected_paths
 from rag_search.records import Document, Hit, SearchResult
-from rag_search.render.notes import notes_of
+from rag_search.render.notes import CHANGED, notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.text.data_uris import without_data
 from rag_search.text.dates import marked_day
+from rag_search.text.lines import lines_of
 from rag_search.text.sanitize import one_line, plain, visible
 
 SIBLINGS = 5
@@ -30,7 +31,7 @@ def document_text(document: Document, path: str, first: int, last: int | None, l
 
     Raises InputError for lines that the document does not have.
     """
-    lines = without_data(document.text).split("\n")
+    lines = lines_of(without_data(document.text))
     stop = min(len(lines), last or len(lines))
     if first < 1 or first > len(lines) or stop < first:
         raise InputError(
@@ -60,9 +61,10 @@ def _hit_text(hit: Hit, mapper: PathMapper) -> str:
     chunk = hit.chunk
     headings = " > ".join(one_line(part) for part in (chunk.title, *chunk.heading_path) if part)
     place = f"{mapper.printed(chunk.path)}:{chunk.line_start}-{chunk.line_end}"
-    head = f"{hit.rank}. {place} ({hit.score:.2f}) {headings}".rstrip()
+    stale = f" [{CHANGED[hit.changed]}]" if hit.changed in CHANGED else ""
+    head = f"{hit.rank}. {place} ({hit.score:.2f}){stale} {headings}".rstrip()
     others = ", ".join(f"{sibling.line_start}-{sibling.line_end}" for sibling in hit.siblings[:SIBLINGS])
-    text = "\n".join(map(_plain_line, without_data(chunk.text).strip("\n").split("\n")))
+    text = "\n".join(map(_plain_line, lines_of(without_data(chunk.text).strip("\r\n"))))
     return "\n".join([head, text, *([f"also lines {others}"] if others else [])])
 
 

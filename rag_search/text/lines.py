@@ -22,6 +22,12 @@ def line_starts(text: str) -> Sequence[int]:
     return starts
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines without their ends: one at least, and none for what follows a line end at the end."""
+    lines = LINE_END.split(text)
+    return lines[:-1] if len(lines) > 1 and not lines[-1] else lines
+
+
 def line_of(starts: Sequence[int], offset: int) -> int:
     """Return the 0-based index of the line that contains `offset`."""
     return bisect_right(starts, offset) - 1

@@ -37,7 +37,9 @@ def all_headings(chunk: Chunk, line: int) -> tuple[str, ...]:
 
     Small sections share a chunk, whose own path is what they have in common.
     """
-    raw, shown = chunk.text.split("\n"), {number: text for text, number in reversed(body_lines(chunk))}
+    from rag_search.text.lines import LINE_END  # a query that prints data needs no lines
+
+    raw, shown = LINE_END.split(chunk.text), {number: text for text, number in reversed(body_lines(chunk))}
     above: list[tuple[int, str]] = []
     for place, marked in enumerate(raw[: max(0, line - chunk.line_start + 1)]):
         text = shown.get(chunk.line_start + place, "").strip()

@@ -163,8 +163,26 @@ def test_list_and_get(indexed: Path, run: Run) -> None:
     row = json.loads(run("get", "docs/backup.md:7", "--json").out)
     assert (row["path"], row["line_start"], row["line_end"], row["text"]) == ("docs/backup.md", 7, 7, "# Backups")
     assert run("get", "docs/backup.md:7-8", "-N").out == "7:# Backups\n8:\n"
-    assert "9 lines" in run("get", "docs/backup.md:99").err or "10 lines" in run("get", "docs/backup.md:99").err
+    assert f"{text.count(chr(10))} lines" in run("get", "docs/backup.md:99").err
     assert run("get", "docs/other.md").code == 2
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_of_a_result_is_a_line_of_get(indexed: Path, run: Run, end: str) -> None:
+    """Whatever its line ends are, the place of a hit leads to its line."""
+    text = end.join(("# Zoo", "", "The okapi eats leaves.", "", "## Birds", "", "The hoatzin eats leaves.", ""))
+    (indexed / "docs" / "zoo.md").write_bytes(text.encode())
+    run("ingest", "docs")
+    (hit,) = json.loads(run("query", "hoatzin", "-n", "1", "--json").out)["hits"]
+    assert (hit["path"], hit["line_best"], hit["line_end"]) == ("docs/zoo.md", 7, 7)
+    assert run("get", "docs/zoo.md:7").out == "The hoatzin eats leaves.\n"
+    assert run("get", "docs/zoo.md:5-").out == "## Birds\n\nThe hoatzin eats leaves.\n"
+    assert "7 lines" in run("get", "docs/zoo.md:8").err
+    assert run("query", "hoatzin", "-n", "1", "--vimgrep").out.startswith("docs/zoo.md:7:1: ")
+    assert run("query", "--like", "docs/zoo.md:7").code == 0
+    whole, part = (json.loads(run("get", f"docs/zoo.md{place}", "--json").out) for place in ("", ":2-3"))
+    assert (whole["line_end"], whole["text"]) == (7, text)
+    assert (part["line_end"], part["text"]) == (3, f"{end}The okapi eats leaves.")
 
 
 def test_get_prints_several_documents(indexed: Path, run: Run) -> None:

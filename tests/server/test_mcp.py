@@ -84,8 +84,8 @@ def test_tools_answer(tools: Tools) -> None:
     assert passage == "# Redis\n\nRedis connection timeout: raise maxTotal of the pool."
     head, document = tools.text("get_document", path="docs/redis.md").split("\n", 1)
     head = re.sub(r"\d{4}-\d\d-\d\d", "DAY", head)
-    assert head == "docs/redis.md | Redis | lines 1-4 of 4 | updated DAY (time of the file)"
-    assert document == f"{passage}\n"
+    assert head == "docs/redis.md | Redis | lines 1-3 of 3 | updated DAY (time of the file)"
+    assert document == passage
     assert tools.text("list_documents") == "2 documents\ndocs/backup.md\ndocs/redis.md"
     assert tools.call("status")["documents"] == 2
 
@@ -96,16 +96,23 @@ def test_lines_and_pages(tools: Tools, folder: Path) -> None:
         "Redis connection timeout: raise maxTotal of the pool."
     ]
     head, *lines = tools.text("get_document", path="docs/redis.md", limit=1).split("\n")
-    assert "| lines 1-1 of 4 |" in head
+    assert "| lines 1-1 of 3 |" in head
     assert lines == ["# Redis", "[continue with first_line=2]"]
-    for first, last in ((0, None), (5, None), (3, 2), (-1, 2)):
+    for first, last in ((0, None), (4, None), (3, 2), (-1, 2)):
         said = tools.error("get_document", path="docs/redis.md", first_line=first, last_line=last)
-        assert "do not exist. The last line is 4." in said
+        assert "do not exist. The last line is 3." in said
     assert tools.text("list_documents", limit=1) == "2 documents\ndocs/backup.md\n[1 more; continue with skip=1]"
     assert tools.text("list_documents", limit=1, skip=1) == "2 documents\ndocs/redis.md"
     assert tools.text("list_documents", path=["docs/red*"]) == "1 document\ndocs/redis.md"
     assert tools.text("list_documents", path=["nowhere"]) == "0 documents"
     assert tools.text("list_documents", path=["!docs/red*"]) == "1 document\ndocs/backup.md"
+
+
+def test_a_hit_whose_file_changed_says_so(tools: Tools, folder: Path) -> None:
+    """An agent reads the text of the index, and is told that the file has another one."""
+    (folder / "redis.md").write_text("# Redis\n\nNothing of the kind.\n", "utf-8")
+    head = tools.text("search", query="redis connection timeout", top_k=1).split("\n")[0]
+    assert head == "1. docs/redis.md:1-3 (1.00) [changed since ingest] Redis"
 
 
 def test_search_takes_filters(tools: Tools) -> None:

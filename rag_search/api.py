@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rag_search.config import load_config
 from rag_search.documents import Selection
 from rag_search.engines import factory
-from rag_search.engines.base_folder import base_folder, prepare_index
+from rag_search.engines.base_folder import base_folder, prepared_index
 from rag_search.engines.open import searching as open_searcher
 from rag_search.engines.open import writing
 from rag_search.index import open_reader
@@ -57,12 +57,11 @@ def ingest(
     """
     folders = [Path(path) for path in paths]
     config = load_config({**(settings or {}), "index": index}, ingested=folders)
-    prepare_index(config)
     limits = config.settings.ingest
     selection = Selection(tuple(limits.include), tuple(limits.exclude), limits.follow_links)
     options = IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20), selection=selection)
     embedder = factory.make_embedder(config.settings)
-    with writing(config, embedder, rebuild=rebuild) as writer:
+    with prepared_index(config), writing(config, embedder, rebuild=rebuild) as writer:
         return sync_folders(writer, embedder, folders, base=base_folder(config), options=options)
 
 

@@ -67,9 +67,10 @@ def _measure(folder: Path, options: IngestOptions) -> tuple[int, float]:
 
 def _ingest(config: Config, folder: Path, options: IngestOptions) -> None:
     from rag_search.engines import factory
-    from rag_search.engines.base_folder import prepare_index
+    from rag_search.engines.base_folder import prepared_index
 
-    prepare_index(config)
-    report = sync_once(config, factory.make_embedder(config.settings), [folder], options)
+    embedder = factory.make_embedder(config.settings)
+    with prepared_index(config):
+        report = sync_once(config, embedder, [folder], options)
     for failure in report.failed:
         stderr_console().print(plain(f"{failure.path}: {failure.reason}"), soft_wrap=True)

@@ -70,12 +70,12 @@ def ingest(
         _dry_run(config, roots, options, rebuild=rebuild, as_json=as_json)
         return
     from rag_search.engines import factory
-    from rag_search.engines.base_folder import prepare_index
+    from rag_search.engines.base_folder import prepared_index
 
-    prepare_index(config)
     # a watch keeps the engine loaded between syncs and releases the writer's lock
     embedder = factory.make_embedder(config.settings)
-    report = _sync(config, embedder, roots, options, workers=workers, rebuild=rebuild, as_json=as_json, quiet=quiet)
+    with prepared_index(config):
+        report = _sync(config, embedder, roots, options, workers=workers, rebuild=rebuild, as_json=as_json, quiet=quiet)
     if watch:
         from rag_search.cli.watch import follow
 

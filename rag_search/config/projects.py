@@ -1,7 +1,10 @@
-"""Give each project its own index: a Git work tree, else the folder that was ingested.
+"""Give each project its own index: a Git work tree, else the folder around what was ingested together.
 
     DATA/projects/NAME-HASH/project    the folder of the project, a line of text
+    DATA/projects/NAME-HASH/roots      what was ingested in it, with NUL between the paths
     DATA/projects/NAME-HASH/index/     its index
+
+The folder around two others may hold much else, such as the home folder: a search there is about another project.
 
 A folder with a `ragsearch.toml` keeps its indexes beside that file instead; see `Config.index_dir`.
 """
@@ -12,21 +15,25 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rag_search.errors import InputError
 from rag_search.runtime.files import is_file, is_there
 
-PROJECTS, RECORD, INDEX = "projects", "project", "index"
+PROJECTS, RECORD, ROOTS, INDEX = "projects", "project", "roots", "index"
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder and the place of its index in the user's data folder."""
+    """A folder and the place of its index in the user's data folder.
+
+    ingested: absolute paths of the ingest that this is the project of.
+    """
 
     folder: Path
     home: Path
+    ingested: tuple[Path, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, folder: Path, data: Path) -> Project:
@@ -46,10 +53,28 @@ class Project:
         """Whether anything was ingested there."""
         return is_file(self.home / RECORD)
 
+    def is_about(self, place: Path) -> bool:
+        """Return whether `place` is in what was ingested, or above it. A project of an older version is about all."""
+        roots = self._roots()
+        return not roots or any(place.is_relative_to(root) or root.is_relative_to(place) for root in roots)
+
     def record(self) -> None:
-        """Write down the folder, so that a search from there finds the index."""
+        """Write down the folder, so that a search from there finds the index, and what is ingested."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (roots := self._roots()) or not self.is_known:
+            every = sorted({*roots, *self.ingested})
+            (self.home / ROOTS).write_bytes(b"\0".join(map(os.fsencode, every)))
         (self.home / RECORD).write_bytes(os.fsencode(self.folder) + b"\n")
+
+    def forget(self) -> None:
+        """Undo `record`."""
+        for name in (RECORD, ROOTS):
+            (self.home / name).unlink(missing_ok=True)
+
+    def _roots(self) -> list[Path]:
+        """Return what was ingested; nothing if it is not written down."""
+        content = _read(self.home, ROOTS)
+        return [Path(os.fsdecode(path)) for path in content.split(b"\0")] if content else []
 
 
 def known_projects(data: Path) -> Iterator[Project]:
@@ -65,9 +90,9 @@ def recorded_folder(home: Path) -> Path | None:
     return Path(os.fsdecode(content)) if content else None
 
 
-def _read(home: Path) -> bytes:
+def _read(home: Path, name: str = RECORD) -> bytes:
     try:
-        return (home / RECORD).read_bytes()
+        return (home / name).read_bytes()
     except OSError:
         return b""
 
@@ -81,10 +106,8 @@ def project_at(cwd: Path, data: Path) -> Project:
     Raises:
         InputError: several projects are below the folder, and none is at or above it.
     """
-    for folder in (cwd, *cwd.parents):
-        project = Project.of(folder, data)
-        if project.is_known or is_there(folder / ".git"):
-            return project
+    if project := _around(cwd, data):
+        return project
     below = [project for project in known_projects(data) if project.folder.is_relative_to(cwd)]
     if len(below) > 1:
         names = ", ".join(str(project.folder) for project in below)
@@ -104,11 +127,16 @@ def project_of(paths: Sequence[Path], cwd: Path, data: Path) -> Project:
     absolute = [Path(os.path.abspath(cwd / path)) for path in paths]  # noqa: PTH100 (`absolute` keeps `..`)
     folders = [path if path.is_dir() else path.parent for path in absolute]
     common = Path(os.path.commonpath(folders))
-    for folder in (common, *common.parents):
+    return replace(_around(common, data) or Project.of(common, data), ingested=tuple(absolute))
+
+
+def _around(place: Path, data: Path) -> Project | None:
+    """Return the project of the nearest folder at or above `place` with a Git work tree, or an index about it."""
+    for folder in (place, *place.parents):
         project = Project.of(folder, data)
-        if project.is_known or is_there(folder / ".git"):
+        if is_there(folder / ".git") or (project.is_known and project.is_about(place)):
             return project
-    return Project.of(common, data)
+    return None
 
 
 def ignore_indexes(indexes: Path) -> None:

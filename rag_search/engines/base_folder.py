@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rag_search.config import PROJECT_FILE, Config, data_dir
 from rag_search.config.projects import PROJECTS, ignore_indexes, recorded_folder
-from rag_search.errors import IndexMissingError
+from rag_search.errors import IndexMissingError, InputError
 from rag_search.runtime.files import is_file
 
 
@@ -47,12 +48,25 @@ def _shared_base(config: Config) -> Path:
     return Path.cwd()
 
 
-def prepare_index(config: Config) -> None:
-    """Write down what a first ingest leaves beside the index: its project, or a .gitignore."""
-    if config.settings.store.url:
-        return
-    indexes = config.index_dir.parent
-    if config.project_file and indexes == config.project_file.parent / "indexes":
-        ignore_indexes(indexes)
-    elif indexes.parent == data_dir() / PROJECTS:
-        config.project.record()
+@contextmanager
+def prepared_index(config: Config) -> Iterator[None]:
+    """Write down what an ingest leaves beside the index, its project or a .gitignore, and provide a block to ingest in.
+
+    The project of a first ingest is forgotten if the block raises InputError: a mistyped path makes no project.
+    """
+    project = None
+    if not config.settings.store.url:
+        indexes = config.index_dir.parent
+        if config.project_file and indexes == config.project_file.parent / "indexes":
+            ignore_indexes(indexes)
+        elif indexes.parent == data_dir() / PROJECTS:
+            project = config.project
+    is_first = project is not None and not project.is_known
+    if project:
+        project.record()
+    try:
+        yield
+    except InputError:
+        if project and is_first:
+            project.forget()
+        raise

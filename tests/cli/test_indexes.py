@@ -44,6 +44,34 @@ def test_an_index_is_named_by_its_project(two: tuple[Path, Path], run: Run, monk
     assert run("query", "how", "--index", index, *everything).out == "other/notes/tea.md\n"
 
 
+def test_a_mistyped_path_makes_no_project(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that is ingested after all is one of its own, and its folder answers for it."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(project.parent / "data"))
+    (project / "ragsearch.toml").unlink()
+    assert run("ingest", "docz").code == 2
+    assert json.loads(run("index", "list", "--json").out) == []
+    assert run("ingest", "docs").code == 0
+    assert [row["name"] for row in json.loads(run("index", "list", "--json").out)] == [str(project / "docs")]
+    assert run("query", "how", "--min-score", "0", "-l").code == 0
+
+
+def test_folders_beside_those_ingested_stay_apart(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders have the index of the folder around them, which is not the project of a third."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(project.parent / "data"))
+    (project / "ragsearch.toml").unlink()
+    for name, word in (("more", "okapi"), ("third", "tapir")):
+        (project / name).mkdir()
+        (project / name / "a.md").write_text(f"# A\n\nThe {word} eats.\n", "utf-8")
+    assert run("ingest", "docs", "more").code == 0
+    monkeypatch.chdir(project / "third")
+    assert "there is no index" in run("query", "okapi").err
+    assert run("ingest", ".", "--only").code == 0
+    assert run("query", "okapi tapir", "--min-score", "0", "-l").out == "a.md\n"
+    monkeypatch.chdir(project / "more")
+    assert "../" not in run("list").out
+    assert run("list").out.split()[-1] == "a.md"
+
+
 def test_index_list_and_remove(two: tuple[Path, Path], run: Run) -> None:
     first, second = two
     rows = json.loads(run("index", "list", "--json").out)

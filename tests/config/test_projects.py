@@ -65,6 +65,28 @@ def test_two_projects_below_are_not_guessed(tmp_path: Path, data: Path) -> None:
     assert project_at(tmp_path, data) == both
 
 
+def test_the_folder_around_two_is_about_them_only(tmp_path: Path, data: Path) -> None:
+    """Folders beside those that were ingested together have indexes of their own."""
+    one, two = folder(tmp_path, "one/deep").parent, folder(tmp_path, "two")
+    project_of([one, two], tmp_path, data).record()
+    (tmp_path / "note.md").touch()
+    for cwd in (tmp_path, one, one / "deep", two):
+        assert project_at(cwd, data).folder == tmp_path
+        assert project_of([cwd], tmp_path, data).folder == tmp_path
+    three = folder(tmp_path, "three")
+    assert project_at(three, data) == project_of([three], tmp_path, data) == Project.of(three, data)
+    project_of([Path("note.md"), three], tmp_path, data).record()  # the folder around both is the same one
+    assert project_at(three, data).folder == tmp_path
+
+
+def test_a_project_without_roots_is_about_all(tmp_path: Path, data: Path) -> None:
+    """That of an older version stays as it was, also when it is ingested again."""
+    one = folder(tmp_path, "one")
+    Project.of(tmp_path, data).record()
+    project_of([one, tmp_path], tmp_path, data).record()
+    assert project_at(folder(tmp_path, "two"), data).folder == tmp_path
+
+
 def test_names_that_differ_in_the_path_only(tmp_path: Path, data: Path) -> None:
     one, two = (Project.of(tmp_path / name / "docs", data) for name in ("a", "b"))
     assert one.home.name.startswith("docs-")

@@ -199,19 +199,19 @@ class Retriever:
         Every candidate gets its dense score, whether the dense search found it or not, and its BM25 score down to rank
         SCORED: both are at hand, and the reranker can then weigh all candidates alike.
         """
-        ids = fused[0].tolist()
+        ids, both = fused[0].tolist(), fused[1].tolist()
         chunks = self.index.chunks(ids)  # first: a store may keep their vectors, which it has read to check them
-        dense = self.index.vectors(ids) @ query.vector if query is not None and ids else None
         bm25 = dict(zip(lexical[0].tolist(), lexical[1].tolist(), strict=True))
-        hits = []
-        for row, chunk in enumerate(chunks):
-            both = float(fused[1][row])
-            scores = StageScores(
-                dense=None if dense is None else float(dense[row]), lexical=bm25.get(chunk.chunk_id), fused=both
-            )
-            single = {"bm25": scores.lexical, "dense": scores.dense}.get(request.options.system)
-            hits.append(Hit(chunk, row + 1, both if single is None else single, scores))
-        return hits
+        by_terms: list[float | None] = [bm25.get(chunk_id) for chunk_id in ids]
+        by_vector: list[float | None] = [None] * len(ids)
+        if query is not None and ids:
+            by_vector = (self.index.vectors(ids) @ query.vector).tolist()
+        single = {"bm25": by_terms, "dense": by_vector}.get(request.options.system, both)
+        rows = zip(chunks, by_vector, by_terms, both, single, strict=True)
+        return [
+            Hit(chunk, rank, fused_score if score is None else score, StageScores(dense, terms_score, fused_score))
+            for rank, (chunk, dense, terms_score, fused_score, score) in enumerate(rows, 1)
+        ]
 
 
 def _with_evidence(hit: Hit, evidence: Evidence | None) -> Hit:

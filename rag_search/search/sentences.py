@@ -66,21 +66,20 @@ def best_sentences(
     tokens: the stored token vectors of the hits' chunks, None if the index has none. weights: how rare each term of the
     question is.
     """
-    with blas.one_thread:
-        parts = [None if tokens is None else tokens.part(row, row + 1) for row in range(len(hits))]
-        return [_best_sentence(hit, query, own, weights) for hit, own in zip(hits, parts, strict=True)]
+    products: Sequence[FloatMatrix | None] = [None] * len(hits)
+    if query is not None and query.tokens is not None and len(query.tokens) and tokens is not None:
+        products = _products(query.tokens, tokens)
+    return [_best_sentence(hit, own, weights) for hit, own in zip(hits, products, strict=True)]
 
 
-def _best_sentence(
-    hit: Hit, query: EncodedQuery | None, tokens: TokenVectors | None, weights: Mapping[str, float]
-) -> Sentence | None:
+def _best_sentence(hit: Hit, products: FloatMatrix | None, weights: Mapping[str, float]) -> Sentence | None:
     sentences = sentences_of(hit)
-    if not sentences:
-        return None
+    if len(sentences) < 2:
+        return next(iter(sentences), None)
     scores = _shares(sentences, weights) * SHARED_TERMS
     scores -= np.array([HEADING * bool(_HEADING.match(sentence.text)) for sentence in sentences])
-    if query is not None and query.tokens is not None and len(query.tokens) and tokens is not None and len(tokens.rows):
-        scores += _cosines(hit.chunk.passage, sentences, query.tokens, dequantize(tokens.rows))
+    if products is not None and products.shape[1]:
+        scores += _cosines(hit.chunk.passage, sentences, products)
     return sentences[int(np.argmax(scores))]
 
 
@@ -96,19 +95,25 @@ def _shares(sentences: Sequence[Sentence], weights: Mapping[str, float]) -> NDAr
     return np.array([sum(weight for term, weight in weights.items() if term in inside) / total for inside in found])
 
 
-def _cosines(
-    passage: str, sentences: Sequence[Sentence], query: FloatMatrix, tokens: FloatMatrix
-) -> NDArray[np.float64]:
+def _products(query: FloatMatrix, tokens: TokenVectors) -> list[FloatMatrix]:
+    """Return the dot products of the query's tokens (q, dim) with the t tokens of each passage, (q, t)."""
+    with blas.one_thread:
+        products = query @ dequantize(tokens.rows).T
+    return np.split(products, np.cumsum(tokens.lengths)[:-1], axis=1)
+
+
+def _cosines(passage: str, sentences: Sequence[Sentence], products: FloatMatrix) -> NDArray[np.float64]:
     """Return the mean of each query token's best cosine with the tokens of each sentence.
 
-    Stored token vectors are in reading order, so a token's place in the passage follows from its number.
+    products: of the query's tokens with those of the passage. Stored token vectors are in reading order, so a token's
+    place in the passage follows from its number.
     """
-    products = query @ tokens.T
+    count = products.shape[1]
     places = _places(passage)
     ends = places[[sentence.end - 1 for sentence in sentences]]
     starts = places[[sentence.start for sentence in sentences]]
-    first = np.minimum((starts * len(tokens)).astype(int), len(tokens) - 1)
-    last = np.maximum(np.ceil(ends * len(tokens)).astype(int), first + 1)
+    first = np.minimum((starts * count).astype(int), count - 1)
+    last = np.maximum(np.ceil(ends * count).astype(int), first + 1)
     return _mean_of_best(products, first, last)
 
 

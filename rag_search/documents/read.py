@@ -37,6 +37,7 @@ def read_parsed(
     content, mtime_ns = _unchanging(source, max_bytes=max_bytes)
     format_ = format_of(source.path)
     text = _decoded(content, format_, source)
+    _check_size(len(text), source.path, max_bytes)  # a packed file may hold much more than its bytes
     parsed = format_.parse(text)
     updated, updated_from = updated_on(
         parsed.metadata,

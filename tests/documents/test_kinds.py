@@ -321,6 +321,13 @@ def test_notebook() -> None:
     assert chunks_of(text, "a.ipynb")[0].title == "Fit"
 
 
+@pytest.mark.parametrize(("level", "marks"), [(2, "##"), (10**18, "######"), (-1, "#")])
+def test_a_heading_cell_has_a_level_of_markdown(level: int, marks: str) -> None:
+    """One number in a file of a hundred bytes does not take gigabytes."""
+    content = notebook({"cell_type": "heading", "level": level, "source": "Fit"})
+    assert format_of("a.ipynb").decode(content) == f"{marks} Fit\n"
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"cells": [1]}', b"{" * 5000])
 def test_what_is_not_a_notebook_is_told(content: bytes) -> None:
     with pytest.raises(DecodingError):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from rag_search.documents import SourceFile, read_document
 from rag_search.documents.formats import DecodingError, format_named
+from rag_search.errors import InputError
 from rag_search.records import Chunk
 from tests.documents.test_dialects import chunks_of
 
@@ -251,3 +254,30 @@ def test_other_archives_are_told() -> None:
     for name in ("docx", "pptx"):
         with pytest.raises(DecodingError):
             format_named(name).decode(file.getvalue())
+
+
+@pytest.mark.parametrize("part", ["word/document.xml", "word/media/image.png"])
+def test_a_file_that_unpacks_to_too_much_xml_is_refused(part: str) -> None:
+    """A small file does not take the memory of the machine; a picture may be as large."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open(part, "w") as unpacked:
+            for _ in range(65):
+                unpacked.write(b"\r\n<x/>  " * 2**17)
+        archive.writestr("media/photo", bytes(65 * 2**20))
+    with pytest.raises(DecodingError, match="68,157,440 of XML"):
+        format_named("docx").decode(file.getvalue())
+
+
+def test_a_text_larger_than_the_limit_of_files_is_refused(tmp_path: Path) -> None:
+    """What a packed file holds counts, not only its bytes."""
+    documents = pytest.importorskip("docx")
+    document = documents.Document()
+    document.add_paragraph("word " * 200_000)
+    path = tmp_path / "a.docx"
+    document.save(path)
+    source = SourceFile("a.docx", str(path), path.stat().st_size, 0)
+    assert path.stat().st_size < 100_000
+    assert "word word" in read_document(source, max_bytes=2_000_000).text
+    with pytest.raises(InputError, match=r"1,000,\d\d\d bytes or more; the limit is 100,000"):
+        read_document(source, max_bytes=100_000)

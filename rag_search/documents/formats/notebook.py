@@ -9,6 +9,8 @@ from typing import Any
 from rag_search.documents.formats.base import DecodingError, decode_text
 from rag_search.documents.formats.markdown import Markdown
 
+MAX_LEVEL = 6  # of a heading in Markdown
+
 
 class Notebook(Markdown):
     """A notebook. Offsets and lines count in the Markdown text of its cells."""
@@ -51,7 +53,8 @@ def _parts(cells: Any, language: str) -> Iterator[str]:
             fence = "`" * max(3, _longest_run(text) + 1)
             yield f"{fence}{language}\n{text}\n{fence}"
         elif cell["cell_type"] in ("markdown", "heading"):
-            yield f"{'#' * int(cell.get('level', 1))} {text}" if cell["cell_type"] == "heading" else text
+            level = max(1, min(MAX_LEVEL, int(cell.get("level", 1))))
+            yield f"{'#' * level} {text}" if cell["cell_type"] == "heading" else text
 
 
 def _longest_run(text: str) -> int:

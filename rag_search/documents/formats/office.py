@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from itertools import pairwise
@@ -23,10 +22,10 @@ from typing import Any
 from rag_search.documents.formats.base import DecodingError, ParsedText
 from rag_search.documents.formats.line_text import LineText
 from rag_search.documents.formats.word import docx_lines
+from rag_search.documents.formats.zip_size import BROKEN, check_zip
 from rag_search.text.lines import LINE_END
 from rag_search.text.passages import one_line
 
-MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 PLACE_LEVEL = 6
 MAX_WORD_CHARS = 60
 _HYPHEN = "\ufffe"
@@ -37,7 +36,6 @@ _NO_TITLE = re.compile(
     r"untitled|microsoft |power ?point|(?:presentation|word document)$|.*\.(?:docx?|pptx?|tex|indd|dvi)$|\W*$",
     re.IGNORECASE,
 )
-_BROKEN = "Open it and save it again, or exclude it in .ragsearchignore."
 _pdfium = Lock()  # PDFium is not safe for threads
 
 
@@ -98,7 +96,7 @@ class Pdf(_Office):
                     document.close()
         except (PdfiumError, ValueError, OSError) as error:
             problem = "is protected by a password." if "password" in str(error).lower() else f"is not a PDF: {error}."
-            raise DecodingError(problem, _BROKEN) from error
+            raise DecodingError(problem, BROKEN) from error
 
 
 def _title_lines(title: str | None) -> Iterator[str]:
@@ -146,7 +144,7 @@ class Docx(_Office):
 
     def decode(self, content: bytes) -> str:
         """Return the text of the document."""
-        _check_zip(content)
+        check_zip(content)
         from docx import Document
 
         return _read("DOCX", lambda: _docx_lines(Document(io.BytesIO(content))))
@@ -166,7 +164,7 @@ class Pptx(_Office):
 
     def decode(self, content: bytes) -> str:
         """Return the text of all slides."""
-        _check_zip(content)
+        check_zip(content)
         from pptx import Presentation
 
         return _read("PPTX", lambda: _pptx_lines(Presentation(io.BytesIO(content))))
@@ -218,18 +216,7 @@ def _read(kind: str, lines: Callable[[], Iterator[str]]) -> str:
     try:
         return _clean("\n".join(lines()))
     except Exception as error:
-        raise DecodingError(f"is not a {kind} file: {one_line(str(error))[:200]}.", _BROKEN) from error
-
-
-def _check_zip(content: bytes) -> None:
-    """Raise DecodingError for a file that is not a ZIP archive or unpacks to too much."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise DecodingError("is not an Office file.", _BROKEN) from error
-    if size > MAX_UNPACKED_BYTES:
-        raise DecodingError(f"unpacks to {size:,} bytes.", "Exclude it in .ragsearchignore.")
+        raise DecodingError(f"is not a {kind} file: {one_line(str(error))[:200]}.", BROKEN) from error
 
 
 def _clean(text: str) -> str:

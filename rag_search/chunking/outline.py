@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rag_search.documents.formats import Block, ParsedText
 from rag_search.documents.formats.visible import VisibleText
 from rag_search.text.lines import line_starts
+from rag_search.text.names import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def _sections(blocks: Sequence[Block], lines: int, title: str) -> Iterator[Secti
         heading = blocks[head]
         while above and above[-1][0] >= heading.level:
             above.pop()
-        above.append((heading.level, heading.content))
+        above.append((heading.level, shortened(heading.content)))
         path = tuple(name for _, name in above if name and name != title)
         end = blocks[border].start if border < len(blocks) else lines
         yield Section(path, heading.start, end, tuple(blocks[head:border]))

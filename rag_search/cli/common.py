@@ -150,9 +150,15 @@ def write_stderr(text: str) -> None:
 
 
 def working_folder() -> Path:
-    """Return the folder that the user is in."""
-    served = SERVED.get()
-    return served.folder if served else Path.cwd()
+    """Return the folder that the user is in. Raises InputError if it was deleted."""
+    if served := SERVED.get():
+        return served.folder
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        from rag_search.errors import InputError
+
+        raise InputError("the working folder does not exist any more.", remedy="Change to another one: cd") from error
 
 
 def print_json(value: object) -> None:

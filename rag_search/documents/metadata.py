@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from rag_search.text.dates import day_in_name
+from rag_search.text.names import shortened
 from rag_search.text.sanitize import plain
 
 DATE_KEYS = (  # the change of a page in the words of each site generator, then its publication
@@ -25,13 +26,13 @@ _FOLDER_PAGES = frozenset({"index", "_index", "readme"})
 
 
 def title_of(name: str, *, path: str) -> str:
-    """Return the title of a document: one line, never blank.
+    """Return the title of a document: one line, never blank, and not as long as a text.
 
     name: the name that the text gives itself. Without one it is the file's name; a page such as `index.md` that
     stands for its folder has the folder's name.
     """
     if shown := " ".join(name.split()):
-        return shown
+        return shortened(shown)
     file = PurePosixPath(path)
     is_folder_page = file.stem.split(".")[0].lower() in _FOLDER_PAGES and file.parent.name
     return file.parent.name if is_folder_page else _file_title(file.stem)

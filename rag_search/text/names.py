@@ -16,11 +16,16 @@ from rag_search.records import Document
 from rag_search.text.terms import terms
 
 NAME_KEYS = ("title", "aliases", "alias", "tags", "tag", "keywords", "description", "id", "slug", "sidebar_label")
-MAX_NAME_CHARS = 400  # of one value: a description is a sentence or two
+MAX_NAME_CHARS = 400  # of a title, a heading or one value: a description is a sentence or two
 MAX_VALUES = 50  # of one key
 MAX_ADDRESSES = 10  # of a chunk: a list of links is found by its text
 FOLDERS = 6  # innermost folders
 _VERSION = re.compile(r"(?<!\d)\d++(?:\.(?:\d+|x))+")
+
+
+def shortened(name: str) -> str:
+    """Return a title or heading of at most MAX_NAME_CHARS: each hit repeats it, and each passage its terms."""
+    return name if len(name) <= MAX_NAME_CHARS else f"{name[: MAX_NAME_CHARS - 1].rstrip()}…"
 
 
 def name_text(path: str, title: str, metadata: Mapping[str, Any]) -> str:

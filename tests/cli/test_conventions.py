@@ -167,6 +167,15 @@ def test_list_and_get(indexed: Path, run: Run) -> None:
     assert run("get", "docs/other.md").code == 2
 
 
+def test_a_folder_that_was_deleted_is_said(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (indexed / "gone").mkdir()
+    monkeypatch.chdir(indexed / "gone")
+    (indexed / "gone").rmdir()
+    for command in (["query", "redis"], ["status"], ["ingest", "docs"]):
+        done = run(*command)
+        assert (done.code, done.err.split("\n")[0]) == (2, "error: the working folder does not exist any more.")
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_line_of_a_result_is_a_line_of_get(indexed: Path, run: Run, end: str) -> None:
     """Whatever its line ends are, the place of a hit leads to its line."""

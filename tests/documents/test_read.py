@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from rag_search.chunking import chunk_document
 from rag_search.documents import SourceFile, read_document
 from rag_search.errors import InputError
 from rag_search.records import Document
+from tests.chunking.counting import count_tokens
 
 DAY_NS = 86_400 * 10**9
 
@@ -50,6 +52,15 @@ TITLES = {
 @pytest.mark.parametrize("text", TITLES)
 def test_titles(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text).title == TITLES[text]
+
+
+def test_names_are_not_as_long_as_texts(tmp_path: Path) -> None:
+    """Each hit repeats title and headings, so a line of megabytes is cut."""
+    document = read(tmp_path, f"# {'title ' * 100_000}\n\na\n\n## {'part ' * 100_000}\n\nb\n", max_bytes=10**7)
+    chunks = chunk_document(document, count_tokens=count_tokens, max_tokens=64)
+    names = {document.title, *(name for chunk in chunks for name in (chunk.title, *chunk.heading_path))}
+    assert sorted(name[:8] for name in names) == ["part par", "title ti"]
+    assert all(len(name) <= 400 and name.endswith("…") for name in names)
 
 
 DATES = {

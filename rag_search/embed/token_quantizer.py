@@ -9,12 +9,17 @@ take the bytes of four bits with four tokens, and rank better: see training/MODE
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_search.records import TokenVectors
+
 _HALF = np.array([0.2451, 0.7560, 1.3439, 2.1520], np.float32)
+BLOCK_ROWS = 512  # vectors: 256 kB, which stay in the cache of a core between unpacking and use
 CODEBOOK = np.concatenate((-_HALF[::-1], _HALF))  # in standard deviations
 
 
@@ -54,24 +59,60 @@ def quantize(units: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.hstack((fours & 255, upper[:, ::2] | upper[:, 1::2] << 4)).astype(np.uint8)
 
 
-def levels(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the vectors float32 (n, dim) of codes (n, 3 dim / 8), as long as their rounded components make them."""
-    count, dim = len(rows), unpacked_dim(rows.shape[1])
-    fours = np.take(_uppers(), rows[:, dim // 4 :], mode="clip").view(np.uint16)
-    fours |= rows[:, : dim // 4]
-    return np.take(_fours(dim), fours, mode="clip").view(np.float32).reshape(count, dim)
+class Block(NamedTuple):
+    """Passages with token vectors, until the next block is taken.
+
+    passages: their numbers (n,). starts, ends: their rows in `vectors`, (n,). vectors: float32 (rows, dim), as long as
+    rounding made them. scales: the factors that make them unit, (rows,).
+    """
+
+    passages: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    scales: NDArray[np.float32]
 
 
-def scales(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the factors (n,) that make the vectors of `levels` unit."""
-    return np.asarray(1 / np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), np.float32)  # no level is zero
+def blocks(tokens: TokenVectors) -> Iterator[Block]:
+    """Yield all passages that have token vectors, in blocks of about BLOCK_ROWS vectors."""
+    ends = np.cumsum(tokens.lengths)
+    longest = int(tokens.lengths.max(initial=0))
+    buffer = np.empty((max(BLOCK_ROWS, longest), unpacked_dim(tokens.rows.shape[1])), np.float32)
+    first = 0
+    while first < len(ends):
+        start = ends[first] - tokens.lengths[first]
+        last = max(first + 1, int(np.searchsorted(ends, start + BLOCK_ROWS, side="right")))
+        filled = first + np.flatnonzero(tokens.lengths[first:last])
+        if len(filled):
+            vectors = _levels(tokens.rows[start : ends[last - 1]], buffer)
+            after = ends[filled] - start
+            yield Block(filled, after - tokens.lengths[filled], after, vectors, _scales(vectors))
+        first = last
 
 
 def dequantize(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the unit vectors float32 (n, dim) of codes (n, 3 dim / 8), nearly those that were quantized."""
-    vectors = levels(rows)
-    vectors *= scales(vectors)[:, None]
+    vectors = _levels(rows, np.empty((len(rows), unpacked_dim(rows.shape[1])), np.float32))
+    vectors *= _scales(vectors)[:, None]
     return vectors
+
+
+def _levels(rows: NDArray[np.uint8], buffer: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the vectors float32 (n, dim) of codes (n, 3 dim / 8), as long as rounding made them.
+
+    buffer: float32 (n or more, dim), which they are written to.
+    """
+    dim = buffer.shape[1]
+    fours = np.take(_uppers(), rows[:, dim // 4 :], mode="clip").view(np.uint16)
+    fours |= rows[:, : dim // 4]
+    vectors = buffer[: len(rows)]
+    np.take(_fours(dim), fours, mode="clip", out=vectors.view(np.complex128))
+    return vectors
+
+
+def _scales(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the factors (n,) that make vectors unit."""
+    return np.asarray(1 / np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), np.float32)  # no level is zero
 
 
 @cache

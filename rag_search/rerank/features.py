@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.token_quantizer import levels, scales
+from rag_search.embed.token_quantizer import Block, blocks
 from rag_search.records import FloatMatrix, FloatVector, TokenVectors
 from rag_search.text.scripts import is_passage_in, main_script
 
@@ -60,52 +61,55 @@ def is_of_another_year(query: str, passages: Sequence[str]) -> FloatVector:
     return np.array([bool(named) and years.isdisjoint(named) for named in heads], np.float32)
 
 
-def readability(
-    query: str, passages: Sequence[str], tokens: PassageTokens, *, reference: int | None = None
-) -> FloatVector:
+def is_foreign(query: str, passages: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which passages are in another script than the query, (n,)."""
+    script = main_script(query)
+    return np.array([not is_passage_in(passage, script) for passage in passages], bool)
+
+
+def readability(foreign: NDArray[np.bool_], directions: FloatMatrix, *, reference: int | None = None) -> FloatVector:
     """Return how well a reader of the query's script can use each passage, float32 (n,).
 
     1 for a passage in the script of the query. For a passage in another script, the largest cosine of its mean token
     vector with that of a candidate in the query's script: if there is a translation, the reader prefers that.
-    reference: number of first candidates, among which a translation is looked for; None: all.
+    foreign: see `is_foreign`. directions: see `TokenMatches`. reference: number of first candidates, among which a
+    translation is looked for; None: all.
     """
-    script = main_script(query)
-    foreign = np.array([not is_passage_in(passage, script) for passage in passages], bool)
     readable = np.where(foreign, 0, 1).astype(np.float32)
     native = np.flatnonzero(~foreign[:reference])
     if foreign.any() and len(native):
-        means = tokens.mean_directions()
-        readable[foreign] = (means[foreign] @ means[native].T).max(axis=1)
+        readable[foreign] = (directions[foreign] @ directions[native].T).max(axis=1)
     return readable
 
 
-class PassageTokens:
-    """The token vectors of n passages, unpacked once for all that is computed from them. A passage may have none.
+class TokenMatches(NamedTuple):
+    """What is computed from the token vectors of n passages, 0 for those without any.
 
-    The scale that makes a vector unit is applied to its products: there are fewer of them than components.
+    late: late-interaction scores (n,). directions: of the mean token vectors, (n, dim); zeros unless asked for.
     """
 
-    def __init__(self, tokens: TokenVectors) -> None:
-        self._vectors = levels(tokens.rows)
-        self._scales = scales(self._vectors)
-        self._count = len(tokens.lengths)
-        self._filled = np.flatnonzero(tokens.lengths)  # np.ufunc.reduceat takes no empty span
-        ends = np.cumsum(tokens.lengths)
-        self._starts, self._ends = (ends - tokens.lengths)[self._filled], ends[self._filled]
+    late: FloatVector
+    directions: FloatMatrix
 
-    def scores(self, query: FloatMatrix) -> FloatVector:
-        """Return the late-interaction scores (n,) for the unit token vectors (q, dim) of a query."""
-        scores = np.zeros(self._count, np.float32)
-        if len(self._filled) and len(query):
-            products = self._vectors @ np.ascontiguousarray(query.T)
-            products *= self._scales[:, None]
-            scores[self._filled] = np.maximum.reduceat(products, self._starts, axis=0).mean(axis=1)
-        return scores
 
-    def mean_directions(self) -> FloatMatrix:
-        """Return the direction of the mean token vector of each passage, (n, dim); zeros without tokens."""
-        means = np.zeros((self._count, self._vectors.shape[1]), np.float32)
-        spans = zip(self._filled.tolist(), self._starts.tolist(), self._ends.tolist(), strict=True)
-        for passage, start, end in spans:  # products with the scales; np.add.reduceat takes three times as long
-            means[passage] = self._scales[start:end] @ self._vectors[start:end]
-        return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)
+def match_tokens(query: FloatMatrix, tokens: TokenVectors, *, directions: bool = True) -> TokenMatches:
+    """Unpack the token vectors of passages and match them with those of a query (q, dim), in one pass."""
+    best = np.zeros((len(tokens.lengths), max(1, len(query))), np.float32)
+    sums = np.zeros((len(tokens.lengths), query.shape[1]), np.float32)
+    columns = np.ascontiguousarray(query.T)
+    for block in blocks(tokens):
+        if len(query):
+            products = block.vectors @ columns
+            products *= block.scales[:, None]  # here: there are fewer products than components
+            best[block.passages] = np.maximum.reduceat(products, block.starts, axis=0)
+        if directions:
+            sums[block.passages] = _sums(block)
+    if directions:
+        sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+    return TokenMatches(best.mean(axis=1), sums)
+
+
+def _sums(block: Block) -> FloatMatrix:
+    """Return the sum of the unit vectors of each passage, (n, dim)."""
+    spans = zip(block.starts.tolist(), block.ends.tolist(), strict=True)
+    return np.array([block.scales[start:end] @ block.vectors[start:end] for start, end in spans], np.float32)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rag_search.records import Encoded, EncodedQueries, EncodedQuery, FloatMatrix, FloatVector, Hit, TokenVectors
 from rag_search.rerank.base import PairRequest
 from rag_search.rerank.calibration import Calibration, load_calibration
-from rag_search.rerank.features import PassageTokens, features, is_of_another_year, readability
+from rag_search.rerank.features import features, is_foreign, is_of_another_year, match_tokens, readability
 from rag_search.runtime import blas
 
 
@@ -53,17 +53,17 @@ def late_interaction(query: FloatMatrix, tokens: TokenVectors) -> FloatVector:
     either has no tokens.
     """
     with blas.one_thread:
-        return PassageTokens(tokens).scores(query)
+        return match_tokens(query, tokens, directions=False).late
 
 
 def _compare(
     query: EncodedQuery, passages: Sequence[str], tokens: TokenVectors, *, reference: int | None = None
 ) -> tuple[FloatVector, FloatVector]:
     """Return the late-interaction score and the `readability` of each passage, (n,)."""
+    foreign = is_foreign(query.text, passages)
     with blas.one_thread:
-        unpacked = PassageTokens(tokens)
-        late = unpacked.scores(token_vectors_of(query))
-        return late, readability(query.text, passages, unpacked, reference=reference)
+        late, directions = match_tokens(token_vectors_of(query), tokens, directions=bool(foreign.any()))
+        return late, readability(foreign, directions, reference=reference)
 
 
 class LateInteractionReranker:

@@ -25,7 +25,7 @@ from rag_search.records import (
 )
 from rag_search.rerank.base import Reranker, TokenVectorReranker
 from rag_search.rerank.calibration import Calibration, load_calibration, rival_level
-from rag_search.rerank.features import PassageTokens, columns, features, is_of_another_year, readability
+from rag_search.rerank.features import columns, features, is_foreign, is_of_another_year, match_tokens, readability
 from rag_search.rerank.late_interaction import LateInteractionReranker, late_interaction
 from rag_search.rerank.pieces import cut_passages
 
@@ -172,15 +172,18 @@ def test_a_passage_in_another_script_is_weighed(reranker: LateInteractionReranke
     np.testing.assert_allclose(scores, [sigmoid(0.5 * blend - 0.25 * level - 1) for blend in blends], rtol=1e-4)
 
 
+def readable(query: str, passages: Sequence[str], tokens: TokenVectors) -> FloatVector:
+    return readability(is_foreign(query, passages), match_tokens(AXES[:1], tokens).directions)
+
+
 def test_how_far_a_passage_can_be_read() -> None:
     passages = ["english", "中文", "другое", "also english"]
-    rows = stored(AXES[[1, 2, 1, 2, 2, 3, 5]], [2, 3, 1, 1])  # the second leans to the first, the third to none
-    tokens, leaning = PassageTokens(rows), 3 / np.sqrt(2 * 5)
-    np.testing.assert_allclose(readability("a question", passages, tokens), [1, leaning, 0, 1], atol=1e-6)
-    np.testing.assert_allclose(readability("问题", passages, tokens), [leaning, 1, 0, 0], atol=1e-6)
-    strangers, empty = PassageTokens(stored(AXES[[1, 2]], [1, 1])), PassageTokens(stored(AXES[:0], [0, 0]))
-    assert readability("вопрос", passages[:2], strangers).tolist() == [0, 0]
-    assert readability("a question", ["english", "中文"], empty).tolist() == [1, 0]
+    tokens = stored(AXES[[1, 2, 1, 2, 2, 3, 5]], [2, 3, 1, 1])  # the second leans to the first, the third to none
+    leaning = 3 / np.sqrt(2 * 5)
+    np.testing.assert_allclose(readable("a question", passages, tokens), [1, leaning, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(readable("问题", passages, tokens), [leaning, 1, 0, 0], atol=1e-6)
+    assert readable("вопрос", passages[:2], stored(AXES[[1, 2]], [1, 1])).tolist() == [0, 0]
+    assert readable("a question", ["english", "中文"], stored(AXES[:0], [0, 0])).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(

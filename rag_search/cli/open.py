@@ -79,9 +79,13 @@ def command_at(config: Config, path: Path, line: int) -> list[str]:
         raise InputError(f"{path} no longer exists.", remedy="Run: ragsearch ingest")
     chosen = config.settings.cli.editor or os.environ.get("VISUAL") or os.environ.get("EDITOR")
     editor = chosen or next(filter(shutil.which, EDITORS), "")
-    if not editor:
+    try:
+        words = shlex.split(editor)
+    except ValueError as error:
+        raise InputError(f"the editor {editor!r} is not a command: {error}.", remedy="Correct EDITOR.") from error
+    if not words:
         raise InputError("no editor is set.", remedy="Set EDITOR, or run: ragsearch config set cli.editor code")
-    return editor_command(shlex.split(editor), path, line)
+    return editor_command(words, path, line)
 
 
 def _run(command: Sequence[str]) -> int:

@@ -74,11 +74,13 @@ def split_passages(text: str) -> list[str]:
 
 
 def parse_where(pairs: Iterable[str]) -> dict[str, str]:
-    """Parse `key=value` conditions. Raises InputError."""
-    conditions = {}
+    """Parse `key=value` conditions. Raises InputError, also for a key with two values: both would have to hold."""
+    conditions: dict[str, str] = {}
     for pair in pairs:
         key, found, value = pair.partition("=")
         if not found or not key.strip():
             raise InputError(f"{pair!r} is not KEY=VALUE.", remedy="Example: category=api")
-        conditions[key] = value
+        if conditions.setdefault(key, value) != value:
+            both = f"{conditions[key]!r} and {value!r}"
+            raise InputError(f"{key!r} is given twice, as {both}.", remedy="Give each key once.")
     return conditions

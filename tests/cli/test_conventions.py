@@ -352,9 +352,10 @@ def test_an_editor_is_found_without_settings(
     bin_folder.mkdir()
     monkeypatch.setenv("PATH", str(bin_folder))
     assert "no editor is set." in run("open").err
-    for editor, problem in ((" ", "no editor is set."), ("it's", "the editor \"it's\" is not a command")):
+    for editor, problem in ((" ", "no editor is set."), ("it's", 'the editor "it\'s" is not a command')):
         monkeypatch.setenv("EDITOR", editor)
         assert problem in run("open").err
+    monkeypatch.delenv("EDITOR")
     (bin_folder / "nano").write_text("#!/bin/sh\n", "utf-8")
     (bin_folder / "nano").chmod(0o755)
     assert run("open", "--dry-run").out == f"nano +3 {indexed}/docs/deep/kafka.md\n"

@@ -1,7 +1,7 @@
 import pytest
 
 from rag_search.errors import InputError
-from rag_search.text.query import MAX_QUERY_CHARS, Query, parse_query
+from rag_search.text.query import MAX_QUERY_CHARS, Query, parse_query, parse_where
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,12 @@ def test_an_instruction_alone_is_told_apart() -> None:
 def test_a_novel_is_no_query() -> None:
     with pytest.raises(InputError, match="limit"):
         parse_query("x" * (MAX_QUERY_CHARS + 1))
+
+
+def test_conditions_hold_together_or_are_refused() -> None:
+    """A second value of a key would have replaced the first, and the search would have said nothing of it."""
+    assert parse_where(["tags=a=b", "lang=", "tags=a=b"]) == {"tags": "a=b", "lang": ""}
+    with pytest.raises(InputError, match="'tags' is given twice, as 'a' and 'b'"):
+        parse_where(["tags=a", "tags=b"])
+    with pytest.raises(InputError, match="is not KEY=VALUE"):
+        parse_where(["=a"])

@@ -5,14 +5,14 @@
 Of a set with splits (the bundled corpus) only the dev questions are read. Stage one is that of the product, over all
 documents of each set, in the index that `ragsearch evaluate` keeps in the cache (made if missing). Three steps follow:
 
-1. Blend: choose the weights of late-interaction score, cosine, BM25 share, length and script, and the likeness from
-   which a passage counts as a translation. They give the relevant candidates of a query the most probability under a
-   softmax (listwise cross-entropy, a smooth stand-in for Top-1). Each set counts the same. EDITION and EXACT are given,
-   not fitted.
+1. Blend: choose the weights of late-interaction score, cosine, BM25 share, length, script and agreement of ranks, and
+   the likeness from which a passage counts as a translation. They give the relevant candidates of a query the most
+   probability under a softmax (listwise cross-entropy, a smooth stand-in for Top-1). Each set counts the same.
+   EDITION and EXACT are given, not fitted.
 2. Probability: fit a logistic regression of "the best candidate is relevant" on its blend, that of its rivals and
    partial evidence. Each question counts twice: as it is, and without the pages of everything that any judgment of the
-   set calls relevant to it. Shares of the best BM25 score are computed anew then, so that nothing is left of what was
-   dropped.
+   set calls relevant to it. Shares of the best BM25 score and ranks are computed anew then, so that nothing is left
+   of what was dropped.
 3. Threshold: take the largest that still shows an answer for KEPT of the questions that have one among their best five
    documents, since a refusal hides all five.
 """
@@ -39,11 +39,13 @@ from rag_search.evaluation.dataset import Dataset, EvalQuery, load_dataset
 from rag_search.index import open_reader
 from rag_search.records import EncodedQuery, FloatVector, Hit, TokenVectors
 from rag_search.rerank.calibration import CALIBRATION, RIVALS, Calibration, partial_evidence, rival_level
-from rag_search.rerank.features import columns
+from rag_search.rerank.features import AGREEMENT, agreement, columns
 from rag_search.rerank.late_interaction import stored_features
 from rag_search.search.searcher import Searcher, SearchOptions
 
-WEIGHTS = ("late", "dense", "lexical", "length", "untranslated")
+WEIGHTS = ("late", "dense", "lexical", "length", "untranslated", "agreement")
+GIVEN = (5, 6)  # columns that are weighed by -EDITION and EXACT
+FITTED = (0, 1, 2, 3, 4, AGREEMENT)
 SHARE = WEIGHTS.index("lexical")
 CANDIDATES = 50
 KEPT = 0.97  # of the questions with an answer among the first documents; a refusal hides it
@@ -51,14 +53,14 @@ SHOWN = 5  # documents
 TRANSLATIONS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 EDITION = 2.0  # of the blend; twice what the one dev question about an old edition needs, too few to fit it
 EXACT = 16.0  # of the blend; more than the best of the other features can make up for
-BOUNDS = ((0, None), (0, None), (0, None), (None, 0), (0, None))
+BOUNDS = ((0, None), (0, None), (0, None), (None, 0), (0, None), (0, None))
 
 
 @dataclass(frozen=True)
 class Candidates:
     """Stage one of one question.
 
-    Features (n, 7), which candidates are relevant, and the page that each is part of, as in a folder of Markdown.
+    Features (n, 8), which candidates are relevant, and the page that each is part of, as in a folder of Markdown.
     """
 
     features: NDArray[np.float64]
@@ -73,7 +75,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.hits: Sequence[Hit] = ()
-        self.features = np.empty((0, len(WEIGHTS) + 2))
+        self.features = np.empty((0, len(FITTED) + len(GIVEN)))
 
     def score(self, query: str, passages: Sequence[str], *, instruction: str | None = None) -> FloatVector:
         """Refuse: only stored token vectors are scored."""
@@ -152,6 +154,7 @@ def _of_one(
     def pick(rows: NDArray[np.int64]) -> Candidates:
         features = recorder.features[rows]
         features[:, SHARE] /= max(features[:, SHARE].max(initial=0.0), 1e-9)
+        features[:, AGREEMENT] = agreement(features[:, :3].T)
         return Candidates(features, relevant[rows], [pages[row] for row in rows])
 
     return pick(np.arange(len(paths))[:CANDIDATES]), pick(np.flatnonzero(~answers)[:CANDIDATES])
@@ -173,7 +176,7 @@ def _answering(dataset: Dataset) -> dict[str, set[str]]:
 
 
 def fit_blend(found: Mapping[str, Sequence[Candidates]]) -> tuple[float, NDArray[np.float64]]:
-    """Return the likeness of a translation (one of TRANSLATIONS) and weights (5,) within BOUNDS."""
+    """Return the likeness of a translation (one of TRANSLATIONS) and weights (6,) within BOUNDS."""
     fits = [(translation, _fit_weights(found, translation)) for translation in TRANSLATIONS]
     translation, best = min(fits, key=lambda fit: float(fit[1].fun))
     return translation, best.x
@@ -188,8 +191,8 @@ def _fit_weights(found: Mapping[str, Sequence[Candidates]], translation: float) 
     relevant = np.zeros(shape, bool)
     for row, candidates in enumerate(every):
         number, values = len(candidates.relevant), columns(candidates.features, translation)
-        x[row, :number] = values[:, : len(WEIGHTS)]
-        given[row, :number] = values[:, len(WEIGHTS) :] @ np.array((-EDITION, EXACT))
+        x[row, :number] = values[:, FITTED]
+        given[row, :number] = values[:, GIVEN] @ np.array((-EDITION, EXACT))
         relevant[row, :number] = candidates.relevant
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -200,12 +203,12 @@ def _fit_weights(found: Mapping[str, Sequence[Candidates]], translation: float) 
         value = -np.log(right.sum(axis=1) / odds.sum(axis=1))
         return float(share @ value), np.einsum("q,qc,qcw->w", share, slope, x)
 
-    start = np.array([20.0, 20.0, 1.0, 0.0, 0.0])
+    start = np.array([20.0, 20.0, 1.0, 0.0, 0.0, 1.0])
     return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=BOUNDS)
 
 
 def _blend(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(columns @ np.append(weights, (-EDITION, EXACT)))
+    return np.asarray(columns[:, FITTED] @ weights + columns[:, GIVEN] @ np.array((-EDITION, EXACT)))
 
 
 def _decidable(candidates: Sequence[Candidates]) -> list[Candidates]:
@@ -231,8 +234,11 @@ def calibrate(
     probability = 1 / (1 + np.exp(-(x @ np.array((slope, rivals, partial)) + bias)))
     shown = np.array([_answer_is_shown(c, blend) for (c, _), blend in zip(pairs, blends, strict=True)])
     threshold = float(np.quantile(probability[shown], 1 - KEPT))
-    numbers = (*weights, EDITION, translation, slope, -rivals, typical, bias, threshold, EXACT, -partial)
-    return Calibration(*(round(float(number), 4) for number in numbers))
+    numbers = dict(zip(WEIGHTS, weights, strict=True)) | {
+        "edition": EDITION, "translation": translation, "slope": slope, "rivals": -rivals, "typical": typical,
+        "bias": bias, "threshold": threshold, "exact": EXACT, "partial": -partial,
+    }  # fmt: skip
+    return Calibration(**{name: round(float(number), 4) for name, number in numbers.items()})
 
 
 def _answer_is_shown(candidates: Candidates, blend: NDArray[np.float64]) -> bool:

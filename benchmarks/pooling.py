@@ -33,6 +33,7 @@ from rag_search.evaluation.dataset import load_dataset
 from rag_search.index import open_reader
 from rag_search.records import FloatMatrix, SearchOptions
 from rag_search.rerank.calibration import Calibration, load_calibration
+from rag_search.rerank.features import AGREEMENT, agreement
 from rag_search.search.searcher import Searcher
 from tests.support import machine
 
@@ -45,7 +46,7 @@ BATCH = 256  # passages
 
 @dataclass(frozen=True)
 class Asked:
-    """A question's token vectors, and its candidates: chunk ids, features (n, 7), which are relevant."""
+    """A question's token vectors, and its candidates: chunk ids, features (n, 8), which are relevant."""
 
     tokens: FloatMatrix
     chunks: Sequence[int]
@@ -142,6 +143,7 @@ def _scored(asked: Asked, rows: Sequence[FloatMatrix]) -> tuple[NDArray[np.float
     if len(asked.tokens):
         best = [(asked.tokens @ each.T).max(axis=1).mean() if len(each) else 0.0 for each in rows]
         features[:, 0] = np.array(best)
+        features[:, AGREEMENT] = agreement(features[:, :3].T)
     return features, asked.relevant
 
 

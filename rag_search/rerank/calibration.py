@@ -23,11 +23,11 @@ REACH = 8.0  # of the blend; an instruction lifts a candidate that is nearer to 
 class Calibration:
     """The weights that turn features into a probability of relevance.
 
-    late, dense, lexical, length, untranslated: weights of `columns`; their weighted sum is the blend, which decides the
-    order. edition: taken off the blend of a passage of another year than the query names. translation: a passage in
-    another script than the query counts as untranslated if its likeness to every candidate in the query's script is
-    smaller. threshold: a hit with a smaller probability is not a confident match. exact: added to the blend of a
-    passage with evidence of strength 1.
+    late, dense, lexical, length, untranslated, agreement: weights of `columns`; their weighted sum is the blend, which
+    decides the order. edition: taken off the blend of a passage of another year than the query names. translation: a
+    passage in another script than the query counts as untranslated if its likeness to every candidate in the query's
+    script is smaller. threshold: a hit with a smaller probability is not a confident match. exact: added to the blend
+    of a passage with evidence of strength 1.
 
     The probability is sigmoid(slope * blend - rivals * level - partial * hint + bias), where level is the mean blend of
     the RIVALS best documents after the first: a right answer stands out, a question without an answer has many equals.
@@ -50,11 +50,13 @@ class Calibration:
     threshold: float
     exact: float = 0.0
     partial: float = 0.0
+    agreement: float = 0.0
 
     def blend(self, features: FloatMatrix) -> NDArray[np.float64]:
-        """Return the blend (n,) of `features` (n, 7)."""
-        weights = (self.late, self.dense, self.lexical, self.length, self.untranslated, -self.edition, self.exact)
-        return np.asarray(columns(features, self.translation) @ np.array(weights), np.float64)
+        """Return the blend (n,) of `features` (n, 8)."""
+        fitted = (self.late, self.dense, self.lexical, self.length, self.untranslated)
+        weights = np.array((*fitted, -self.edition, self.exact, self.agreement))
+        return np.asarray(columns(features, self.translation) @ weights, np.float64)
 
     def probability(
         self,
@@ -66,7 +68,7 @@ class Calibration:
     ) -> FloatVector:
         """Return the probability of each candidate of one query, float32 (n,).
 
-        features: (n, 7), of all candidates. documents: the document of each; None if each is its own. reference:
+        features: (n, 8), of all candidates. documents: the document of each; None if each is its own. reference:
         number of first candidates, which are the rivals; None: all. preferences: (n,) of the instruction, added to the
         blend.
         """

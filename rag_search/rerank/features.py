@@ -14,7 +14,8 @@ from rag_search.records import FloatMatrix, FloatVector, TokenVectors
 from rag_search.text.scripts import is_passage_in, main_script
 
 SHORT = 64  # tokens
-EVIDENCE = 6  # column of `features`
+FIRST_PLACE = 2  # added to each rank from 0, so that the first place counts twice the third
+EVIDENCE, AGREEMENT = 6, 7  # columns of `features`
 _YEAR = re.compile(r"(?<!\d)(?!2000)(?:199\d|20[0-3]\d)(?!\d)")  # 2000 is more often a round number
 
 
@@ -29,22 +30,37 @@ def features(
     exact: FloatVector | None = None,
     reference: int | None = None,
 ) -> FloatMatrix:
-    """Return the features of the n candidates of one query, float32 (n, 7).
+    """Return the features of the n candidates of one query, float32 (n, 8).
 
     late: late-interaction scores. dense: cosines. lexical: BM25 scores, which become shares of the largest one.
     lengths: tokens of the passages, which become logarithms: the more tokens there are, the better the best of them
     matches by chance; below SHORT it makes no difference. readable: see `readability`. other_year: see
     `is_of_another_year`. exact: strength of evidence, see rag_search.search.evidence; None: none. reference: number of
-    first candidates, of which the largest BM25 score is taken; None: all.
+    first candidates, of which the largest BM25 score is taken, and among which all are ranked; None: all.
     """
     share = lexical / max(float(lexical[:reference].max(initial=0.0)), 1e-9)
     length = np.log(np.maximum(lengths, SHORT))
     evidence = np.zeros(len(late), np.float32) if exact is None else exact
-    return np.stack((late, dense, share, length, readable, other_year, evidence), axis=1).astype(np.float32)
+    agreed = agreement((late, dense, share), reference=reference)
+    made = (late, dense, share, length, readable, other_year, evidence, agreed)
+    return np.stack(made, axis=1).astype(np.float32)
+
+
+def agreement(rankings: Sequence[FloatVector], *, reference: int | None = None) -> FloatVector:
+    """Return the sum of each candidate's reciprocal ranks by several scores, float32 (n,).
+
+    It says what the scores do not: who is first, however close the others are. reference: see `features`.
+    """
+    return np.asarray(sum(1 / (FIRST_PLACE + _ranks(scores, scores[:reference])) for scores in rankings), np.float32)
+
+
+def _ranks(scores: FloatVector, among: FloatVector) -> NDArray[np.int64]:
+    """Return how many of `among` are larger than each score."""
+    return np.asarray(len(among) - np.searchsorted(np.sort(among), scores, side="right"), np.int64)
 
 
 def columns(features: FloatMatrix, translation: float) -> FloatMatrix:
-    """Return `features` (n, 7) with readability replaced by 1 for an untranslated passage, else 0.
+    """Return `features` (n, 8) with readability replaced by 1 for an untranslated passage, else 0.
 
     translation: a passage that is less readable counts as untranslated. All other scores favour the query's language.
     """

@@ -165,7 +165,7 @@ def token_vectors_of(query: EncodedQuery) -> FloatMatrix:
 def stored_features(
     query: EncodedQuery, hits: Sequence[Hit], tokens: TokenVectors, *, reference: int | None = None
 ) -> FloatMatrix:
-    """Return `features` (n, 7) of hits.
+    """Return `features` (n, 8) of hits.
 
     hits: with the scores of stage one. tokens: the stored token vectors of their chunks, in order. reference: see
     `features`.

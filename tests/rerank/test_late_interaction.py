@@ -25,7 +25,16 @@ from rag_search.records import (
 )
 from rag_search.rerank.base import Reranker, TokenVectorReranker
 from rag_search.rerank.calibration import Calibration, load_calibration, rival_level
-from rag_search.rerank.features import columns, features, is_foreign, is_of_another_year, match_tokens, readability
+from rag_search.rerank.features import (
+    AGREEMENT,
+    agreement,
+    columns,
+    features,
+    is_foreign,
+    is_of_another_year,
+    match_tokens,
+    readability,
+)
 from rag_search.rerank.late_interaction import LateInteractionReranker, late_interaction
 from rag_search.rerank.pieces import cut_passages
 
@@ -82,14 +91,28 @@ def test_features_of_candidates() -> None:
         np.array([1, 0], np.float32),
         exact=np.array([0, 0.75], np.float32),
     )
-    wanted = np.array([[0.5, 0.8, 1.0, math.log(64), 1, 1, 0], [0.25, 0.9, 0.5, math.log(256), 0.5, 0, 0.75]])
+    agreed = np.array([1 / 2 + 1 / 3 + 1 / 2, 1 / 3 + 1 / 2 + 1 / 3])  # by late interaction, cosine and BM25
+    wanted = np.array([[0.5, 0.8, 1.0, math.log(64), 1, 1, 0, 0], [0.25, 0.9, 0.5, math.log(256), 0.5, 0, 0.75, 0]])
+    wanted[:, AGREEMENT] = agreed
     np.testing.assert_allclose(made, wanted, rtol=1e-6)
     np.testing.assert_allclose(columns(made, 0.7)[:, :4], wanted[:, :4], rtol=1e-6)
     assert columns(made, 0.7)[:, 4].tolist() == [0, 1]
     assert columns(made, 0.4)[:, 4].tolist() == [0, 0]
-    assert columns(made, 0.4)[:, 5:].tolist() == [[1, 0], [0, 0.75]]
+    np.testing.assert_allclose(columns(made, 0.4)[:, 5:], wanted[:, 5:], rtol=1e-6)
     nothing = np.empty(0, np.float32)
-    assert features(nothing, nothing, nothing, np.empty(0, np.int64), nothing, nothing).shape == (0, 7)
+    assert features(nothing, nothing, nothing, np.empty(0, np.int64), nothing, nothing).shape == (0, 8)
+
+
+def test_agreement_ranks_among_the_reference() -> None:
+    """Equal scores share a rank; a candidate beyond the reference takes no rank from the others."""
+    late = np.array([0.9, 0.5, 0.5, 0.7], np.float32)
+    dense = np.array([0.1, 0.3, 0.2, 0.9], np.float32)
+    np.testing.assert_allclose(agreement((late,)), [1 / 2, 1 / 4, 1 / 4, 1 / 3], rtol=1e-6)
+    both = agreement((late, dense))
+    np.testing.assert_allclose(both, [1 / 2 + 1 / 5, 1 / 4 + 1 / 3, 1 / 4 + 1 / 4, 1 / 3 + 1 / 2], rtol=1e-6)
+    among_three = agreement((late, dense), reference=3)
+    wanted = [1 / 2 + 1 / 4, 1 / 3 + 1 / 2, 1 / 3 + 1 / 3, 1 / 3 + 1 / 2]
+    np.testing.assert_allclose(among_three, wanted, rtol=1e-6)
 
 
 class SignEncoder:
@@ -208,15 +231,15 @@ def test_a_passage_of_another_year_loses(reranker: LateInteractionReranker) -> N
 
 
 def test_probabilities_keep_the_order_of_the_blend() -> None:
-    made = np.random.default_rng(2).normal(size=(50, 7)).astype(np.float32)  # some readable, some not
+    made = np.random.default_rng(2).normal(size=(50, 8)).astype(np.float32)  # some readable, some not
     order = np.argsort(-CALIBRATION.blend(made))
     assert np.argsort(-CALIBRATION.probability(made)).tolist() == order.tolist()
 
 
 def test_a_rival_makes_the_best_one_less_sure() -> None:
-    alone = np.array([[1.0, 0.9, 1.0, 4.2, 1.0, 0.0, 0.0]] + [[0.1, 0.7, 0.0, 4.2, 1.0, 0.0, 0.0]] * 10, np.float32)
+    alone = np.array([[1.0, 0.9, 1.0, 4.2, 1.0, 0, 0, 0]] + [[0.1, 0.7, 0.0, 4.2, 1.0, 0, 0, 0]] * 10, np.float32)
     rivalled = alone.copy()
-    rivalled[1:] = [0.95, 0.89, 0.9, 4.2, 1.0, 0.0, 0.0]
+    rivalled[1:] = [0.95, 0.89, 0.9, 4.2, 1.0, 0, 0, 0]
     assert CALIBRATION.probability(rivalled)[0] < CALIBRATION.probability(alone)[0]
 
 
@@ -236,7 +259,7 @@ def test_chunks_of_one_document_are_no_rivals() -> None:
 )
 def test_a_term_of_a_longer_question_is_one_hint(strengths: list[float], hint: float) -> None:
     """Only evidence in the best candidate counts, and not if it is the whole question; the order stays."""
-    candidates = np.zeros((3, 7), np.float32)
+    candidates = np.zeros((3, 8), np.float32)
     candidates[:, 0], candidates[:, 4], candidates[:, 6] = (0.9, 0.5, 0.3), 1, strengths
     plain, careful = CALIBRATION, replace(CALIBRATION, partial=2.0)
     logits = [np.log(p / (1 - p)) for p in (plain.probability(candidates), careful.probability(candidates))]

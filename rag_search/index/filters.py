@@ -52,13 +52,13 @@ def select(
         values.append(_iso_date(since))
     if not conditions:
         return None
-    rows = database.execute(
-        "SELECT chunks.id FROM documents JOIN chunks ON chunks.document = documents.id"
-        f" WHERE {' AND '.join(conditions)} ORDER BY chunks.id",
+    (ids,) = database.execute(  # joined by SQLite: a row for each takes three times as long
+        "SELECT group_concat(chunks.id) FROM documents JOIN chunks ON chunks.document = documents.id"
+        f" WHERE {' AND '.join(conditions)}",
         # a lone surrogate matches nothing
         [value.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for value in values],
-    )
-    return np.array([chunk_id for (chunk_id,) in rows], np.int64)
+    ).fetchone()
+    return np.sort(np.fromstring(ids, np.int64, sep=",")) if ids else np.empty(0, np.int64)
 
 
 def combined_paths(
@@ -121,8 +121,8 @@ def _path_condition(pattern: str) -> tuple[str, list[str]]:
     matches no folder at all, so `docs/**/a.md` matches `docs/a.md`. A leading `./` is ignored.
     """
     name, globs = name_and_globs(pattern)
-    conditions = ["path = ?", "substr(path, 1, length(?)) = ?", *["path GLOB ?"] * len(globs)]
-    return f"({' OR '.join(conditions)})", [name, name + "/", name + "/", *globs]
+    conditions = ["path = ?", "(path >= ? AND path < ?)", *["path GLOB ?"] * len(globs)]
+    return f"({' OR '.join(conditions)})", [name, name + "/", name + chr(ord("/") + 1), *globs]
 
 
 def name_and_globs(pattern: str) -> tuple[str, list[str]]:

@@ -30,6 +30,10 @@ class Lookups(ABC):
     def _lexical_search(self, database: sqlite3.Connection) -> LexicalSearch:
         """Return BM25 over the connection."""
 
+    @abstractmethod
+    def _chunk_ids(self) -> Ids:
+        """Return the sorted ids of all chunks."""
+
     def term_counts(self, terms: Sequence[str]) -> dict[str, int]:
         """Return the number of chunks that have each term; BM25 counts them too, and caches the counts."""
         with self._query() as database:
@@ -103,13 +107,14 @@ class Lookups(ABC):
     def outside(self, chunk_ids: Sequence[int], *, allowed: Ids | None = None) -> Ids:
         """Return the sorted ids of chunks, of those `allowed`, in other documents than those of `chunk_ids`."""
         query = (
-            "SELECT id FROM chunks WHERE document NOT IN"
+            "SELECT id FROM chunks WHERE document IN"
             " (SELECT document FROM chunks WHERE id IN (SELECT value FROM json_each(?))) ORDER BY id"
         )
         with self._query() as database:
             rows = database.execute(query, (json.dumps(list(map(int, chunk_ids))),)).fetchall()
-        others = np.array([row for (row,) in rows], np.int64)
-        return others if allowed is None else others[in_sorted(others, allowed)]
+        inside = np.array([row for (row,) in rows], np.int64)
+        ids = self._chunk_ids() if allowed is None else allowed
+        return ids[~in_sorted(ids, inside)]
 
 
 def _quoted(term: str) -> str:

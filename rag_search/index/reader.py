@@ -208,6 +208,9 @@ class IndexReader(Closing, Lookups):
             self._rows = VectorRows(self._segments["vectors"], hidden, state.read_derived(database, "vectors"))
             return self._rows
 
+    def _chunk_ids(self) -> Ids:
+        return VectorRows(self._segments["vectors"], self._deleted).live()
+
     def _passages(self, chunk_ids: Sequence[int]) -> list[str]:
         return [chunk.passage for chunk in self.chunks(chunk_ids)]
 

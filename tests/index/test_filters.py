@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,19 @@ def reader(folder: Path) -> Iterator[IndexReader]:
         writer.commit()
     with open_reader(folder) as opened:
         yield opened
+
+
+def test_outside_leaves_out_whole_documents(folder: Path) -> None:
+    """All other live chunks are returned, whether filters leave some out or not."""
+    with open_writer(folder, MANIFEST) as writer:
+        put(writer, DOCUMENTS)
+        writer.remove(["docs/a.md"])
+        writer.commit()
+    with open_reader(folder) as opened:
+        assert opened.outside([1]).tolist() == [3, 4, 5, 6, 7]
+        assert opened.outside([3, 7]).tolist() == [0, 1, 4, 5, 6]
+        assert opened.outside([]).tolist() == [0, 1, 3, 4, 5, 6, 7]
+        assert opened.outside([0], allowed=np.array([1, 4, 6])).tolist() == [4, 6]
 
 
 @pytest.mark.parametrize(

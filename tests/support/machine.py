@@ -56,7 +56,7 @@ def timed_in_turn(commands: Mapping[str, Sequence[str]], repeats: int) -> dict[s
 def read_once(index: Path) -> None:
     """Vectors and database into the page cache, as those of a program that has been asked before are."""
     for file in index.iterdir():
-        if file.suffix in (".f16", ".i32", ".bm25", ".db"):
+        if file.suffix in (".f16", ".u3", ".i32", ".bm25", ".db"):
             with file.open("rb") as opened:
                 while opened.read(2**24):
                     pass

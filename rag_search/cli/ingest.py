@@ -37,7 +37,7 @@ def ingest(
     watch: Annotated[bool, typer.Option("--watch", help="Stay and ingest every change until interrupted.")] = False,
     only: Annotated[bool, typer.Option("--only", help="Remove documents of all other folders.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start again, for another embedder.")] = False,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept a folder without Markdown.")] = False,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept a folder without documents.")] = False,
     include: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Also read files such as '*.txt'.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Do not read files that match.")] = None,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Also follow links out of the folders.")] = False,

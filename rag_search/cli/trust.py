@@ -31,7 +31,9 @@ def trust(
 
     file = path if path.is_file() else find_project_file(path)
     if file is None or not path.exists():
-        raise InputError(f"there is no {PROJECT_FILE} at or above {path}.", remedy="Name the folder of the project.")
+        raise InputError(
+            f"there is no {PROJECT_FILE} at or above {path.absolute()}.", remedy="Name the folder of the project."
+        )
     file = file.absolute()
     sensitive = sensitive_in(file)
     if remove and not show:

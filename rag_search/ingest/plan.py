@@ -18,6 +18,7 @@ from rag_search.ingest.reports import LEGACY_CHUNKING, Failure, IngestOptions, P
 from rag_search.ingest.roots import absolute
 from rag_search.runtime.files import open_regular
 
+OTHER_KINDS = 6  # named where there are no documents
 Known = Iterable[tuple[str, FileState]]  # sorted by path, as a store's `files` gives them
 
 
@@ -54,7 +55,7 @@ def plan_sync(
     the number of files found so far.
 
     An unmounted folder must not empty the index. So unless `options.allow_empty` is set, one of several roots that has
-    lost all its Markdown is a failure and keeps its documents. Raises InputError when no root has any, and for a root
+    lost all its documents is a failure and keeps its documents. Raises InputError when no root has any, and for a root
     that is missing.
     """
     options = options or IngestOptions()
@@ -67,7 +68,7 @@ def plan_sync(
         on_found(len(sources))
     sources.sort(key=attrgetter("path"))
     if not sources and not options.allow_empty:
-        raise _nothing_found(roots, problems, sum(1 for _ in known))
+        raise _nothing_found(roots, problems, sum(1 for _ in known), kinds=[kind for kind, _ in unread.most_common()])
     empty = [] if options.allow_empty else _without_sources(sources, problems, roots, base)
     unreadable = [base / problem.path for problem in problems if problem.failed]
     removal = _Removal(absolute(roots), others, [*unreadable, *empty], prune=options.prune)
@@ -152,13 +153,18 @@ class _Comparison:
             self.changed.append(source)
 
 
-def _nothing_found(roots: Sequence[Path], problems: Sequence[SkippedPath], known: int) -> InputError:
+def _nothing_found(
+    roots: Sequence[Path], problems: Sequence[SkippedPath], known: int, *, kinds: Sequence[str]
+) -> InputError:
+    """Return the error for roots without a document. known: number of those in the index. kinds: of other files."""
     names = ", ".join(map(str, absolute(roots)))  # `.` before a full stop would read as the folder above
     kept = f" The index keeps its {_documents(known)}." if known else ""
     if problems:
         return InputError(f"nothing under {names} can be read: {problems[0].path}: {problems[0].message}.{kept}")
-    remedy = "Name a folder with .md files" + (", or pass --allow-empty to remove them." if known else ".")
-    return InputError(f"no Markdown files under {names}.{kept}", remedy=remedy)
+    others = f", only files of other kinds: {' '.join(kinds[:OTHER_KINDS])}" if kinds else ""
+    remedy = "Name a folder with documents, such as .md; --include reads files of another kind as text."
+    remedy += " Or pass --allow-empty to remove them." if known else ""
+    return InputError(f"there are no documents under {names}{others}.{kept}", remedy=remedy)
 
 
 def _without_sources(
@@ -174,7 +180,7 @@ def _without_sources(
 
 
 def _emptied(top: Path, lost: int, base: Path) -> SkippedPath:
-    message = f"has no Markdown any more. The index keeps its {_documents(lost)}; --allow-empty removes them"
+    message = f"has no documents any more. The index keeps its {_documents(lost)}; --allow-empty removes them"
     return SkippedPath((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
 
 

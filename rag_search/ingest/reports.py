@@ -76,7 +76,7 @@ class IngestOptions:
     """How folders become an index.
 
     max_tokens: limit of one passage. max_bytes: limit of one file. prune: remove documents under other folders than
-    those of this run. allow_empty: a folder without Markdown removes its documents; otherwise it is an error.
+    those of this run. allow_empty: a folder without any removes its documents; otherwise it is an error.
     selection: patterns of files to read or not. words_first: bytes of files to read from which on all texts are stored
     before the first vector is made.
     """

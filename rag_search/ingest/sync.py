@@ -51,7 +51,7 @@ def sync_folders(
     encoder: where passages are encoded, None: in this process by `embedder`. workers: who reads, chunks
     and encodes files instead of this process. on_found: called with the files that the
     walk has found so far. on_tokens: called with the tokens of each batch that this process has embedded.
-    Raises InputError for a root that is missing or has no Markdown; failures of single files are in the report.
+    Raises InputError for a root that is missing or has no documents; failures of single files are in the report.
     """
     options = options or IngestOptions()
     start = time.perf_counter()

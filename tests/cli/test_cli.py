@@ -128,7 +128,12 @@ def test_a_question_that_is_no_utf8_is_an_error(
 def test_a_folder_without_markdown(project: Path, run: Run) -> None:
     (project / "empty").mkdir()
     done = run("ingest", "empty")
-    assert (done.code, "no Markdown files" in done.err) == (2, True)
+    assert (done.code, f"no documents under {project / 'empty'}." in done.err) == (2, True)
+    for name in ("a.png", "b.png", "c.xlsx"):
+        (project / "empty" / name).touch()
+    assert (
+        f"no documents under {project / 'empty'}, only files of other kinds: .png .xlsx." in run("ingest", "empty").err
+    )
 
 
 def test_a_failed_file_makes_the_exit_code_2(project: Path, run: Run) -> None:

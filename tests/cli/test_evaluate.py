@@ -35,7 +35,7 @@ def test_a_set_without_its_documents_is_a_clear_error(judged: Path, run: Run) ->
     for path in (judged / "docs").rglob("*.md"):
         path.unlink()
     done = run("evaluate", str(judged), *ARGS)
-    assert (done.code, "no Markdown files" in done.err, "--allow-empty" in done.err) == (2, True, False)
+    assert (done.code, "no documents under" in done.err, "--allow-empty" in done.err) == (2, True, False)
     assert f"Put the documents of the set into {judged / 'docs'}" in done.err
 
 

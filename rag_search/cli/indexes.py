@@ -112,7 +112,9 @@ def remove(
 
 def _is_in(path: str, folder: str) -> bool:
     """Return whether a stored path is the folder, or below it."""
-    return folder == "." or path == folder or path.startswith(f"{folder}/")
+    if folder == ".":  # documents outside of the project have absolute paths
+        return not path.startswith("/")
+    return path == folder or path.startswith(f"{folder}/")
 
 
 def _indexes(config: Config) -> Iterator[tuple[str, Path]]:

@@ -16,7 +16,9 @@ from rag_search.cli.common import (
     print_json,
     read_text,
     stdout_console,
+    write_stderr,
 )
+from rag_search.text.sanitize import one_line
 
 
 def rerank(
@@ -32,7 +34,9 @@ def rerank(
     Example: ragsearch rerank "redis timeout" passages.txt
     """
     from rag_search.engines import factory
+    from rag_search.rerank.base import TruncatingReranker
     from rag_search.rerank.rank import rank_passages
+    from rag_search.search.hits import instruction_notes, truncation_notes
     from rag_search.text.query import parse_query
 
     parsed = parse_query(query, instruction=instruct)
@@ -40,14 +44,19 @@ def rerank(
     settings = load_config(profile=profile).settings
     reranker = factory.make_standalone_reranker(settings)
     ranked = rank_passages(reranker, parsed.text, passages, instruction=parsed.instruction)[:top_k]
+    notes = instruction_notes(parsed, reranker)
+    if isinstance(reranker, TruncatingReranker):
+        notes += truncation_notes(reranker, passages)
     if as_json:
         rows = [{"rank": r.rank, "index": r.index, "score": r.score, "text": r.text} for r in ranked]
         document = {"schema": 1, "query": parsed.text, "instruction": parsed.instruction, "reranker": reranker.name}
-        print_json({**document, "results": rows})
+        print_json({**document, "notes": notes, "results": rows})
     else:
         from rag_search.render.passages import passages_table
 
         stdout_console().print(passages_table(ranked))
+        for note in notes:
+            write_stderr(f"{one_line(note)}\n")
     raise typer.Exit(FOUND)
 
 

@@ -125,6 +125,15 @@ def test_a_question_that_is_no_utf8_is_an_error(
     assert (done.code, "Traceback" in done.err, "cannot be read" in done.err) == (2, False, True)
 
 
+def test_rerank_tells_what_it_cannot_follow(project: Path, run: Run) -> None:
+    """The builtin reranker follows instructions over an index only: alone it says so, in data and to people."""
+    (project / "p.txt").write_text("redis times out\n\nkafka lags\n", "utf-8")
+    note = "late interaction (builtin) cannot follow the instruction 'for experts'"
+    assert json.loads(run("rerank", "[for experts] redis", "p.txt", "--json").out)["notes"] == [note]
+    assert note in run("rerank", "[for experts] redis", "p.txt").err
+    assert json.loads(run("rerank", "redis", "p.txt", "--json").out)["notes"] == []
+
+
 def test_a_folder_without_markdown(project: Path, run: Run) -> None:
     (project / "empty").mkdir()
     done = run("ingest", "empty")

@@ -99,6 +99,15 @@ def test_remove_takes_documents_out(indexed: Path, run: Run) -> None:
     assert run("remove", "docs").code == 2
 
 
+def test_remove_here_spares_what_is_elsewhere(indexed: Path, run: Run) -> None:
+    """`.` is the project, and not what was ingested from a folder beside it."""
+    (indexed.parent / "beside").mkdir()
+    (indexed.parent / "beside" / "a.md").write_text("# Beside\n", "utf-8")
+    run("ingest", "../beside")
+    assert len(json.loads(run("remove", ".", "--json").out)["removed"]) == 3
+    assert run("list").out == f"{indexed.parent / 'beside' / 'a.md'}\n"
+
+
 def test_git_does_not_see_the_indexes(indexed: Path) -> None:
     assert (indexed / "indexes" / ".gitignore").read_text() == "*\n"
     assert sorted(path.name for path in (indexed / "indexes").iterdir()) == [".gitignore", "default"]

@@ -113,9 +113,10 @@ class FilePostings:
         return {term: self._count(term) for term in terms}
 
     def _count(self, term: str) -> int:
-        if self._deleted:
+        older = self._older(term)
+        if self._deleted and older:
             return len(self.read(term)[0])
-        return self._older(term) + len(self._newer.get(folded(term), ()))
+        return older + len(self._newer.get(folded(term), ()))
 
     def _older(self, term: str) -> int:
         """Return the number of chunks with the term when the file was built."""

@@ -36,8 +36,7 @@ from rag_search.embed.builtin.onnx_graph import Precision, build_graph
 from rag_search.embed.builtin.rust_tokenizer import load_rust_tokenizer
 from rag_search.embed.builtin.tokenizer import E5Tokenizer
 from rag_search.embed.builtin.weights import E5File, dequantize_blocks, find_weights
-from rag_search.embed.token_quantizer import packed_bytes
-from rag_search.records import TokenVectors
+from rag_search.records import TokenVectors, packed_bytes
 from rag_search.rerank.late_interaction import late_interaction
 
 LENGTHS = (64, 128, 256)

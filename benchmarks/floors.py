@@ -31,9 +31,8 @@ from rag_search.embed.builtin.embedder import BuiltinEmbedder, physical_cores
 from rag_search.embed.builtin.network import TOKEN_DIM
 from rag_search.embed.builtin.weights import E5File, Shape, find_weights
 from rag_search.embed.token_pooling import FACTOR
-from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.index import open_reader
-from rag_search.records import TokenVectors
+from rag_search.records import TokenVectors, packed_bytes
 from rag_search.rerank.late_interaction import late_interaction
 from rag_search.text.terms import terms
 from tests.support import machine

@@ -21,10 +21,9 @@ import numpy as np
 from rag_search.embed.base import Embedder
 from rag_search.embed.builtin.network import TOKEN_DIM
 from rag_search.embed.token_pooling import FACTOR
-from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.index import FileState, IndexWriter
 from rag_search.ingest.prepare import GROUP_CHUNKS
-from rag_search.records import Chunk, Document, Encoded, FloatMatrix, TokenVectors
+from rag_search.records import Chunk, Document, Encoded, FloatMatrix, TokenVectors, packed_bytes
 from rag_search.text.terms import terms
 
 SEEDS, QUESTIONS = 1900, 200

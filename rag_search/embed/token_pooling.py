@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_search.embed.token_quantizer import packed_bytes, quantize
-from rag_search.records import FloatMatrix, TokenVectors
+from rag_search.embed.token_quantizer import quantize
+from rag_search.records import FloatMatrix, TokenVectors, packed_bytes
 from rag_search.runtime import blas
 
 FACTOR = 3

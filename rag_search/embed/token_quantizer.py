@@ -23,13 +23,8 @@ BLOCK_ROWS = 512  # vectors: 256 kB, which stay in the cache of a core between u
 CODEBOOK = np.concatenate((-_HALF[::-1], _HALF))  # in standard deviations
 
 
-def packed_bytes(dim: int) -> int:
-    """Return the bytes of a quantized vector of `dim` dimensions, a multiple of eight."""
-    return dim // 8 * 3
-
-
 def unpacked_dim(size: int) -> int:
-    """Return the dimensions of a quantized vector of `size` bytes."""
+    """Return the dimensions of a quantized vector of `size` bytes: the inverse of `packed_bytes`."""
     return size // 3 * 8
 
 

@@ -11,10 +11,9 @@ import numpy as np
 
 from rag_search.documents import SourceFile
 from rag_search.embed.base import Embedder
-from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.ingest.prepare import Group
 from rag_search.ingest.reports import IngestOptions
-from rag_search.records import Encoded, TokenVectors
+from rag_search.records import Encoded, TokenVectors, packed_bytes
 from rag_search.runtime.threads import Prefetcher
 
 BATCH_PASSAGES = 32  # between two reports of progress: a second of a laptop

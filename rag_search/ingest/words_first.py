@@ -14,11 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from rag_search.embed.base import Embedder
-from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.index import StagedStore
 from rag_search.ingest.encode import EncodedGroup, Stored, encode_passages, join
 from rag_search.ingest.prepare import GROUP_CHUNKS, Group
-from rag_search.records import Encoded, TokenVectors
+from rag_search.records import Encoded, TokenVectors, packed_bytes
 from rag_search.runtime.threads import Prefetcher
 
 

@@ -13,6 +13,7 @@ from rag_search.records.vectors import (
     FloatMatrix,
     FloatVector,
     TokenVectors,
+    packed_bytes,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "StageScores",
     "System",
     "TokenVectors",
+    "packed_bytes",
 ]

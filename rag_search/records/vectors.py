@@ -18,11 +18,16 @@ else:  # a query that a warm server answers never needs NumPy, and importing it 
     CountTokens = "Callable[[Sequence[str]], NDArray[np.int64]]"
 
 
+def packed_bytes(token_dim: int) -> int:
+    """Return the bytes of a token vector in TokenVectors: three bits a dimension. token_dim: a multiple of eight."""
+    return token_dim // 8 * 3
+
+
 @dataclass(frozen=True, slots=True)
 class TokenVectors:
     """Token vectors of n passages, one after the other.
 
-    rows: uint8 (total, 3 token_dim / 8), see rag_search.embed.token_quantizer.
+    rows: uint8 (total, packed_bytes(token_dim)), see rag_search.embed.token_quantizer.
     lengths: int64 (n,), rows of each passage; sums to total.
     counts: int64 (n,), tokens of each passage before pooling; None: each token has a row.
     """

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_search.embed.token_quantizer import CODEBOOK, dequantize, packed_bytes, quantize, rotate
-from rag_search.records import FloatMatrix
+from rag_search.embed.token_quantizer import CODEBOOK, dequantize, quantize, rotate
+from rag_search.records import FloatMatrix, packed_bytes
 
 DIMS = st.sampled_from((8, 16, 64, 96, 128, 384))
 

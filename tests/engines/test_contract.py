@@ -12,9 +12,9 @@ import pytest
 
 from rag_search.config import Settings, checked
 from rag_search.embed.base import Embedder
-from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.engines.factory import make_embedder, make_reranker
 from rag_search.engines.table import EMBEDDERS, RERANKERS
+from rag_search.records import packed_bytes
 from rag_search.rerank.base import PairRequest, Reranker, TruncatingReranker, score_all
 from tests.support.http_server import QuietHandler, listening
 from tests.support.model_server import ModelServer

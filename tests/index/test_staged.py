@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.errors import IndexStoreError, InputError
 from rag_search.index import IndexWriter, open_reader, open_writer, verify
 from rag_search.index.copying import copy_store
 from rag_search.index.store.disk import DISK, Disk
-from rag_search.records import Encoded, TokenVectors
+from rag_search.records import Encoded, TokenVectors, packed_bytes
 from tests.index.test_failures import FailingDisk
 from tests.index.world import DIM, MANIFEST, TOKEN_DIM, Item, assert_holds, encode, item, put, random_unit
 

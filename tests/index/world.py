@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rag_search.embed.token_quantizer import packed_bytes
 from rag_search.index import FileState, IndexManifest, IndexReader, IndexWriter
-from rag_search.records import Chunk, Document, Encoded, FloatMatrix, TokenVectors
+from rag_search.records import Chunk, Document, Encoded, FloatMatrix, TokenVectors, packed_bytes
 
 DIM, TOKEN_DIM = 16, 8
 MANIFEST = IndexManifest("fake", "f" * 64, DIM, TOKEN_DIM, "1")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rag_search.embed.token_quantizer import dequantize, packed_bytes, quantize, rotate
+from rag_search.embed.token_quantizer import dequantize, quantize, rotate
 from rag_search.errors import EngineError
 from rag_search.records import (
     Chunk,
@@ -22,6 +22,7 @@ from rag_search.records import (
     Hit,
     StageScores,
     TokenVectors,
+    packed_bytes,
 )
 from rag_search.rerank.base import Reranker, TokenVectorReranker
 from rag_search.rerank.calibration import Calibration, load_calibration, rival_level

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rag_search.errors import FingerprintError, IndexMissingError
+from rag_search.records import packed_bytes
 
 SCHEMA_VERSION = 4  # 4 (December 2026): token vectors of three bits, pooled three to one
 OUTDATED = -1
@@ -49,8 +50,8 @@ class IndexManifest:
 
     @property
     def token_bytes(self) -> int:
-        """Bytes of a stored token vector (three bits a dimension); 0 without token vectors."""
-        return self.token_dim // 8 * 3
+        """Bytes of a stored token vector; 0 without token vectors."""
+        return packed_bytes(self.token_dim)
 
     def require_current(self, path: object) -> None:
         """Raise FingerprintError for an index of another version."""

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# One would guess: DocumentCleaner with its defaults, which pipelines usually have before DocumentSplitter,
-#   removes double blanks and empty lines, and leaves paragraphs, headings and lines to be split at.
+# One would guess: DocumentCleaner with its defaults, which pipelines usually have before DocumentSplitter, removes double
+#   blanks and empty lines, and leaves paragraphs, headings and lines to be split at.
 # What happens: remove_extra_whitespaces replaces each run of two or more white characters by one blank, and line ends
 #   are white: a blank line between paragraphs is such a run. The whole text becomes one paragraph. The splitter then
 #   finds no passage ("\n\n") and returns the document as one piece, far beyond a model's limit, which truncates it;
-#   MarkdownHeaderSplitter finds one section, for all of the text is its first heading; code loses its indentation. The option for empty
-#   lines has nothing left to do. No warning. remove_extra_whitespaces=False keeps passages, but then only with
-#   remove_empty_lines=False, too: passages are separated by the empty lines which that one removes.
+#   MarkdownHeaderSplitter finds one section, for all of the text is its first heading; code loses its indentation. The
+#   option for empty lines has nothing left to do. No warning. remove_extra_whitespaces=False keeps passages, but only
+#   with remove_empty_lines=False, too: passages are separated by the empty lines which that one removes.
 # Versions: haystack-ai 3.4.1, Python 3.11. Our peers' benchmark uses no cleaner.
 # Source: haystack/components/preprocessors/document_cleaner.py, document_splitter.py, markdown_header_splitter.py.
 set -euo pipefail

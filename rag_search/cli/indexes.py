@@ -118,9 +118,10 @@ def _is_in(path: str, folder: str) -> bool:
 
 
 def _indexes(config: Config) -> Iterator[tuple[str, Path]]:
-    """Yield name and folder of every index that is known on this machine."""
+    """Yield name and folder of every index that is known on this machine; a folder beside them is not an index."""
     from rag_search.config import data_dir
     from rag_search.config.projects import known_projects
+    from rag_search.index.store.layout import DATABASE
 
     for project in known_projects(data_dir()):
         if project.index_dir.is_dir():
@@ -129,8 +130,7 @@ def _indexes(config: Config) -> Iterator[tuple[str, Path]]:
     if config.project_file:
         homes.insert(0, config.project_file.parent / "indexes")
     for home in homes:
-        folders = sorted(path for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
-        for folder in folders:
+        for folder in sorted(file.parent for file in home.glob(f"*/{DATABASE}")):
             yield str(folder) if config.project_file and home == homes[0] else folder.name, folder
 
 

@@ -87,6 +87,18 @@ def test_index_list_and_remove(two: tuple[Path, Path], run: Run) -> None:
     assert (second / "notes" / "tea.md").exists()
 
 
+def test_only_an_index_is_removed(indexed: Path, run: Run) -> None:
+    """Whatever else somebody keeps in a folder called `indexes` stays."""
+    kept = indexed / "indexes" / "definitions" / "a.json"
+    kept.parent.mkdir()
+    kept.touch()
+    assert [Path(row["index"]).name for row in json.loads(run("index", "list", "--json").out)] == ["default"]
+    assert run("index", "remove", str(kept.parent), "--yes").code == 2
+    assert kept.exists()
+    assert run("index", "remove", str(indexed / "indexes" / "default"), "--yes").code == 0
+    assert [path.name for path in (indexed / "indexes").iterdir() if path.is_dir()] == ["definitions"]
+
+
 def test_remove_takes_documents_out(indexed: Path, run: Run) -> None:
     """Files stay on disk; a folder inside a root comes back with the next ingest, which is said."""
     done = run("remove", "docs/deep")

@@ -19,7 +19,7 @@ from rag_search.cli.common import (
     stderr_console,
 )
 from rag_search.text.lines import line_starts, lines_of
-from rag_search.text.sanitize import plain, visible
+from rag_search.text.sanitize import encodable, plain, visible
 
 if TYPE_CHECKING:
     from rag_search.index import ReadStore
@@ -140,9 +140,9 @@ def find_lines(reader: ReadStore, shown: PathMapper, place: str) -> tuple[Docume
         last = first if match["last"] is None else int(match["last"] or 0)
         candidates.append((match["path"], first, last))
     for path, first, last in candidates:
-        for stored in (shown.stored(path), path):
+        for stored in (shown.stored(path), path, shown.named(path)):
             try:
-                document = reader.document(stored)
+                document = reader.document(encodable(stored))
             except InputError:
                 continue
             return document, *_checked_range(document, place, first, last)

@@ -85,7 +85,7 @@ def remove(
 
     config = load_config(index=index)
     shown = places(config)
-    stored = [shown.stored(str(path)).rstrip("/") for path in paths]
+    stored = [shown.named(str(path)) for path in paths]
     with reading(config) as reader:
         manifest = reader.manifest
         removed = [path for path in reader.documents() if any(_is_in(path, folder) for folder in stored)]

@@ -45,6 +45,10 @@ class PathMapper:
         """Return the stored path of one that `shown` returned. `..` and links are not resolved."""
         return _below(self.cwd / shown, self.base)
 
+    def named(self, typed: str) -> str:
+        """Return the stored path of one that a user types from `cwd`. `..` is resolved, links are not."""
+        return _below(Path(os.path.abspath(self.cwd / typed)), self.base)  # noqa: PTH100 (as below)
+
     def stored_pattern(self, pattern: str) -> str:
         """Translate a pattern over shown paths into one over stored paths.
 

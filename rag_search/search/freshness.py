@@ -24,15 +24,19 @@ class Documents(Protocol):
 
 
 def mark_changed(result: SearchResult, documents: Documents, base: Path) -> SearchResult:
-    """Return the result with `changed` set on hits whose file changed or vanished since it was ingested.
+    """Return the result with `changed` set on hits and near misses whose file changed or vanished since its ingest.
 
     Texts that were never in a file, such as those of a BEIR corpus, are left alone: their folder does not exist.
     """
-    if not result.hits:
+    shown = (*result.hits, *result.near_misses)
+    if not shown:
         return result
-    known = documents.content_hashes([hit.chunk.path for hit in result.hits])
-    hits = [_marked(hit, known.get(hit.chunk.path), base) for hit in result.hits]
-    return replace(result, hits=tuple(hits)) if any(hit.changed for hit in hits) else result
+    known = documents.content_hashes([hit.chunk.path for hit in shown])
+    marked = tuple(_marked(hit, known.get(hit.chunk.path), base) for hit in shown)
+    if not any(hit.changed for hit in marked):
+        return result
+    border = len(result.hits)
+    return replace(result, hits=marked[:border], near_misses=marked[border:])
 
 
 def _marked(hit: Hit, known: str | None, base: Path) -> Hit:

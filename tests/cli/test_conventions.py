@@ -194,6 +194,20 @@ def test_a_line_of_a_result_is_a_line_of_get(indexed: Path, run: Run, end: str) 
     assert (part["line_end"], part["text"]) == (3, f"{end}The okapi eats leaves.")
 
 
+def test_a_path_that_is_not_unicode_is_not_indexed(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a name nor the working folder with an undecodable byte ends in a traceback."""
+    folder = indexed / "bad\udcff"
+    try:
+        folder.mkdir()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such name")
+    monkeypatch.chdir(folder)
+    for name in ("\udcff.md", "x.md"):
+        assert (run("get", name).code, run("query", "--like", f"{name}:1").code) == (2, 2)
+        assert "is not an indexed document" in run("get", name).err
+    assert run("get", "../docs/redis.md:1").out == "---\n"
+
+
 def test_get_prints_several_documents(indexed: Path, run: Run) -> None:
     """Paths and patterns, each document with its path above it; JSON has a list then."""
     redis = (indexed / "docs" / "redis.md").read_text("utf-8")

@@ -120,6 +120,13 @@ def test_remove_here_spares_what_is_elsewhere(indexed: Path, run: Run) -> None:
     assert run("list").out == f"{indexed.parent / 'beside' / 'a.md'}\n"
 
 
+def test_remove_and_get_take_paths_above(indexed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(indexed / "docs" / "deep")
+    assert run("get", "../redis.md:1").out == run("get", str(indexed / "docs" / "redis.md:1")).out != ""
+    assert json.loads(run("remove", "../redis.md", "--json").out) == {"removed": [str(indexed / "docs" / "redis.md")]}
+    assert len(json.loads(run("remove", "../../docs/", "--json").out)["removed"]) == 2
+
+
 def test_git_does_not_see_the_indexes(indexed: Path) -> None:
     assert (indexed / "indexes" / ".gitignore").read_text() == "*\n"
     assert sorted(path.name for path in (indexed / "indexes").iterdir()) == [".gitignore", "default"]

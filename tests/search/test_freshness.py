@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,9 @@ def test_files_and_what_was_ingested(tmp_path: Path, content: bytes | None, inde
         (tmp_path / "docs" / "a.md").write_bytes(content)
     marked = mark_changed(result("docs/a.md"), Index({"docs/a.md": indexed} if indexed else {}), tmp_path)
     assert [hit.changed for hit in marked.hits] == [changed]
+    nearest = replace(result(), near_misses=result("docs/a.md").hits)
+    marked = mark_changed(nearest, Index({"docs/a.md": indexed} if indexed else {}), tmp_path)
+    assert (marked.hits, [hit.changed for hit in marked.near_misses]) == ((), [changed])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")

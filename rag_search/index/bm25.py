@@ -57,7 +57,7 @@ class LexicalSearch:
         self, terms: Sequence[str], top_k: int, *, allowed: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], FloatVector]:
         """Return ids and BM25 scores, best first, ties by id, at most `top_k`. allowed: sorted ids to choose from."""
-        found = [self._gains(term) for term in self._selective(terms)]
+        found = self._gains(self._selective(terms))
         ids = _distinct(np.concatenate([np.empty(0, np.int64), *(places for places, _ in found)]))
         try:
             for places, gains in found:
@@ -102,21 +102,32 @@ class LexicalSearch:
         """Return the terms from `first` up to, not including, `last`, with the number of chunks that have each."""
         return self._postings.between(first, last, limit)
 
-    def _gains(self, term: str) -> tuple[Ids, NDArray[np.float64]]:
-        """Return the chunks with the term and what it adds to their scores.
+    def _gains(self, terms: Sequence[str]) -> list[tuple[Ids, NDArray[np.float64]]]:
+        """Return for each term the chunks with it and what it adds to their scores.
 
         The last results are cached: the queries of a server repeat words, and reading postings is most of the work.
         """
-        if term in self._cache:
+        if missing := [term for term in terms if term not in self._cache]:
+            self._read(missing)
+        for term in terms:
             self._cache.move_to_end(term)
-            return self._cache[term]
-        ids, frequencies = self._postings.read(term)
-        self._cache[term] = ids, self._idf(term) * self._saturated(ids, frequencies)
-        self._cached_postings += len(ids)
+        found = [self._cache[term] for term in terms]
         while self._cached_postings > POSTINGS_CACHE_SIZE and len(self._cache) > 1:
             _, (dropped, _) = self._cache.popitem(last=False)
             self._cached_postings -= len(dropped)
-        return self._cache[term]
+        return found
+
+    def _read(self, terms: Sequence[str]) -> None:
+        """Read terms into the cache. Their gains are computed together, since most have few postings."""
+        postings = [self._postings.read(term) for term in terms]
+        lengths = [len(ids) for ids, _ in postings]
+        ids, frequencies = (np.concatenate(column) for column in zip(*postings, strict=True))
+        gains = np.repeat([self._idf(term) for term in terms], lengths) * self._saturated(ids, frequencies)
+        end = 0
+        for term, (own, _) in zip(terms, postings, strict=True):
+            start, end = end, end + len(own)
+            self._cache[term] = own, gains[start:end].copy()  # a view would keep the gains of all
+        self._cached_postings += end
 
     def _idf(self, term: str) -> float:
         count = self.count(term)

@@ -6,31 +6,36 @@ import os
 import unicodedata
 from functools import cache
 
-FIRST, LAST = "\u4e00", "\u9fff"
+FIRST, LAST = 0x4E00, 0x9FFF
 
 
 def homophones(char: str) -> frozenset[str]:
     """Return the characters that share a reading with `char`, tones aside, without itself."""
-    readings, by_reading = _table()
-    return frozenset(alike for reading in readings.get(char, ()) for alike in by_reading[reading]) - {char}
+    by_reading = _by_reading()
+    readings = _toneless(_readings().get(ord(char), "")).split(",")
+    return frozenset(alike for reading in readings for alike in by_reading.get(reading, ())) - {char}
 
 
 @cache
-def _table() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return the readings of each character, without tones, and the characters of each reading."""
+def _by_reading() -> dict[str, list[str]]:
+    """Return the characters of each reading, without tones."""
+    by_row: dict[str, list[str]] = {}  # three characters have one row, and the tones are removed from all at once
+    for code, row in _readings().items():
+        if FIRST <= code <= LAST:
+            by_row.setdefault(row, []).append(chr(code))
+    by_reading: dict[str, list[str]] = {}
+    for row, chars in zip(_toneless("\n".join(by_row)).split("\n"), by_row.values(), strict=True):
+        for reading in row.split(","):
+            by_reading.setdefault(reading, []).extend(chars)
+    return by_reading
+
+
+def _readings() -> dict[int, str]:
+    """Return the readings of each character, with tones."""
     os.environ.setdefault("PYPINYIN_NO_PHRASES", "1")  # phrases take most of the import and are not needed
     from pypinyin.pinyin_dict import pinyin_dict
 
-    chars = [chr(code) for code in pinyin_dict if FIRST <= chr(code) <= LAST]
-    joined = _toneless(
-        "\n".join(pinyin_dict[ord(char)] for char in chars)
-    )  # at once: one by one takes five times as long
-    readings = {char: row.split(",") for char, row in zip(chars, joined.split("\n"), strict=True)}
-    by_reading: dict[str, list[str]] = {}
-    for char, row in readings.items():
-        for reading in row:
-            by_reading.setdefault(reading, []).append(char)
-    return readings, by_reading
+    return pinyin_dict  # type: ignore[no-any-return]
 
 
 def _toneless(readings: str) -> str:

@@ -199,7 +199,7 @@ def _start_up(measured: dict[str, Any]) -> Iterator[str]:
     yield f"{where['cpu']}, {where['cores']} cores, no GPU, {where['date']}."
     yield ""
     yield "What share of the machine's peak each stage reaches: [floors](benchmarks/results/floors.md). A thousand to a"
-    yield "million chunks: [growth](benchmarks/results/growth.md), [stage one](benchmarks/results/vectors_million.md)."
+    yield "million chunks: [growth](benchmarks/results/growth.md), [queries](benchmarks/results/vectors_million.md)."
     yield "What each default is worth: [ablations](benchmarks/results/ablations.md)."
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rag_search.errors import InputError
-from rag_search.runtime.files import is_file, is_there
+from rag_search.runtime.files import is_file, is_there, write_atomically
 
 PROJECTS, RECORD, ROOTS, INDEX = "projects", "project", "roots", "index"
 
@@ -63,7 +63,7 @@ class Project:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if (roots := self._roots()) or not self.is_known:
             every = sorted({*roots, *self.ingested})
-            (self.home / ROOTS).write_bytes(b"\0".join(map(os.fsencode, every)))
+            write_atomically(self.home / ROOTS, b"\0".join(map(os.fsencode, every)))
         (self.home / RECORD).write_bytes(os.fsencode(self.folder) + b"\n")
 
     def forget(self) -> None:

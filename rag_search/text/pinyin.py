@@ -35,7 +35,7 @@ def _readings() -> dict[int, str]:
     os.environ.setdefault("PYPINYIN_NO_PHRASES", "1")  # phrases take most of the import and are not needed
     from pypinyin.pinyin_dict import pinyin_dict
 
-    return pinyin_dict  # type: ignore[no-any-return]
+    return pinyin_dict
 
 
 def _toneless(readings: str) -> str:

@@ -137,6 +137,7 @@ NOT_FOR_QUERIES = {
     "rag_search.index.store.lock",
     "rag_search.embed.builtin.onnx_graph",
     "rag_search.embed.builtin.rust_tokenizer",
+    "rag_search.engines.known_answers",
     "rag_search.ingest",
     "rag_search.evaluation",
     "rag_search.server",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from rag_search.config import Settings
 from rag_search.embed.base import Embedder, VerifiesFiles
-from rag_search.engines import known_answers
 from rag_search.engines.table import EMBEDDERS, PROFILES, RERANKERS, Built, EmbedderEngine, Profile, RerankerEngine, Use
 from rag_search.errors import ConfigError, MissingExtraError
 from rag_search.rerank.base import Reranker
@@ -83,6 +82,8 @@ def begin_embedder(settings: Settings, *, use: Use = "many texts") -> Built[Embe
     except MissingExtraError as error:
         raise MissingExtraError(error.package, backends.extra_of(engine)) from error
     if wanted.check and not engine.trusted:
+        from rag_search.engines import known_answers  # a query with the builtin engines does without it
+
         key = f"{built.model.name} {built.model.fingerprint} {wanted.known_answers} {built.process}"
         known_answers.once(settings.cache_dir, key, lambda: check_embedder(settings, built.model))
     return built
@@ -93,6 +94,7 @@ def check_embedder(settings: Settings, embedder: Embedder) -> None:
     if isinstance(embedder, VerifiesFiles):
         embedder.verify_files()
     from rag_search.embed.batched import BatchedEmbedder
+    from rag_search.engines import known_answers
 
     wanted = settings.embedder
     answers = known_answers.load_answers(wanted.known_answers)
@@ -113,6 +115,8 @@ def make_reranker(settings: Settings, embedder: Embedder | None) -> Reranker | N
     except MissingExtraError as error:
         raise MissingExtraError(error.package, backends.extra_of(engine)) from error
     if wanted.check and not engine.trusted:
+        from rag_search.engines import known_answers  # a query with the builtin engines does without it
+
         key = f"{built.model.name} {built.model.fingerprint} {wanted.known_answers} {built.process}"
         known_answers.once(settings.cache_dir, key, lambda: check_reranker(settings, built.model))
     return built.model
@@ -120,6 +124,8 @@ def make_reranker(settings: Settings, embedder: Embedder | None) -> Reranker | N
 
 def check_reranker(settings: Settings, reranker: Reranker) -> None:
     """Compare the reranker with known answers. Raises KnownAnswerError, EngineError."""
+    from rag_search.engines import known_answers
+
     engine, answers = choose_backends(settings).reranking, known_answers.load_answers(settings.reranker.known_answers)
     listwise, remedy = (engine.listwise, engine.remedy) if engine is not None else (False, "")
     known_answers.check_reranker(reranker, answers, listwise=listwise, remedy=remedy)

@@ -121,6 +121,8 @@ def _serve(
         stderr_console().print(f"listening on {url}", soft_wrap=True)
         if page:
             stderr_console().print(f"web page at {url}{PATH}/", soft_wrap=True)
+        if problem := index_problem(config):
+            stderr_console().print(f"no search yet: {problem}", style="yellow", soft_wrap=True)
         if open_browser and _has_screen():
             import webbrowser
 
@@ -136,6 +138,18 @@ def _serve(
         mounts=(mount_served_query, partial(mount_page, loading=loading)) if page else (mount_served_query,),
         on_listening=on_listening,
     )
+
+
+def index_problem(config: Config) -> str:
+    """Return why the index cannot be searched, "" if it can. Reranking and embeddings do without one."""
+    from rag_search.engines.open import reading
+    from rag_search.errors import RagSearchError
+
+    try:
+        with reading(config):
+            return ""
+    except RagSearchError as error:
+        return plain(str(error))
 
 
 def _has_screen() -> bool:

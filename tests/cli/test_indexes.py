@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rag_search.cli.serve import index_problem
+from rag_search.config import load_config
 from tests.support.project import Run
 
 
@@ -125,6 +127,14 @@ def test_remove_and_get_take_paths_above(indexed: Path, run: Run, monkeypatch: p
     assert run("get", "../redis.md:1").out == run("get", str(indexed / "docs" / "redis.md:1")).out != ""
     assert json.loads(run("remove", "../redis.md", "--json").out) == {"removed": [str(indexed / "docs" / "redis.md")]}
     assert len(json.loads(run("remove", "../../docs/", "--json").out)["removed"]) == 2
+
+
+def test_a_server_without_an_index_says_so(indexed: Path) -> None:
+    """It listens for reranking and embeddings, and names what a search needs."""
+    assert index_problem(load_config({})) == ""
+    problem = index_problem(load_config({"index": "other"}))
+    assert "there is no index at" in problem
+    assert problem.endswith("Run: ragsearch ingest PATH")
 
 
 def test_git_does_not_see_the_indexes(indexed: Path) -> None:

@@ -7,7 +7,7 @@
 #   loses to each list's own best: that retrievers agree counts for little. To have the paper's order in
 #   Qdrant, k is 61 and not 60, and it must be asked for with RrfQuery(rrf=Rrf(k=61)) instead of FusionQuery.
 # Versions: qdrant-client 1.20.0 (local mode; the server documents k = 2 too), haystack-ai 3.4.1, Python 3.11.
-# Source: qdrant_client/hybrid/fusion.py (DEFAULT_RANKING_CONSTANT_K); haystack's joiner; Cormack, Clarke and Büttcher,
+# Source: qdrant_client/hybrid/fusion.py (DEFAULT_RANKING_CONSTANT_K); haystack/utils/misc.py; Cormack, Clarke and Büttcher,
 #   SIGIR 2009. Our own fusion counts from 1 with the paper's k.
 set -euo pipefail
 export HAYSTACK_TELEMETRY_ENABLED=False

@@ -25,7 +25,7 @@ from rag_search.engines.base_folder import base_folder, prepared_index
 from rag_search.engines.open import searching as open_searcher
 from rag_search.engines.open import writing
 from rag_search.index import open_reader
-from rag_search.ingest import IngestOptions, IngestReport, sync_folders
+from rag_search.ingest import IngestOptions, IngestReport, plan_sync, sync_folders
 from rag_search.records import SearchOptions, SearchResult, System
 from rag_search.search.searcher import Searcher
 
@@ -61,8 +61,11 @@ def ingest(
     selection = Selection(tuple(limits.include), tuple(limits.exclude), limits.follow_links)
     options = IngestOptions(limits.max_tokens, int(limits.max_file_mb * 2**20), selection=selection)
     embedder = factory.make_embedder(config.settings)
+    base = base_folder(config)
+    if rebuild:  # opening empties the index, so what cannot be ingested is an error before
+        plan_sync((), folders, base=base, options=options)
     with prepared_index(config), writing(config, embedder, rebuild=rebuild) as writer:
-        return sync_folders(writer, embedder, folders, base=base_folder(config), options=options)
+        return sync_folders(writer, embedder, folders, base=base, options=options)
 
 
 def query(

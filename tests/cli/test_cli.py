@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rag_search import query, searching
+from rag_search import ingest, query, searching
 from rag_search.config import load_config
+from rag_search.errors import InputError
 from rag_search.records import SearchOptions
 from rag_search.server.discovery import advertise
 from tests.support.http_server import QuietHandler, listening
@@ -158,6 +159,17 @@ def test_dry_run_changes_nothing(project: Path, run: Run) -> None:
     done = run("ingest", "docs", "--dry-run")
     assert (done.code, "new      docs/redis.md" in done.out) == (0, True)
     assert run("status").code == 2
+
+
+def test_a_rebuild_of_nothing_leaves_the_index(indexed: Path, run: Run) -> None:
+    """A mistyped path or an empty mount is an error before the index is emptied."""
+    (indexed / "empty").mkdir()
+    for folder, problem in (("docz", "does not exist"), ("empty", "there are no documents under")):
+        done = run("ingest", folder, "--rebuild")
+        assert (done.code, problem in done.err) == (2, True)
+        with pytest.raises(InputError, match=problem):
+            ingest([folder], rebuild=True)
+        assert len(run("list").out.split()) == 3
 
 
 def test_a_dry_run_of_a_rebuild_says_that_everything_is_new(indexed: Path, run: Run) -> None:

@@ -7,8 +7,11 @@ Names are loaded on first use, so importing the package costs nothing.
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False  # typing is imported only where types are checked: a query must not wait for it
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
 
     from rag_search.api import evaluate, ingest, query, searching
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from rag_search.ingest import IngestReport
     from rag_search.records import Chunk, Document, Hit, SearchOptions, SearchResult, StageScores
     from rag_search.search.searcher import Searcher
+else:
+    ModuleType = type(sys)
 
 __version__ = "0.1.0"
 
@@ -52,3 +57,15 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+class _Package(ModuleType):
+    """This package, whose `ingest` is the function also after the package of that name was imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, as the import of a package below this one does."""
+        if name != "ingest" or callable(value):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
+
 import rag_search
 
 PACKAGE = Path(rag_search.__file__).parent
@@ -152,3 +154,12 @@ def test_a_cold_query_keeps_its_import_budget() -> None:
     assert sorted(loaded & NOT_FOR_QUERIES) == []
     assert sorted({name.partition(".")[0] for name in loaded} & (HEAVY - {"numpy", "onnxruntime"})) == []
     assert len([name for name in loaded if name.startswith("rag_search")]) <= QUERY_BUDGET
+
+
+@pytest.mark.parametrize("names", ["ingest, query", "query, ingest", "IngestReport, ingest", "Searcher, ingest"])
+def test_ingest_is_the_function_in_any_order(names: str) -> None:
+    """A package below has the same name, and importing it would hide the function."""
+    code = f"from rag_search import {names}\nimport rag_search.ingest.plan\n"
+    code += "import rag_search\nprint(ingest is rag_search.ingest, ingest.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True rag_search.api\n"

@@ -24,6 +24,7 @@ from rag_search.engines import factory
 from rag_search.engines.base_folder import base_folder, prepared_index
 from rag_search.engines.open import searching as open_searcher
 from rag_search.engines.open import writing
+from rag_search.errors import InputError
 from rag_search.index import open_reader
 from rag_search.ingest import IngestOptions, IngestReport, plan_sync, sync_folders
 from rag_search.records import SearchOptions, SearchResult, System
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    paths: Sequence[str | PathLike[str]],
+    paths: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     index: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -44,7 +45,7 @@ def ingest(
     """Make the index equal to the folders `paths`.
 
     Args:
-        paths: folders or files. Documents of other folders stay in the index.
+        paths: a folder or file, or several. Documents of other folders stay in the index.
         index: name, or path with a slash; None: that of the settings.
         settings: dotted keys, such as {"ingest.max_tokens": 512}, above environment and files.
         rebuild: start again, for another embedder.
@@ -55,7 +56,9 @@ def ingest(
     Raises:
         RagSearchError: InputError, IndexLockedError, FingerprintError and others.
     """
-    folders = [Path(path) for path in paths]
+    folders = [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
+    if not folders:
+        raise InputError("no folder is named.", remedy='Pass one: ingest("docs")')
     config = load_config({**(settings or {}), "index": index}, ingested=folders)
     limits = config.settings.ingest
     selection = Selection(tuple(limits.include), tuple(limits.exclude), limits.follow_links)

@@ -172,6 +172,14 @@ def test_a_rebuild_of_nothing_leaves_the_index(indexed: Path, run: Run) -> None:
         assert len(run("list").out.split()) == 3
 
 
+def test_one_folder_is_ingested_without_a_list(project: Path) -> None:
+    """A text is a path, and not its characters."""
+    assert ingest("docs").new == 3
+    assert ingest(Path("docs")).unchanged == 3
+    with pytest.raises(InputError, match="no folder is named"):
+        ingest([])
+
+
 def test_a_dry_run_of_a_rebuild_says_that_everything_is_new(indexed: Path, run: Run) -> None:
     plan = json.loads(run("ingest", "docs", "--rebuild", "--dry-run", "--json").out)
     assert (len(plan["new"]), plan["unchanged"]) == (3, 0)

@@ -22,11 +22,11 @@ from rag_search.config import load_config
 from rag_search.documents import Selection
 from rag_search.engines import factory
 from rag_search.engines.base_folder import base_folder, prepared_index
+from rag_search.engines.open import indexed_files, writing
 from rag_search.engines.open import searching as open_searcher
-from rag_search.engines.open import writing
 from rag_search.errors import InputError
 from rag_search.index import open_reader
-from rag_search.ingest import IngestOptions, IngestReport, plan_sync, sync_folders
+from rag_search.ingest import IngestOptions, IngestReport, require_documents, sync_folders
 from rag_search.records import SearchOptions, SearchResult, System
 from rag_search.search.searcher import Searcher
 
@@ -66,7 +66,7 @@ def ingest(
     embedder = factory.make_embedder(config.settings)
     base = base_folder(config)
     if rebuild:  # opening empties the index, so what cannot be ingested is an error before
-        plan_sync((), folders, base=base, options=options)
+        require_documents(indexed_files(config), folders, base=base, options=options)
     with prepared_index(config), writing(config, embedder, rebuild=rebuild) as writer:
         return sync_folders(writer, embedder, folders, base=base, options=options)
 

@@ -50,13 +50,13 @@ def sync_once(
 ) -> IngestReport:
     """Make the index equal to the folders, with progress on stderr, and report what was done."""
     from rag_search.engines.base_folder import base_folder
-    from rag_search.engines.open import writing
+    from rag_search.engines.open import indexed_files, writing
     from rag_search.engines.workers import make_workers
-    from rag_search.ingest import plan_sync, sync_folders
+    from rag_search.ingest import require_documents, sync_folders
 
     base = base_folder(config)
     if rebuild:  # opening empties the index, so what cannot be ingested is an error before
-        plan_sync((), roots, base=base, options=options)
+        require_documents(indexed_files(config), roots, base=base, options=options)
     encoders = make_workers(config, workers) if workers else None
     with writing(config, embedder, rebuild=rebuild) as writer, ingest_progress(quiet=quiet) as progress:
         return sync_folders(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rag_search.config import Config, Settings
 from rag_search.embed.base import Embedder, VerifiesFiles
 from rag_search.engines.factory import begin_embedder, make_reranker
-from rag_search.errors import ConfigError
+from rag_search.errors import ConfigError, RagSearchError
 from rag_search.index import (
     IndexManifest,
     ReadStore,
@@ -22,7 +22,7 @@ from rag_search.index import (
 
 if TYPE_CHECKING:
     from rag_search.engines.table import Use
-    from rag_search.index import Problem
+    from rag_search.index import FileState, Problem
     from rag_search.index.postgres.connection import Place
     from rag_search.search.searcher import Searcher
 
@@ -50,6 +50,15 @@ def reading(config: Config) -> ReadStore:
 
         return opening.open_reader(_place(config))
     return open_reader(config.index_dir, vectors=derived_index(config.settings.vectors.backend))
+
+
+def indexed_files(config: Config) -> list[tuple[str, FileState]]:
+    """Return path and state of each file of the index; none if it cannot be read, as one of another version."""
+    try:
+        with reading(config) as reader:
+            return list(reader.files())
+    except RagSearchError:
+        return []
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Make an index equal to folders or texts."""
 
 from rag_search.ingest.encode import EncodedGroup, Encoder, LocalEncoder
-from rag_search.ingest.plan import outdated, plan_sync
+from rag_search.ingest.plan import outdated, plan_sync, require_documents
 from rag_search.ingest.reports import Failure, IngestOptions, IngestReport, Plan, Step
 from rag_search.ingest.roots import known_roots, recorded_roots
 from rag_search.ingest.sync import sync_folders, sync_texts
@@ -19,6 +19,7 @@ __all__ = [
     "outdated",
     "plan_sync",
     "recorded_roots",
+    "require_documents",
     "sync_folders",
     "sync_texts",
 ]

@@ -18,6 +18,7 @@ from rag_search.ingest.reports import LEGACY_CHUNKING, Failure, IngestOptions, P
 from rag_search.ingest.roots import absolute
 from rag_search.runtime.files import open_regular
 
+EMPTIED = "has no documents any more"
 OTHER_KINDS = 6  # named where there are no documents
 Known = Iterable[tuple[str, FileState]]  # sorted by path, as a store's `files` gives them
 
@@ -92,6 +93,14 @@ def plan_sync(
         skipped=tuple(Failure(problem.path, problem.message) for problem in problems if not problem.failed),
         unread=dict(unread.most_common()),
     )
+
+
+def require_documents(known: Known, roots: Sequence[Path], *, base: Path, options: IngestOptions) -> None:
+    """Raise InputError if a rebuild would lose all documents of a root: it is missing, or empty as an unmounted one."""
+    plan = plan_sync(known, roots, base=base, options=options)
+    emptied = next((failure.path for failure in plan.failed if failure.reason.startswith(EMPTIED)), "")
+    if emptied:
+        raise InputError(f"{emptied} {EMPTIED}.", remedy="Mount it, or pass --allow-empty to rebuild without it.")
 
 
 def outdated(known: Known, chunking: str | None, options: IngestOptions) -> Known:
@@ -180,7 +189,7 @@ def _without_sources(
 
 
 def _emptied(top: Path, lost: int, base: Path) -> SkippedPath:
-    message = f"has no documents any more. The index keeps its {_documents(lost)}; --allow-empty removes them"
+    message = f"{EMPTIED}. The index keeps its {_documents(lost)}; --allow-empty removes them"
     return SkippedPath((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
 
 

@@ -172,6 +172,19 @@ def test_a_rebuild_of_nothing_leaves_the_index(indexed: Path, run: Run) -> None:
         assert len(run("list").out.split()) == 3
 
 
+def test_a_rebuild_misses_a_folder_that_is_empty_now(indexed: Path, run: Run) -> None:
+    """One of several folders may be a mount that is not there."""
+    (indexed / "more").mkdir()
+    (indexed / "more" / "x.md").write_text("# More\n", "utf-8")
+    run("ingest", "more")
+    (indexed / "more" / "x.md").unlink()
+    done = run("ingest", "--rebuild")
+    assert (done.code, done.err.split("\n")[0]) == (2, "error: more has no documents any more.")
+    assert len(run("list").out.split()) == 4
+    assert run("ingest", "--rebuild", "--allow-empty").code == 0
+    assert len(run("list").out.split()) == 3
+
+
 def test_one_folder_is_ingested_without_a_list(project: Path) -> None:
     """A text is a path, and not its characters."""
     assert ingest("docs").new == 3

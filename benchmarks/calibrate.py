@@ -154,7 +154,7 @@ def _of_one(
     def pick(rows: NDArray[np.int64]) -> Candidates:
         features = recorder.features[rows]
         features[:, SHARE] /= max(features[:, SHARE].max(initial=0.0), 1e-9)
-        features[:, AGREEMENT] = agreement(features[:, :3].T)
+        features[:, AGREEMENT] = agreement(*features[:, :3].T)
         return Candidates(features, relevant[rows], [pages[row] for row in rows])
 
     return pick(np.arange(len(paths))[:CANDIDATES]), pick(np.flatnonzero(~answers)[:CANDIDATES])

@@ -143,7 +143,7 @@ def _scored(asked: Asked, rows: Sequence[FloatMatrix]) -> tuple[NDArray[np.float
     if len(asked.tokens):
         best = [(asked.tokens @ each.T).max(axis=1).mean() if len(each) else 0.0 for each in rows]
         features[:, 0] = np.array(best)
-        features[:, AGREEMENT] = agreement(features[:, :3].T)
+        features[:, AGREEMENT] = agreement(*features[:, :3].T)
     return features, asked.relevant
 
 

@@ -15,6 +15,7 @@ from rag_search.text.scripts import is_passage_in, main_script
 
 SHORT = 64  # tokens
 FIRST_PLACE = 2  # added to each rank from 0, so that the first place counts twice the third
+LEXICAL_WEIGHT = 0.5  # of BM25 beside cosine, as in stage one
 EVIDENCE, AGREEMENT = 6, 7  # columns of `features`
 _YEAR = re.compile(r"(?<!\d)(?!2000)(?:199\d|20[0-3]\d)(?!\d)")  # 2000 is more often a round number
 
@@ -41,17 +42,27 @@ def features(
     share = lexical / max(float(lexical[:reference].max(initial=0.0)), 1e-9)
     length = np.log(np.maximum(lengths, SHORT))
     evidence = np.zeros(len(late), np.float32) if exact is None else exact
-    agreed = agreement((late, dense, share), reference=reference)
+    agreed = agreement(late, dense, share, reference=reference)
     made = (late, dense, share, length, readable, other_year, evidence, agreed)
     return np.stack(made, axis=1).astype(np.float32)
 
 
-def agreement(rankings: Sequence[FloatVector], *, reference: int | None = None) -> FloatVector:
-    """Return the sum of each candidate's reciprocal ranks by several scores, float32 (n,).
+def agreement(
+    late: FloatVector, dense: FloatVector, share: FloatVector, *, reference: int | None = None
+) -> FloatVector:
+    """Return the sum of the reciprocal ranks by late interaction, by cosine, and by cosine and BM25, float32 (n,).
 
     It says what the scores do not: who is first, however close the others are. reference: see `features`.
     """
-    return np.asarray(sum(1 / (FIRST_PLACE + _ranks(scores, scores[:reference])) for scores in rankings), np.float32)
+    both = _standardised(dense, reference) + LEXICAL_WEIGHT * _standardised(share, reference)
+    ranks = (_ranks(scores, scores[:reference]) for scores in (late, dense, both))
+    return np.asarray(sum(1 / (FIRST_PLACE + rank) for rank in ranks), np.float32)
+
+
+def _standardised(scores: FloatVector, reference: int | None) -> FloatVector:
+    """Return scores less the mean of the first `reference`, in their standard deviations."""
+    among = scores[:reference]
+    return np.asarray((scores - among.mean()) / (float(among.std()) or 1.0)) if len(among) else scores
 
 
 def _ranks(scores: FloatVector, among: FloatVector) -> NDArray[np.int64]:

@@ -92,7 +92,7 @@ def test_features_of_candidates() -> None:
         np.array([1, 0], np.float32),
         exact=np.array([0, 0.75], np.float32),
     )
-    agreed = np.array([1 / 2 + 1 / 3 + 1 / 2, 1 / 3 + 1 / 2 + 1 / 3])  # by late interaction, cosine and BM25
+    agreed = np.array([1 / 2 + 1 / 3 + 1 / 3, 1 / 3 + 1 / 2 + 1 / 2])  # by late interaction, cosine, and both
     wanted = np.array([[0.5, 0.8, 1.0, math.log(64), 1, 1, 0, 0], [0.25, 0.9, 0.5, math.log(256), 0.5, 0, 0.75, 0]])
     wanted[:, AGREEMENT] = agreed
     np.testing.assert_allclose(made, wanted, rtol=1e-6)
@@ -108,12 +108,20 @@ def test_agreement_ranks_among_the_reference() -> None:
     """Equal scores share a rank; a candidate beyond the reference takes no rank from the others."""
     late = np.array([0.9, 0.5, 0.5, 0.7], np.float32)
     dense = np.array([0.1, 0.3, 0.2, 0.9], np.float32)
-    np.testing.assert_allclose(agreement((late,)), [1 / 2, 1 / 4, 1 / 4, 1 / 3], rtol=1e-6)
-    both = agreement((late, dense))
-    np.testing.assert_allclose(both, [1 / 2 + 1 / 5, 1 / 4 + 1 / 3, 1 / 4 + 1 / 4, 1 / 3 + 1 / 2], rtol=1e-6)
-    among_three = agreement((late, dense), reference=3)
-    wanted = [1 / 2 + 1 / 4, 1 / 3 + 1 / 2, 1 / 3 + 1 / 3, 1 / 3 + 1 / 2]
-    np.testing.assert_allclose(among_three, wanted, rtol=1e-6)
+    share = np.zeros(4, np.float32)  # so that cosine alone decides the third ranking
+    wanted = [1 / 2 + 2 / 5, 1 / 4 + 2 / 3, 1 / 4 + 2 / 4, 1 / 3 + 2 / 2]
+    np.testing.assert_allclose(agreement(late, dense, share), wanted, rtol=1e-6)
+    among_three = agreement(late, dense, share, reference=3)
+    np.testing.assert_allclose(among_three, [1 / 2 + 2 / 4, 1 / 3 + 2 / 2, 1 / 3 + 2 / 3, 1 / 3 + 2 / 2], rtol=1e-6)
+
+
+def test_agreement_ranks_cosine_and_bm25_together() -> None:
+    """Both in standard deviations, BM25 with half the weight: 1.41, -0.71 + 0.71 and -0.71 - 0.35 here."""
+    late, dense = np.zeros(3, np.float32), np.array([0.9, 0.3, 0.3], np.float32)
+    share = np.array([0.0, 1.0, 0.0], np.float32)
+    np.testing.assert_allclose(
+        agreement(late, dense, share), [3 / 2, 1 / 2 + 1 / 3 + 1 / 3, 1 / 2 + 1 / 3 + 1 / 4], rtol=1e-6
+    )
 
 
 class SignEncoder:

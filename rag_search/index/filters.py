@@ -77,7 +77,11 @@ def combined_paths(
 
 
 def selected_paths(paths: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Return the paths of the documents that `select` would take, in their order; all without patterns."""
+    """Return the paths of the documents that `select` would take, in their order; all without patterns.
+
+    Raises InputError beyond the limits.
+    """
+    _check_size(unicode_forms(patterns))
     wanted = _named([pattern for pattern in patterns if not pattern.startswith("!")])
     unwanted = _named([pattern[1:] for pattern in patterns if pattern.startswith("!")])
     return [path for path in paths if (not wanted or _is_matched(path, wanted)) and not _is_matched(path, unwanted)]

@@ -76,6 +76,7 @@ class Tree:
         left_out = ("RAGSEARCH_", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         own = {"XDG_CACHE_HOME": self.work / "cache", "PYTHONPYCACHEPREFIX": self.work / "compiled"}
+        own |= {"RAGSEARCH_INDEX": Path(self.index)}  # a query is one of words alone, as it is typed in a project
         return {**kept, "PYTHONPATH": str(self.root), **{name: str(path) for name, path in own.items()}}
 
     def command(self, *arguments: str, before: str = "") -> list[str]:
@@ -161,17 +162,17 @@ def run_round(tree: Tree, number: int, questions: Sequence[str]) -> dict[str, fl
     """Measure the short rows once."""
     values: dict[str, float] = {}
     values["pass_ms"] = measure([sys.executable, "-c", "pass"], tree).cpu * 1e3
-    query = ("query", QUESTION, "--index", tree.index)
-    measure(tree.command(*query, "--no-server"), tree)
-    values["cold_ms"] = measure(tree.command(*query, "--no-server"), tree).cpu * 1e3
-    told = measure(tree.command(*query, "--no-server", before=_ANONYMOUS), tree).errors.split()
+    query = ("query", QUESTION)  # no server runs yet
+    measure(tree.command(*query), tree)
+    values["cold_ms"] = measure(tree.command(*query), tree).cpu * 1e3
+    told = measure(tree.command(*query, before=_ANONYMOUS), tree).errors.split()
     values["cold_anonymous_mb"] = int(told[-1]) / 1024
     values |= tree.job("warm", tree.index, str(tree.work / "questions.json"))
     with server(tree, 18500 + number) as pid:
         measure(tree.command(*query), tree)
         before, clients = cpu_of(pid), []
         for question in questions:
-            clients.append(measure(tree.command("query", question, "--index", tree.index), tree).cpu)
+            clients.append(measure(tree.command("query", question), tree).cpu)
         values["client_ms"] = statistics.median(clients) * 1e3
         values["both_ms"] = values["client_ms"] + (cpu_of(pid) - before) * 1e3 / len(questions)
     return values

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-import traceback
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from rag_search import __version__
+from rag_search.cli import running
 from rag_search.cli.commands import ALIASES, COMMANDS, GROUPS, Command
-from rag_search.cli.common import FAILED, INTERRUPTED, Color, ColorOption, set_color
-from rag_search.errors import RagSearchError
-from rag_search.text.sanitize import one_line, plain
+from rag_search.cli.common import Color, set_color
+from rag_search.cli.options import ColorOption
+from rag_search.cli.running import run_and_exit
 
-_TEARDOWN = {"vllm", "torch", "faiss"}  # libraries that must end their own processes, threads and device contexts
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, which typer does not export
 HELP = "Put the passage that answers a question first, over any folder of documents."
 COMPLETE = "_RAGSEARCH_COMPLETE"  # set by a shell that completes
@@ -90,53 +88,14 @@ def root(
         typer.echo(context.get_help())
 
 
-def main() -> None:
-    """Run the command line, then exit without tearing down a loaded engine (saves 60 ms)."""
-    try:
-        run()
-        code: int | str | None = 0
-    except SystemExit as stop:
-        code = stop.code
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        code = FAILED
-    except OSError as error:
-        _complain(str(error))
-        code = FAILED
-    if not isinstance(code, int) or _TEARDOWN & sys.modules.keys():
-        sys.exit(code)
-    os._exit(code)
+def main() -> NoReturn:
+    """Run the command in `sys.argv` and exit."""
+    run_and_exit(_run_command)
 
 
-def run() -> None:
-    """Run one command; print an expected error as one clear line and exit with 2."""
-    # the matrix products of one query are too small to gain from OpenBLAS threads
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # their search reads every installed distribution
-    gc.set_threshold(50_000, 20, 20)  # imported objects stay; collecting among them takes 40 ms
-    try:
-        code = _run_command()
-        if code == INTERRUPTED:  # typer has caught Ctrl-C
-            typer.echo("interrupted", err=True)
-        sys.exit(code)
-    except RagSearchError as error:
-        _complain(error.message, error.remedy)
-        sys.exit(FAILED)
-    except BrokenPipeError:
-        # the reader of the pipe ended (`| head`); stdout must still be flushable at shutdown
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
-    except OSError as error:  # most often stdout on a full disk
-        _complain(str(error))
-        sys.exit(FAILED)
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    except Exception:  # noqa: BLE001 - a bug must not exit with 1, which means "nothing found"
-        typer.echo(plain(traceback.format_exc()), err=True, nl=False)
-        sys.exit(FAILED)
+def run() -> NoReturn:
+    """Run the command in `sys.argv` as `main` does, but end by SystemExit."""
+    running.run(_run_command)
 
 
 def _run_command() -> int:
@@ -150,6 +109,8 @@ def _run_command() -> int:
         if isinstance(stop.__context__, BrokenPipeError):  # rich and typer exit with 1, which means "nothing found"
             raise stop.__context__ from None
         raise
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command
             typer.echo(str(error))
@@ -158,14 +119,6 @@ def _run_command() -> int:
 
         raise as_input_error(error, sys.argv[1:], [*COMMANDS, *GROUPS]) from error
     return code if isinstance(code, int) else 0
-
-
-def _complain(message: str, remedy: str = "") -> None:
-    """Print an error on stderr, sanitised: it may quote a server's reply or the content of a file."""
-    quoted = plain(message).replace("\n", "\n| ")  # a path or a log cannot look like a remedy
-    typer.echo(f"error: {quoted}", err=True)
-    if remedy:
-        typer.echo(f"  {one_line(remedy)}", err=True)
 
 
 if __name__ == "__main__":

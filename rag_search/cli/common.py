@@ -1,4 +1,4 @@
-"""Options, consoles and exit codes that every command shares."""
+"""Settings, consoles and exit codes that every command shares."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from rag_search.cli.terminal import SERVED, local_only
 from rag_search.text.sanitize import json_text
@@ -51,19 +49,6 @@ def set_color(when: Color) -> None:
     chosen, other = ("FORCE_COLOR", "NO_COLOR") if when is Color.always else ("NO_COLOR", "FORCE_COLOR")
     os.environ[chosen] = "1"
     os.environ.pop(other, None)
-
-
-IndexOption = Annotated[
-    str | None, typer.Option("--index", help="Index name, or with a slash a path or project.", metavar="NAME|PATH")
-]
-ProfileOption = Annotated[Profile | None, typer.Option("--profile", help="Which models to use.")]
-LimitOption = Annotated[
-    int | None,
-    typer.Option("-n", "-k", "--limit", "--top-k", min=1, max=MAX_HITS, metavar="N", help="Number of results."),
-]
-ColorOption = Annotated[Color, typer.Option("--color", help="Colours; auto: on a terminal, unless NO_COLOR is set.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
 
 
 def load_config(*, ingested: Sequence[Path] = (), **flags: Any) -> Config:
@@ -163,7 +148,7 @@ def working_folder() -> Path:
 
 def print_json(value: object) -> None:
     """Print a value as indented JSON on stdout."""
-    typer.echo(json_text(value, indent=2))
+    write_stdout(f"{json_text(value, indent=2)}\n")
 
 
 def places(config: Config) -> PathMapper:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rag_search.cli.common import NOTHING, IndexOption, JsonOption, load_config, print_json, stderr_console
+from rag_search.cli.common import NOTHING, load_config, print_json, stderr_console
+from rag_search.cli.options import IndexOption, JsonOption
 from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag_search.cli.common import (
-    FOUND,
-    NOTHING,
-    IndexOption,
-    JsonOption,
-    load_config,
-    places,
-    print_json,
-    stderr_console,
-)
+from rag_search.cli.common import FOUND, NOTHING, load_config, places, print_json, stderr_console
+from rag_search.cli.options import IndexOption, JsonOption
 from rag_search.text.lines import line_starts, lines_of
 from rag_search.text.sanitize import encodable, plain, visible
 

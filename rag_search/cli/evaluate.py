@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import ProfileOption, print_json, stderr_console, stdout_console
+from rag_search.cli.common import print_json, stderr_console, stdout_console
+from rag_search.cli.options import ProfileOption
 
 if TYPE_CHECKING:
     from rag_search.evaluation.evaluate import Evaluation

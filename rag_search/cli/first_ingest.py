@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from rag_search.cli.common import stderr_console
 from rag_search.cli.syncing import ingest_options, sync_once
 from rag_search.cli.terminal import local_only
@@ -46,9 +44,19 @@ def ingest_first(config: Config, missing: IndexMissingError, *, yes: bool) -> No
     question = (
         f"There is no index yet. Ingest {plain(str(folder))} ({count(files, 'file')}, {human_bytes(size)}) first?"
     )
-    if not yes and not typer.confirm(question, default=True, err=True):
+    if not yes and not _is_confirmed(question):
         raise missing
     _ingest(config, folder, options)
+
+
+def _is_confirmed(question: str) -> bool:
+    """Ask on the terminal. Raises KeyboardInterrupt if the answer is Ctrl-C or the end of input."""
+    import typer  # a question of words alone comes without it
+
+    try:
+        return typer.confirm(question, default=True, err=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _measure(folder: Path, options: IngestOptions) -> tuple[int, float]:

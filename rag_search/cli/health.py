@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rag_search.cli.common import (
-    FAILED,
-    IndexOption,
-    JsonOption,
-    ProfileOption,
-    load_config,
-    print_json,
-    stderr_console,
-    stdout_console,
-)
+from rag_search.cli.common import FAILED, load_config, print_json, stderr_console, stdout_console
+from rag_search.cli.options import IndexOption, JsonOption, ProfileOption
 from rag_search.text.amounts import count, human_bytes
 from rag_search.text.sanitize import one_line, plain
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag_search.cli.common import IndexOption, JsonOption, load_config, places, print_json, stderr_console
+from rag_search.cli.common import load_config, places, print_json, stderr_console
+from rag_search.cli.options import IndexOption, JsonOption
 from rag_search.text.amounts import count, human_bytes
 from rag_search.text.sanitize import one_line, visible
 

@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import (
-    FAILED,
-    IndexOption,
-    JsonOption,
-    ProfileOption,
-    QuietOption,
-    load_config,
-    places,
-    stderr_console,
-)
+from rag_search.cli.common import FAILED, load_config, places, stderr_console
+from rag_search.cli.options import IndexOption, JsonOption, ProfileOption, QuietOption
 from rag_search.cli.reports import print_plan, print_report
 from rag_search.cli.syncing import ingest_options, sync_once
 from rag_search.text.sanitize import visible

@@ -6,7 +6,8 @@ import importlib.util
 
 import typer
 
-from rag_search.cli.common import IndexOption, ProfileOption, load_config, places
+from rag_search.cli.common import load_config, places
+from rag_search.cli.options import IndexOption, ProfileOption
 
 
 def live(index: IndexOption = None, profile: ProfileOption = None) -> None:

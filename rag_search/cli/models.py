@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag_search.cli.common import FAILED, JsonOption, load_config, print_json, stderr_console, stdout_console
+from rag_search.cli.common import FAILED, load_config, print_json, stderr_console, stdout_console
+from rag_search.cli.options import JsonOption
 from rag_search.text.amounts import human_bytes
 from rag_search.text.sanitize import plain
 

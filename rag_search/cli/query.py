@@ -1,36 +1,16 @@
-"""`ragsearch query`: print the passages that answer a question, best first."""
+"""`ragsearch query`: its options, and what they ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import (
-    FOUND,
-    MAX_HITS,
-    NOTHING,
-    Color,
-    ColorOption,
-    IndexOption,
-    LimitOption,
-    ProfileOption,
-    QuietOption,
-    load_config,
-    places,
-    set_color,
-)
+from rag_search.cli.asking import Asking, answer
+from rag_search.cli.common import MAX_HITS, Color
+from rag_search.cli.options import ColorOption, IndexOption, LimitOption, ProfileOption, QuietOption
 from rag_search.cli.results import Format
-from rag_search.cli.terminal import local_only
-
-if TYPE_CHECKING:
-    from rag_search.config import Config
-
-_Found = TypeVar("_Found")
 
 
 def query(
@@ -89,91 +69,11 @@ def query(
 
     Example: ragsearch query 如何解决Redis连接超时 -n 3
     """
-    from rag_search.cli import answers, questions, results
-    from rag_search.text.dates import parse_since
-    from rag_search.text.query import parse_where
-
-    set_color(color)
-    form = results.choose_format(output, as_json=as_json, paths_only=paths_only, vimgrep=vimgrep)
-    config = load_config(index=index, profile=profile)
-    defaults = config.settings.search.options
-    options = replace(
-        defaults,
-        top_k=top_k or defaults.top_k,
-        candidates=candidates or defaults.candidates,
-        system="rerank" if rerank else "hybrid",
-        instruction=instruct,
-        min_score=defaults.min_score if min_score is None else min_score,
-        paths=tuple(map(places(config).stored_pattern, path)) if path else (),
-        where=parse_where(where or []),
-        since=parse_since(since) if since else None,
-        group=group,
-        below_threshold=_below_threshold(strict=strict, show_all=show_all),
-    )
-    query_ids, texts, own_document = _questions(config, words or [], batch, like=like)
-    if like:
-        from rag_search.cli.like import options_like
-
-        options = options_like(options, own_document)
-    if trec or open_first:
-        local_only()
-    if trec:
-        questions.require_distinct(query_ids)
-    found = answers.ask_server(config, texts, options, explain=explain) if server else None
-    if found is None:
-        search = partial(answers.search_here, config, texts, options, meanwhile=lambda: results.import_printer(form))
-        found = _with_index(search, config, yes=yes)
-    if trec:
-        results.write_trec(trec, query_ids, found)
-    if not quiet:
-        results.print_results(found, config, form, explain=explain, many=batch is not None)
-    best = next((result.hits[0] for result in found if result.hits), None)
-    if open_first and best is not None:
-        from rag_search.cli.open import open_at
-
-        raise typer.Exit(open_at(config, places(config).absolute(best.chunk.path), best.line))
-    raise typer.Exit(NOTHING if best is None else FOUND)
-
-
-def _questions(
-    config: Config, words: Sequence[str], batch: Path | None, *, like: str | None
-) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """Return the ids and the texts of the questions, and the document of `like`, which is not one of its own hits.
-
-    Raises InputError if there is no question, or `like` beside one.
-    """
-    from rag_search.cli.questions import read_queries
-
-    if not like:
-        query_ids, texts = zip(*read_queries(words, batch), strict=True)
-        return query_ids, texts, ""
-    from rag_search.cli.like import passage_at
-
-    if words or batch:
-        from rag_search.errors import InputError
-
-        raise InputError("give a question, or --like PATH:LINE, not both.", remedy="Remove one of them.")
-    text, document = passage_at(config, like)
-    return ("1",), (text,), document
-
-
-def _with_index(search: Callable[[], _Found], config: Config, *, yes: bool) -> _Found:
-    """Return what `search` finds; ingest the folder first if there is no index and it is small. yes: do not ask."""
-    from rag_search.errors import IndexMissingError
-
-    try:
-        return search()
-    except IndexMissingError as error:
-        from rag_search.cli.first_ingest import ingest_first
-
-        ingest_first(config, error, yes=yes)
-        return search()
-
-
-def _below_threshold(*, strict: bool, show_all: bool) -> Literal["none", "nearest", "all"]:
-    """Return which hits below the threshold are kept. Raises InputError if both options are given."""
-    if strict and show_all:
-        from rag_search.errors import InputError
-
-        raise InputError("--strict and --all exclude each other.", remedy="Use one of them.")
-    return "none" if strict else "all" if show_all else "nearest"
+    asked = Asking(
+        words=tuple(words or ()), top_k=top_k, candidates=candidates, rerank=rerank, instruct=instruct,
+        min_score=min_score, paths=tuple(path or ()), where=tuple(where or ()), since=since, group=group, like=like,
+        strict=strict, show_all=show_all, explain=explain, output=output, as_json=as_json, paths_only=paths_only,
+        vimgrep=vimgrep, color=color, quiet=quiet, open_first=open_first, batch=batch, trec=trec, yes=yes,
+        server=server, index=index, profile=profile,
+    )  # fmt: skip
+    raise typer.Exit(answer(asked))

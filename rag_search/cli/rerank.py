@@ -7,17 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import (
-    FOUND,
-    JsonOption,
-    LimitOption,
-    ProfileOption,
-    load_config,
-    print_json,
-    read_text,
-    stdout_console,
-    write_stderr,
-)
+from rag_search.cli.common import FOUND, load_config, print_json, read_text, stdout_console, write_stderr
+from rag_search.cli.options import JsonOption, LimitOption, ProfileOption
 from rag_search.text.sanitize import one_line
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import IndexOption, ProfileOption, load_config, stderr_console
+from rag_search.cli.common import load_config, stderr_console
+from rag_search.cli.options import IndexOption, ProfileOption
 from rag_search.errors import MissingExtraError, pip_install
 from rag_search.text.sanitize import plain
 

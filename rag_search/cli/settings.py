@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag_search.cli.common import (
-    IndexOption,
-    JsonOption,
-    ProfileOption,
-    load_config,
-    print_json,
-    stderr_console,
-    stdout_console,
-)
+from rag_search.cli.common import load_config, print_json, stderr_console, stdout_console
+from rag_search.cli.options import IndexOption, JsonOption, ProfileOption
 from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import JsonOption, load_config, print_json, stderr_console, stdout_console
+from rag_search.cli.common import load_config, print_json, stderr_console, stdout_console
+from rag_search.cli.options import JsonOption
 from rag_search.text.amounts import count
 from rag_search.text.sanitize import plain
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rag_search.cli.common import JsonOption, print_json
+from rag_search.cli.common import print_json
+from rag_search.cli.options import JsonOption
 from rag_search.text.sanitize import plain
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag_search.cli.common import JsonOption, load_config, print_json, stderr_console, stdout_console
+from rag_search.cli.common import load_config, print_json, stderr_console, stdout_console
+from rag_search.cli.options import JsonOption
 from rag_search.text.sanitize import plain
 
 if TYPE_CHECKING:

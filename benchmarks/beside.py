@@ -67,12 +67,8 @@ class Tree:
 
     @property
     def index(self) -> str:
-        """The index of the documents: that of the project, so that a query is one of words alone, as people type it."""
-        places = [
-            *self.work.glob("data/ragsearch/projects/*/index"),
-            self.work / "data" / "ragsearch" / "indexes" / "default",
-        ]
-        return str(places[0])
+        """The index of the bundled corpus."""
+        return str(self.work / "corpus")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -80,7 +76,7 @@ class Tree:
         left_out = ("RAGSEARCH_", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         own = {"XDG_CACHE_HOME": self.work / "cache", "PYTHONPYCACHEPREFIX": self.work / "compiled"}
-        own |= {"XDG_DATA_HOME": self.work / "data"}
+        own |= {"RAGSEARCH_INDEX": Path(self.index)}  # a query is one of words alone, as it is typed in a project
         return {**kept, "PYTHONPATH": str(self.root), **{name: str(path) for name, path in own.items()}}
 
     def command(self, *arguments: str, before: str = "") -> list[str]:
@@ -135,7 +131,7 @@ def checked_out(revision: str, folder: Path) -> Iterator[Path]:
 @contextmanager
 def server(tree: Tree, port: int) -> Iterator[int]:
     """Start `ragsearch serve` and yield its process id once a query goes through it."""
-    command = tree.command("serve", "--port", str(port))
+    command = tree.command("serve", "--port", str(port), "--index", tree.index)
     with subprocess.Popen(
         command, env=tree.environment, cwd=tree.work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
@@ -184,13 +180,12 @@ def run_round(tree: Tree, number: int, questions: Sequence[str]) -> dict[str, fl
 
 def run_once(tree: Tree, docs: Path, chunks: int, files: int) -> dict[str, Any]:
     """Measure the long rows."""
-    subprocess.run(["git", "init", "-q", tree.work], check=True)  # a project
     shutil.copytree(docs, tree.work / "docs")
     first = tree.work / "first"
     first.mkdir()
     (first / "first.md").write_text("# First\n\nThe model is converted by the first ingest.\n", "utf-8")
     measure(tree.command("ingest", "first", "--index", str(tree.work / "converted")), tree)
-    used = measure(tree.command("ingest", "docs"), tree)
+    used = measure(tree.command("ingest", "docs", "--index", tree.index), tree)
     values: dict[str, Any] = {"ingest_s": used.cpu, "ingest_peak_mb": used.peak / 1024}
     values["index_bytes"] = sum(file.stat().st_size for file in Path(tree.index).iterdir())
     return values | tree.job("words", str(tree.work), str(chunks)) | tree.job("sync", str(tree.work), str(files))

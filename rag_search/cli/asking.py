@@ -1,7 +1,7 @@
 """Answer the question of `ragsearch query`.
 
-The options are in rag_search.cli.query. A command of words alone comes here directly: the parser of options takes a
-tenth of such a query.
+The options are in rag_search.cli.query. A command of words alone comes here directly: importing the parser of options
+takes ten milliseconds.
 """
 
 from __future__ import annotations

@@ -147,8 +147,9 @@ def working_folder() -> Path:
 
 
 def print_json(value: object) -> None:
-    """Print a value as indented JSON on stdout."""
+    """Print a value as indented JSON on stdout, at once: the command may go on running."""
     write_stdout(f"{json_text(value, indent=2)}\n")
+    sys.stdout.flush()
 
 
 def places(config: Config) -> PathMapper:

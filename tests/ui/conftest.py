@@ -88,6 +88,15 @@ class Watched:
         self.page.locator(".start, .hits, .empty, .problem").first.wait_for(timeout=120_000)
         return self.page
 
+    def fill(self, field: Any, text: str) -> None:
+        """Fill a field until it keeps the text: Gradio (6.24) may empty one that a tab or the filters have just shown."""
+        for _ in range(20):
+            field.fill(text)
+            self.page.wait_for_timeout(200)
+            if field.input_value() == text:
+                return
+        raise AssertionError(f"{field} does not keep its text")
+
     def search(self, query: str) -> Any:
         """Search, and wait for what stands in the place of results then."""
         page = self.page

@@ -44,7 +44,7 @@ def test_search_shows_hits_as_the_api_ranks_them(watched: Watched, url: str) -> 
 def test_enter_searches_and_filters_apply(watched: Watched, url: str) -> None:
     page = watched.open(url)
     page.get_by_role("button", name="Instruction and filters").click()
-    page.get_by_label("Front matter").fill("category=api")
+    watched.fill(page.get_by_label("Front matter"), "category=api")
     page.get_by_label("Question").fill("redis")
     page.get_by_label("Question").press("Enter")
     page.wait_for_selector(".hits")
@@ -85,8 +85,8 @@ def test_on_a_phone_everything_fits(watched: Watched, url: str) -> None:
 def test_the_sandbox_scores_as_the_api_does(watched: Watched, url: str) -> None:
     page = watched.open(url)
     page.get_by_role("tab", name="Rerank").click()
-    page.get_by_label("Query").fill("[weather] Redis 连接超时")
-    page.get_by_label("Passages").fill(PASSAGES)
+    watched.fill(page.get_by_label("Query"), "[weather] Redis 连接超时")
+    watched.fill(page.get_by_label("Passages"), PASSAGES)
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_selector(".which")
     body = {"query": "[weather] Redis 连接超时", "passages": PASSAGES.split("\n\n")}
@@ -120,8 +120,8 @@ def test_hostile_queries_and_passages_are_text(watched: Watched, url: str) -> No
     watched.open(url)
     page = watched.search("zebra " + hostile.TITLE)
     page.get_by_role("tab", name="Rerank").click()
-    page.get_by_label("Query").fill(f"[{hostile.TITLE}] zebra ${{window.ran=1}} {{{{window.ran=1}}}}")
-    page.get_by_label("Passages").fill(hostile.PASSAGES)
+    watched.fill(page.get_by_label("Query"), f"[{hostile.TITLE}] zebra ${{window.ran=1}} {{{{window.ran=1}}}}")
+    watched.fill(page.get_by_label("Passages"), hostile.PASSAGES)
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_selector(".which")
     assert "<script>window.ran='script'</script>" in page.locator(".results").last.inner_text()
@@ -133,15 +133,15 @@ def test_each_failure_is_one_message(watched: Watched, url: str) -> None:
     page = watched.search("   ")
     assert texts(page, ".problem b") == ["The query is empty."]
     page.get_by_role("button", name="Instruction and filters").click()
-    page.get_by_label("Front matter").fill("novalue")
+    watched.fill(page.get_by_label("Front matter"), "novalue")
     watched.search("redis")
     page.wait_for_function("document.querySelector('.problem')?.innerText.includes('KEY=VALUE')")
-    page.get_by_label("Front matter").fill("")
+    watched.fill(page.get_by_label("Front matter"), "")
     watched.search("sourdough")
     page.wait_for_selector(".empty")
     assert "No confident match" in texts(page, ".empty")[0]
     page.get_by_role("tab", name="Rerank").click()
-    page.get_by_label("Query").fill("x")
+    watched.fill(page.get_by_label("Query"), "x")
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_selector(".problem")
     assert texts(page, ".problem b") == ["There are no passages."]
@@ -149,10 +149,11 @@ def test_each_failure_is_one_message(watched: Watched, url: str) -> None:
 
 def test_what_never_reaches_a_handler_is_one_message_too(browser: Any, url: str) -> None:
     context = browser.new_context()
-    page = Watched(context.new_page()).open(url)
+    watched = Watched(context.new_page())
+    page = watched.open(url)
     page.get_by_role("tab", name="Rerank").click()
-    page.get_by_label("Query").fill("x")
-    page.get_by_label("Passages").fill("y" * 200_000)  # more than the guard lets through
+    watched.fill(page.get_by_label("Query"), "x")
+    watched.fill(page.get_by_label("Passages"), "y" * 200_000)  # more than the guard lets through
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_selector(".problem")
     assert texts(page, ".problem b") == ["No answer from the server."]
@@ -272,7 +273,7 @@ def test_a_date_is_picked(watched: Watched, url: str) -> None:
     """A day of the calendar filters."""
     page = watched.open(url)
     page.get_by_role("button", name="Instruction and filters").click()
-    page.locator(".since input").first.fill("2999-01-01")
+    watched.fill(page.locator(".since input").first, "2999-01-01")
     page.locator(".since input").first.press("Enter")
     page.get_by_label("Question").fill("redis")
     page.get_by_label("Question").press("Enter")

@@ -44,6 +44,11 @@ const copy = async text => {
   document.execCommand('copy');
   field.remove();
 };
+const typePath = (folder, tries) => setTimeout(() => {  // Gradio may empty a field that it has just shown
+  const field = document.querySelector('.paths textarea, .paths input');
+  if (field && field.value !== folder) type(field, folder);
+  if (tries) typePath(folder, tries - 1); else question().focus();
+}, 50);
 element.addEventListener('click', event => {
   const action = event.target.closest('[data-copy], [data-question], [data-folder]');
   if (action && action.dataset.copy) {
@@ -57,10 +62,7 @@ element.addEventListener('click', event => {
   } else if (action) {
     const filters = document.querySelector('.filters > button');
     if (!filters.classList.contains('open')) filters.click();
-    setTimeout(() => {
-      type(document.querySelector('.paths textarea, .paths input'), action.dataset.folder + '/');
-      question().focus();
-    }, 50);
+    typePath(action.dataset.folder + '/', 6);
   }
   const button = event.target.closest('[data-document]');
   if (!button) return;

@@ -22,7 +22,7 @@ from rag_search.index.store import rows as row_io
 from rag_search.index.store import state
 from rag_search.index.store.base_path import recorded_form
 from rag_search.index.store.closing import Closing
-from rag_search.index.store.compaction import compact, needs_compaction
+from rag_search.index.store.compaction import compact, merge_terms, needs_compaction, needs_merge
 from rag_search.index.store.disk import Disk
 from rag_search.index.store.encodings import find_encoded, row_checksums, term_counts
 from rag_search.index.store.layout import OUTDATED, DerivedFile, FileState, IndexManifest
@@ -192,6 +192,9 @@ class IndexWriter(Closing, StagedWrites):
             rows = self._segments["vectors"].rows
             if postings_due(state.read_derived(self._database, "postings"), self.path, rows=rows):
                 self.build_postings()
+            if needs_merge(self._database, rows):
+                with self._transaction.committing() as database:
+                    merge_terms(database)
             if self._derived_index.is_due(self._rows()):
                 self.build_derived()
 

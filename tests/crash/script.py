@@ -17,7 +17,7 @@ _ANN_ROWS = 64  # a codebook needs some rows to learn from
 
 @dataclass(frozen=True)
 class Operation:
-    """One commit: documents to put and to remove, or one of the two rewrites."""
+    """One commit: documents to put and to remove, or one of the three rewrites."""
 
     kind: str
     items: tuple[Item, ...] = ()
@@ -26,6 +26,8 @@ class Operation:
     def run(self, writer: IndexWriter) -> None:
         if self.kind == "compact":
             writer.compact()
+        elif self.kind == "maintain":
+            writer.maintain()
         elif self.kind == "ann":
             if len(list(writer.files())) > _ANN_ROWS // 4:
                 writer.build_derived()
@@ -44,7 +46,7 @@ class Operation:
 def operation(seed: int, number: int) -> Operation:
     """The operation of this number; the same in every process."""
     random = np.random.default_rng([seed, number])
-    kind = str(random.choice(["put", "compact", "ann"], p=[0.7, 0.15, 0.15]))
+    kind = str(random.choice(["put", "compact", "maintain", "ann"], p=[0.7, 0.1, 0.1, 0.1]))
     if kind != "put":
         return Operation(kind)
     chosen = random.choice(_PATHS, size=int(random.integers(1, 9)), replace=False).tolist()

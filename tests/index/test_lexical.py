@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_search.index import bm25, open_reader, open_writer
+from rag_search.index import bm25, open_reader, open_writer, verify
 from rag_search.index.bm25 import LexicalSearch
 from rag_search.index.postings import FtsPostings
 from rag_search.index.store import state
+from rag_search.index.store.compaction import FREE_SHARE, MERGED_ROWS, SCATTERED, needs_merge
 from rag_search.index.store.database import connect
 from tests.index.world import MANIFEST, item, put
 
@@ -148,6 +149,52 @@ def test_frequent_terms_live_until_compaction(folder: Path, monkeypatch: pytest.
         writer.compact()
     assert state.read_frequent_terms(database) == {}
     database.close()
+
+
+def test_maintain_merges_the_terms_of_many_commits(folder: Path) -> None:
+    """Every ranking stays, an open reader stays, and no free pages are left."""
+    queries = [["redis"], ["w3", "w30"], ["w30", "absent"], ["连接", "w7"]]
+    with open_writer(folder, MANIFEST) as writer:
+        for number in range(40):
+            put(writer, [item(f"{number}.md", [f"redis 连接 w{number % 7} w{number % 30} x{number}\n" for _ in range(9)])])
+            writer.commit()
+        assert parts_of(folder) > SCATTERED
+        with open_reader(folder) as before:
+            writer.maintain()
+            assert parts_of(folder) == 1
+            generation = before.generation
+            expected = [before.search_lexical(query, 20) for query in queries]
+            assert not before.is_stale()
+    with open_reader(folder) as reader:
+        assert reader.generation == generation
+        for query, (ids, scores) in zip(queries, expected, strict=True):
+            found, values = reader.search_lexical(query, 20)
+            np.testing.assert_array_equal(found, ids)
+            np.testing.assert_array_equal(values, scores)
+    database = connect(folder)
+    free, pages = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+    database.close()
+    assert free <= FREE_SHARE * pages
+    assert verify(folder) == []
+
+
+@pytest.mark.parametrize(("rows", "due"), [(MERGED_ROWS, True), (MERGED_ROWS + 1, False)])
+def test_a_large_index_keeps_its_parts(folder: Path, rows: int, due: bool) -> None:
+    """Its terms are read from the file of postings."""
+    with open_writer(folder, MANIFEST) as writer:
+        for number in range(SCATTERED + 1):
+            put(writer, [item(f"{number}.md", ["redis\n"])])
+            writer.commit()
+    database = connect(folder)
+    assert needs_merge(database, rows) == due
+    database.close()
+
+
+def parts_of(folder: Path) -> int:
+    database = connect(folder)
+    (parts,) = database.execute("SELECT count(DISTINCT segid) FROM lexical_idx").fetchone()
+    database.close()
+    return int(parts)
 
 
 def test_a_frequent_term_may_have_gone_since_it_was_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,8 @@ def test_maintain_merges_the_terms_of_many_commits(folder: Path) -> None:
     queries = [["redis"], ["w3", "w30"], ["w30", "absent"], ["连接", "w7"]]
     with open_writer(folder, MANIFEST) as writer:
         for number in range(40):
-            put(writer, [item(f"{number}.md", [f"redis 连接 w{number % 7} w{number % 30} x{number}\n" for _ in range(9)])])
+            texts = [f"redis 连接 w{number % 7} w{number % 30} x{number}\n"] * 9
+            put(writer, [item(f"{number}.md", texts)])
             writer.commit()
         assert parts_of(folder) > SCATTERED
         with open_reader(folder) as before:

@@ -89,7 +89,7 @@ class Watched:
         return self.page
 
     def fill(self, field: Any, text: str) -> None:
-        """Fill a field until it keeps the text: Gradio (6.24) may empty one that a tab or the filters have just shown."""
+        """Fill a field until it keeps the text: Gradio (6.24) may empty one that it has just shown."""
         for _ in range(20):
             field.fill(text)
             self.page.wait_for_timeout(200)

@@ -29,7 +29,11 @@ def needs_compaction(database: sqlite3.Connection, rows: int) -> bool:
 
 
 def needs_merge(database: sqlite3.Connection, rows: int) -> bool:
-    """Return whether the terms of a small index are in many parts: FTS5 begins one with every commit."""
+    """Return whether the terms of a small index are in many parts.
+
+    FTS5 begins a part with every commit, and its automerge leaves up to sixteen of those that have less than 64 pages
+    (SQLite 3.54, fts5IndexAutomerge in ext/fts5/fts5_index.c).
+    """
     (parts,) = database.execute("SELECT count(DISTINCT segid) FROM lexical_idx").fetchone()
     return bool(rows <= MERGED_ROWS and parts > SCATTERED)
 

@@ -29,6 +29,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.writer: IndexWriter = open_writer(self.folder, MANIFEST)
         self.pending: dict[str, Item] = {}
         self.committed: dict[str, Item] = {}
+        self.opened: list[IndexReader] = []
 
     @rule(path=PATHS, texts=TEXTS)
     def put(self, path: str, texts: list[str]) -> None:
@@ -70,7 +71,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(target=readers)
     def open_reader(self) -> tuple[IndexReader, dict[str, Item]]:
-        return open_reader(self.folder), dict(self.committed)
+        reader = open_reader(self.folder)
+        self.opened.append(reader)
+        return reader, dict(self.committed)
 
     @rule(reader=readers)
     def a_reader_sees_its_generation(self, reader: tuple[IndexReader, dict[str, Item]]) -> None:
@@ -86,6 +89,8 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "folder"):
             self.writer.close()
+            for reader in self.opened:
+                reader.close()
             assert verify(self.folder) == []
             shutil.rmtree(self.folder)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,21 @@ from tests.index.world import MANIFEST, item, put
 
 WORDS = [*(f"w{i}" for i in range(60)), "连接", "超时", "Redis-CLI", "c++", "é", "z" * 300]
 ODD = " ".join(["often"] * 700 + ["Often"])  # more than a byte counts
+
+
+CONNECTIONS = ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def _close_connections() -> Iterator[None]:
+    """Close what a test has opened: Python 3.13 warns of a database that nobody closes."""
+    yield
+    CONNECTIONS.close()
+
+
+def connected(folder: Path) -> sqlite3.Connection:
+    """Return a connection that is closed after the test."""
+    return CONNECTIONS.enter_context(closing(connect(folder)))
 
 
 def texts(number: int, *, seed: int) -> list[str]:
@@ -42,7 +59,7 @@ def filled(folder: Path) -> Path:
 
 def sources(folder: Path) -> tuple[postings.Postings, FtsPostings]:
     """Return the source that a reader would open, and FTS5."""
-    database = connect(folder)
+    database = connected(folder)
     file = state.read_derived(database, "postings")
     rows = int(database.execute("SELECT rows FROM segments WHERE kind = 'lengths'").fetchone()[0])
     deleted = state.read_deleted(database)
@@ -83,7 +100,7 @@ def test_postings_in_memory_equal_fts5(filled: Path) -> None:
 def test_an_empty_index_has_no_postings_in_memory(folder: Path) -> None:
     with open_writer(folder, MANIFEST) as writer:
         writer.commit()
-    held = HeldPostings(connect(folder))
+    held = HeldPostings(connected(folder))
     assert held.counts(["a"]) == {"a": 0}
     assert held.between("", "z", 9) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_segments_of_an_older_form_are_refused(filled: Path) -> None:
     """Token vectors of four bits a dimension (until December 2026) stay, and a rebuild removes them."""
     tokens, older = filled / "tokens-000001.u3", filled / "tokens-000001.u4"
     content = tokens.rename(older).read_bytes()
-    with sqlite3.connect(filled / "meta.db") as database:
+    with closing(sqlite3.connect(filled / "meta.db")) as database, database:
         database.execute("UPDATE segments SET name = ? WHERE kind = 'tokens'", (older.name,))
     for attempt in (open_reader, verify, lambda place: open_writer(place, MANIFEST)):
         with pytest.raises(FingerprintError, match=r"older form, tokens-000001\.u4\. Run: ragsearch ingest --rebuild"):

@@ -33,10 +33,10 @@ from tests.support.served import Served, serving
 MAX_SECONDS, MAX_CLIENTS, MAX_PROCESSES = 300, 256, 16
 RESULTS = Path(__file__).with_name("results") / "serve_load.json"
 WAYS = {
-    "one by one (`--workers 1 --max-batch 1`)": ["--workers", "1", "--max-batch", "1"],
-    "two at a time (`--workers 2 --max-batch 1`)": ["--workers", "2", "--max-batch", "1"],
-    "one batch at a time (`--workers 1`)": ["--workers", "1"],
-    "default (2 workers, batches up to 8)": [],
+    "one by one (`--workers 1`)": ["--workers", "1"],
+    "one batch at a time (`--workers 1 --max-batch 8`)": ["--workers", "1", "--max-batch", "8"],
+    "two batches at a time (`--max-batch 8`)": ["--max-batch", "8"],
+    "default (a worker for each core, no batches)": [],
 }
 COLUMNS = {
     "per_second": 1,

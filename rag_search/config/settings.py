@@ -122,7 +122,7 @@ class ServerSettings(_Section):
     port: int = _setting(7860, ge=0, le=65535)
     api_key: str | None = _secret()
     workers: int | None = _setting(None, "batches at the same time; None: one per core", ge=1, le=1024)
-    max_batch: int | None = _setting(None, "requests in one call; None: 8 builtin, else 32", ge=1, le=_MANY)
+    max_batch: int | None = _setting(None, "requests in one call; None: 1 builtin, else 32", ge=1, le=_MANY)
     max_queue: int = _setting(256, "requests that wait; more get 429", ge=1, le=_MANY)
     queue_timeout_s: float = _setting(30.0, "longest wait; then 503", gt=0, le=_LONGEST_S)
     body_timeout_s: float = _setting(15.0, "longest time to send a head, or a body; then 408", gt=0, le=_LONGEST_S)

@@ -188,7 +188,7 @@ def _cross_encoder(settings: Settings, _: Embedder | None) -> Built[Reranker]:
 
 
 EMBEDDERS: Mapping[str, EmbedderEngine] = {
-    "builtin": Engine(build=_builtin, trusted=True, token_vectors=True, batch_size=8),  # takes one text at a time
+    "builtin": Engine(build=_builtin, trusted=True, token_vectors=True, batch_size=1),  # takes one text at a time
     "sentence-transformers": Engine(build=_sentence_transformers, single_threaded=True, extra="st"),
     "openai": Engine(build=_openai),
 }

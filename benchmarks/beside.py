@@ -76,7 +76,7 @@ class Tree:
         left_out = ("RAGSEARCH_", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         own = {"XDG_CACHE_HOME": self.work / "cache", "PYTHONPYCACHEPREFIX": self.work / "compiled"}
-        own |= {"RAGSEARCH_INDEX": Path(self.index)}  # a query is one of words alone, as it is typed in a project
+        own |= {"RAGSEARCH_INDEX": Path(self.index)}  # so that a query is of words alone
         return {**kept, "PYTHONPATH": str(self.root), **{name: str(path) for name, path in own.items()}}
 
     def command(self, *arguments: str, before: str = "") -> list[str]:

@@ -94,6 +94,9 @@ def test_a_query_with_nothing_set_imports_no_pydantic(tmp_path: Path) -> None:
     assert "pydantic" not in heavy_after(["query", "a question", "--no-server"], cwd=tmp_path)  # there is no index
 
 
+NAMED = {"RAGSEARCH_INDEX": "./none"}  # the one setting that most people have in their environment
+
+
 def test_a_question_of_words_needs_no_parser(tmp_path: Path) -> None:
     """The library that parses options and the modules of other commands stay out of it until there is an option."""
     code = (
@@ -102,17 +105,19 @@ def test_a_question_of_words_needs_no_parser(tmp_path: Path) -> None:
         "from rag_search.cli.entry import main\n"
         "sys.argv = ['ragsearch', 'query', *sys.argv[1:]]\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    code = stop.code\n"
-        "print(code, *sorted({'typer', 'click'} & set(sys.modules)))"
+        "print(code, *sorted({'typer', 'click', 'pydantic'} & set(sys.modules)))"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAGSEARCH_")}
     environment |= {"XDG_DATA_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}  # there is no index
     printed = []
-    for arguments in (["a", "question"], ["a", "question", "--no-server"]):
-        command = [sys.executable, "-c", code, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment)
+    for arguments, index in ((["a", "question"], {}), (["a", "question", "--no-server"], {}), (["a"], NAMED)):
+        command, own = [sys.executable, "-c", code, *arguments], environment | index
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=own)
         printed.append((done.stdout.split(), done.stderr))
     assert printed[0] == (["2"], printed[1][1])
     assert printed[1][0] == ["2", "typer"]
+    assert printed[2][0] == ["2"]
+    assert f"no index at {tmp_path}/none" in printed[2][1]
     assert "ragsearch ingest" in printed[0][1]
 
 

@@ -191,6 +191,8 @@ def _read_environment() -> dict[str, Any]:
     for name in given:
         if name.upper() not in known:
             raise ConfigError(f"unknown environment variable {name}.", remedy=did_you_mean(name, sorted(known)))
+    if [name.upper() for name in given] == [ENV_PREFIX + "INDEX"]:
+        return {"index": os.environ[given[0]]}  # any text is one, so the variable that most set needs no pydantic
     from rag_search.config.environment import read_environment
 
     return read_environment()

@@ -18,7 +18,6 @@ from rag_search.ingest.reports import LEGACY_CHUNKING, Failure, IngestOptions, P
 from rag_search.ingest.roots import absolute
 from rag_search.runtime.files import open_regular
 
-EMPTIED = "has no documents any more"
 OTHER_KINDS = 6  # named where there are no documents
 Known = Iterable[tuple[str, FileState]]  # sorted by path, as a store's `files` gives them
 
@@ -82,7 +81,8 @@ def plan_sync(
             lost.update(top for top in empty if (base / path).is_relative_to(top))
             if removal.applies_to(base / path):
                 plan.removed.append(path)
-    problems += [_emptied(top, lost[top], base) for top in empty if lost[top]]
+    emptied = [top for top in empty if lost[top]]
+    problems += [_emptied(top, lost[top], base) for top in emptied]
     return Plan(
         new=tuple(plan.new),
         changed=tuple(plan.changed),
@@ -92,15 +92,16 @@ def plan_sync(
         failed=(*(Failure(problem.path, problem.message) for problem in problems if problem.failed), *plan.failed),
         skipped=tuple(Failure(problem.path, problem.message) for problem in problems if not problem.failed),
         unread=dict(unread.most_common()),
+        emptied=tuple(_name(top, base) for top in emptied),
     )
 
 
 def require_documents(known: Known, roots: Sequence[Path], *, base: Path, options: IngestOptions) -> None:
     """Raise InputError if a rebuild would lose all documents of a root: it is missing, or empty as an unmounted one."""
-    plan = plan_sync(known, roots, base=base, options=options)
-    emptied = next((failure.path for failure in plan.failed if failure.reason.startswith(EMPTIED)), "")
+    emptied = plan_sync(known, roots, base=base, options=options).emptied
     if emptied:
-        raise InputError(f"{emptied} {EMPTIED}.", remedy="Mount it, or pass --allow-empty to rebuild without it.")
+        remedy = "Mount it, or pass --allow-empty to rebuild without it."
+        raise InputError(f"{emptied[0]} has no documents any more.", remedy=remedy)
 
 
 def outdated(known: Known, chunking: str | None, options: IngestOptions) -> Known:
@@ -189,8 +190,13 @@ def _without_sources(
 
 
 def _emptied(top: Path, lost: int, base: Path) -> SkippedPath:
-    message = f"{EMPTIED}. The index keeps its {_documents(lost)}; --allow-empty removes them"
-    return SkippedPath((top.relative_to(base) if top.is_relative_to(base) else top).as_posix(), message, failed=True)
+    message = f"has no documents any more. The index keeps its {_documents(lost)}; --allow-empty removes them"
+    return SkippedPath(_name(top, base), message, failed=True)
+
+
+def _name(top: Path, base: Path) -> str:
+    """Return the path of a root as the paths of documents are stored."""
+    return (top.relative_to(base) if top.is_relative_to(base) else top).as_posix()
 
 
 def _holds(top: Path, files: Iterable[str]) -> bool:

@@ -29,7 +29,7 @@ class Plan:
     """Differences between the index and the folders. Paths are as stored.
 
     touched: files of which only size or mtime changed, with the hash of their content. unread: number of files of
-    kinds that are not read, by suffix.
+    kinds that are not read, by suffix. emptied: roots that have lost all their documents; they are among the failed.
     """
 
     new: tuple[SourceFile, ...] = ()
@@ -40,6 +40,7 @@ class Plan:
     failed: tuple[Failure, ...] = ()
     skipped: tuple[Failure, ...] = ()
     unread: Mapping[str, int] = field(default_factory=dict)
+    emptied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

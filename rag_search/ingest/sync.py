@@ -22,7 +22,7 @@ from rag_search.index import FileState, StagedStore, WriteStore
 from rag_search.ingest.encode import EncodedGroup, Encoder, FileEncoder, LocalEncoder
 from rag_search.ingest.plan import plan_sync
 from rag_search.ingest.prepare import group_items, prepare_files, prepare_texts
-from rag_search.ingest.reports import LEGACY_CHUNKING, IngestOptions, IngestReport, Step
+from rag_search.ingest.reports import LEGACY_CHUNKING, IngestOptions, IngestReport, Plan, Step
 from rag_search.ingest.roots import known_roots, merged_roots
 from rag_search.ingest.store import Committer
 from rag_search.ingest.words_first import complete, without_vectors
@@ -66,22 +66,25 @@ def sync_folders(
     work = sorted((*plan.new, *plan.changed), key=lambda source: source.path)
     store = Committer(writer)
     total = _Total(len(work), sum(source.size for source in work))
-    here = encoder is None and workers is None
-    words_first = isinstance(writer, StagedStore) and here and total.size >= options.words_first
     if workers:
-        groups = workers.encode_files(work, options)
+        _store_all(store, workers.encode_files(work, options), total, on_step)
     else:
         items = group_items(prepare_files(work, count_tokens=embedder.count_tokens, options=options))
-        if words_first:
-            groups = without_vectors(items, embedder, writer.stored)
+        if encoder is None and isinstance(writer, StagedStore) and total.size >= options.words_first:
+            _store_all(store, without_vectors(items, embedder, writer.stored), total, on_step, stage="words")
         else:
-            groups = (encoder or LocalEncoder(embedder, on_tokens)).encode(items, writer.stored)
-    _store_all(store, groups, total, on_step, stage="words" if words_first else "")
+            own = encoder or LocalEncoder(embedder, on_tokens)
+            _store_all(store, own.encode(items, writer.stored), total, on_step)
     writer.remove(plan.removed)  # last: a renamed or moved file finds its vectors under the old name
     writer.commit()
     if isinstance(writer, StagedStore):
         _complete(store, writer, embedder, on_tokens=on_tokens, on_step=on_step)
     writer.maintain()
+    return _report(plan, store, seconds=time.perf_counter() - start)
+
+
+def _report(plan: Plan, store: Committer, *, seconds: float) -> IngestReport:
+    """Return what came of a plan."""
     return IngestReport(
         new=sum(source.path in store.paths for source in plan.new),
         changed=sum(source.path in store.paths for source in plan.changed),
@@ -93,7 +96,7 @@ def sync_folders(
         chunks=store.chunks,
         embedded=store.embedded,
         tokens=store.tokens,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         warnings=tuple(store.warnings),
         unread=plan.unread,
     )

@@ -15,7 +15,7 @@ from rag_search.text.scripts import is_passage_in, main_script
 
 SHORT = 64  # tokens
 FIRST_PLACE = 2  # added to each rank from 0, so that the first place counts twice the third
-LEXICAL_WEIGHT = 0.5  # of BM25 beside cosine, as in stage one
+LEXICAL_WEIGHT = 0.5  # of BM25 beside cosine; the calibration is fitted with it, whatever stage one takes
 EVIDENCE, AGREEMENT = 6, 7  # columns of `features`
 _YEAR = re.compile(r"(?<!\d)(?!2000)(?:199\d|20[0-3]\d)(?!\d)")  # 2000 is more often a round number
 

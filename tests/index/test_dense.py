@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from rag_search.index.dense.base import VectorRows, VectorSearch
 from rag_search.index.dense.exact import ScanSearch
-from rag_search.index.dense.faiss_cpu import ApproximateSearch, ExactSearch, build
+from rag_search.index.dense.faiss_cpu import ApproximateSearch, ExactSearch, build, load
 from rag_search.index.dense.faiss_file import FaissFile
 from rag_search.index.store.disk import DISK
 from rag_search.index.store.layout import DerivedFile
@@ -30,13 +31,23 @@ def make_rows(folder: Path, vectors: FloatMatrix, dead: NDArray[np.int64]) -> Ve
 
 def approximate(rows: VectorRows) -> VectorSearch:
     """A cache over most rows, so that some are newer."""
+    return load(rows, build(rows.matrix[: ROWS - 700]).tobytes())
+
+
+def of_one_part(rows: VectorRows) -> VectorSearch:
+    """The same in a file of before December 2026."""
     import faiss
 
-    index = faiss.deserialize_index(build(rows.matrix[: ROWS - 700]))
-    return ApproximateSearch(rows, index)
+    data = BytesIO(build(rows.matrix[: ROWS - 700]).tobytes())
+    whole = faiss.read_index(faiss.PyCallbackIOReader(data.read))
+    whole.reset()
+    whole.add(rows.matrix[: ROWS - 700].astype(np.float32))
+    search = load(rows, faiss.serialize_index(whole).tobytes())
+    assert (search.index.count(), search.index.ntotal) == (1, ROWS - 700)
+    return search
 
 
-SEARCHES: list[Callable[[VectorRows], VectorSearch]] = [ScanSearch, ExactSearch, approximate]
+SEARCHES: list[Callable[[VectorRows], VectorSearch]] = [ScanSearch, ExactSearch, approximate, of_one_part]
 
 
 @pytest.fixture(scope="module")
@@ -144,13 +155,11 @@ def test_equal_scores_are_ordered_by_row(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_recall_of_the_cache(tmp_path: Path) -> None:
     """384 columns of which 48 directions matter, as in embeddings of text: recall@50 of at least 0.99."""
-    import faiss
-
     vectors = clustered(60_000, 48, clusters=300) @ random_unit(48, 384) + 0.1 * random_unit(60_000, 384, seed=9)
     vectors += 2 * random_unit(1, 384, seed=10)  # and all lie in a narrow cone
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = make_rows(tmp_path, vectors, np.empty(0, np.int64))
-    search = ApproximateSearch(rows, faiss.deserialize_index(build(rows.matrix)))
+    search = load(rows, build(rows.matrix).tobytes())
     queries = rows.matrix[::3000] + 0.02 * random_unit(20, 384)
     found, _ = search.search(queries, 50)
     exact, _ = ScanSearch(rows).search(queries, 50)

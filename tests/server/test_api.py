@@ -137,6 +137,9 @@ def test_half_an_emoji_is_a_question_mark_and_no_error(make_client: MakeClient) 
         assert (route, reply.status_code) == (route, 200)
     rows = client.post("/v1/rerank", content=b'{"query":"x","documents":["a\\ud83d"]}', headers=JSON).json()["results"]
     assert rows[0]["document"] == {"text": "a?"}
+    other_fields = b'{"query":"x","documents":[{"text":"a","title":"b\\ud83d","\\ud83d":"c"}]}'
+    rows = client.post("/v1/rerank", content=other_fields, headers=JSON).json()["results"]
+    assert rows[0]["document"] == {"text": "a", "title": "b?", "?": "c"}
 
 
 def test_score(make_client: MakeClient) -> None:

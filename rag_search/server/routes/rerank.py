@@ -28,6 +28,7 @@ from rag_search.server.schemas.rerank_requests import (
     TeiRequest,
 )
 from rag_search.server.service import Service
+from rag_search.text.sanitize import encodable
 
 NO_TOKENS_COUNTED = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 SMALLEST_P = 1e-7  # float32 scores of 0 and 1 have no finite logit
@@ -181,9 +182,8 @@ def _pairs(body: ScoreRequest) -> list[tuple[str, list[str]]]:
 def _document(passage: RankedPassage, documents: object) -> Json:
     """Return the document of a result: its text, and the other strings of an object, as Cohere's first version does."""
     given = documents[passage.index] if isinstance(documents, list) else None
-    fields = (
-        {key: value for key, value in given.items() if isinstance(value, str)} if isinstance(given, Mapping) else {}
-    )
+    items = given.items() if isinstance(given, Mapping) else ()
+    fields = {encodable(key): encodable(value) for key, value in items if isinstance(value, str)}
     return {**fields, "text": passage.text}
 
 

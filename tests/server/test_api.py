@@ -142,6 +142,13 @@ def test_half_an_emoji_is_a_question_mark_and_no_error(make_client: MakeClient) 
     assert rows[0]["document"] == {"text": "a", "title": "b?", "?": "c"}
 
 
+def test_a_batch_is_answered_by_a_short_queue(make_client: MakeClient) -> None:
+    """A batch longer than the queue waits for its own questions, and an idle server answers all of them."""
+    client = make_client(max_queue=2, workers=1, max_batch=1)
+    replies = client.post("/v1/search/batch", json={"queries": [f"redis {n}" for n in range(9)]}).json()["results"]
+    assert [reply["query"] for reply in replies] == [f"redis {n}" for n in range(9)]
+
+
 def test_score(make_client: MakeClient) -> None:
     client = make_client()
     for body, scores in (

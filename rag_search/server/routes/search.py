@@ -76,10 +76,11 @@ def search_router(service: Service) -> APIRouter:
 
 
 async def _search_all(service: Service, queries: Sequence[str], options: SearchOptions) -> list[SearchResult]:
-    """Answer the queries in slices: a long batch must not fill the queue."""
+    """Answer the queries in slices: a long batch must not fill the queue, and even a short queue holds a slice."""
     results: list[SearchResult] = []
-    for first in range(0, len(queries), BATCH_SLICE):
-        part = queries[first : first + BATCH_SLICE]
+    size = min(BATCH_SLICE, service.settings.max_queue)
+    for first in range(0, len(queries), size):
+        part = queries[first : first + size]
         results += await asyncio.gather(*(service.search(text, options) for text in part))
     return results
 

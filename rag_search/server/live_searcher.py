@@ -58,6 +58,7 @@ class LiveSearcher:
         self._model_lock = threading.Lock() if self.single_threaded else nullcontext()
         self._generation: _Generation | None = None
         self._warning, self._retry_at = "", 0.0
+        self._cwd = Path.cwd()  # asked for once: the folder may be removed while the server runs
 
     @classmethod
     def load(cls, config: Config) -> LiveSearcher:
@@ -100,7 +101,7 @@ class LiveSearcher:
     def mapper(self) -> PathMapper:
         """The mapper of stored paths to those that this process shows. It does not read the index for each reply."""
         generation = self._generation
-        return PathMapper(base_folder(self.config) if generation is None else generation.base, Path.cwd())
+        return PathMapper(base_folder(self.config) if generation is None else generation.base, self._cwd)
 
     @contextmanager
     def lease(self) -> Iterator[Searcher]:

@@ -149,6 +149,19 @@ def test_a_batch_is_answered_by_a_short_queue(make_client: MakeClient) -> None:
     assert [reply["query"] for reply in replies] == [f"redis {n}" for n in range(9)]
 
 
+def test_a_server_outlives_its_working_folder(
+    make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone removes the folder that the server was started in."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    client = make_client()
+    gone.rmdir()
+    reply = client.post("/v1/search", json={"query": "redis"})
+    assert (reply.status_code, reply.json()["hits"][0]["title"]) == (200, "Redis")
+
+
 def test_score(make_client: MakeClient) -> None:
     client = make_client()
     for body, scores in (

@@ -51,7 +51,6 @@ Paths = Annotated[list[str] | None, Field(description="only these paths, folders
 def make_mcp(live_searcher: LiveSearcher) -> MCPServer[Any]:
     """Return the server with its tools. Failures become tool errors with a remedy, never protocol errors."""
     server: MCPServer[Any] = MCPServer("ragsearch", version=__version__, log_level="WARNING")
-    mapper = PathMapper.of(live_searcher.config)
     defaults = live_searcher.config.settings.search.options
     default_hits = min(defaults.top_k, MAX_HITS)
 
@@ -68,8 +67,9 @@ def make_mcp(live_searcher: LiveSearcher) -> MCPServer[Any]:
         with _tool_errors():
             _check("top_k", top_k, MAX_HITS, "passages")
             options = replace(defaults, top_k=top_k, instruction=instruction or None, where=parse_where(where or []))
-            options = _filtered(options, mapper, path, since)
-            return mcp_text.hits_text(live_searcher.search_many([(query, options)])[0], mapper)
+            options = _filtered(options, live_searcher.mapper, path, since)
+            (result,) = live_searcher.search_many([(query, options)])
+            return mcp_text.hits_text(result, live_searcher.mapper)
 
     @server.tool(**TEXT)
     def get_document(
@@ -81,6 +81,7 @@ def make_mcp(live_searcher: LiveSearcher) -> MCPServer[Any]:
         """Read lines of an indexed document, all of a short one."""
         with _tool_errors(), live_searcher.reader() as reader:
             _check("limit", limit, MAX_LINES, "lines")
+            mapper = live_searcher.mapper
             document = _document(reader, mapper, path)
             return mcp_text.document_text(document, mapper.shown(document.path), first_line, last_line, limit)
 
@@ -93,6 +94,7 @@ def make_mcp(live_searcher: LiveSearcher) -> MCPServer[Any]:
         """List the paths of indexed documents."""
         with _tool_errors(), live_searcher.reader() as reader:
             _check("limit", limit, MAX_LINES, "documents")
+            mapper = live_searcher.mapper
             patterns = [mapper.stored_pattern(pattern) for pattern in path or []]
             return mcp_text.paths_text(reader.documents(), mapper, patterns=patterns, limit=limit, skip=max(0, skip))
 

@@ -16,6 +16,8 @@ pytest.importorskip("mcp", reason="the mcp extra is not installed")
 import mcp
 
 from rag_search.config import Config, load_config
+from rag_search.engines.open import writing
+from rag_search.ingest import IngestOptions, sync_folders
 from rag_search.render.formats import as_dict
 from rag_search.render.paths import PathMapper
 from rag_search.server.live_searcher import LiveSearcher
@@ -249,6 +251,25 @@ def test_without_an_index_every_tool_says_how_to_make_one(config: Config) -> Non
         ("status", {}),
     ):
         assert "ragsearch ingest" in tools.error(name, **arguments)
+
+
+def test_an_index_made_later_shows_the_right_paths(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent starts the server before the first ingest, which records what the paths are relative to."""
+    (tmp_path / "ragsearch.toml").unlink()
+    monkeypatch.chdir(tmp_path)
+    flags = {"cache_dir": str(tmp_path / "cache"), "index": str(tmp_path / "elsewhere" / "idx")}
+    config = load_config(flags, cwd=tmp_path)
+    engine = LiveSearcher(config, WordEmbedder(), OverlapReranker())
+    tools = Tools(engine)
+    assert "ragsearch ingest" in tools.error("list_documents")
+    with writing(config, WordEmbedder()) as writer:
+        sync_folders(writer, WordEmbedder(), [folder], base=tmp_path, options=IngestOptions(256, 2**20))
+    assert tools.text("list_documents") == "2 documents\ndocs/backup.md\ndocs/redis.md"
+    assert tools.text("search", query="redis connection timeout", path=["docs"]).startswith("1. docs/redis.md:1-3")
+    assert tools.text("get_document", path="docs/redis.md").startswith("docs/redis.md | Redis")
+    engine.close()
 
 
 @pytest.mark.parametrize(

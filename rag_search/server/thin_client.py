@@ -143,11 +143,15 @@ def _replies(folder: str, request: bytes) -> Iterator[bytes]:
         state = os.fstat(descriptor)
         if state.st_uid != os.geteuid() or state.st_mode & 0o022:
             return
-        names = sorted(name for name in os.listdir(descriptor) if name.endswith(SUFFIX))
-        for name in names[:MAX_SERVERS]:
+        asked = 0
+        for name in sorted(name for name in os.listdir(descriptor) if name.endswith(SUFFIX)):
             reply = _exchange(socket_path(descriptor, folder, name), request)
-            if reply:
-                yield reply
+            if not reply:  # killed servers leave their sockets, and many of them must not hide a running one
+                continue
+            yield reply
+            asked += 1
+            if asked == MAX_SERVERS:
+                return
     finally:
         os.close(descriptor)
 

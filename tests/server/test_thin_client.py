@@ -26,7 +26,7 @@ from rag_search import __version__
 from rag_search.cli.results import Format
 from rag_search.config import load_config
 from rag_search.server.discovery import find_server
-from rag_search.server.thin_client import ROUTE, print_answer, socket_folder
+from rag_search.server.thin_client import MAX_SERVERS, ROUTE, print_answer, socket_folder
 from tests.support.project import Done, Run, indexed, model_cache, project, run
 
 pytest.importorskip("fastapi")
@@ -287,6 +287,16 @@ def test_a_right_reply_is_printed_in_order(folder: Path, ask: Ask) -> None:
     body = b"2:5\nnote\n1:4\n\xe5\xa5\xbd\n"
     with impostor(Path("1.sock"), b"%b%d\r\n\r\n%b" % (OK, len(body), body)):
         assert ask("x") == Done(0, "好\n", "note\n")
+
+
+def test_sockets_of_killed_servers_hide_no_other(folder: Path, ask: Ask) -> None:
+    """However many of them there are."""
+    for number in range(10, 10 + 2 * MAX_SERVERS):
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(f"{number}.sock")
+    body = b"1:1\nx"
+    with impostor(Path("99.sock"), b"%b%d\r\n\r\n%b" % (OK, len(body), body)):
+        assert ask("question") == Done(0, "x", "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -279,6 +279,20 @@ def test_the_log_holds_no_text(make_client: MakeClient, caplog: pytest.LogCaptur
     assert (facts["route"], facts["status"]) == ("/v1/rerank", 200)
 
 
+def test_an_index_that_was_removed_still_answers(make_client: MakeClient, tmp_path: Path) -> None:
+    """The server has its files open. A new index at the same place is seen."""
+    client = make_client()
+    assert client.get("/ready").status_code == 200
+    (tmp_path / "indexes").rename(tmp_path / "moved")
+    assert client.post("/v1/search", json={"query": "redis"}).json()["hits"][0]["title"] == "Redis"
+    assert client.get("/ready").json() == {"status": "ready"}
+    status = client.get("/v1/status")
+    assert (status.status_code, status.json()["documents"]) == (200, 2)
+    (tmp_path / "docs" / "kafka.md").write_text("# Kafka\n\nzebra partitions\n", "utf-8")
+    write_index(load_config({}, cwd=tmp_path), tmp_path / "docs", WordEmbedder())
+    assert client.get("/v1/status").json()["documents"] == 3
+
+
 def test_a_new_ingest_is_seen_and_another_embedder_is_said(make_client: MakeClient, folder: Path) -> None:
     client = make_client()
     (folder / "kafka.md").write_text("# Kafka\n\nzebra partitions\n", "utf-8")

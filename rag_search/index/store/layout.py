@@ -128,9 +128,10 @@ def file_number(name: str) -> int:
 
 
 def bytes_in(folder: Path) -> int:
-    """Return the size of all files in a folder; a file that a writer removes meanwhile counts 0."""
+    """Return the size of all files in a folder; a file, or the folder, that is removed meanwhile counts 0."""
     total = 0
-    for file in folder.iterdir():
-        with suppress(FileNotFoundError):
-            total += file.stat().st_size
+    with suppress(FileNotFoundError):
+        for file in list(folder.iterdir()):
+            with suppress(FileNotFoundError):
+                total += file.stat().st_size
     return total

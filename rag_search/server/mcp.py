@@ -29,7 +29,7 @@ from rag_search.server.mcp_guard import UnicodeGuard, answer_invalid
 from rag_search.server.middleware import App, Guard
 from rag_search.server.run import listen, run_app
 from rag_search.text.query import parse_where
-from rag_search.text.sanitize import plain
+from rag_search.text.sanitize import plain, visible
 
 MAX_HITS = 100
 MAX_LINES = 2000
@@ -102,7 +102,8 @@ def make_mcp(live_searcher: LiveSearcher) -> MCPServer[Any]:
     def status() -> dict[str, Any]:
         """Return what is indexed and which models answer."""
         with _tool_errors():
-            return live_searcher.status()
+            facts = live_searcher.status()
+            return {**facts, "index": visible(facts["index"])}  # its path may not be UTF-8
 
     return server
 
@@ -150,7 +151,7 @@ def _tool_errors() -> Iterator[None]:
     try:
         yield
     except RagSearchError as error:
-        raise ToolError(str(error)) from error
+        raise ToolError(plain(str(error))) from error
 
 
 def _document(reader: ReadStore, mapper: PathMapper, path: str) -> Document:

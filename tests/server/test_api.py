@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from rag_search.config import load_config
 from rag_search.errors import ConfigError
-from rag_search.server.app import make_rules
+from rag_search.server.app import make_app, make_rules
+from rag_search.server.live_searcher import LiveSearcher
 from tests.server.conftest import MakeClient, write_index
-from tests.support.fakes import DIM, WordEmbedder, word_vector
+from tests.support.fakes import DIM, OverlapReranker, WordEmbedder, word_vector
 
 JSON = {"content-type": "application/json"}
 TEXTS = ["the weather is fine", "redis timeout again", "redis only"]
@@ -277,6 +280,19 @@ def test_the_log_holds_no_text(make_client: MakeClient, caplog: pytest.LogCaptur
     assert "classified" not in record.getMessage()
     facts = json.loads(record.getMessage())
     assert (facts["route"], facts["status"]) == ("/v1/rerank", 200)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_a_path_that_is_not_utf8_is_escaped(tmp_path: Path, folder: Path) -> None:
+    """Its bytes cannot be encoded, neither in a reply nor in an error."""
+    place = str(tmp_path / os.fsdecode(b"n\xff") / "idx")
+    config = load_config({"cache_dir": str(tmp_path / "cache"), "index": place}, cwd=tmp_path)
+    app = make_app(LiveSearcher(config, WordEmbedder(), OverlapReranker()))
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        missing = client.post("/v1/search", json={"query": "redis"})
+        assert (missing.status_code, missing.json()["error"]["message"]) == (503, f"there is no index at {place}.")
+        write_index(config, folder, WordEmbedder())
+        assert client.get("/v1/status").json()["index"] == place
 
 
 def test_an_index_that_was_removed_still_answers(make_client: MakeClient, tmp_path: Path) -> None:

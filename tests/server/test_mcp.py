@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -251,6 +253,20 @@ def test_without_an_index_every_tool_says_how_to_make_one(config: Config) -> Non
         ("status", {}),
     ):
         assert "ragsearch ingest" in tools.error(name, **arguments)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_a_path_that_is_not_utf8_can_be_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text that cannot be encoded would leave the agent without an answer."""
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / os.fsdecode(b"n\xff") / "idx"
+    config = load_config({"cache_dir": str(tmp_path / "cache"), "index": str(place)}, cwd=tmp_path)
+    engine = LiveSearcher(config, WordEmbedder(), OverlapReranker())
+    tools = Tools(engine)
+    assert tools.error("status").encode().endswith(b"/n/idx. Run: ragsearch ingest PATH")
+    write_index(config, folder, WordEmbedder())
+    assert tools.call("status")["index"].endswith("/n\\udcff/idx")
+    engine.close()
 
 
 def test_an_index_made_later_shows_the_right_paths(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -31,23 +30,18 @@ def make_rows(folder: Path, vectors: FloatMatrix, dead: NDArray[np.int64]) -> Ve
 
 def approximate(rows: VectorRows) -> VectorSearch:
     """A cache over most rows, so that some are newer."""
-    return load(rows, build(rows.matrix[: ROWS - 700]).tobytes())
-
-
-def of_one_part(rows: VectorRows) -> VectorSearch:
-    """The same in a file of before December 2026."""
     import faiss
 
-    data = BytesIO(build(rows.matrix[: ROWS - 700]).tobytes())
-    whole = faiss.read_index(faiss.PyCallbackIOReader(data.read))
-    whole.reset()
-    whole.add(rows.matrix[: ROWS - 700].astype(np.float32))
-    search = load(rows, faiss.serialize_index(whole).tobytes())
-    assert (search.index.count(), search.index.ntotal) == (1, ROWS - 700)
-    return search
+    index = faiss.deserialize_index(build(rows.matrix[: ROWS - 700]))
+    return ApproximateSearch(rows, index)
 
 
-SEARCHES: list[Callable[[VectorRows], VectorSearch]] = [ScanSearch, ExactSearch, approximate, of_one_part]
+def in_clusters(rows: VectorRows) -> VectorSearch:
+    """The same as for a large index."""
+    return load(rows, build(rows.matrix[: ROWS - 700], clustered_rows=5000).tobytes())
+
+
+SEARCHES: list[Callable[[VectorRows], VectorSearch]] = [ScanSearch, ExactSearch, approximate, in_clusters]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +76,7 @@ def test_agrees_with_numpy(
     for query, found, values in zip(wanted, ids, scores, strict=True):
         expected = truth(rows, query, 50, allowed)
         overlap = len(set(found[found >= 0].tolist()) & set(expected)) / len(expected)
-        assert overlap >= 0.98 if make is approximate else overlap == 1
+        assert overlap >= 0.98 if make in (approximate, in_clusters) else overlap == 1
         kept = found[found >= 0]
         np.testing.assert_allclose(values[: len(kept)], rows.matrix[kept] @ query, atol=1e-6)
         assert (np.diff(values[: len(kept)]) <= 0).all()
@@ -153,18 +147,38 @@ def test_equal_scores_are_ordered_by_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_recall_of_the_cache(tmp_path: Path) -> None:
+@pytest.mark.parametrize("clustered_rows", [60_000, 60_001])
+def test_recall_of_the_cache(tmp_path: Path, clustered_rows: int) -> None:
     """384 columns of which 48 directions matter, as in embeddings of text: recall@50 of at least 0.99."""
     vectors = clustered(60_000, 48, clusters=300) @ random_unit(48, 384) + 0.1 * random_unit(60_000, 384, seed=9)
     vectors += 2 * random_unit(1, 384, seed=10)  # and all lie in a narrow cone
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = make_rows(tmp_path, vectors, np.empty(0, np.int64))
-    search = load(rows, build(rows.matrix).tobytes())
+    search = load(rows, build(rows.matrix, clustered_rows=clustered_rows).tobytes())
     queries = rows.matrix[::3000] + 0.02 * random_unit(20, 384)
     found, _ = search.search(queries, 50)
     exact, _ = ScanSearch(rows).search(queries, 50)
     recall = np.mean([len(np.intersect1d(a, b)) / 50 for a, b in zip(found, exact, strict=True)])
     assert recall >= 0.99
+
+
+def test_a_large_cache_is_read_in_part(rows: VectorRows) -> None:
+    """A filter or a deep search reads all of its clusters, and so finds what all codes together give."""
+    whole, part = approximate(rows), in_clusters(rows)
+    assert isinstance(whole, ApproximateSearch) and isinstance(part, ApproximateSearch)
+    queries = clustered(ROWS, DIM)[:40]
+    allowed = np.arange(0, ROWS, 3)
+    np.testing.assert_array_equal(
+        whole.search(queries, 50, allowed=allowed)[0], part.search(queries, 50, allowed=allowed)[0]
+    )
+    np.testing.assert_array_equal(whole.search(queries, 500)[0], part.search(queries, 500)[0])
+    assert part.kind == f"{whole.kind[:-1]}, 32 clusters)"
+
+
+def test_the_same_rows_give_the_same_cache(rows: VectorRows) -> None:
+    for clustered_rows in (5000, ROWS + 1):
+        first, second = (build(rows.matrix, clustered_rows=clustered_rows) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
 
 
 def test_a_cache_that_is_not_as_written_is_not_used(tmp_path: Path) -> None:

@@ -95,10 +95,17 @@ async def _on_ragsearch_error(request: Request, error: Exception) -> JSONReply:
 async def _on_invalid(request: Request, error: Exception) -> JSONReply:
     """Reply with the names of the fields, never with their values, which are the client's text."""
     problems, body = (error.errors(), error.body) if isinstance(error, RequestValidationError) else ([], None)
-    problem_list = "; ".join(_worded(problems)[:5])
+    is_json = not problems or problems[0]["type"] != "json_invalid"
+    problem_list = "; ".join(_worded(problems)[:5]) if is_json else _not_json(problems[0])
     if request.url.path.endswith("/rerank"):
         request.state.text_errors = reads_text_errors(body)
     return _answer(request, 422, "invalid_request", problem_list)
+
+
+def _not_json(problem: Any) -> str:
+    """Return what the parser of JSON says. It names its own grammar, never a part of the body."""
+    said = problem["ctx"]["error"].removesuffix(" at")
+    return f"the body is not JSON: {said} at character {problem['loc'][-1]}."
 
 
 async def _on_http(request: Request, error: Exception) -> JSONReply:

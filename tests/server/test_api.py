@@ -128,6 +128,23 @@ def test_one_reply_of_rerank_serves_weaviate_and_the_others(make_client: MakeCli
     assert "document" not in bare["results"][0]
 
 
+@pytest.mark.parametrize("route", ["/v1/search", "/rerank", "/v1/embeddings"])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"query": "secret",}', "Expecting property name enclosed in double quotes at character 19."),
+        (b'{"query": "secret"', "Expecting ',' delimiter at character 18."),
+        (b'"secret\n"', "Invalid control character at character 7."),
+        (b"secret", "Expecting value at character 0."),
+    ],
+)
+def test_a_body_that_is_not_json_is_told_where(make_client: MakeClient, route: str, body: bytes, said: str) -> None:
+    """It says where the error is, and nothing of the body."""
+    reply = make_client().post(route, content=body, headers=JSON)
+    assert (reply.status_code, reply.json()["error"]["message"]) == (422, f"the body is not JSON: {said}")
+    assert "secret" not in reply.text
+
+
 def test_half_an_emoji_is_a_question_mark_and_no_error(make_client: MakeClient) -> None:
     client = make_client()
     for route, body in (

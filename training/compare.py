@@ -47,12 +47,12 @@ def main() -> None:
 
 
 def right(ranks: list[int]) -> np.ndarray:
-    """1.0 where the first passage is relevant."""
+    """Return 1.0 where the first passage is relevant."""
     return (np.array(ranks) == 1).astype(float)
 
 
 def row(name: str, old: np.ndarray, new: np.ndarray) -> str:
-    """One table row."""
+    """Return a row of the table."""
     low, high = interval(new - old)
     return (
         f"| {name} | {len(old)} | {cell(old)} | {cell(new)} | {(new - old).mean():+.3f} ({low:+.3f} to {high:+.3f}) "
@@ -61,20 +61,20 @@ def row(name: str, old: np.ndarray, new: np.ndarray) -> str:
 
 
 def cell(hits: np.ndarray) -> str:
-    """Mean and its interval."""
+    """Return the mean and its interval."""
     low, high = interval(hits)
     return f"{hits.mean():.3f} ({low:.3f}-{high:.3f})"
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean."""
+    """Return the 95 % percentile bootstrap interval of the mean."""
     draws = np.random.default_rng(0).integers(0, len(values), (DRAWS, len(values)))
     low, high = np.percentile(values[draws].mean(1), [2.5, 97.5])
     return float(low), float(high)
 
 
 def paired_p(differences: np.ndarray) -> float:
-    """Share of random sign flips whose mean is at least as far from zero; at least 1 / draws."""
+    """Return the share of random sign flips whose mean is at least as far from zero; at least 1 / draws."""
     signs = np.random.default_rng(0).integers(0, 2, (DRAWS, len(differences)), dtype=np.int8) * 2 - 1
     flipped = np.abs(signs @ differences)
     return float(max(np.mean(flipped >= abs(differences.sum()) - 1e-9), 1 / DRAWS))

@@ -36,7 +36,7 @@ def read_pairs(path: Path, leave_out: frozenset[str] = EXCLUDED) -> Iterator[Pai
 
 
 def passage_text(pair: Pair, title: str) -> str:
-    """The encoder's passage input: title, heading path, text, each on its own line when it is there."""
+    """Return the encoder's input for a passage: title, heading path, text, each on its own line when it is there."""
     return "passage: " + "\n".join(part for part in (title, pair.heading_path, pair.text) if part)
 
 

@@ -42,12 +42,12 @@ def read_set(folder: Path, qrels_name: str, name: str) -> DevSet:
 
 
 def read_jsonl(path: Path) -> list[dict[str, str]]:
-    """One JSON object a line; split on newline only, since texts may hold other line separators."""
+    """Return the JSON objects of a file, one a line; texts may hold other line separators than a newline."""
     return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
 
 
 def standard_sets(root: Path) -> list[DevSet]:
-    """The sets every table reports; XQuAD also as one English-question set per document language."""
+    """Return the sets that every table reports; XQuAD also as one English-question set per document language."""
     return [
         read_set(root / "paddle-docs-zh", "faq", "paddle-docs-zh faq (zh)"),
         read_set(root / "bilingual-zh2en", "faq", "bilingual faq (zh>en)"),
@@ -59,31 +59,31 @@ def standard_sets(root: Path) -> list[DevSet]:
 
 
 def language_sets(root: Path) -> list[DevSet]:
-    """English XQuAD questions against the 240 paragraphs of each of the ten languages that are neither en nor zh."""
+    """Return English XQuAD questions against the 240 paragraphs of each language but en and zh."""
     every = read_set(root / "xquad-mixed", "test", "xquad")
     languages = sorted({pid.split("-")[0] for pid in every.passage_ids} - {"en", "zh"})
     return [english_to(every, language) for language in languages]
 
 
 def english_to(every: DevSet, language: str) -> DevSet:
-    """The part of XQuAD with English questions and paragraphs in one language."""
+    """Return the part of XQuAD with English questions and paragraphs in one language."""
     english = replace(every, name=f"xquad en>{language}")
     english = keep_queries(english, [i for i, q in enumerate(every.query_ids) if q.startswith("en-")])
     return keep_passages(english, [i for i, p in enumerate(every.passage_ids) if p.startswith(f"{language}-")])
 
 
 def keep_queries(dev: DevSet, rows: list[int]) -> DevSet:
-    """The same set with only these queries."""
+    """Return the same set with only these queries."""
     return replace(dev, query_ids=[dev.query_ids[i] for i in rows], queries=[dev.queries[i] for i in rows])
 
 
 def keep_passages(dev: DevSet, rows: list[int]) -> DevSet:
-    """The same set with only these passages."""
+    """Return the same set with only these passages."""
     return replace(dev, passage_ids=[dev.passage_ids[i] for i in rows], passages=[dev.passages[i] for i in rows])
 
 
 def late_scores(query_tokens: np.ndarray, passage_tokens: list[np.ndarray]) -> np.ndarray:
-    """Mean over query tokens of the largest dot product with a passage's tokens, one score per passage."""
+    """Return the mean over query tokens of the largest dot product with a passage's tokens, one score per passage."""
     lengths = [len(tokens) for tokens in passage_tokens]
     dots = query_tokens @ np.concatenate(passage_tokens).T  # (query tokens, all passage tokens)
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
@@ -91,7 +91,7 @@ def late_scores(query_tokens: np.ndarray, passage_tokens: list[np.ndarray]) -> n
 
 
 def quick_sets(root: Path) -> list[DevSet]:
-    """Smaller sets for choosing a checkpoint: the right passages, all of their files, and random others.
+    """Return smaller sets, to choose a checkpoint: the right passages, all of their files, and random others.
 
     Nothing a model retrieved goes into the choice, so no model is favoured by it.
     """
@@ -103,7 +103,7 @@ def quick_sets(root: Path) -> list[DevSet]:
 
 
 def quick(dev: DevSet, *, queries: int, passages: int) -> DevSet:
-    """At most so many queries, and at least their files' passages."""
+    """Return at most so many queries, and at least their files' passages."""
     rng = np.random.default_rng(0)
     dev = keep_queries(dev, sorted(rng.permutation(len(dev.queries))[:queries].tolist()))
     relevant = set().union(*(dev.qrels[query_id] for query_id in dev.query_ids))

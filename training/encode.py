@@ -23,7 +23,7 @@ class Vectors:
 
 
 def encode(encoder: Encoder, tokenizer: BaseTokenizer, texts: list[str], *, max_tokens: int, pad_id: int) -> Vectors:
-    """Vectors of texts that already carry their `query: ` or `passage: ` prefix, in input order."""
+    """Return the vectors of texts that already carry their `query: ` or `passage: ` prefix, in input order."""
     ids = tokenizer.encode(texts, max_tokens)
     dense = np.zeros((len(ids), encoder.projection.shape[0]), np.float32)
     tokens: list[np.ndarray] = [np.zeros(0)] * len(ids)
@@ -42,7 +42,7 @@ def encode(encoder: Encoder, tokenizer: BaseTokenizer, texts: list[str], *, max_
 
 
 def batches(lengths: list[int]) -> list[list[int]]:
-    """Row numbers in batches of similar length, at most BATCH_TOKENS padded tokens each."""
+    """Yield row numbers in batches of similar length, at most BATCH_TOKENS padded tokens each."""
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     out: list[list[int]] = [[]]
     for i in order:
@@ -53,5 +53,5 @@ def batches(lengths: list[int]) -> list[list[int]]:
 
 
 def to_int8(vectors: np.ndarray) -> np.ndarray:
-    """Unit vectors -> int8 with the fixed scale 127, as stored in an index."""
+    """Return unit vectors as int8 with the fixed scale 127."""
     return np.rint(vectors.astype(np.float32) * 127).clip(-127, 127).astype(np.int8)

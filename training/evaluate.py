@@ -112,29 +112,32 @@ class Scorer:
 
 
 def reranked(tokens: list[np.ndarray], relevant: np.ndarray) -> int:
-    """Rank of the first relevant candidate by late interaction; `tokens` are the query's, then the candidates'."""
+    """Return the rank of the first relevant candidate by late interaction.
+
+    tokens: those of the query, then those of each candidate.
+    """
     query, *passages = (part.astype(np.float32) for part in tokens)
     return first(relevant[order(late_scores(query, passages))])
 
 
 def order(scores: np.ndarray) -> np.ndarray:
-    """Positions by falling score, ties in retrieval order."""
+    """Return positions by falling score, ties in retrieval order."""
     return np.argsort(-scores, kind="stable")
 
 
 def first(relevant: np.ndarray) -> int:
-    """Rank (from 1) of the first True, 0 if there is none."""
+    """Return the rank (from 1) of the first True, 0 if there is none."""
     hits = np.flatnonzero(relevant)
     return int(hits[0]) + 1 if len(hits) else 0
 
 
 def top1(ranks: Sequence[int]) -> float:
-    """Share of queries whose first passage is relevant."""
+    """Return the share of queries whose first passage is relevant."""
     return float(np.mean(np.array(ranks) == 1))
 
 
 def summary(outcome: Outcome) -> str:
-    """One line of Top-1 figures."""
+    """Return a line of Top-1 figures."""
     parts = (f"{name} {top1(ranks):.3f}" for name, ranks in asdict(outcome).items())
     recall = float(np.mean(np.array(outcome.dense) > 0))
     return f"n={len(outcome.dense)} " + " ".join(parts) + f" recall@50 {recall:.3f}"

@@ -54,7 +54,7 @@ def pack(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def metadata(arrays: dict[str, np.ndarray]) -> dict[str, str]:
-    """What the file is, where it comes from, and the hash of its arrays."""
+    """Return what the file is, where it comes from, and the hash of its arrays."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
@@ -70,7 +70,7 @@ def metadata(arrays: dict[str, np.ndarray]) -> dict[str, str]:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal digest of a file."""
+    """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -44,7 +44,7 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
 
 
 def to_base_names(encoder: Encoder) -> dict[str, np.ndarray]:
-    """All trained tensors as float32 under the base file's names; the token type is taken out of the positions."""
+    """Return all trained tensors as float32 under the base file's names, the token type taken out of the positions."""
     base = read_base()
     state = {name: tensor.detach().numpy() for name, tensor in encoder.state_dict().items()}
     token_type = base.tensors["emb.type"].reshape(-1, base.hidden)[0]

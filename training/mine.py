@@ -40,8 +40,10 @@ class Guards:
 
 @dataclass(frozen=True)
 class Pool:
-    """The pairs as they are compared: passage keys (n,), question vectors, and, when mined, passage vectors (n, 384)
-    and whether the passage is mostly in Latin script (n,)."""
+    """The pairs as they are compared: passage keys (n,) and question vectors (n, 384).
+
+    When mined, also passage vectors (n, 384), and whether a passage is mostly in Latin script (n,).
+    """
 
     keys: np.ndarray
     questions: np.ndarray
@@ -49,7 +51,7 @@ class Pool:
     latin: np.ndarray | None = None
 
     def negative(self, row: int, others: np.ndarray, guards: Guards) -> np.ndarray:
-        """Which of the rows `others` have passages that may be negatives of the question of `row`."""
+        """Return which of the rows `others` have passages that may be negatives of the question of `row`."""
         passes = (self.keys[others] != self.keys[row]) & (
             self.questions[others] @ self.questions[row] < guards.duplicate_cosine
         )
@@ -62,7 +64,7 @@ class Pool:
 
 
 def own_vectors(pairs: list[Pair], cache_dir: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Question and passage vectors (n, 384) float32 unit rows of the encoder in the package."""
+    """Return question and passage vectors (n, 384) float32 unit rows of the encoder in the package."""
     embedder = BuiltinEmbedder(cache_dir=cache_dir, model=DEFAULT_MODEL)
     questions = {text: row for row, text in enumerate(dict.fromkeys(pair.query for pair in pairs))}
     openings = [opening(pair) for pair in pairs]
@@ -73,24 +75,24 @@ def own_vectors(pairs: list[Pair], cache_dir: Path) -> tuple[np.ndarray, np.ndar
 
 
 def opening(pair: Pair) -> str:
-    """The start of the passage, title and heading path included."""
+    """Return the start of the passage, title and heading path included."""
     text = passage_text(pair, pair.title).removeprefix("passage: ")
     start = text[:OPENING_ASCII]
     return start if is_latin(start) else text[:OPENING_OTHER]
 
 
 def is_latin(text: str) -> bool:
-    """Whether most characters are ASCII."""
+    """Return whether most characters are ASCII."""
     return sum(char.isascii() for char in text) > len(text) / 2
 
 
 def slices(texts: list[str]) -> Iterator[list[str]]:
-    """A thousand at a time, because the encoder also returns token vectors."""
+    """Yield a thousand at a time, because the encoder also returns token vectors."""
     return (texts[at : at + 1000] for at in range(0, len(texts), 1000))
 
 
 def bm25_neighbours(pairs: list[Pair], count: int) -> np.ndarray:
-    """Rows (n, count) of the passages with the best BM25 score for each question, in the product's terms."""
+    """Return the rows (n, count) of the passages with the best BM25 score for each question, in the product's terms."""
     index = bm25s.BM25()
     index.index([terms(f"{pair.title} {pair.heading_path} {pair.text}") for pair in pairs], show_progress=False)
     queries = [terms(pair.query) or ["?"] for pair in pairs]
@@ -99,14 +101,14 @@ def bm25_neighbours(pairs: list[Pair], count: int) -> np.ndarray:
 
 
 def vector_neighbours(queries: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """Positions (n, count) of the nearest `rows` by inner product."""
+    """Return the positions (n, count) of the nearest `rows` by inner product."""
     index = faiss.IndexFlatIP(rows.shape[1])
     index.add(np.ascontiguousarray(rows))
     return index.search(np.ascontiguousarray(queries), count)[1]
 
 
 def hard_negatives(pool: Pool, sources: list[np.ndarray], guards: Guards) -> list[list[np.ndarray]]:
-    """Per row and source, the candidates that pass the guards."""
+    """Return the candidates that pass the guards, by row and source."""
     return [
         [source[row][pool.negative(row, source[row], guards)] for source in sources] for row in range(len(pool.keys))
     ]

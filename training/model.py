@@ -40,6 +40,7 @@ class Layer(nn.Module):
         self.norm2 = nn.LayerNorm(hidden, eps)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the states (n, length, hidden) after the block; `mask` (n, 1, 1, length) is True for real tokens."""
         n, length, hidden = x.shape
         query, key, value = self.qkv(x).view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         attended = attention(query, key, value, mask)
@@ -48,7 +49,7 @@ class Layer(nn.Module):
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """Plain softmax attention (n, heads, length, head_dim); `mask` (n, 1, 1, length) is True for real tokens.
+    """Compute plain softmax attention (n, heads, length, head_dim); `mask` (n, 1, 1, length) is True for real tokens.
 
     Written out because the backward pass of PyTorch's fused CPU kernel takes three times as long at these lengths.
     """
@@ -87,7 +88,7 @@ class Encoder(nn.Module):
                 _copy(layer.get_submodule(module), part[f"{key}.w"], part[f"{key}.b"])
 
     def hidden_states(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Last hidden states (n, length, 384) of padded token ids (n, length)."""
+        """Return the last hidden states (n, length, 384) of padded token ids (n, length)."""
         x = self.norm(F.embedding(ids, self.word) + self.position[: ids.shape[1]])
         if torch.is_autocast_enabled(ids.device.type):
             x = x.bfloat16()  # the residual stream too: a quarter faster, same vectors to cosine 0.9999
@@ -97,6 +98,7 @@ class Encoder(nn.Module):
         return x
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
+        """Encode padded token ids (n, length)."""
         hidden = self.hidden_states(ids, mask).float()
         weights = mask.unsqueeze(-1).float()
         dense = F.normalize((hidden * weights).sum(1), dim=-1)
@@ -106,7 +108,7 @@ class Encoder(nn.Module):
 
 
 def _positions(base: Base) -> Tensor:
-    """Position embeddings with the only token type added."""
+    """Return the position embeddings with the only token type added."""
     table = base.tensors["emb.pos"].reshape(base.positions, base.hidden)
     return torch.from_numpy(table + base.tensors["emb.type"].reshape(-1, base.hidden)[0])
 
@@ -118,7 +120,7 @@ def _copy(module: nn.Module, weight: np.ndarray, bias: np.ndarray) -> None:
 
 
 def pad(ids: list[np.ndarray], value: int) -> tuple[Tensor, Tensor]:
-    """Token id arrays -> padded ids (n, length) int64 and mask (n, length) bool.
+    """Return token ids padded, (n, length) int64, and their mask, (n, length) bool.
 
     Lengths are rounded up to a multiple of 16 (of 32 from 48 on): each new shape costs oneDNN half a second and memory.
     """

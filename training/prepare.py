@@ -49,7 +49,7 @@ class Settings:
 
     @property
     def guards(self) -> Guards:
-        """What may not be called a negative."""
+        """Return what may not be called a negative."""
         return Guards(
             self.duplicate_cosine, self.duplicate_passages, self.translation_cosine, self.false_negative_margin
         )
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def draw(pairs: list[Pair], copies: dict[str, float], rng: random.Random) -> list[Pair]:
-    """Each pair as often as its kind (or, for cross-lingual ones, its direction) says; copies carry a variant."""
+    """Return each pair as often as its kind (of cross-lingual ones, its direction) says; copies carry a variant."""
     out = []
     for pair in pairs:
         wanted = copies[pair.lang] if pair.kind == "xling" else copies[pair.kind]
@@ -103,7 +103,7 @@ def draw(pairs: list[Pair], copies: dict[str, float], rng: random.Random) -> lis
 
 
 def whole_documents(pairs: list[Pair], count: int, rng: random.Random) -> list[Pair]:
-    """Random documents with all their pairs, `count` pairs in all, so that near misses stay in the pool.
+    """Return random documents with all their pairs, `count` pairs in all, so that near misses stay in the pool.
 
     The reading comprehension sets are a single file each, so of these the same share is drawn pair by pair.
     """
@@ -117,13 +117,13 @@ def whole_documents(pairs: list[Pair], count: int, rng: random.Random) -> list[P
 
 
 def kept_title(pair: Pair, dropout: float, rng: random.Random) -> str:
-    """The title, or nothing: dropped at random, and mostly where it gives the answer away."""
+    """Return the title, or nothing: dropped at random, and mostly where it gives the answer away."""
     given_away = pair.query.strip().lower() == pair.title.strip().lower()
     return "" if rng.random() < (0.8 if given_away else dropout) else pair.title
 
 
 def passage_key(pair: Pair) -> int:
-    """Equal for passages with the same opening, whatever their title."""
+    """Return what is equal for passages with the same opening, whatever their title."""
     opening = "".join(pair.text.split())[:160]
     return int.from_bytes(hashlib.blake2b(opening.encode(), digest_size=7).digest(), "little")
 
@@ -131,7 +131,7 @@ def passage_key(pair: Pair) -> int:
 def near_questions(
     pairs: list[Pair], keys: np.ndarray, encoder: Encoder, tokenizer: BaseTokenizer, settings: Settings
 ) -> tuple[Pool, list[list[np.ndarray]]]:
-    """The nearest questions by the zero-shot model."""
+    """Return the nearest questions by the zero-shot model."""
     texts = [f"query: {pair.query}" for pair in pairs]
     vectors = encode(encoder, tokenizer, texts, max_tokens=settings.max_query_tokens, pad_id=read_base().pad).dense
     pool = Pool(keys, vectors)
@@ -141,7 +141,7 @@ def near_questions(
 def mined(
     pairs: list[Pair], keys: np.ndarray, cache_dir: Path, settings: Settings
 ) -> tuple[Pool, list[list[np.ndarray]]]:
-    """Passages by BM25 and by the package's encoder, and its nearest questions."""
+    """Return passages by BM25 and by the package's encoder, and its nearest questions."""
     questions, passages = own_vectors(pairs, cache_dir)
     pool = Pool(keys, questions, passages, np.array([is_latin(opening(pair)) for pair in pairs]))
     sources = [
@@ -153,7 +153,7 @@ def mined(
 
 
 def plan(found: list[list[np.ndarray]], settings: Settings) -> np.ndarray:
-    """Batches (n, batch) of row numbers: groups of a row and its neighbours, each row once, in random order."""
+    """Return batches (n, batch) of row numbers: groups of a row and its neighbours, each row once, in random order."""
     free = np.ones(len(found), bool)
     groups = []
     for seed in np.random.default_rng(settings.seed).permutation(len(found)):
@@ -168,7 +168,7 @@ def plan(found: list[list[np.ndarray]], settings: Settings) -> np.ndarray:
 
 
 def take(sources: list[np.ndarray], free: np.ndarray, count: int) -> list[int]:
-    """The best `count` free rows, one source after the other in turn."""
+    """Return the best `count` free rows, one source after the other in turn."""
     in_turn = (row for rows in zip_longest(*(source.tolist() for source in sources)) for row in rows if row is not None)
     return list(dict.fromkeys(row for row in in_turn if free[row]))[:count]
 

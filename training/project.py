@@ -32,14 +32,14 @@ def main() -> None:
 
 
 def sample(pairs: list[Pair], language: str, count: int) -> list[str]:
-    """The same random passages of one language each time, with the passage prefix."""
+    """Return the same random passages of one language each time, with the passage prefix."""
     rows = [pair for pair in pairs if pair.lang == language]
     chosen = np.random.default_rng(0).permutation(len(rows))[:count]
     return [passage_text(rows[i], rows[i].title) for i in chosen]
 
 
 def token_vectors(encoder: Encoder, ids: list[np.ndarray], pad_id: int) -> np.ndarray:
-    """Last hidden states of all tokens, (tokens, 384) float32."""
+    """Return the last hidden states of all tokens, (tokens, 384) float32."""
     out = []
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for rows in batches([len(row) for row in ids]):
@@ -49,7 +49,7 @@ def token_vectors(encoder: Encoder, ids: list[np.ndarray], pad_id: int) -> np.nd
 
 
 def pca(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (384,) and the top directions (384, 128) by falling variance, as float32."""
+    """Return the mean (384,) and the top directions (384, 128) by falling variance, as float32."""
     mean = vectors.mean(0, dtype=np.float64)
     centred = vectors - mean
     _values, directions = np.linalg.eigh(centred.T @ centred / len(centred))

@@ -223,7 +223,7 @@ def train(reader: Reader, lists: Lists, settings: Settings, run: Path) -> None:
 
 
 def held_out(repository: str) -> bool:
-    """Whether the questions of a repository are kept for the learning curve: one in eight repositories is."""
+    """Return whether the questions of a repository are kept for the learning curve: one in eight repositories is."""
     return sum(repository.encode()) % 8 == 0
 
 

@@ -49,7 +49,7 @@ class Measured:
     report: dict[str, Any]
 
     def hits(self, system: str) -> np.ndarray:
-        """Values (n,) per question in order of id; XQuAD's by question, over its languages."""
+        """Return values (n,) per question in order of id; XQuAD's by question, over its languages."""
         values: dict[str, list[float]] = defaultdict(list)
         xquad = self.report["dataset"].startswith("xquad")
         for query_id, hit in sorted(self.top1[system].items()):
@@ -75,12 +75,12 @@ def main() -> None:
 
 
 def read_all(root: Path) -> dict[str, Measured]:
-    """The sets of `SETS` that were finished, by name."""
+    """Return the sets of `SETS` that were finished, by name."""
     return {name: read(root / name) for name in SETS if (root / name / "report.json").exists()}
 
 
 def read(folder: Path) -> Measured:
-    """Top-1 from the TREC files; a question without an answer in the run counts 0."""
+    """Read Top-1 from the TREC files; a question without an answer in the run counts 0."""
     relevant: dict[str, set[str]] = defaultdict(set)
     for line in (folder / "qrels.trec").read_text("utf-8").split("\n"):
         if line:
@@ -98,7 +98,7 @@ def read(folder: Path) -> Measured:
 
 
 def markdown(before: dict[str, Measured], after: dict[str, Measured], note: str) -> str:
-    """Tables: dense, reranked, rerank against dense for either model, and the other ranking figures."""
+    """Return the tables: dense, reranked, rerank against dense for either model, and the other ranking figures."""
     both = [name for name in before if name in after]
     lines = ["# docs-e5 against zero-shot, full sets", "", note, ""]
     for system, title in (("dense", "Dense, Top-1"), ("rerank", "Reranked, Top-1")):
@@ -118,7 +118,7 @@ def markdown(before: dict[str, Measured], after: dict[str, Measured], note: str)
 
 
 def other_figures(title: str, measured: dict[str, Measured]) -> list[str]:
-    """Top-1, nDCG@10 and R@50 of every system."""
+    """Return Top-1, nDCG@10 and R@50 of every system."""
     lines = [f"## Every system, {title}", "", "| set | system | Top-1 | nDCG@10 | R@50 |", "|---|---|---|---|---|"]
     for name in measured:
         for system in systems_of(measured[name]):
@@ -128,13 +128,13 @@ def other_figures(title: str, measured: dict[str, Measured]) -> list[str]:
 
 
 def systems_of(measured: Measured) -> list[dict[str, Any]]:
-    """The systems of a report, in the order of `SYSTEMS`."""
+    """Return the systems of a report, in the order of `SYSTEMS`."""
     by_name = {system["system"]: system for system in measured.report["systems"]}
     return [by_name[system] for system in SYSTEMS]
 
 
 def numbers(before: dict[str, Measured], after: dict[str, Measured]) -> dict[str, Any]:
-    """The same as JSON: per set the reports of the models, and Top-1 compared where both were measured."""
+    """Return the same as JSON: per set the reports of the models, and Top-1 compared where both were measured."""
     out: dict[str, Any] = {}
     for name in SETS:
         reports = {
@@ -150,7 +150,7 @@ def numbers(before: dict[str, Measured], after: dict[str, Measured]) -> dict[str
 
 
 def compared(old: np.ndarray, new: np.ndarray) -> dict[str, Any]:
-    """Means, intervals and the paired test."""
+    """Return means, intervals and the paired test."""
     return {
         "questions": len(old),
         "zero_shot": {"top1": old.mean(), "ci": interval(old)},
@@ -160,7 +160,7 @@ def compared(old: np.ndarray, new: np.ndarray) -> dict[str, Any]:
 
 
 def learning_curve(curve: Path, out: Path) -> None:
-    """Losses and in-batch Top-1 by step, and reranked Top-1 of the smaller sets at the measured checkpoints."""
+    """Plot losses and in-batch Top-1 by step, and reranked Top-1 of the smaller sets at the measured checkpoints."""
     read_curve = json.loads(curve.read_text())
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     titles = ("loss, mean of 50 steps", "right in its batch", "reranked Top-1, smaller sets")

@@ -77,7 +77,7 @@ class Plan:
         self._guards = guards
 
     def batch(self, number: int) -> Batch:
-        """Batch `number`, starting over at the end."""
+        """Return batch `number`, starting over at the end."""
         rows = self._batches[number % len(self._batches)]
         same = ~np.array([self._pool.negative(row, rows, self._guards) for row in rows])
         np.fill_diagonal(same, val=False)
@@ -127,7 +127,7 @@ def freeze(encoder: Encoder, layers: int) -> None:
 
 
 def make_optimizer(encoder: Encoder, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW; no decay on vectors, its own rate for the projection."""
+    """Return AdamW: no decay on vectors, its own rate for the projection."""
     trained = {name: p for name, p in encoder.named_parameters() if p.requires_grad}
     matrices = [p for name, p in trained.items() if p.ndim > 1 and name != "projection"]
     vectors = [p for p in trained.values() if p.ndim == 1]
@@ -140,14 +140,14 @@ def make_optimizer(encoder: Encoder, settings: Settings) -> torch.optim.Optimize
 
 
 def set_rate(optimizer: torch.optim.Optimizer, settings: Settings, step: int) -> None:
-    """Warm up, stay, and fall linearly over the last steps: a run can be lengthened without changing its past."""
+    """Set the rate: up, flat, and down over the last steps, so that a longer run has the same past."""
     share = min(1.0, (step + 1) / settings.warmup_steps, (settings.steps - step) / settings.decay_steps)
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * share
 
 
 def one_step(encoder: Encoder, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings) -> dict[str, float]:
-    """One update; returns the losses and how often the right passage came first in the batch."""
+    """Update once; return the losses and how often the right passage came first in the batch."""
     queries, passages = parts(batch.queries, 2 * settings.micro), parts(batch.passages, settings.micro)
     work = [[batch.passages[i] for i in rows] for rows in reversed(passages)]  # the longest first
     work += [[batch.queries[i] for i in rows] for rows in queries]
@@ -178,7 +178,7 @@ class Groups:
     encoded: list[Encoded]
 
     def detached(self) -> Groups:
-        """The same vectors as leaves of a new graph, so that the loss can be differentiated on its own."""
+        """Return the same vectors as leaves of a new graph, so that the loss can be differentiated on its own."""
         leaves = [
             Encoded(e.dense.detach().requires_grad_(), e.tokens.detach().requires_grad_(), e.mask) for e in self.encoded
         ]
@@ -186,13 +186,13 @@ class Groups:
 
 
 def parts(ids: list[np.ndarray], micro: int) -> list[list[int]]:
-    """Rows in micro-batches of similar length, so that little padding is computed."""
+    """Return rows in micro-batches of similar length, so that little padding is computed."""
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     return [order[at : at + micro] for at in range(0, len(order), micro)]
 
 
 def encode_part(encoder: Encoder, ids: list[np.ndarray], *, bfloat16: bool) -> Encoded:
-    """One micro-batch; autocast is per thread, so it is entered here."""
+    """Encode one micro-batch; autocast is per thread, so it is entered here."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         encoded: Encoded = encoder(*pad(ids, 1))
     return encoded
@@ -204,23 +204,23 @@ def push_back(made: Encoded, leaf: Encoded) -> None:
 
 
 def back(groups: Groups) -> Tensor:
-    """Positions that undo the length order."""
+    """Return the positions that undo the length order."""
     return torch.argsort(torch.tensor([i for part in groups.rows for i in part]))
 
 
 def dense(groups: Groups) -> Tensor:
-    """Dense vectors (n, 384) in the batch's own order."""
+    """Return the dense vectors (n, 384) in the batch's own order."""
     return torch.cat([encoded.dense for encoded in groups.encoded])[back(groups)]
 
 
 def late(queries: Groups, passages: Groups) -> Tensor:
-    """Late-interaction scores (n, n): mean over question tokens of the best dot product with a passage's tokens."""
+    """Return late-interaction scores (n, n): the mean over question tokens of the best match in a passage."""
     rows = [torch.cat([block(q, p) for p in passages.encoded], 1) for q in queries.encoded]
     return torch.cat(rows)[back(queries)][:, back(passages)]
 
 
 def block(query: Encoded, passage: Encoded) -> Tensor:
-    """Scores of one query micro-batch against one passage micro-batch."""
+    """Return the scores of one query micro-batch against one passage micro-batch."""
     dots = query.tokens.flatten(0, 1) @ passage.tokens.flatten(0, 1).T
     dots = dots.view(*query.mask.shape, *passage.mask.shape).masked_fill(~passage.mask, MASKED)
     best = dots.amax(-1) * query.mask.unsqueeze(-1)  # (queries, query tokens, passages)
@@ -228,25 +228,25 @@ def block(query: Encoded, passage: Encoded) -> Tensor:
 
 
 def contrast(scores: Tensor, blocked: Tensor) -> Tensor:
-    """InfoNCE with the diagonal as the right answers."""
+    """Return InfoNCE with the diagonal as the right answers."""
     return F.cross_entropy(scores.masked_fill(blocked, MASKED), torch.arange(len(scores)))
 
 
 def right(scores: Tensor, blocked: Tensor) -> float:
-    """Share of rows whose diagonal is the largest."""
+    """Return the share of rows whose diagonal is the largest."""
     best = scores.detach().masked_fill(blocked, MASKED).argmax(1)
     return round((best == torch.arange(len(scores))).float().mean().item(), 3)
 
 
 def save(run: Path, encoder: Encoder, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Parameters of this step, and the latest optimizer state for resuming (written whole, then renamed)."""
+    """Write the parameters of this step, and the latest optimizer state for resuming (written whole, then renamed)."""
     torch.save({"encoder": encoder.state_dict(), "step": step}, run / f"step-{step}.pt")
     torch.save({"optimizer": optimizer.state_dict(), "step": step}, run / "optimizer.tmp")
     (run / "optimizer.tmp").rename(run / "optimizer.pt")
 
 
 def resume(run: Path, encoder: Encoder, optimizer: torch.optim.Optimizer) -> int:
-    """The step to go on from: that of the last complete checkpoint, or 0."""
+    """Return the step to go on from: that of the last complete checkpoint, or 0."""
     if not (run / "optimizer.pt").exists():
         return 0
     state = torch.load(run / "optimizer.pt", weights_only=True)

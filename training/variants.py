@@ -27,7 +27,7 @@ MIN_CHARACTERS = 4
 
 
 def variant(query: str, rng: random.Random, kind: str) -> str:
-    """One changed form of the question, or the question itself when the rule drawn does not apply."""
+    """Return a changed form of the question, or the question itself when the rule drawn does not apply."""
     rules = [keywords, lower, misspell, spoken, lower]
     if kind == "error":
         rules += [fragment, fragment]
@@ -36,26 +36,26 @@ def variant(query: str, rng: random.Random, kind: str) -> str:
 
 
 def keywords(query: str, _rng: random.Random) -> str:
-    """Without question words, function words and punctuation."""
+    """Return it without question words, function words and punctuation."""
     text = CHINESE_STOP.sub(" ", query.strip(EDGE_PUNCTUATION))
     kept = [word for word in re.split(r"[\s?？,，。]+", text) if not ENGLISH_STOP.match(word)]
     return " ".join(kept)
 
 
 def lower(query: str, _rng: random.Random) -> str:
-    """Lower case and no closing punctuation."""
+    """Return it in lower case and without closing punctuation."""
     return query.lower().strip(EDGE_PUNCTUATION)
 
 
 def spoken(query: str, _rng: random.Random) -> str:
-    """Chinese written words replaced by spoken ones."""
+    """Return it with Chinese written words replaced by spoken ones."""
     for written, said in CHINESE_SPOKEN:
         query = query.replace(written, said)
     return query.strip(EDGE_PUNCTUATION)
 
 
 def misspell(query: str, rng: random.Random) -> str:
-    """One Latin word of five letters or more with two letters swapped or one missing."""
+    """Swap two letters of a Latin word of five letters or more, or drop one."""
     words = list(re.finditer(r"[A-Za-z]{5,}", query))
     if not words:
         return query
@@ -67,7 +67,7 @@ def misspell(query: str, rng: random.Random) -> str:
 
 
 def fragment(query: str, rng: random.Random) -> str:
-    """A stretch of a long message, cut at spaces (or anywhere in Chinese)."""
+    """Return a stretch of a long message, cut at spaces (or anywhere in Chinese)."""
     if len(query) < 24:
         return query
     start = rng.randrange(0, len(query) // 3)

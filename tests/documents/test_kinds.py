@@ -303,6 +303,16 @@ def test_html_in_one_line_is_broken_at_its_blocks() -> None:
     assert "".join(text.split("\n")) == page
 
 
+def test_long_lines_of_html_keep_the_numbers_of_lines() -> None:
+    """Neither navigation in one line, as mdBook writes it, nor a long paragraph moves the lines below it."""
+    contents = "".join(f'<ol><li><a href="{i}.html">Chapter {i}</a></li></ol>' for i in range(100))
+    shown = f"<main>\n<h1>T</h1>\n  <p>{'word ' * 500}</p>\n<h2>A</h2><p>{LONG}</p>\n</main>\n"
+    page = f"<html><body>\n<nav>\n<ul>{contents}</ul>\n</nav>\n{shown}<div>{contents}</div></body></html>\n"
+    assert format_of("a.html").decode(page.encode()) == page
+    section = next(chunk for chunk in chunks_of(page, "a.html") if chunk.heading_path == ("A",))
+    assert section.line_start == 8
+
+
 def notebook(*cells: dict[str, object], **more: object) -> bytes:
     return json.dumps({"cells": cells, "metadata": {}, **more}).encode()
 

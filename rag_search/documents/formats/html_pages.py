@@ -1,31 +1,24 @@
-"""HTML pages: what is shown, with offsets into the source.
-
-No library is used: parsers that build a tree keep no offsets, and those that do (html.parser, tree-sitter) take
-quadratic time for comments that are never closed. Tags are enough here, a tree is not needed.
-"""
+"""HTML pages: what is shown, with offsets into the source."""
 
 from __future__ import annotations
 
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
 
 from rag_search.documents.formats.base import Block, Edit, ParsedText, decode_text
 from rag_search.documents.formats.fields import Fields
 from rag_search.documents.formats.markdown.front_matter import FrontMatter, front_matter
+from rag_search.documents.formats.page_tags import Tag, attributes_of, pairs_of, tags_of
 from rag_search.documents.formats.visible import VisibleText
-from rag_search.text.lines import LINE_END, line_of, line_starts
+from rag_search.text.lines import line_of, line_starts
 
-LONG_LINE = 2_000  # characters; a page with longer ones was written by a program and is broken at its blocks
+LONG_LINE = 2_000  # characters; a longer one was written by a program and is broken at the blocks that it shows
 
-_TOKEN = re.compile(r"<!--|<[!?]|<(/?)([A-Za-z][\w:-]{0,60})((?:[^<>\"']|\"[^\"]{0,5000}\"|'[^']{0,5000}'){0,5000}+)>")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
-_ATTRIBUTE = re.compile(
-    r"""([\w:-]{1,60})[ \t\r\n]*=[ \t\r\n]*(?:"([^"]{0,5000})"|'([^']{0,5000})'|([^\s"'>]{1,500}))"""
-)
 _TEMPLATE = re.compile(
     r"\{%-?[ \t]?comment[ \t]?-?%\}[^\0]{0,5000}?\{%-?[ \t]?endcomment[ \t]?-?%\}"
     r"|\{%[^\0]{0,2000}?%\}|\{#[^\0]{0,2000}?#\}|\{\{-?[ \t]?/\*[^\0]{0,2000}?\*/[ \t]?-?\}\}"
@@ -34,22 +27,14 @@ _HIDDEN_NAMES = """
 script style template svg head nav footer noscript iframe object canvas audio video select button form dialog
 """
 _HIDDEN = frozenset(_HIDDEN_NAMES.split())
-_RAW = frozenset({"script", "style", "textarea"})
 _BLOCKS_NAMES = """
 address article aside blockquote body dd details div dl dt fieldset figcaption figure h1 h2 h3 h4 h5 h6 header hr
 html li main ol p pre section summary table tbody td tfoot th thead tr ul
 """
 _BLOCKS = frozenset(_BLOCKS_NAMES.split())
-_BREAKS = re.compile(rf"(?=<(?:{'|'.join(sorted(_BLOCKS - {'td', 'th', 'html', 'body'}))})[\s>/])", re.IGNORECASE)
+_BREAKS = _BLOCKS - {"td", "th", "html", "body"}
+_LONG_LINE = re.compile(rf"[^\r\n]{{{LONG_LINE + 1},}}")
 _DATES = ("article:modified_time", "last-modified", "article:published_time", "date", "dc.date")
-
-
-class _Tag(NamedTuple):
-    start: int
-    end: int
-    name: str
-    is_end: bool
-    attributes: str
 
 
 class Html:
@@ -61,19 +46,22 @@ class Html:
     is_installed = True
 
     def decode(self, content: bytes) -> str:
-        """Decode UTF-8 or UTF-16, and break very long lines before blocks."""
+        """Decode UTF-8 or UTF-16, and break very long lines before the blocks that they show.
+
+        Below a break, the numbers of lines are no longer those of the file. So nothing else is broken: a table of
+        contents in one line, as mdBook writes it, is navigation and stays as it is.
+        """
         text = decode_text(content)
-        is_long = any(len(line) > LONG_LINE for line in LINE_END.split(text))
-        return _BREAKS.sub("\n", text) if is_long else text
+        bounds = [0, *_breaks(text), len(text)]
+        return "\n".join(text[start:end] for start, end in pairwise(bounds))
 
     def parse(self, text: str) -> ParsedText:
         """Return headings, blocks, and edits for all tags and for what a page does not show."""
         fields, body = front_matter(text) if text.startswith("---") else FrontMatter(Fields({}), 0)
-        tags, hidden = _tags(text)
-        pairs = _pairs(tags)
+        tags, hidden = tags_of(text)
+        pairs = pairs_of(tags)
         hidden += [Edit(0, body), *_outside_of_main(tags, pairs, len(text)), *_template_marks(text, tags, pairs)]
-        edits = [*hidden, *_tag_edits(tags), *_entities(text)]
-        edits += [Edit(tags[i].start, tags[j].end) for i, j in pairs.items() if _is_hidden(tags[i])]
+        edits = [*hidden, *_tag_edits(tags), *_entities(text), *_hidden_elements(tags, pairs)]
         visible = VisibleText(text, edits)
         blocks = list(_blocks(text, tags, pairs, visible))
         headings = [block for block in blocks if block.kind == "heading"]
@@ -83,47 +71,35 @@ class Html:
         return ParsedText(title, {**_metadata(tags), **fields.values}, blocks, edits, fields.problem)
 
 
-def _tags(text: str) -> tuple[list[_Tag], list[Edit]]:
-    """Return the tags of a page, and edits for its comments and declarations."""
-    tags: list[_Tag] = []
-    hidden: list[Edit] = []
-    position, unclosed, lower = 0, set[str](), text.lower()
-    while match := _TOKEN.search(text, position):
-        position = match.end()
-        closing = ""
-        if match[2] is None:
-            closing = "-->" if match[0] == "<!--" else ">"
-        elif match[2].lower() in _RAW and not match[1]:
-            closing = f"</{match[2].lower()}"
-        if match[2] is not None:
-            tags.append(_Tag(match.start(), match.end(), match[2].lower(), bool(match[1]), match[3]))
-        if not closing or closing in unclosed:
-            continue
-        found = lower.find(closing, position)
-        if found < 0:
-            unclosed.add(closing)
-        elif match[2] is None:
-            position = found + len(closing)
-            hidden.append(Edit(match.start(), position))
-        else:
-            hidden.append(Edit(position, found))
-            position = found
-    return tags, hidden
+def _breaks(text: str) -> Iterator[int]:
+    """Yield the offset of each shown block that begins within a very long line."""
+    lines = [
+        (match.start() + len(match[0]) - len(match[0].lstrip()) + 1, match.end()) for match in _LONG_LINE.finditer(text)
+    ]
+    if not lines:
+        return
+    tags, edits = tags_of(text)
+    pairs = pairs_of(tags)
+    edits += [*_outside_of_main(tags, pairs, len(text)), *_hidden_elements(tags, pairs)]
+    is_long, is_hidden = _within(lines), _within((edit.start, edit.end) for edit in edits)
+    for tag in tags:
+        if tag.name in _BREAKS and not tag.is_end and is_long(tag.start) and not is_hidden(tag.start):
+            yield tag.start
 
 
-def _pairs(tags: Sequence[_Tag]) -> dict[int, int]:
-    """Return the position of the end tag of each start tag that has one."""
-    opened: dict[str, list[int]] = {}
-    pairs: dict[int, int] = {}
-    for position, tag in enumerate(tags):
-        if not tag.is_end:
-            opened.setdefault(tag.name, []).append(position)
-        elif opened.get(tag.name):
-            pairs[opened[tag.name].pop()] = position
-    return pairs
+def _within(spans: Iterable[tuple[int, int]]) -> Callable[[int], bool]:
+    """Return what tells whether an offset is in one of the spans [start, end)."""
+    ordered = sorted(spans)
+    starts, ends = [start for start, _ in ordered], list(accumulate((end for _, end in ordered), max))
+
+    def is_within(offset: int) -> bool:
+        before = bisect_right(starts, offset) - 1
+        return before >= 0 and offset < ends[before]
+
+    return is_within
 
 
-def _outside_of_main(tags: Sequence[_Tag], pairs: dict[int, int], end: int) -> list[Edit]:
+def _outside_of_main(tags: Sequence[Tag], pairs: dict[int, int], end: int) -> list[Edit]:
     """Return edits that hide all around the main content, if the page says where that is."""
     for wanted in ("main", 'role="main"', "article"):
         found = [i for i in pairs if tags[i].name == wanted or wanted in tags[i].attributes]
@@ -133,29 +109,29 @@ def _outside_of_main(tags: Sequence[_Tag], pairs: dict[int, int], end: int) -> l
     return []
 
 
-def _template_marks(text: str, tags: Sequence[_Tag], pairs: dict[int, int]) -> Iterator[Edit]:
+def _template_marks(text: str, tags: Sequence[Tag], pairs: dict[int, int]) -> Iterator[Edit]:
     """Yield edits that hide tags and comments of templates (Jinja, Liquid, Go) outside of code."""
     if "{%" not in text and "{#" not in text and "{{" not in text:
         return
-    code = sorted((tags[i].end, tags[j].start) for i, j in pairs.items() if tags[i].name in ("code", "pre"))
-    starts, ends = [start for start, _ in code], list(accumulate((end for _, end in code), max))
-    for match in _TEMPLATE.finditer(text):
-        before = bisect_right(starts, match.start()) - 1
-        if before < 0 or ends[before] <= match.start():
-            yield Edit(*match.span())
+    is_code = _within((tags[i].end, tags[j].start) for i, j in pairs.items() if tags[i].name in ("code", "pre"))
+    yield from (Edit(*match.span()) for match in _TEMPLATE.finditer(text) if not is_code(match.start()))
 
 
-def _is_hidden(tag: _Tag) -> bool:
+def _hidden_elements(tags: Sequence[Tag], pairs: dict[int, int]) -> Iterator[Edit]:
+    return (Edit(tags[i].start, tags[j].end) for i, j in pairs.items() if _is_hidden(tags[i]))
+
+
+def _is_hidden(tag: Tag) -> bool:
     return (
         tag.name in _HIDDEN or (tag.name == "a" and "headerlink" in tag.attributes) or "aria-hidden=" in tag.attributes
     )
 
 
-def _tag_edits(tags: Sequence[_Tag]) -> Iterator[Edit]:
+def _tag_edits(tags: Sequence[Tag]) -> Iterator[Edit]:
     for tag in tags:
         shown = " " if tag.name in _BLOCKS or tag.name == "br" else ""
         if tag.name == "img":
-            shown = _attributes(tag.attributes).get("alt", "")
+            shown = attributes_of(tag.attributes).get("alt", "")
         elif tag.name == "li" and not tag.is_end:
             shown = "- "
         yield Edit(tag.start, tag.end, shown)
@@ -167,14 +143,7 @@ def _entities(text: str) -> Iterator[Edit]:
             yield Edit(*entity.span(), shown.replace("\xa0", " "))
 
 
-def _attributes(text: str) -> dict[str, str]:
-    """Return the attributes in a tag, values without references."""
-    return {
-        match[1].lower(): html.unescape(match[2] or match[3] or match[4] or "") for match in _ATTRIBUTE.finditer(text)
-    }
-
-
-def _blocks(text: str, tags: Sequence[_Tag], pairs: dict[int, int], visible: VisibleText) -> Iterator[Block]:
+def _blocks(text: str, tags: Sequence[Tag], pairs: dict[int, int], visible: VisibleText) -> Iterator[Block]:
     """Yield headings, code and paragraphs; a new block begins at each line in which an element of a block begins."""
     starts = line_starts(text)
     bounds = [*starts, len(text)]
@@ -209,20 +178,20 @@ def _html(first: int, last: int, bounds: Sequence[int], visible: VisibleText) ->
         yield Block("html", first, last)
 
 
-def _title(text: str, tags: Sequence[_Tag], pairs: dict[int, int]) -> str:
+def _title(text: str, tags: Sequence[Tag], pairs: dict[int, int]) -> str:
     for start, end in pairs.items():
         if tags[start].name == "title":
             return html.unescape(" ".join(text[tags[start].end : tags[end].start].split()))
     return ""
 
 
-def _metadata(tags: Sequence[_Tag]) -> dict[str, Any]:
+def _metadata(tags: Sequence[Tag]) -> dict[str, Any]:
     """Return description, keywords, author and date from `<meta>`."""
     found: dict[str, Any] = {}
     for tag in tags:
         if tag.name != "meta":
             continue
-        values = _attributes(tag.attributes)
+        values = attributes_of(tag.attributes)
         name, content = (values.get("name") or values.get("property") or "").lower(), values.get("content", "").strip()
         if name == "keywords":
             found["keywords"] = [word.strip() for word in content.split(",") if word.strip()]

@@ -11,8 +11,7 @@ from rag_search.records import Hit, SearchResult
 from rag_search.render.notes import notes_of
 from rag_search.render.paths import PathMapper
 from rag_search.render.snippet import snippet
-from rag_search.text.data_uris import without_data
-from rag_search.text.passages import all_headings, body_of
+from rag_search.text.passages import all_headings, body_of, shown_part
 from rag_search.text.sanitize import json_text, one_line, plain
 
 SCHEMA = 1
@@ -42,16 +41,17 @@ def as_dict(result: SearchResult, mapper: PathMapper) -> dict[str, Any]:
 
 def _hit(hit: Hit, mapper: PathMapper) -> dict[str, Any]:
     chunk, scores = hit.chunk, hit.scores
+    line_start, line_end, text = shown_part(chunk)
     return {
         "rank": hit.rank,
         "score": hit.score,
         "path": mapper.shown(chunk.path),
-        "line_start": chunk.line_start,
-        "line_end": chunk.line_end,
+        "line_start": line_start,
+        "line_end": line_end,
         "line_best": hit.line,
         "title": chunk.title,
         "heading_path": list(chunk.heading_path),
-        "text": without_data(chunk.text),
+        "text": text,
         "scores": {
             "dense": scores.dense,
             "lexical": scores.lexical,
@@ -117,7 +117,7 @@ def to_markdown(results: Sequence[SearchResult], mapper: PathMapper) -> str:
             where = f"{mapper.printed(hit.chunk.path)}:{hit.line}"
             heading = _md(" > ".join((hit.chunk.title, *all_headings(hit.chunk, hit.line))))
             lines.append(f"{hit.rank}. {heading} — `{where.replace('`', '')}` ({hit.score:.2f})")
-            lines.append(f"   > {_md(snippet(body_of(hit.chunk), result.query, sentence=hit.sentence))}\n")
+            lines.append(f"   > {_md(_snippet(hit, result.query))}\n")
     return "\n".join(lines) + "\n"
 
 
@@ -164,11 +164,17 @@ def _column(hit: Hit) -> int:
 
 def _grep(results: Sequence[SearchResult], mapper: PathMapper, *, column: Callable[[Hit], str]) -> str:
     return "".join(
-        f"{mapper.printed(hit.chunk.path)}:{hit.line}:{column(hit)} "
-        f"{snippet(body_of(hit.chunk), result.query, sentence=hit.sentence)}\n"
+        f"{mapper.printed(hit.chunk.path)}:{hit.line}:{column(hit)} {_snippet(hit, result.query)}\n"
         for result in results
         for hit in result.hits
     )
+
+
+def _snippet(hit: Hit, query: str) -> str:
+    """Return the snippet of a hit; of a page that shows only headings, these."""
+    chunk = hit.chunk
+    headings = " > ".join(one_line(part) for part in (chunk.title, *chunk.heading_path))
+    return snippet(body_of(chunk), query, sentence=hit.sentence) or headings
 
 
 def to_xml(results: Sequence[SearchResult], mapper: PathMapper) -> str:

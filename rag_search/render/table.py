@@ -100,7 +100,9 @@ def _columns(hit: Hit, *, explain: bool) -> list[Text]:
 
 def _passage(hit: Hit, query: str, mapper: PathMapper, width: int, links: str) -> list[Text]:
     """Return the lines of a passage: headings, place, snippet and what else is known; only the place may be longer."""
-    lines = [*wrapped(_heading(hit), width), _place(hit, mapper, links), *wrapped(_snippet(hit, query, width), width)]
+    lines = [*wrapped(_heading(hit), width), _place(hit, mapper, links)]
+    if text := _snippet(hit, query, width):  # a page may have nothing but its title
+        lines += wrapped(text, width)
     if hit.exact:
         lines.append(Text(f"exact: {', '.join(map(one_line, hit.exact))}", style="dim"))
     if hit.same_in:

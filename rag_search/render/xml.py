@@ -8,8 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from rag_search.records import Hit, SearchResult
 from rag_search.render.paths import PathMapper
-from rag_search.text.data_uris import without_data
-from rag_search.text.passages import all_headings
+from rag_search.text.passages import all_headings, shown_part
 from rag_search.text.sanitize import plain
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # section 2.2 of XML 1.0
@@ -27,17 +26,18 @@ def to_xml(results: Sequence[SearchResult], mapper: PathMapper) -> str:
 
 def _hit(hit: Hit, mapper: PathMapper) -> str:
     chunk = hit.chunk
+    line_start, line_end, text = shown_part(chunk)
     attributes = _attributes(
         rank=str(hit.rank),
         score=f"{hit.score:.4f}",
         path=mapper.printed(chunk.path),
         line=str(hit.line),
-        line_start=str(chunk.line_start),
-        line_end=str(chunk.line_end),
+        line_start=str(line_start),
+        line_end=str(line_end),
         title=chunk.title,
         heading=" > ".join(all_headings(chunk, hit.line)),
     )
-    return f"<hit {attributes}>{escape(_valid(without_data(chunk.text)))}</hit>\n"
+    return f"<hit {attributes}>{escape(_valid(text))}</hit>\n"
 
 
 def _attributes(**values: str) -> str:

@@ -12,6 +12,7 @@ from rag_search.render.paths import PathMapper
 from rag_search.text.data_uris import without_data
 from rag_search.text.dates import marked_day
 from rag_search.text.lines import lines_of
+from rag_search.text.passages import shown_part
 from rag_search.text.sanitize import one_line, plain, visible
 
 SIBLINGS = 5
@@ -60,11 +61,12 @@ def paths_text(
 def _hit_text(hit: Hit, mapper: PathMapper) -> str:
     chunk = hit.chunk
     headings = " > ".join(one_line(part) for part in (chunk.title, *chunk.heading_path) if part)
-    place = f"{mapper.printed(chunk.path)}:{chunk.line_start}-{chunk.line_end}"
+    line_start, line_end, shown = shown_part(chunk)
+    place = f"{mapper.printed(chunk.path)}:{line_start}-{line_end}"
     stale = f" [{CHANGED[hit.changed]}]" if hit.changed in CHANGED else ""
     head = f"{hit.rank}. {place} ({hit.score:.2f}){stale} {headings}".rstrip()
     others = ", ".join(f"{sibling.line_start}-{sibling.line_end}" for sibling in hit.siblings[:SIBLINGS])
-    text = "\n".join(map(_plain_line, lines_of(without_data(chunk.text).strip("\r\n"))))
+    text = "\n".join(map(_plain_line, lines_of(shown.strip("\r\n"))))
     return "\n".join([head, text, *([f"also lines {others}"] if others else [])])
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 
 from rag_search.records import Chunk
+from rag_search.text.data_uris import without_data
 from rag_search.text.sanitize import plain
+
+HIDDEN_CHARS = 1_000  # that may stand around what a chunk shows; more are the head, scripts and navigation of a page
+LEAD = 2  # lines kept above the first that shows something, such as a heading
 
 _HEADING = re.compile(r" {0,3}(#{1,6}|={2,6}|\*{1,6})[ \t]")  # Markdown and AsciiDoc, AsciiDoc, Org
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`|\[\](){}\\^]{3,300}")
@@ -30,6 +34,29 @@ def body_lines(chunk: Chunk) -> list[Line]:
         if len(lines) > 1 and _shows(lines[0], one_line(part)):
             lines.pop(0)
     return [(text, chunk.line_start) for text in lines]
+
+
+def shown_part(chunk: Chunk) -> tuple[int, int, str]:
+    """Return the text of a chunk that is worth showing, as it stands in the file, after its first and last line.
+
+    The head of a web page, its scripts and navigation are part of the nearest chunk, but nothing to read; a page that
+    shows only its title has no text. base64 of data URIs is cut. All is returned if the index has no `passage_lines`.
+    """
+    from rag_search.text.lines import line_starts  # as in `all_headings`
+
+    text, first = chunk.text, chunk.line_start
+    if len(text) <= HIDDEN_CHARS or len(chunk.passage_lines) != chunk.passage.count("\n") + 1:
+        return first, chunk.line_end, without_data(text)
+    bounds = [*line_starts(text), len(text)]
+    shown = [line - first for part, line in body_lines(chunk) if part.strip()]
+    if not shown:
+        return first, first, ""
+    start, stop = max(0, min(shown) - LEAD), max(shown) + 1
+    if bounds[start] <= HIDDEN_CHARS:
+        start = 0
+    if len(text) - bounds[stop] <= HIDDEN_CHARS:
+        stop = len(bounds) - 1
+    return first + start, first + stop - 1, without_data(text[bounds[start] : bounds[stop]])
 
 
 def all_headings(chunk: Chunk, line: int) -> tuple[str, ...]:

@@ -386,3 +386,14 @@ def test_xml_holds_the_hits_as_text() -> None:
     assert "\x1b" not in second.text
     both = ElementTree.fromstring(FORMATS["xml"]([result(), result("x")], MAPPER))
     assert [len(one) for one in both] == [0, 1]
+
+
+def test_a_page_of_headings_is_shown_by_them() -> None:
+    """No format shows nothing for it, and the table has no blank line below its place."""
+    (page,) = chunk_document(Document("a.md", "Guides", "# Guides\n", {}, "", ""), count_tokens=count_tokens)
+    found = result("x")
+    found = replace(found, hits=(replace(found.hits[0], chunk=page),))
+    assert FORMATS["lines"]([found], MAPPER) == "a.md:1: Guides\n"
+    assert "> Guides" in FORMATS["md"]([found], MAPPER)
+    lines = [line.strip() for line in table(found, width=30).rstrip().split("\n")]
+    assert lines[-2:] == ["Guides", "a.md:1"]

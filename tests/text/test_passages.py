@@ -8,7 +8,7 @@ import pytest
 
 from rag_search.records import Chunk
 from rag_search.text.data_uris import without_data
-from rag_search.text.passages import all_headings, body_lines, body_of, hidden_addresses
+from rag_search.text.passages import all_headings, body_lines, body_of, hidden_addresses, shown_part
 from tests.documents.test_dialects import chunks_of
 
 TEXT = "## Part\n\nSee [the guide](https://a.example/guide-7) and <https://b.example/>.\n"
@@ -31,6 +31,24 @@ def test_an_old_index_has_the_line_of_the_chunk() -> None:
 
 def test_addresses_that_a_reader_does_not_see() -> None:
     assert hidden_addresses(CHUNK) == ["https://a.example/guide-7"]
+
+
+SCRIPTS = "<script>\n" + "var x = 1;\n" * 200 + "</script>\n"
+
+
+def test_the_head_of_a_web_page_is_not_shown() -> None:
+    """Head and scripts are part of the chunks around them; lines and text of a hit are those that say something."""
+    page = f"<html><head>\n{SCRIPTS}</head>\n<main>\n<h1>T</h1>\n<p>One\ntwo.</p>\n{SCRIPTS}</main>\n{SCRIPTS}</html>\n"
+    (chunk,) = chunks_of(page, "a.html")
+    assert chunk.text == page
+    assert shown_part(chunk) == (205, 208, "<main>\n<h1>T</h1>\n<p>One\ntwo.</p>\n")
+    (title_only,) = chunks_of(f"<html><head><title>T</title>\n{SCRIPTS}</head><main></main></html>\n", "a.html")
+    assert shown_part(title_only) == (1, 1, "")
+
+
+@pytest.mark.parametrize("passage_lines", [CHUNK.passage_lines, ()])
+def test_all_of_a_short_chunk_is_shown(passage_lines: tuple[int, ...]) -> None:
+    assert shown_part(replace(CHUNK, passage_lines=passage_lines)) == (4, 6, TEXT)
 
 
 GLOSSARY = """\

@@ -16,7 +16,13 @@ def notes_of(result: SearchResult, mapper: PathMapper) -> list[str]:
 def near_miss_notes(result: SearchResult, mapper: PathMapper) -> list[str]:
     """Return one sentence for each hit below the threshold of a result without a confident match."""
     return [
-        f"close, not confident: {mapper.shown(hit.chunk.path)}:{hit.line}, "
-        f"score {hit.score:.2f} < {result.threshold:.2f}"
+        f"close, not confident: {mapper.shown(hit.chunk.path)}:{hit.line}, score {_less(hit.score, result.threshold)}"
         for hit in result.near_misses
+        if result.threshold is not None
     ]
+
+
+def _less(score: float, threshold: float) -> str:
+    """Return `score < threshold` with two digits, or as many as it takes to tell them apart."""
+    pairs = ((f"{score:.{digits}f}", f"{threshold:.{digits}f}") for digits in range(2, 8))
+    return " < ".join(next((pair for pair in pairs if pair[0] != pair[1]), (str(score), str(threshold))))

@@ -342,6 +342,14 @@ def test_a_note_shows_the_path_as_hits_do() -> None:
     assert console.file.getvalue().count("project/docs/a: b, c.md:3") == 2  # type: ignore[attr-defined]
 
 
+def test_a_near_miss_is_less_than_the_threshold() -> None:
+    """A note has the digits that tell both apart."""
+    close = Hit(chunk("text"), 1, 0.0631, StageScores())
+    refused = replace(result(), threshold=0.0639, near_misses=(close,))
+    (note,) = json.loads(FORMATS["json"]([refused], MAPPER))["notes"]
+    assert note.endswith("score 0.063 < 0.064")
+
+
 @pytest.mark.parametrize("head", ["---\ntitle: x\n---\n", "---  \ntitle: x\n--- \n", "---\r\ntitle: x\r\n...\r\n"])
 def test_front_matter_is_no_sentence(head: str) -> None:
     assert shown(f"{head}The title is this.\n", "title") == "The title is this."

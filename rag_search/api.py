@@ -142,11 +142,13 @@ def evaluate(
     embedder = factory.make_embedder(config.settings)
     place, max_tokens = index_of(config, dataset), config.settings.ingest.max_tokens
     fill_index(place, dataset, embedder, max_tokens=max_tokens, on_progress=on_progress)
+    with open_reader(place) as reader:
+        absent = dataset.absent(reader.documents())
     reranker = factory.make_reranker(config.settings, embedder)
     systems = evaluation.SYSTEMS if systems is None else systems
     total, done = len(dataset.queries) * len(systems), iter(range(1, 10**9))
     with ExitStack() as readers:
-        return evaluation.evaluate(
+        measured = evaluation.evaluate(
             lambda: Searcher(readers.enter_context(open_reader(place)), embedder, reranker),
             dataset,
             document_id=lambda path: path,
@@ -154,3 +156,4 @@ def evaluate(
             options=SearchOptions(candidates=config.settings.search.candidates),
             on_query=lambda: on_progress("asking", next(done), total),
         )
+    return replace(measured, absent=absent)

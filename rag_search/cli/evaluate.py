@@ -49,6 +49,8 @@ def evaluate(
     from rag_search import api
     from rag_search.errors import MissingExtraError
     from rag_search.evaluation.report import as_dict, to_markdown
+    from rag_search.text.amounts import count
+    from rag_search.text.passages import one_line
 
     if out_dir and find_spec("matplotlib") is None:  # say it before an hour of measuring
         raise MissingExtraError("matplotlib", "eval")
@@ -62,6 +64,9 @@ def evaluate(
             limit=limit,
             on_progress=on_progress,
         )
+    if evaluation.absent:
+        judged = count(len(evaluation.absent), "judged document")
+        typer.echo(f"not in the set: {judged}, such as {one_line(evaluation.absent[0], 80)}; nobody finds it", err=True)
     if out_dir:
         _save(evaluation, out_dir)
     if as_json or output is Format.json:

@@ -8,13 +8,14 @@ There are two layouts. BEIR: `corpus.jsonl` {_id, title, text}, `queries.jsonl` 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rag_search.errors import InputError
 from rag_search.evaluation.tables import qrels_files, read_judgments, read_rows, row_id, row_text, rows_files
 from rag_search.text.query import parse_query
+from rag_search.text.sanitize import plain
 from rag_search.text.scripts import HAN, KANA
 
 QRELS_FOLDERS = ("qrels", "default", "data")  # MTEB has the last two
@@ -70,6 +71,19 @@ class Dataset:
     def unanswerable(self) -> tuple[EvalQuery, ...]:
         """Questions without an answer in the corpus (kind `none`)."""
         return tuple(q for q in self.queries if q.kind == "none" and q.query_id not in self.qrels)
+
+    def absent(self, documents: Iterable[str]) -> list[str]:
+        """Return the documents judged right for a question that are not among `documents`, sorted.
+
+        Raises InputError if none of them is there: no system could find anything.
+        """
+        judged = {document for query in self.judged for document in self.qrels[query.query_id]}
+        absent = sorted(judged.difference(documents))
+        if absent and len(absent) == len(judged):
+            where = "Paths there are relative to docs/." if self.docs else "Ids there are those of the corpus."
+            what = f"no judged document of {self.qrels_name} is in the set: not even {plain(absent[0])[:80]!r}."
+            raise InputError(what, remedy=where)
+        return absent
 
 
 def load_dataset(root: Path, *, qrels: str | None = None, split: str | None = None) -> Dataset:

@@ -56,11 +56,16 @@ class SystemResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The results of all systems on one dataset. significance: "A vs B" -> paired test of Top-1."""
+    """The results of all systems on one dataset.
+
+    significance: "A vs B" -> paired test of Top-1. absent: judged documents that the set does not have, which nobody
+    can find.
+    """
 
     dataset: Dataset
     systems: tuple[SystemResult, ...]
     significance: Mapping[str, PairedTest]
+    absent: Sequence[str] = ()
 
     def by(self, group: Callable[[EvalQuery], str]) -> dict[str, dict[str, float]]:
         """Return Top-1 of each system, and the number of queries, for each group of judged queries."""

@@ -22,6 +22,7 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
         "dataset": data.name,
         "qrels": data.qrels_name,
         "queries": len(data.judged),
+        "absent_documents": list(evaluation.absent),
         "systems": [_system(result) for result in evaluation.systems],
         "significance": {name: _test(test) for name, test in evaluation.significance.items()},
         "by_kind": evaluation.by(lambda query: query.kind),

@@ -39,6 +39,18 @@ def test_a_set_without_its_documents_is_a_clear_error(judged: Path, run: Run) ->
     assert f"Put the documents of the set into {judged / 'docs'}" in done.err
 
 
+def test_judged_documents_that_are_not_in_the_set_are_said(judged: Path, run: Run) -> None:
+    """A path that is judged but not there is named; if that is so for all, there is nothing to measure."""
+    qrels = judged / "qrels.tsv"
+    qrels.write_text("q1\tredis.md\t1\nq2\tdocs/deep/kafka.md\t1\n", "utf-8")
+    done = run("evaluate", str(judged), *ARGS)
+    assert (done.code, json.loads(done.out)["absent_documents"]) == (0, ["docs/deep/kafka.md"])
+    assert "not in the set: 1 judged document, such as docs/deep/kafka.md" in done.err
+    qrels.write_text("q1\tdocs/redis.md\t1\n", "utf-8")
+    done = run("evaluate", str(judged), *ARGS)
+    assert (done.code, "'docs/redis.md'" in done.err, "relative to docs/" in done.err) == (2, True, True)
+
+
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     """After the README's first install, `evaluate` says what to install."""
     code = "import sys; sys.modules['ir_measures'] = None; from rag_search.cli.app import main; main()"

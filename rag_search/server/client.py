@@ -16,7 +16,7 @@ from rag_search.errors import InputError, ServerError
 from rag_search.records import SearchOptions, SearchResult
 from rag_search.runtime.foreign_json import parse_json
 from rag_search.server.codec import pack_options, unpack_result
-from rag_search.server.discovery import ServerRecord, find_server, record_path, server_record
+from rag_search.server.discovery import ServerRecord, find_server, forget, server_record
 
 EXPECT_HEADER = "x-ragsearch-expect"
 PER_REQUEST = 256  # questions, few enough to be answered within the timeout
@@ -56,8 +56,7 @@ def _ask(
     try:
         status, reply = _post(config, server, body, expectation=server_record(config, server.url).expectation)
     except ConnectionRefusedError:
-        if find_server(config) == server:
-            record_path(config).unlink(missing_ok=True)  # a killed server leaves its file
+        forget(config, server)  # a killed server leaves its record
         return None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = type(error).__name__ if isinstance(error, ValueError) else error  # a ValueError may quote the key

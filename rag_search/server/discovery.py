@@ -1,7 +1,8 @@
 """Advertise and find a running `ragsearch serve`.
 
 The file `servers/<hash of the index folder>.json` in the cache folder records the address and the process of the
-server, and the version, index and settings that it answers with.
+server, and the version, index and settings that it answers with. Its member `others` holds the records of servers that
+were started earlier and still run, such as `serve --daemon` beside `ui`: they are found when the newest has ended.
 """
 
 from __future__ import annotations
@@ -71,38 +72,60 @@ def record_path(config: Config) -> Path:
 
 @contextmanager
 def advertise(config: Config, url: str) -> Iterator[ServerRecord]:
-    """Advertise the server while the block runs, in a file that only its user can read.
-
-    At the end the file is removed, unless another server has replaced it.
-    """
+    """Advertise the server while the block runs, in a file that only its user can read."""
     path, record = record_path(config), server_record(config, url)
-    write_atomically(path, json.dumps(dataclasses.asdict(record)).encode(), mode=0o600)
+    try:
+        others = _running(path)
+    except ServerError:  # a file that cannot be read is replaced
+        others = []
+    _write(path, [record, *others])
     try:
         yield record
     finally:
-        if find_server(config) == record:
-            path.unlink(missing_ok=True)
+        forget(config, record)
+
+
+def forget(config: Config, record: ServerRecord) -> None:
+    """Advertise the server of this record no longer. Others of the same index stay."""
+    path = record_path(config)
+    running = _running(path)
+    if record in running:
+        _write(path, [other for other in running if other != record])
 
 
 def find_server(config: Config) -> ServerRecord | None:
-    """Return the record of the server of this index, None if no such process runs on this machine.
+    """Return the record of the newest server of this index, None if none runs on this machine.
 
     The record of a dead process is deleted: another program may own the port now and must not receive the key or the
     query. A record of another user counts as none. Raises ServerError if the file cannot be read.
     """
-    path = record_path(config)
+    return next(iter(_running(record_path(config))), None)
+
+
+def _running(path: Path) -> list[ServerRecord]:
+    """Return the records of a file, newest first, without those of dead processes, which are deleted."""
     try:
-        record = read_record(ServerRecord, parse_json(read_own(path)))
+        said = parse_json(read_own(path))
+        records = [read_record(ServerRecord, said)]
+        records += [read_record(ServerRecord, other) for other in said.get("others", [])]
     except (FileNotFoundError, NotADirectoryError, ForeignFileError, KeyError):  # KeyError: of another version
-        return None
-    except (OSError, ValueError) as error:
+        return []
+    except (OSError, ValueError, TypeError) as error:
         raise ServerError(f"{path} cannot be read: {error}.", remedy="Remove it.") from error
-    if record.hostname != hostname():  # several machines share the cache folder
-        return None
-    if not record.process_start or process_start(record.pid) != record.process_start:
+    if records[0].hostname != hostname():  # several machines share the cache folder
+        return []
+    running = [r for r in records if r.process_start and process_start(r.pid) == r.process_start]
+    if running != records:
+        _write(path, running)
+    return running
+
+
+def _write(path: Path, records: Sequence[ServerRecord]) -> None:
+    if not records:
         path.unlink(missing_ok=True)
-        return None
-    return record
+        return
+    newest, *others = map(dataclasses.asdict, records)
+    write_atomically(path, json.dumps({**newest, "others": others}).encode(), mode=0o600)
 
 
 def _digest(parts: Sequence[Any]) -> str:

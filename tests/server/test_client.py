@@ -17,7 +17,7 @@ from rag_search.errors import InputError, ServerError
 from rag_search.records import EngineNames, SearchOptions, SearchResult
 from rag_search.server.client import PER_REQUEST, OtherServerError, ask_server
 from rag_search.server.codec import pack_result
-from rag_search.server.discovery import advertise, record_path
+from rag_search.server.discovery import advertise, find_server, record_path
 
 Reply = tuple[int, bytes]
 Answer = Callable[[dict[str, Any]], Reply]
@@ -138,6 +138,20 @@ def test_a_dead_server_is_forgotten(config: Config) -> None:
         assert file.exists()
         assert ask_server(config, ["x"], SearchOptions()) is None
         assert not file.exists()
+
+
+def test_an_older_server_is_found_when_a_newer_one_has_ended(config: Config) -> None:
+    """Another one beside `serve --daemon` replaces it while it runs, in whichever order both end."""
+    first, second, third = (advertise(config, f"http://127.0.0.1:{port}") for port in (9, 10, 11))
+    with first as oldest:
+        second.__enter__()
+        third.__enter__()
+        second.__exit__(None, None, None)
+        assert getattr(find_server(config), "url", "") == "http://127.0.0.1:11"
+        third.__exit__(None, None, None)
+        assert find_server(config) == oldest
+    assert find_server(config) is None
+    assert not record_path(config).exists()
 
 
 @pytest.mark.parametrize(

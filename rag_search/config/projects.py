@@ -22,6 +22,7 @@ from rag_search.errors import InputError
 from rag_search.runtime.files import is_file, is_there, write_atomically
 
 PROJECTS, RECORD, ROOTS, INDEX = "projects", "project", "roots", "index"
+NAMED = 4  # projects that an error names
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,10 @@ def project_at(cwd: Path, data: Path) -> Project:
         return project
     below = [project for project in known_projects(data) if project.folder.is_relative_to(cwd)]
     if len(below) > 1:
-        names = ", ".join(str(project.folder) for project in below)
+        names = ", ".join(str(project.folder) for project in below[:NAMED])
+        more = f" and {len(below) - NAMED} more (ragsearch index list)" if len(below) > NAMED else ""
         raise InputError(
-            f"{len(below)} projects below this folder have an index: {names}.",
+            f"{len(below)} projects below this folder have an index: {names}{more}.",
             remedy="Search in the folder of one of them, or ingest them together.",
         )
     return below[0] if below else Project.of(cwd, data)

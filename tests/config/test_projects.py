@@ -65,6 +65,14 @@ def test_two_projects_below_are_not_guessed(tmp_path: Path, data: Path) -> None:
     assert project_at(tmp_path, data) == both
 
 
+def test_of_many_projects_some_are_named(tmp_path: Path, data: Path) -> None:
+    for number in range(6):
+        project_of([folder(tmp_path, f"p{number}")], tmp_path, data).record()
+    with pytest.raises(InputError, match=r"^6 projects .*/p3 and 2 more \(ragsearch index list\)") as caught:
+        project_at(tmp_path, data)
+    assert "p4" not in str(caught.value)
+
+
 def test_the_folder_around_two_is_about_them_only(tmp_path: Path, data: Path) -> None:
     """Folders beside those that were ingested together have indexes of their own."""
     one, two = folder(tmp_path, "one/deep").parent, folder(tmp_path, "two")

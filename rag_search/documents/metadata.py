@@ -15,7 +15,7 @@ from rag_search.text.sanitize import plain
 
 DATE_KEYS = (  # the change of a page in the words of each site generator, then its publication
     *("updated", "lastmod", "last_update.date", "lastUpdated", "last_updated", "last_modified_at", "date-modified"),
-    *("ms.date", "modified", "date.updated", "date", "date.created", "created"),
+    *("ms.date", "modified", "revdate", "date.updated", "date", "date.created", "created"),
 )
 _US_KEYS = ("ms.date",)  # written as 01/31/2024
 

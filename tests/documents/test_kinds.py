@@ -105,6 +105,15 @@ def test_restructured_text() -> None:
     assert format_of("a.rst").parse(RST).metadata == {"author": "Me", "date": "2024-01-02"}
 
 
+@pytest.mark.parametrize("top", [".. _label:\n\n", ".. A licence\n   in two lines\n\n", ".. contents::\n\n"])
+def test_fields_below_a_label_are_metadata(top: str) -> None:
+    """Labels and comments may stand above the title and the fields, as docutils has it; text may not."""
+    page = f"{top}Title\n=====\n\n:Date: 2020-05-06\n:Author: Me\n\nText.\n"
+    assert format_of("a.rst").parse(page).metadata == {"date": "2020-05-06", "author": "Me"}
+    assert seen(page, "a.rst") == "Text."
+    assert format_of("a.rst").parse(f"Title\n=====\n\nText.\n\n{top}:Date: 2020-05-06\n").metadata == {}
+
+
 def test_headings_agree_with_docutils() -> None:
     """The titles of sections are those that docutils finds, in styles with and without overline."""
     core = pytest.importorskip("docutils.core")
@@ -177,6 +186,8 @@ ADOC_SEEN = {
     "Fragments::\nText std::foo[1], ``<mark>`` and \"`words`\".\n":
         "Fragments\nText std::foo[1], <mark> and \"words\".",
     "include-code::Foo[]\n\n[cols=2]\n|===\n^| a\n5+^| b\na| c\n|===\n": "| a\n| b\n| c",
+    "|===\n|depth +\n(d)\na|image::tick.png[]\na|image::no.png[Not so]\nIn C+ +.\n|===\n":
+        "|depth\n(d)\n|\n|Not so\nIn C+ +.",
 }  # fmt: skip
 
 
@@ -238,6 +249,12 @@ def test_state_of_a_task_is_not_in_its_name() -> None:
     assert chunks_of("#+TITLE: Test of [[https://a.example][issue 4]]\n\nx\n", "a.org")[0].title == "Test of issue 4"
     text = f"#+TITLE: T\n* TODO [#A] Paint [1/2]\n{LONG}\n* Fire [50%] the kiln\n{LONG}\n"
     assert [chunk.heading_path for chunk in chunks_of(text, "a.org")] == [("TODO Paint",), ("Fire the kiln",)]
+
+
+@pytest.mark.parametrize("revision", ["v1.0, 2020-05-06", "v2, 2020-05-06: Second", "2020-05-06", "1.5, 2020-05-06"])
+def test_the_revision_of_asciidoc_has_a_date(revision: str) -> None:
+    parsed = format_of("a.adoc").parse(f"= Title\nMe <me@a.example>\n{revision}\n\nText.\n")
+    assert parsed.metadata == {"revdate": "2020-05-06"}
 
 
 HTML = f"""\

@@ -18,6 +18,8 @@ _HIDDEN_LINE = re.compile(
     r"\[\[[^\]]*\]\]$|\[[^\]]*\]$|//(?!/).*$|\+$|(?:ifdef|ifndef|ifeval|endif)::.*$|'{3,}$|<{3,}$"
     r"|(?!image|video|audio)[a-z][\w-]{0,40}::[^\s\[]*\[.*\]$"
 )
+_AUTHOR_OR_REVISION = re.compile(r"[\w(].*@|v?\d+\.\d|v\d+,|\d{4}-\d\d-\d\d[ \t]*$")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _BLOCK_TITLE = re.compile(r"\.(?=[^\s.])")
 _PICTURE = re.compile(r"(?:image|video|audio)::?[^\s\[]{0,500}\[([^\],\r\n]*)(?:,[^\]\r\n]*)?\]$")
 _ITEM = re.compile(r"[ \t]*(?:[*-]{1,6}|\.{1,6}|\d{1,4}\.)[ \t]")
@@ -25,6 +27,7 @@ _CELL = re.compile(r"[ \t]*(?:\d{0,3}(?:\.\d{1,3})?[+*])?[<^>]?(?:\.[<^>])?[a-z]
 _TERM = re.compile(r"[ \t]*\S.{0,200}?(:{2,4}|;;)(?=[ \t]|$)")
 _LABEL = r"\^?(?:,[ \t]*[\w-]+=[^\[\]\r\n]{0,200})?\]"  # a new window, and attributes, after the text of a macro
 _NO_TEXT = r"\[(?:[\w-]+=[^\[\]\r\n]{0,200})?\]"
+_BREAK = r"(?<=\S)[ \t]\+(?=[ \t]*(?:[\r\n]|$))"  # a line ends here
 _FORMATS = (
     r"(?<![\w`])(?P<ticks>``?)\+?(?P<code>[^`\s](?:[^`\r\n]{0,500}?[^`\s])?)\+?(?P=ticks)(?![\w`])"
     r"|(?<![\w*])\*(?P<strong>[^*\s](?:[^*\r\n]{0,500}?[^*\s])?)\*(?![\w*])"
@@ -33,7 +36,7 @@ _FORMATS = (
 _FORMAT_MARKS = re.compile(_FORMATS)
 _MARKS = re.compile(
     r"(?:anchor|icon|indexterm2?):[^\s\[\]]{0,200}\[[^\[\]\r\n]{0,300}\]"
-    r"|image:[^\s\[:][^\s\[]{0,500}\[(?P<alt>[^\[\],\r\n]{0,300})[^\[\]\r\n]{0,300}\]"
+    r"|image::?[^\s\[:][^\s\[]{0,500}\[(?P<alt>[^\[\],\r\n]{0,300})[^\[\]\r\n]{0,300}\]"
     rf"|(?:xref|link):(?:[^\s\[\]#]{{0,300}}#(?P<part>[^\s\[\]#]{{1,200}})|(?:[^\s\[\]#]{{0,300}}[/:])?"
     rf"(?P<page>[^\s\[\]#/:]{{1,200}}?)(?:\.adoc)?#?){_NO_TEXT}"
     rf"|(?:https?:/|(?<![\w:])[a-z][a-z-]{{1,30}}:(?=[^\s:])|\{{[\w-]{{1,60}}\}})[^\s\[\]<>]{{0,500}}"
@@ -42,7 +45,7 @@ _MARKS = re.compile(
     rf"|(?<![\w:])[a-z][a-z-]{{1,30}}:(?P<target>[^\s\[\]:][^\s\[\]]{{0,500}}){_NO_TEXT}"
     r"|<<[^<>,\r\n]{1,200},[ \t]*(?P<cross>[^<>\r\n]{1,200})>>|<<(?P<id>[^<>,\r\n]{1,200})>>"
     r"|\[\[[\w:.-]{1,100}\]\]|\[[.#][\w.#-]{1,100}\](?=[*_`#])|\(\(\([^()\r\n]{1,300}\)\)\)"
-    rf"|{_FORMATS}"
+    rf"|{_BREAK}|{_FORMATS}"
 )
 _NESTING = frozenset({"text", "cross"})
 _BUILT_IN = {
@@ -119,8 +122,10 @@ class _Reader(LineText):
         if line or len(title[1]) > 1:
             return line + 1
         following = line + 1
-        while following < len(self.lines) and re.match(r"[\w(].*@|v?\d+\.\d", self.lines[following]):
-            following = self._hidden(following)  # author and revision
+        while following < len(self.lines) and _AUTHOR_OR_REVISION.match(self.lines[following]):
+            if day := _DAY.search(self.lines[following]):
+                self.metadata["revdate"] = day[0]
+            following = self._hidden(following)
         return following
 
     def _hidden(self, line: int) -> int:

@@ -99,7 +99,7 @@ class _Reader(LineText):
             return self._paragraph(line)
         if _COMMENT.match(content):
             return self._comment(line)
-        is_top = not self.metadata and all(block.kind == "heading" for block in self.blocks)
+        is_top = not self.metadata and all(block.kind in ("heading", "definition") for block in self.blocks)
         if is_top and _FIELD.match(content):
             return self._fields(line)
         if content.startswith("__ ") or content.strip() == "__" or _ADORNMENT.match(content):

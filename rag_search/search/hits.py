@@ -76,12 +76,17 @@ def _with_siblings(first: Hit, rest: Sequence[Hit]) -> Hit:
     return replace(first, siblings=tuple(siblings))
 
 
-def preference_note(instruction: str) -> str:
-    """Return the note on an instruction that was followed by what documents tell of themselves."""
+def preference_note(instruction: str, *, is_bracketed: bool) -> str:
+    """Return the note on an instruction that was followed by what documents tell of themselves.
+
+    is_bracketed: it was found in brackets, which may be a mistake.
+    """
     from rag_search.search.instructions import facets_of  # has many patterns, and few queries have an instruction
 
     facets = facets_of(instruction)
     way = f"preferred documents {', '.join(facets)}" if facets else "preferred passages that are like it"
+    if not is_bracketed:
+        return f"instruction {instruction!r}: {way}"
     return f"{instruction!r} was read as an instruction: {way}; write \\[ for a bracket that is to be searched"
 
 

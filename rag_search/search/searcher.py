@@ -197,7 +197,7 @@ class Searcher:
     def _notes(self, candidates: Candidates, hits: Sequence[Hit]) -> list[str]:
         query, reranker = candidates.request.query, self._reranker_of(candidates.request)
         if query.instruction is not None and reranker is self._token_reranker and reranker is not None:
-            notes = [preference_note(query.instruction)]
+            notes = [preference_note(query.instruction, is_bracketed=query.is_bracketed)]
         else:
             notes = instruction_notes(query, self.embedder, reranker)
         if candidates.request.text != query.text:

@@ -29,10 +29,11 @@ _DATED = re.compile(r"(?:(?:before|after|since|until|from|in|by|of)\s+)?(?:19|20
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query. text: never blank. instruction: None without one."""
+    """A parsed query. text: never blank. instruction: None without one. is_bracketed: it stood in leading brackets."""
 
     text: str
     instruction: str | None = None
+    is_bracketed: bool = False
 
 
 def parse_query(raw: str, *, instruction: str | None = None) -> Query:
@@ -55,7 +56,8 @@ def parse_query(raw: str, *, instruction: str | None = None) -> Query:
             f"the query has {len(text):,} characters; the limit is {MAX_QUERY_CHARS:,}.",
             remedy="Search for the sentence that matters.",
         )
-    return Query(text, encodable(instruction or "").strip() or found)
+    explicit = encodable(instruction or "").strip()
+    return Query(text, explicit or found, is_bracketed=not explicit and found is not None)
 
 
 def is_instruction(bracketed: str) -> bool:

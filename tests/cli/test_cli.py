@@ -40,6 +40,9 @@ def test_json_of_a_query(indexed: Path, run: Run) -> None:
     assert [hit["path"] for hit in document["hits"]] == ["docs/redis.md"]
     assert 0 <= document["hits"][0]["score"] <= 1
     assert any("was read as an instruction" in note for note in document["notes"])
+    done = run("query", "如何解决Redis连接超时", "--instruct", "面向新手", "--format", "json", "-k", "1")
+    (note,) = json.loads(done.out)["notes"]
+    assert note.startswith("instruction '面向新手': preferred documents")
 
 
 def test_python_searches_as_the_settings_say(indexed: Path) -> None:

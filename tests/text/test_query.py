@@ -8,8 +8,8 @@ from rag_search.text.query import MAX_QUERY_CHARS, Query, parse_query, parse_whe
     ("raw", "expected"),
     [
         ("如何解决Redis连接超时", Query("如何解决Redis连接超时")),
-        ("[面向新手] 如何解决Redis连接超时", Query("如何解决Redis连接超时", "面向新手")),
-        ("  [2024年最新]Redis 部署 ", Query("Redis 部署", "2024年最新")),
+        ("[面向新手] 如何解决Redis连接超时", Query("如何解决Redis连接超时", "面向新手", is_bracketed=True)),
+        ("  [2024年最新]Redis 部署 ", Query("Redis 部署", "2024年最新", is_bracketed=True)),
         ("[] redis", Query("redis")),
         ("[]", Query("[]")),
         ("[docs](https://example.org) broken", Query("[docs](https://example.org) broken")),

@@ -1,8 +1,10 @@
 """The exceptions of ragsearch."""
 
+import ast
 import importlib
 import pickle
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +42,17 @@ def test_every_error_survives_pickle(kind: type[RagSearchError]) -> None:
 def test_all_kinds_of_errors_were_found() -> None:
     assert {InputError, MissingExtraError} < set(KINDS)
     assert len(KINDS) >= 16
+
+
+@pytest.mark.parametrize("package", ["cli", "config", "engines", "evaluation"])
+def test_errors_about_what_a_user_wrote_have_a_remedy(package: str) -> None:
+    """Where files, flags and settings of a user are read, each error says what to do."""
+    without = [
+        f"{file.name}:{node.lineno}"
+        for file in sorted((Path(rag_search.__file__).parent / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {"InputError", "ConfigError"}
+        and "remedy" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert without == []

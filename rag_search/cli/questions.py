@@ -56,7 +56,10 @@ def _batch_line(line: str, number: int) -> Query:
         row = json.loads(line)
         return str(row.get("_id", number)), str(row["text"])
     except (ValueError, KeyError, RecursionError) as error:
-        raise InputError(f"query {number} of the batch is not JSON with a field `text`: {error}.") from error
+        raise InputError(
+            f"query {number} of the batch is not JSON with a field `text`: {error}.",
+            remedy='Write {"text": "..."} on its line, or the question alone.',
+        ) from error
 
 
 def require_distinct(query_ids: Sequence[str]) -> None:

@@ -35,4 +35,7 @@ def read_environment() -> dict[str, Any]:
     try:
         return EnvSettingsSource(_environment_model())()
     except (ValueError, ValidationError) as error:
-        raise ConfigError(f"the environment contains a value that cannot be read: {error}.") from error
+        raise ConfigError(
+            f"the environment contains a value that cannot be read: {error}.",
+            remedy=f"Correct or unset that variable, whose name begins with {ENV_PREFIX}.",
+        ) from error

@@ -73,12 +73,14 @@ def load_answers(reference: Path | None = None) -> Answers:
     pairs = tuple((query, passage) for query, passage in _data()["pairs"])
     if reference is None:
         return Answers(pairs)
+    remedy = f'Write {{"matrix": [[...]]}} with {len(pairs)} rows of {len(pairs)} numbers.'
     try:
         matrix = np.array(json.loads(reference.read_text("utf-8"))["matrix"], np.float32)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigError(f"{reference} does not contain known answers: {error}.") from error
+        raise ConfigError(f"{reference} does not contain known answers: {error}.", remedy=remedy) from error
     if matrix.shape != (len(pairs), len(pairs)):
-        raise ConfigError(f"{reference} contains a matrix of {matrix.shape} instead of {(len(pairs),) * 2}.")
+        shapes = f"{matrix.shape} instead of {(len(pairs),) * 2}"
+        raise ConfigError(f"{reference} contains a matrix of {shapes}.", remedy=remedy)
     return Answers(pairs, matrix)
 
 

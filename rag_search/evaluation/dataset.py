@@ -141,7 +141,8 @@ def _qrels(root: Path, name: str | None) -> tuple[str, list[Path]]:
     if not found and (root / "qrels.tsv").is_file():
         raise InputError(f"{root} has no judgments {name!r}, only qrels.tsv.", remedy="Remove --qrels.")
     if not found:
-        raise InputError(f"{root} has neither qrels.tsv nor qrels/*.tsv.")
+        remedy = "Write qrels.tsv there, a judgment a line: query-id<TAB>document-id<TAB>grade."
+        raise InputError(f"{root} has neither qrels.tsv nor qrels/*.tsv.", remedy=remedy)
     wanted = name or ("test" if "test" in names else names[0] if len(names) == 1 else None)
     if wanted is None or wanted not in names:
         what = "several judgments" if wanted is None else f"no judgments {wanted!r}"
@@ -158,7 +159,10 @@ def _read_qrels(files: Sequence[Path]) -> dict[str, dict[str, int]]:
             continue
         if grade is None or not grade.is_integer():
             line = "\t".join((query, document, written))
-            raise InputError(f"{path}:{number} is not `query-id<TAB>document-id<TAB>grade`: {line[:80]!r}.")
+            raise InputError(
+                f"{path}:{number} is not `query-id<TAB>document-id<TAB>grade`: {line[:80]!r}.",
+                remedy="Write the grade as a whole number.",
+            )
         if grade > 0:
             qrels.setdefault(query, {})[document] = int(grade)
     return qrels
@@ -178,7 +182,10 @@ def _read_queries(path: Path) -> Iterator[EvalQuery]:
         extra = extra if isinstance(extra, dict) else {}  # other tools write what they like there
         instruction = row.get("instruction") or None
         if not isinstance(instruction, str | None):
-            raise InputError(f"{path}:{number}: `instruction` is not text: {str(instruction)[:80]}.")
+            raise InputError(
+                f"{path}:{number}: `instruction` is not text: {str(instruction)[:80]}.",
+                remedy="Write it as a string, or remove it.",
+            )
         place = f"{path}:{number}"
         text = row_text(row, place)
         yield EvalQuery(

@@ -20,6 +20,7 @@ _QUERY_IDS = ("query-id", "query_id", "qid")
 _DOCUMENT_IDS = ("corpus-id", "corpus_id", "doc-id", "doc_id", "docid", "pid")
 _IDS = ("_id", "id", *_DOCUMENT_IDS, *_QUERY_IDS)
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")  # how the datasets library names the parts of a table
+_JSON_LINES = "Write one JSON object a line."
 
 Judgment = tuple[str, str, str]  # query id, document id, grade as written
 
@@ -70,9 +71,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         try:
             row = parse_json(line)
         except ValueError as error:
-            raise InputError(f"{path}:{number} is not JSON: {error}.") from error
+            raise InputError(f"{path}:{number} is not JSON: {error}.", remedy=_JSON_LINES) from error
         if not isinstance(row, dict):
-            raise InputError(f"{path}:{number} is not a JSON object.")
+            raise InputError(f"{path}:{number} is not a JSON object.", remedy=_JSON_LINES)
         yield number, row
 
 
@@ -89,7 +90,7 @@ def row_text(row: Mapping[str, Any], place: str) -> str:
     for key in ("text", "contents"):
         if key in row:
             return "" if row[key] is None else str(row[key])
-    raise InputError(f"{place} has no field 'text'.")
+    raise InputError(f"{place} has no field 'text'.", remedy="Give every row a `text`.")
 
 
 def read_judgments(path: Path) -> Iterator[tuple[int, Judgment]]:
@@ -99,7 +100,8 @@ def read_judgments(path: Path) -> Iterator[tuple[int, Judgment]]:
             query = next((row[key] for key in _QUERY_IDS if key in row), None)
             document = next((row[key] for key in _DOCUMENT_IDS if key in row), None)
             if query is None or document is None:
-                raise InputError(f"{path}:{number} has no query-id or corpus-id.")
+                remedy = "Give every row a `query-id` and a `corpus-id`."
+                raise InputError(f"{path}:{number} has no query-id or corpus-id.", remedy=remedy)
             yield number, (str(query), str(document), str(row.get("score", row.get("relevance", 1))))
         return
     for number, line in enumerate(_lines(path), 1):
@@ -132,7 +134,8 @@ def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
         for batch in ParquetFile(path).iter_batches():
             yield from batch.to_pylist()
     except (OSError, ArrowException) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
+        remedy = "Put a readable Parquet file in its place."
+        raise InputError(f"{path} cannot be read: {error}.", remedy=remedy) from error
 
 
 def _lines(path: Path) -> list[str]:
@@ -140,4 +143,5 @@ def _lines(path: Path) -> list[str]:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         return content.decode("utf-8-sig").split("\n")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
+        remedy = "Put a readable file of UTF-8 text in its place, or one packed with gzip."
+        raise InputError(f"{path} cannot be read: {error}.", remedy=remedy) from error

@@ -58,7 +58,7 @@ class SystemResult:
 class Evaluation:
     """The results of all systems on one dataset.
 
-    significance: "A vs B" -> paired test of Top-1. absent: judged documents that the set does not have, which nobody
+    significance: "A vs B" -> paired test of Top-1. absent: judged documents that the set does not have, which no search
     can find.
     """
 

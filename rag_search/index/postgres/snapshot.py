@@ -67,7 +67,7 @@ class Snapshot:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection for one thread; waits while all of them are in use. Raises StoreUnavailableError."""
+        """Lend a connection to one thread; wait while all of them are in use. Raises StoreUnavailableError."""
         with database_errors(self.place):
             connection = self._take()
             try:

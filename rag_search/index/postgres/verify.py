@@ -112,7 +112,7 @@ def _chunk_problems(
 
 
 def _posting_problems(connection: Connection, counts: Counter[str]) -> Iterator[Problem]:
-    """The postings of every term are those of the chunks."""
+    """Yield a problem for each term whose postings are not those of the chunks."""
     with connection.cursor(name="terms") as cursor:
         cursor.execute("SELECT term, sum(count)::bigint FROM postings GROUP BY term HAVING sum(count) <> 0")
         seen = 0

@@ -66,7 +66,8 @@ def evaluate(
         )
     if evaluation.absent:
         judged = count(len(evaluation.absent), "judged document")
-        typer.echo(f"not in the set: {judged}, such as {one_line(evaluation.absent[0], 80)}; no search finds it", err=True)
+        example = one_line(evaluation.absent[0], 80)
+        typer.echo(f"not in the set: {judged}, such as {example}; no search finds it", err=True)
     if out_dir:
         _save(evaluation, out_dir)
     if as_json or output is Format.json:

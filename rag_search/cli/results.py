@@ -100,15 +100,16 @@ def _print_tables(results: Sequence[SearchResult], shown: PathMapper, *, explain
 
 
 def _print_notes(results: Sequence[SearchResult], shown: PathMapper, *, many: bool) -> None:
-    """Say on stderr how a query was read and why it has no hits: stdout holds only hits.
+    """Say on stderr how a query was read, why it has no hits, and which files have changed: stdout holds only hits.
 
-    many: only the latter, since the notes do not name their query.
+    many: only why it has no hits, since the notes do not name their query.
     """
-    from rag_search.render.notes import notes_of
+    from rag_search.render.notes import notes_of, stale_notes
 
     for result in results:
         missing = [] if result.hits else ["no confident match"]
-        for line in (*missing, *notes_of(result, shown)) if missing or not many else ():
+        stale = [] if many else stale_notes(result, shown)
+        for line in (*missing, *notes_of(result, shown), *stale) if missing or not many else ():
             write_stderr(f"{one_line(line)}\n")
 
 

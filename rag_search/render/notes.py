@@ -22,6 +22,13 @@ def near_miss_notes(result: SearchResult, mapper: PathMapper) -> list[str]:
     ]
 
 
+def stale_notes(result: SearchResult, mapper: PathMapper) -> list[str]:
+    """Return one sentence for each file of the result that is not what was ingested, so that its lines may be wrong."""
+    hits = (*result.hits, *result.near_misses)
+    files = {hit.chunk.path: CHANGED[hit.changed] for hit in hits if hit.changed in CHANGED}
+    return [f"{mapper.shown(path)}: {state}" for path, state in files.items()]
+
+
 def _less(score: float, threshold: float) -> str:
     """Return `score < threshold` with two digits, or as many as it takes to tell them apart."""
     pairs = ((f"{score:.{digits}f}", f"{threshold:.{digits}f}") for digits in range(2, 8))

@@ -282,10 +282,13 @@ def test_config_files(project: Path, run: Run) -> None:
 
 
 def test_a_hit_of_a_changed_file_says_so(indexed: Path, run: Run) -> None:
-    """Until the next ingest the old passage is marked, in the table and in JSON."""
+    """Until the next ingest the old passage is marked, in the table, in JSON, and on stderr for a pipe."""
     (indexed / "docs" / "deep" / "kafka.md").write_text("# Kafka\n\nOther words.\n", "utf-8")
     done = run("query", *LAG, "--min-score", "0", "--format", "table", "--no-server")
     assert "docs/deep/kafka.md:3  changed since ingest\n" in done.out
+    for arguments in ([], ["-l"], ["--vimgrep"]):
+        assert "docs/deep/kafka.md: changed since ingest\n" in run("query", *LAG, "--min-score", "0", *arguments).err
+    assert run("query", *LAG, "--min-score", "0", "-q").err == ""
     (indexed / "docs" / "deep" / "kafka.md").unlink()
     hits = json.loads(run("query", *LAG, "--min-score", "0", "--json").out)["hits"]
     assert (hits[0]["path"], hits[0]["changed"]) == ("docs/deep/kafka.md", "gone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,20 +67,16 @@ def ingest(
 
     # a watch keeps the engine loaded between syncs and releases the writer's lock
     embedder = factory.make_embedder(config.settings)
+    sync = partial(_sync, config, embedder, roots, options, workers=workers, as_json=as_json, quiet=quiet)
     with prepared_index(config):
-        report = _sync(config, embedder, roots, options, workers=workers, rebuild=rebuild, as_json=as_json, quiet=quiet)
+        report = sync(rebuild=rebuild)
     if watch:
         from rag_search.cli.watch import follow
 
         stderr_console().print(
             f"watching {visible(', '.join(str(root) for root in roots))}; Ctrl-C ends it", soft_wrap=True
         )
-        follow(
-            roots,
-            lambda: _sync(config, embedder, roots, options, workers=workers, as_json=as_json, quiet=quiet),
-            index_dir=config.index_dir,
-            other_kinds=bool(options.selection.include),
-        )
+        follow(roots, sync, index_dir=config.index_dir, other_kinds=bool(options.selection.include))
     if report.failed:
         raise typer.Exit(FAILED)
 

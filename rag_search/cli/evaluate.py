@@ -54,6 +54,8 @@ def evaluate(
 
     if out_dir and find_spec("matplotlib") is None:  # say it before an hour of measuring
         raise MissingExtraError("matplotlib", "eval")
+    if out_dir:
+        out_dir.mkdir(parents=True, exist_ok=True)
     with _bar() as on_progress:
         evaluation = api.evaluate(
             folder,

@@ -8,6 +8,7 @@ There are two layouts. BEIR: `corpus.jsonl` {_id, title, text}, `queries.jsonl` 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,10 @@ def read_corpus(files: Path | Sequence[Path]) -> Iterator[tuple[str, str, str]]:
 
 
 def _require_askable(queries: Sequence[EvalQuery], path: Path) -> None:
+    """Raise InputError for an id that two questions have, or for a question that no search takes."""
+    for query_id, times in Counter(query.query_id for query in queries).most_common(1):
+        if times > 1:
+            raise InputError(f"{path}: {times} questions have the id {query_id!r}.", remedy="Give each its own.")
     for query in queries:
         try:
             parse_query(query.literal)

@@ -51,6 +51,13 @@ def test_judged_documents_that_are_not_in_the_set_are_said(judged: Path, run: Ru
     assert (done.code, "'docs/redis.md'" in done.err, "relative to docs/" in done.err) == (2, True, True)
 
 
+def test_reports_that_cannot_be_written_are_said_before_measuring(judged: Path, run: Run) -> None:
+    (judged / "taken").write_text("a file", "utf-8")
+    (judged / "queries.jsonl").write_text("not read", "utf-8")
+    done = run("evaluate", str(judged), *ARGS, "--out", str(judged / "taken"))
+    assert (done.code, "File exists" in done.err, done.out) == (2, True, "")
+
+
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     """After the README's first install, `evaluate` says what to install."""
     code = "import sys; sys.modules['ir_measures'] = None; from rag_search.cli.app import main; main()"

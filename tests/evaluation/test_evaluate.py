@@ -118,6 +118,14 @@ def test_a_question_that_cannot_be_asked_is_named(folder: Path, text: str) -> No
     assert raised.value.remedy
 
 
+def test_two_questions_of_one_id_are_refused(folder: Path) -> None:
+    """One would overwrite the other, and the report would count both."""
+    rows = [*QUERIES, {**QUERIES[0], "text": "another question"}]
+    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    with pytest.raises(InputError, match=r"queries\.jsonl: 2 questions have the id 'q1'"):
+        load_dataset(folder)
+
+
 def test_judgments_of_no_question_are_said(folder: Path) -> None:
     rows = [json.dumps(row) for row in QUERIES if row["kind"] != "none"]
     (folder / "queries.jsonl").write_text("\n".join(rows), "utf-8")

@@ -115,7 +115,7 @@ def _check_size(texts: Sequence[str]) -> None:
     if len(texts) > MAX_TEXTS:
         raise InputError(f"the filters have {len(texts):,} parts; the limit is {MAX_TEXTS}.", remedy="Name folders.")
     if (longest := max(map(len, texts), default=0)) > MAX_CHARS:
-        raise InputError(f"a filter has {longest:,} characters; the limit is {MAX_CHARS:,}.")
+        raise InputError(f"a filter has {longest:,} characters; the limit is {MAX_CHARS:,}.", remedy="Shorten it.")
 
 
 def _path_condition(pattern: str) -> tuple[str, list[str]]:

@@ -75,11 +75,15 @@ class Service:
     def check_passages(self, passages: Sequence[str]) -> None:
         """Raise TooManyPassagesError beyond the limits of number and length."""
         if len(passages) > self.settings.max_passages:
-            raise TooManyPassagesError(f"{len(passages)} passages; the limit is {self.settings.max_passages}.")
+            raise TooManyPassagesError(
+                f"{len(passages)} passages; the limit is {self.settings.max_passages}.",
+                remedy="Send fewer at a time, or raise server.max_passages.",
+            )
         longest = max((len(passage) for passage in passages), default=0)
         if longest > self.settings.max_passage_chars:
             raise TooManyPassagesError(
-                f"a passage has {longest:,} characters; the limit is {self.settings.max_passage_chars:,}."
+                f"a passage has {longest:,} characters; the limit is {self.settings.max_passage_chars:,}.",
+                remedy="Send it in parts, or raise server.max_passage_chars.",
             )
 
     async def close(self) -> None:

@@ -164,8 +164,9 @@ def test_since_must_be_a_date(reader: IndexReader) -> None:
     ],
 )
 def test_filters_have_limits(reader: IndexReader, condition: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"the limit is|more than 4"):
+    with pytest.raises(InputError, match=r"the limit is|more than 4") as refused:
         reader.select(**condition)
+    assert refused.value.remedy
     if "path_glob" in condition:
         with pytest.raises(InputError, match=r"the limit is|more than 4"):
             selected_paths(["a.md"], condition["path_glob"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -97,4 +98,18 @@ def _print_total(config: Config) -> None:
         total += f", {human_bytes(size)}"
     stdout_console().print(f"index: {total} in {plain(config.index_place)}", soft_wrap=True)
     if counts.chunks:
-        stderr_console().print('next: ragsearch query "your question"', style="dim", soft_wrap=True)
+        command = f'ragsearch query {_index_option(config)}"your question"'
+        stderr_console().print(f"next: {plain(command)}", style="dim", soft_wrap=True)
+
+
+def _index_option(config: Config) -> str:
+    """Return the option with which a query in the working folder searches this index; "" if it does without one."""
+    from rag_search.errors import InputError
+
+    if config.origins.get("index") == "flag":
+        return f"--index {shlex.quote(config.settings.index)} "
+    try:
+        is_found = replace(config, ingested=()).index_dir == config.index_dir
+    except InputError:  # there are several indexes below the working folder
+        is_found = False
+    return "" if is_found else f"--index {shlex.quote(str(config.project.folder))} "

@@ -46,6 +46,14 @@ def test_an_index_is_named_by_its_project(two: tuple[Path, Path], run: Run, monk
     assert run("query", "how", "--index", index, *everything).out == "other/notes/tea.md\n"
 
 
+def test_an_ingest_of_another_project_says_how_to_ask_it(two: tuple[Path, Path], run: Run) -> None:
+    """A query in the working folder would be about its own project."""
+    assert run("ingest", ".").err.endswith('next: ragsearch query "your question"\n')
+    assert run("ingest", "../other").err.endswith(f'next: ragsearch query --index {two[1]} "your question"\n')
+    assert run("ingest", "docs", "--index", "apart").err.endswith('query --index apart "your question"\n')
+    assert run("query", "how", "--index", str(two[1]), "--min-score", "0", "-l").out.endswith("other/notes/tea.md\n")
+
+
 def test_a_mistyped_path_makes_no_project(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder that is ingested after all is one of its own, and its folder answers for it."""
     monkeypatch.setenv("XDG_DATA_HOME", str(project.parent / "data"))

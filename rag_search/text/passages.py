@@ -39,8 +39,8 @@ def body_lines(chunk: Chunk) -> list[Line]:
 def shown_part(chunk: Chunk) -> tuple[int, int, str]:
     """Return the text of a chunk that is worth showing, as it stands in the file, after its first and last line.
 
-    The head of a web page, its scripts and navigation are part of the nearest chunk, but nothing to read; a page that
-    shows only its title has no text. base64 of data URIs is cut. All is returned if the index has no `passage_lines`.
+    The head of a web page, its scripts and navigation are part of the nearest chunk, but nothing to read; the text of a
+    page that shows only its title is the title, so that it is never blank. base64 of data URIs is cut. All is returned if the index has no `passage_lines`.
     """
     from rag_search.text.lines import line_starts  # as in `all_headings`
 
@@ -50,8 +50,8 @@ def shown_part(chunk: Chunk) -> tuple[int, int, str]:
     bounds = [*line_starts(text), len(text)]
     shown = [line - first for part, line in body_lines(chunk) if part.strip()]
     if not shown:
-        return first, first, ""
-    start, stop = max(0, min(shown) - LEAD), max(shown) + 1
+        return first, first, chunk.passage
+    start, stop = max(0, min(shown) - LEAD), min(max(shown) + 1, len(bounds) - 1)
     if bounds[start] <= HIDDEN_CHARS:
         start = 0
     if len(text) - bounds[stop] <= HIDDEN_CHARS:

@@ -43,7 +43,7 @@ def test_the_head_of_a_web_page_is_not_shown() -> None:
     assert chunk.text == page
     assert shown_part(chunk) == (205, 208, "<main>\n<h1>T</h1>\n<p>One\ntwo.</p>\n")
     (title_only,) = chunks_of(f"<html><head><title>T</title>\n{SCRIPTS}</head><main></main></html>\n", "a.html")
-    assert shown_part(title_only) == (1, 1, "")
+    assert shown_part(title_only) == (1, 1, "T")
 
 
 @pytest.mark.parametrize("passage_lines", [CHUNK.passage_lines, ()])

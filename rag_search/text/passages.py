@@ -40,7 +40,8 @@ def shown_part(chunk: Chunk) -> tuple[int, int, str]:
     """Return the text of a chunk that is worth showing, as it stands in the file, after its first and last line.
 
     The head of a web page, its scripts and navigation are part of the nearest chunk, but nothing to read; the text of a
-    page that shows only its title is the title, so that it is never blank. base64 of data URIs is cut. All is returned if the index has no `passage_lines`.
+    page that shows only its title is the title, so that it is never blank. base64 of data URIs is cut. All is returned
+    if the index has no `passage_lines`.
     """
     from rag_search.text.lines import line_starts  # as in `all_headings`
 

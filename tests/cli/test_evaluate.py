@@ -51,7 +51,8 @@ def test_judged_documents_that_are_not_in_the_set_are_said(judged: Path, run: Ru
     assert (done.code, "'docs/redis.md'" in done.err, "relative to docs/" in done.err) == (2, True, True)
 
 
-def test_reports_that_cannot_be_written_are_said_before_measuring(judged: Path, run: Run) -> None:
+def test_a_folder_for_reports_is_made_first(judged: Path, run: Run) -> None:
+    """A report that cannot be written is said before an hour of measuring."""
     (judged / "taken").write_text("a file", "utf-8")
     (judged / "queries.jsonl").write_text("not read", "utf-8")
     done = run("evaluate", str(judged), *ARGS, "--out", str(judged / "taken"))

@@ -42,7 +42,7 @@ def encode(encoder: Encoder, tokenizer: BaseTokenizer, texts: list[str], *, max_
 
 
 def batches(lengths: list[int]) -> list[list[int]]:
-    """Yield row numbers in batches of similar length, at most BATCH_TOKENS padded tokens each."""
+    """Return row numbers in batches of similar length, at most BATCH_TOKENS padded tokens each."""
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     out: list[list[int]] = [[]]
     for i in order:

@@ -122,9 +122,10 @@ def place_of(document: Document, shown: PathMapper) -> str:
 def find_lines(reader: ReadStore, shown: PathMapper, place: str) -> tuple[Document, int, int]:
     """Return the document, the first line, and the last one (0: to the end).
 
-    A path that itself ends in `:12` is tried before one with a line.
+    A path that itself ends in `:12` is tried before one with a line, and as it was typed before its other Unicode form.
     """
     from rag_search.errors import InputError
+    from rag_search.index.filters import unicode_forms
 
     candidates = [(place, 1, 0)]
     if match := _RANGE.fullmatch(place):
@@ -132,7 +133,7 @@ def find_lines(reader: ReadStore, shown: PathMapper, place: str) -> tuple[Docume
         last = first if match["last"] is None else int(match["last"] or 0)
         candidates.append((match["path"], first, last))
     for path, first, last in candidates:
-        for stored in (shown.stored(path), path, shown.named(path)):
+        for stored in unicode_forms((shown.stored(path), path, shown.named(path))):
             try:
                 document = reader.document(encodable(stored))
             except InputError:

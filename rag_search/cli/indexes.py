@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,10 +86,10 @@ def remove(
 
     config = load_config(index=index)
     shown = places(config)
-    stored = [shown.named(str(path)) for path in paths]
     with reading(config) as reader:
-        manifest = reader.manifest
-        removed = [path for path in reader.documents() if any(_is_in(path, folder) for folder in stored)]
+        manifest, documents = reader.manifest, reader.documents()
+    stored = [_as_stored(shown.named(str(path)), documents) for path in paths]
+    removed = [path for path in documents if any(_is_in(path, folder) for folder in stored)]
     with writing_as(config, manifest) as writer:
         roots = writer.roots()
         kept = [root for root in roots if not any(_is_in(root, folder) for folder in stored)]
@@ -109,6 +109,13 @@ def remove(
         again = ", ".join(shown.printed(path) for path in inside)
         line = f"{again}: the next ingest of the folder around it adds it again, unless .ragsearchignore lists it"
         stderr_console().print(one_line(line), soft_wrap=True)
+
+
+def _as_stored(name: str, documents: Sequence[str]) -> str:
+    """Return a file or folder in the Unicode form that the index has it in; as it is if it has none."""
+    from rag_search.index.filters import unicode_forms
+
+    return next((form for form in unicode_forms([name]) if any(_is_in(path, form) for path in documents)), name)
 
 
 def _is_in(path: str, folder: str) -> bool:

@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, Field
 from rag_search import __version__
 from rag_search.errors import InputError, RagSearchError
 from rag_search.index import ReadStore
+from rag_search.index.filters import unicode_forms
 from rag_search.records import Document, SearchOptions
 from rag_search.render.paths import PathMapper
 from rag_search.server import mcp_text
@@ -157,7 +158,7 @@ def _tool_errors() -> Iterator[None]:
 def _document(reader: ReadStore, mapper: PathMapper, path: str) -> Document:
     """Look up a document by its indexed path, so that a path out of the index finds nothing."""
     name = path.encode("utf-8", "replace").decode()
-    for stored in (mapper.stored(name), name):
+    for stored in unicode_forms((mapper.stored(name), name)):
         try:
             return reader.document(stored)
         except InputError:

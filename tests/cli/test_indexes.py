@@ -1,6 +1,7 @@
 """Several projects on one machine: each has an index, none answers for another."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,18 @@ def test_remove_and_get_take_paths_above(indexed: Path, run: Run, monkeypatch: p
     assert run("get", "../redis.md:1").out == run("get", str(indexed / "docs" / "redis.md:1")).out != ""
     assert json.loads(run("remove", "../redis.md", "--json").out) == {"removed": [str(indexed / "docs" / "redis.md")]}
     assert len(json.loads(run("remove", "../../docs/", "--json").out)["removed"]) == 2
+
+
+def test_get_and_remove_take_either_unicode_form(project: Path, run: Run) -> None:
+    """A file system may hold an accent as a character of its own, and a keyboard types one with its letter."""
+    name = "docs/Café.md"
+    (project / unicodedata.normalize("NFD", name)).write_text("# Menu\n\nTea and cake.\n", "utf-8")
+    assert run("ingest", "docs").code == 0
+    typed = unicodedata.normalize("NFC", name)
+    assert typed not in run("list").out
+    assert run("get", f"{typed}:3").out == "Tea and cake.\n"
+    assert json.loads(run("query", "--like", f"{typed}:3", "--min-score", "0", "--json").out)["hits"]
+    assert len(json.loads(run("remove", typed, "--json").out)["removed"]) == 1
 
 
 def test_a_server_without_an_index_says_so(indexed: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,15 @@ def test_an_instruction_that_looks_like_json_is_text(tools: Tools, said: str | N
 def places(text: str) -> set[str]:
     """Return the paths of the hits in a text."""
     return set(re.findall(r"^\d+\. (.+?):\d+-", text, re.MULTILINE))
+
+
+def test_a_document_is_found_in_either_unicode_form(config: Config, folder: Path) -> None:
+    (folder / unicodedata.normalize("NFD", "Café.md")).write_text("# Menu\n\nTea and cake.\n", "utf-8")
+    write_index(config, folder, WordEmbedder())
+    live_searcher = LiveSearcher(config, WordEmbedder(), OverlapReranker())
+    typed = unicodedata.normalize("NFC", "docs/Café.md")
+    assert "Tea and cake." in Tools(live_searcher).text("get_document", path=typed)
+    live_searcher.close()
 
 
 def test_a_search_is_a_quarter_of_its_json(config: Config, folder: Path) -> None:

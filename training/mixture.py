@@ -12,7 +12,8 @@ from __future__ import annotations
 import argparse
 import random
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Settings:
     neighbours: int
     same_passage: float
     title_dropout: float
+    others: int
     seed: int
     styles: dict[str, float]
     pairs: dict[str, int]
@@ -89,6 +91,7 @@ def main() -> None:
     parser.add_argument("--zero-shot", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("mixture.toml"))
     parser.add_argument("--pairs", type=float, default=1.0, help="share of the earlier pairs, for a try at small scale")
+    parser.add_argument("--others", type=int, help="passages that nobody asks for, other than the file's number")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     settings = Settings(**tomllib.loads(arguments.config.read_text())["data"])
@@ -100,6 +103,8 @@ def main() -> None:
     pairs = read_pairs(arguments.data / "pairs.jsonl.xz", leave_out)
     counts = {kind: int(count * arguments.pairs) for kind, count in settings.pairs.items()}
     add_pairs(collection, drawn(pairs, counts, rng), rng)
+    others = settings.others if arguments.others is None else arguments.others
+    add_others(collection, read_pairs(arguments.data / "pairs.jsonl.xz", leave_out), others)
     print(len(collection.questions), "questions,", len(collection.passages), "passages,", written, "written for")
     encoder = load_encoder(arguments.zero_shot, [arguments.start])
     tokenizer = BaseTokenizer(read_base())
@@ -152,6 +157,24 @@ def add_pairs(collection: Collection, pairs: list[Pair], rng: random.Random) -> 
             collection.question(text, own, weight=1.0, earlier=True)
             numbers.append(own)
         collection.groups += [list(dict.fromkeys(numbers[at : at + GROUP])) for at in range(0, len(numbers), GROUP)]
+
+
+def add_others(collection: Collection, pairs: Iterable[Pair], count: int) -> None:
+    """Add passages that nobody asks for, those of whole repositories, until there are `count`; most asked ones first.
+
+    They are what a question has to be told from in a manual, see questions.py; batches of finetune.py have none.
+    """
+    questions = zip(collection.own, collection.earlier, strict=True)
+    asked = Counter(collection.passages[own].repo for own, earlier in questions if not earlier)
+    found: dict[str, list[Pair]] = {repo: [] for repo, _ in asked.most_common()}
+    for pair in pairs if count else ():
+        if pair.repo in found:
+            found[pair.repo].append(pair)
+    enough = len(collection.passages) + count
+    for rows in found.values():
+        if len(collection.passages) < enough:
+            for pair in rows:
+                collection.passage(Passage(pair.repo, pair.title, pair.heading_path, pair.text))
 
 
 def near_passages(

@@ -91,6 +91,7 @@ def _lines() -> Iterator[str]:
     yield from _dev_sets(_read("quality"))
     yield from _peers(_read("peers_quality"), _read("peers_speed"))
     yield from _start_up(json.loads((RESULTS / "start_up.json").read_text("utf-8")))
+    yield from _floors(json.loads((RESULTS / "floors.json").read_text("utf-8")))
 
 
 def _read(name: str) -> Any:
@@ -198,9 +199,20 @@ def _start_up(measured: dict[str, Any]) -> Iterator[str]:
     where = measured["where"]
     yield f"{where['cpu']}, {where['cores']} cores, no GPU, {where['date']}."
     yield ""
-    yield "What share of the machine's peak each stage reaches: [floors](benchmarks/results/floors.md). A thousand to a"
-    yield "million chunks: [growth](benchmarks/results/growth.md), [queries](benchmarks/results/vectors_million.md)."
-    yield "What each default is worth: [ablations](benchmarks/results/ablations.md)."
+
+
+def _floors(measured: dict[str, Any]) -> Iterator[str]:
+    """Yield how near the encoder is to the peak of a processor, and where other figures are."""
+    engines = (f"{row['engine']} {row['tokens_per_s']:,.0f} tokens/s" for row in measured["sentence_transformers"])
+    share = next(row["share"] for row in measured["stages"] if row["stage"].startswith("the same, attention"))
+    yield f"With the same weights and texts on {measured['facts']['cpu']}:"
+    yield f"{'; '.join(engines)}."
+    yield f"The last is {share:.0%} of what this processor can do at most. Other stages:"
+    yield "[floors](benchmarks/results/floors.md)."
+    yield ""
+    yield "A thousand to a million chunks: [growth](benchmarks/results/growth.md),"
+    yield "[queries](benchmarks/results/vectors_million.md). What each default is worth:"
+    yield "[ablations](benchmarks/results/ablations.md)."
 
 
 if __name__ == "__main__":

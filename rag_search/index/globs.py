@@ -13,7 +13,15 @@ _ANY, _NEVER = ".*", "(?!)"
 
 def from_shell(pattern: str) -> str:
     """Return a pattern of a shell as GLOB reads it: `[!a]`, like `[^a]`, is any character but `a`."""
-    return _SHELL_CLASS.sub(lambda found: f"[{'^' if found[1] else ''}{found[2]}", pattern)
+    parts: list[str] = []
+    position = 0
+    while (start := pattern.find("[", position)) >= 0:
+        found = _SHELL_CLASS.match(pattern, start)
+        if found is None:  # nothing closes it, nor any bracket behind it: looking on would take quadratic time
+            break
+        parts += [pattern[position:start], "[^" if found[1] else "[", found[2]]
+        position = found.end()
+    return "".join(parts) + pattern[position:]
 
 
 def regex_of(glob: str) -> str:

@@ -207,7 +207,7 @@ def _floors(measured: dict[str, Any]) -> Iterator[str]:
     share = next(row["share"] for row in measured["stages"] if row["stage"].startswith("the same, attention"))
     yield f"With the same weights and texts on {measured['facts']['cpu']}:"
     yield f"{'; '.join(engines)}."
-    yield f"The last is {share:.0%} of what this processor can do at most. Other stages:"
+    yield f"In an ingest the encoder reaches {share:.0%} of what this processor can do at most. Other stages:"
     yield "[floors](benchmarks/results/floors.md)."
     yield ""
     yield "A thousand to a million chunks: [growth](benchmarks/results/growth.md),"

@@ -49,12 +49,10 @@ def evaluate(
     from rag_search import api
     from rag_search.errors import MissingExtraError
     from rag_search.evaluation.report import as_dict, to_markdown
-    from rag_search.text.amounts import count
-    from rag_search.text.passages import one_line
 
-    if out_dir and find_spec("matplotlib") is None:  # say it before an hour of measuring
-        raise MissingExtraError("matplotlib", "eval")
-    if out_dir:
+    if out_dir:  # say what is wrong with it before an hour of measuring
+        if find_spec("matplotlib") is None:
+            raise MissingExtraError("matplotlib", "eval")
         out_dir.mkdir(parents=True, exist_ok=True)
     with _bar() as on_progress:
         evaluation = api.evaluate(
@@ -66,10 +64,7 @@ def evaluate(
             limit=limit,
             on_progress=on_progress,
         )
-    if evaluation.absent:
-        judged = count(len(evaluation.absent), "judged document")
-        example = one_line(evaluation.absent[0], 80)
-        typer.echo(f"not in the set: {judged}, such as {example}; no search finds it", err=True)
+    _warn_of(evaluation.absent)
     if out_dir:
         _save(evaluation, out_dir)
     if as_json or output is Format.json:
@@ -80,6 +75,16 @@ def evaluate(
         from rag_search.render.evaluation import print_evaluation
 
         print_evaluation(stdout_console(), evaluation)
+
+
+def _warn_of(absent: Sequence[str]) -> None:
+    """Say on stderr which judged documents the set does not have."""
+    from rag_search.text.amounts import count
+    from rag_search.text.passages import one_line
+
+    if absent:
+        judged, example = count(len(absent), "judged document"), one_line(absent[0], 80)
+        typer.echo(f"not in the set: {judged}, such as {example}; no search finds it", err=True)
 
 
 def _systems(text: str) -> Sequence[System]:

@@ -172,9 +172,8 @@ def _grep(results: Sequence[SearchResult], mapper: PathMapper, *, column: Callab
 
 def _snippet(hit: Hit, query: str) -> str:
     """Return the snippet of a hit; of a page that shows only headings, these."""
-    chunk = hit.chunk
-    headings = " > ".join(one_line(part) for part in (chunk.title, *chunk.heading_path))
-    return snippet(body_of(chunk), query, sentence=hit.sentence) or headings
+    shown = snippet(body_of(hit.chunk), query, sentence=hit.sentence)
+    return shown or " > ".join(map(one_line, (hit.chunk.title, *hit.chunk.heading_path)))
 
 
 def to_xml(results: Sequence[SearchResult], mapper: PathMapper) -> str:
